@@ -1,0 +1,82 @@
+// Buffers: ranges of device memory named by value handles.
+// A handle may be destroyed at any moment; the memory lives until the last submission that uses it is complete (HOLD-1).
+#ifndef FERMATA_BUFFER_H
+#define FERMATA_BUFFER_H
+
+#include <fermata/device.h>
+#include <fermata/stream.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+// A buffer. Plain value; {0} is the null handle.
+typedef struct fm_buffer {
+    uint64_t id;
+} fm_buffer;
+
+// Where a buffer's memory lies.
+typedef enum fm_memory_kind {
+    FM_MEMORY_DEVICE = 0, // fastest for kernels
+    FM_MEMORY_HOST = 1,   // in host memory that the device can reach
+} fm_memory_kind;
+
+// Bits of fm_buffer_info.flags.
+enum {
+    FM_BUFFER_UNINITIALIZED = 1u, // the first content is undefined; without it, memory reads as zero
+};
+
+// What to create.
+typedef struct fm_buffer_info {
+    uint64_t size_bytes; // 1 or more
+    fm_memory_kind memory;
+    uint32_t flags;    // FM_BUFFER_*
+    const char *label; // for error sentences; copied; NULL = none
+} fm_buffer_info;
+
+// Creates a buffer whose content reads as zero (unless FM_BUFFER_UNINITIALIZED).
+// Parameters: `device`; `info`, copied; `out_buffer`, the null handle is stored on error.
+// Errors: FM_ERROR_INVALID_ARGUMENT (a NULL, a size of 0, unknown flags or kind), FM_ERROR_OUT_OF_MEMORY (over the
+// device's limit even after what is complete was retired, and nothing is lost), FM_ERROR_OUT_OF_HOST_MEMORY,
+// FM_ERROR_DEVICE_LOST, FM_ERROR_CLOSED.
+// Thread-safety: any thread. Lifetime: until fm_buffer_destroy and the end of the last submission that uses it (HOLD-6).
+FM_API fm_status fm_buffer_create(fm_device *device, const fm_buffer_info *info, fm_buffer *out_buffer);
+
+// Destroys a buffer: the handle is dead at once, the memory is held until the last list that binds it is complete or cancelled.
+// Parameters: `device`; `buffer`, transferred; the null handle does nothing.
+// Errors: FM_ERROR_STALE_HANDLE (destroyed before), FM_ERROR_FOREIGN_HANDLE, FM_ERROR_CLOSED.
+// Thread-safety: any thread, at any moment, also while other threads record or run work with it (HOLD-1, HOLD-4).
+// Lifetime: never blocks, never waits for the device.
+FM_API fm_status fm_buffer_destroy(fm_device *device, fm_buffer buffer);
+
+// Stores the size that the buffer was created with, in bytes.
+// Parameters: `device`; `buffer`, borrowed; `out_size_bytes`, filled.
+// Errors: FM_ERROR_NULL_HANDLE, FM_ERROR_STALE_HANDLE, FM_ERROR_FOREIGN_HANDLE, FM_ERROR_INVALID_ARGUMENT, FM_ERROR_CLOSED.
+// Thread-safety: any thread. Lifetime: the answer is a copy.
+FM_API fm_status fm_buffer_get_size(fm_device *device, fm_buffer buffer, uint64_t *out_size_bytes);
+
+// Writes `size_bytes` bytes from `source` into the buffer, after all earlier work on `stream`, and returns when they are there.
+// Parameters: `device`; `stream` and `buffer`, borrowed; `offset_bytes` and `size_bytes`, the range; `source`, copied;
+// `timeout_ns`, for the wait.
+// Errors: handle errors, FM_ERROR_OUT_OF_RANGE, FM_ERROR_INVALID_ARGUMENT (size 0 or a NULL), FM_TIMEOUT (the write is
+// still under way and will happen), FM_ERROR_DEPENDENCY, FM_ERROR_OUT_OF_MEMORY, FM_ERROR_CLOSED.
+// Thread-safety: any thread; waits for its own submission alone, outside every lock (READ-1, LEARNED-16).
+// Lifetime: `source` is the caller's again on return, whatever the answer.
+FM_API fm_status fm_buffer_write(fm_device *device, fm_stream stream, fm_buffer buffer, uint64_t offset_bytes,
+                                 uint64_t size_bytes, const void *source, uint64_t timeout_ns);
+
+// Reads `size_bytes` bytes of the buffer into `destination`, after all earlier work on `stream`.
+// Parameters: `device`; `stream` and `buffer`, borrowed; `offset_bytes` and `size_bytes`, the range; `destination`, filled
+// on FM_OK and otherwise untouched, also later; `timeout_ns`, for the wait.
+// Errors: handle errors, FM_ERROR_OUT_OF_RANGE, FM_ERROR_INVALID_ARGUMENT (size 0 or a NULL), FM_TIMEOUT,
+// FM_ERROR_DEPENDENCY, FM_ERROR_OUT_OF_MEMORY, FM_ERROR_CLOSED.
+// Thread-safety: any thread; waits for its own submission alone, outside every lock (READ-1, READ-2, READ-6).
+// Lifetime: `destination` is the caller's again on return, whatever the answer.
+FM_API fm_status fm_buffer_read(fm_device *device, fm_stream stream, fm_buffer buffer, uint64_t offset_bytes,
+                                uint64_t size_bytes, void *destination, uint64_t timeout_ns);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,135 @@
+// Command lists: record in plain memory without a lock, then commit to a stream.
+// A list has one owner at a time; a second thread inside it gets FM_ERROR_BUSY (THREAD-2).
+#ifndef FERMATA_COMMANDS_H
+#define FERMATA_COMMANDS_H
+
+#include <fermata/buffer.h>
+#include <fermata/kernel.h>
+#include <fermata/stream.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct fm_commands fm_commands;
+
+// Bits of fm_commands_info.flags.
+enum {
+    FM_COMMANDS_UNTRACKED = 1u, // no automatic barriers between this list's commands: fm_barrier places them
+};
+
+// What to record.
+typedef struct fm_commands_info {
+    uint32_t flags;    // FM_COMMANDS_*
+    const char *label; // for error sentences; copied; NULL = none
+} fm_commands_info;
+
+// A range of a buffer as one parameter of a dispatch.
+typedef struct fm_binding {
+    fm_buffer buffer;      // held until the list's point
+    uint64_t offset_bytes; // a multiple of fm_device_properties.binding_alignment_bytes
+    uint64_t size_bytes;   // 0 or FM_WHOLE_SIZE: to the end of the buffer
+    fm_dtype dtype;        // for parameters created with FM_DTYPE_NONE; otherwise FM_DTYPE_NONE or the parameter's own
+} fm_binding;
+
+// One dispatch.
+typedef struct fm_dispatch_info {
+    fm_kernel kernel;           // held until the list's point
+    uint32_t group_count[3];    // workgroups an axis, each 1 or more; no limit but 32 bits
+    const fm_binding *bindings; // in the order of the kernel's parameters (GLSL and SPIR-V: by rising binding number); copied
+    uint32_t binding_count;     // exactly the kernel's
+    const void *constants;      // copied
+    uint32_t constants_size_bytes; // exactly the kernel's
+} fm_dispatch_info;
+
+// How to commit.
+typedef struct fm_commit_info {
+    fm_stream stream;      // where the list is ordered
+    const fm_point *after; // the list runs after these too, whatever their streams; copied
+    uint32_t after_count;
+    uint8_t no_wait; // 1: answer FM_WOULD_BLOCK instead of waiting at the in-flight limit
+} fm_commit_info;
+
+// Begins a command list and stores it in `*out_commands`.
+// Parameters: `device`; `info`, copied, NULL for the defaults; `out_commands`, NULL is stored on error.
+// Errors: FM_ERROR_INVALID_ARGUMENT, FM_ERROR_OUT_OF_HOST_MEMORY, FM_ERROR_CLOSED.
+// Thread-safety: any thread; shares nothing with other threads' lists (THREAD-1).
+// Lifetime: the caller's until fm_commit or fm_commands_cancel. Its memory is recycled from retired lists.
+FM_API fm_status fm_commands_begin(fm_device *device, const fm_commands_info *info, fm_commands **out_commands);
+
+// Cancels a list: nothing of it runs, everything that it held is let go, and `*commands` is nulled.
+// Parameters: `commands`, transferred; a pointer to NULL does nothing.
+// Errors: FM_ERROR_BUSY (another thread is inside the list, which stays the caller's), FM_ERROR_INVALID_ARGUMENT (not being recorded).
+// Thread-safety: the list's owner. Lifetime: `*commands` is gone on FM_OK.
+FM_API fm_status fm_commands_cancel(fm_commands **commands);
+
+// Records a dispatch of `info->kernel` with its bindings and constants.
+// Parameters: `commands`, borrowed; `info`, copied.
+// Errors: FM_ERROR_NULL_HANDLE, FM_ERROR_STALE_HANDLE, FM_ERROR_FOREIGN_HANDLE (which binding is in fm_last_error),
+// FM_ERROR_OUT_OF_RANGE (a binding exceeds its buffer), FM_ERROR_INVALID_ARGUMENT (wrong count, size, alignment or dtype, a group
+// count of 0), FM_ERROR_COMPILE or FM_ERROR_UNSUPPORTED (a variant chosen by dtypes), FM_ERROR_BUSY, FM_ERROR_OUT_OF_HOST_MEMORY.
+// On error nothing is recorded and the list is as before.
+// Thread-safety: the list's owner (THREAD-2). Lifetime: everything bound is held from here until the list is complete or
+// cancelled, once however often it is bound (HOLD-1, HOLD-2, HOLD-3).
+FM_API fm_status fm_dispatch(fm_commands *commands, const fm_dispatch_info *info);
+
+// Records a copy of `size_bytes` bytes between buffers, or within one if the ranges do not overlap.
+// Parameters: `commands`, borrowed; `source`, `destination` and their offsets in bytes; `size_bytes`, 1 or more.
+// Errors: handle errors, FM_ERROR_OUT_OF_RANGE, FM_ERROR_INVALID_ARGUMENT (size 0, ranges overlap), FM_ERROR_BUSY, FM_ERROR_OUT_OF_HOST_MEMORY.
+// Thread-safety: the list's owner. Lifetime: both buffers are held until the list is complete or cancelled (HOLD-1).
+FM_API fm_status fm_copy(fm_commands *commands, fm_buffer source, uint64_t source_offset_bytes, fm_buffer destination,
+                         uint64_t destination_offset_bytes, uint64_t size_bytes);
+
+// Records a fill of a range with a repeated 32-bit value.
+// Parameters: `commands`, borrowed; `buffer`; `offset_bytes`, a multiple of 4; `size_bytes`, a multiple of 4, or
+// FM_WHOLE_SIZE: to the end (a last part of under 4 bytes gets the value's first bytes); `value`.
+// Errors: handle errors, FM_ERROR_OUT_OF_RANGE, FM_ERROR_INVALID_ARGUMENT (size 0, not a multiple of 4), FM_ERROR_BUSY, FM_ERROR_OUT_OF_HOST_MEMORY.
+// Thread-safety: the list's owner. Lifetime: the buffer is held until the list is complete or cancelled (HOLD-1).
+FM_API fm_status fm_fill(fm_commands *commands, fm_buffer buffer, uint64_t offset_bytes, uint64_t size_bytes, uint32_t value);
+
+// Records a write of host bytes into a buffer; the bytes are captured at this call.
+// Parameters: `commands`, borrowed; `buffer`; `offset_bytes`; `size_bytes`, 1 or more; `source`, copied now (LEARNED-16).
+// Errors: handle errors, FM_ERROR_OUT_OF_RANGE, FM_ERROR_INVALID_ARGUMENT, FM_ERROR_OUT_OF_MEMORY (staging), FM_ERROR_BUSY, FM_ERROR_OUT_OF_HOST_MEMORY.
+// Thread-safety: the list's owner. Lifetime: `source` is the caller's again on return; buffer and staging memory are held until
+// the list is complete or cancelled (HOLD-1).
+FM_API fm_status fm_upload(fm_commands *commands, fm_buffer buffer, uint64_t offset_bytes, uint64_t size_bytes, const void *source);
+
+// Records a read-back: `destination` holds the bytes, as they are at this place in the list, once the list's point is complete.
+// Parameters: `commands`, borrowed; `buffer`; `offset_bytes`; `size_bytes`, 1 or more; `destination`, borrowed until the list's
+// point is complete, failed, or the list is cancelled.
+// Errors: handle errors, FM_ERROR_OUT_OF_RANGE, FM_ERROR_INVALID_ARGUMENT, FM_ERROR_OUT_OF_MEMORY (staging), FM_ERROR_BUSY, FM_ERROR_OUT_OF_HOST_MEMORY.
+// Thread-safety: the list's owner; the bytes are written by whichever thread retires the list, before its point is published.
+// Lifetime: buffer and staging memory are held until the list is complete or cancelled (READ-1, READ-6, HOLD-1).
+FM_API fm_status fm_read(fm_commands *commands, fm_buffer buffer, uint64_t offset_bytes, uint64_t size_bytes, void *destination);
+
+// Records a barrier: every command recorded after it runs after every command recorded before it in this list.
+// Parameters: `commands`, borrowed. Errors: FM_ERROR_BUSY, FM_ERROR_INVALID_ARGUMENT, FM_ERROR_OUT_OF_HOST_MEMORY.
+// Thread-safety: the list's owner. Needed only in lists that are untracked. Lifetime: nothing is held.
+FM_API fm_status fm_barrier(fm_commands *commands);
+
+// Opens a named group of commands, for error sentences and GPU debuggers.
+// Parameters: `commands`, borrowed; `label`, copied, not NULL. Errors: FM_ERROR_BUSY, FM_ERROR_INVALID_ARGUMENT, FM_ERROR_OUT_OF_HOST_MEMORY.
+// Thread-safety: the list's owner. Lifetime: open until fm_label_pop or the commit.
+FM_API fm_status fm_label_push(fm_commands *commands, const char *label);
+
+// Closes the group that the last fm_label_push opened.
+// Parameters: `commands`, borrowed. Errors: FM_ERROR_INVALID_ARGUMENT (none is open), FM_ERROR_BUSY.
+// Thread-safety: the list's owner. Lifetime: nothing is held.
+FM_API fm_status fm_label_pop(fm_commands *commands);
+
+// Commits `*commands` to `info->stream` and nulls it; everything it binds is held until `*out_point`.
+// Parameters: `commands`, transferred on FM_OK; `info`, copied; `out_point`, filled on FM_OK, may be NULL.
+// Errors: handle errors of the stream and of each `after` point, FM_ERROR_INVALID_ARGUMENT (a point that no commit has returned),
+// FM_WOULD_BLOCK (in-flight limit reached and info->no_wait), FM_TIMEOUT (limit reached and nothing completed within
+// fm_device_info.commit_timeout_ns), FM_ERROR_BUSY, FM_ERROR_DEPENDENCY (the stream has failed; see fm_stream_reset),
+// FM_ERROR_DEVICE_LOST. On error `*commands` stays the caller's and nothing is lost (LEARNED-8).
+// Thread-safety: the list's owner; any thread may commit to any stream (THREAD-1). Never blocks on the device unless the
+// in-flight limit is reached, and then for the oldest list only (RETIRE-4). An empty list completes in its turn.
+// Lifetime: point and place in the stream's order are chosen in one step (READ-2, READ-3).
+FM_API fm_status fm_commit(fm_commands **commands, const fm_commit_info *info, fm_point *out_point);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

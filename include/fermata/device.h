@@ -1,0 +1,138 @@
+// Devices: list, open, describe, count, close. Everything else belongs to one open device.
+// Handles of one device used with another are an error, never undefined (FM_ERROR_FOREIGN_HANDLE).
+#ifndef FERMATA_DEVICE_H
+#define FERMATA_DEVICE_H
+
+#include <fermata/status.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct fm_device fm_device;
+
+// What a device is, in the order in which "auto" prefers them.
+typedef enum fm_device_kind {
+    FM_DEVICE_DISCRETE_GPU = 0,
+    FM_DEVICE_INTEGRATED_GPU = 1,
+    FM_DEVICE_CPU = 2,  // a Vulkan driver that runs on the CPU
+    FM_DEVICE_HOST = 3, // the built-in host device: worker threads, no driver
+} fm_device_kind;
+
+// How generated kernels reach memory.
+typedef enum fm_binding_mode {
+    FM_BINDING_AUTO = 0,        // addresses where the device has them, else descriptors
+    FM_BINDING_ADDRESSES = 1,   // buffer device address: fewest calls a dispatch
+    FM_BINDING_DESCRIPTORS = 2, // descriptors with robust access: what validation layers can see
+} fm_binding_mode;
+
+// The element types that a kernel's parameters can have. 16- and 8-bit types are storage types:
+// a kernel reads them as float, int or uint and its stores convert back.
+typedef enum fm_dtype {
+    FM_DTYPE_NONE = 0,
+    FM_DTYPE_F32 = 1, // float
+    FM_DTYPE_F16 = 2, // half
+    FM_DTYPE_I32 = 3, // int
+    FM_DTYPE_U32 = 4, // uint
+    FM_DTYPE_I8 = 5,  // int8
+    FM_DTYPE_U8 = 6,  // uint8
+} fm_dtype;
+
+// One device that could be opened.
+typedef struct fm_device_entry {
+    char name[32];         // what fm_device_open takes: "host", "vulkan:0", …
+    char description[256]; // the driver's own name for it
+    fm_device_kind kind;
+} fm_device_entry;
+
+// Settings of an open device. All zero is the documented default. Each field has an environment
+// variable that overrides it, read once at open with secure_getenv.
+typedef struct fm_device_info {
+    fm_binding_mode binding_mode;   // FERMATA_BINDING_MODE = auto | addresses | descriptors
+    uint32_t batches_in_flight;     // FERMATA_BATCHES_IN_FLIGHT: batches given to the driver at once; 0 = 2, at most 16
+    uint32_t lists_in_flight;       // FERMATA_LISTS_IN_FLIGHT: committed lists not yet retired before a commit waits for the oldest; 0 = 4096
+    uint32_t host_threads;          // FERMATA_HOST_THREADS: worker threads of the host device; 0 = one a processor
+    uint64_t memory_limit_bytes;    // FERMATA_MEMORY_LIMIT: device memory held at most; 0 = what the device reports
+    uint64_t block_size_bytes;      // FERMATA_BLOCK_SIZE: size of one native allocation that buffers share; 0 = 64 MiB
+    uint64_t spin_ns;               // FERMATA_SPIN_NS: how long a wait polls before it blocks; 0 = 50,000 on a GPU, none on a CPU; 1 = never polls
+    uint64_t commit_timeout_ns;     // FERMATA_COMMIT_TIMEOUT_NS: how long a commit waits at the in-flight limit; 0 = 30 seconds
+    void (*log)(void *log_user, const char *message); // warnings, one sentence each; NULL = stderr. Called on any thread, must not call Fermata
+    void *log_user;                 // passed to `log`; borrowed until the device is closed
+} fm_device_info;
+
+// What an open device is and can do. Constant while it is open.
+typedef struct fm_device_properties {
+    char name[32];                    // the name that opens it again
+    char description[256];            // the driver's name for it
+    fm_device_kind kind;
+    fm_binding_mode binding_mode;     // the one in force, never FM_BINDING_AUTO
+    uint64_t memory_bytes;            // device memory, as the driver reports it
+    uint64_t max_binding_bytes;       // largest range of one binding of a kernel that binds descriptors
+    uint32_t max_group_size[3];       // work-items in one workgroup, an axis
+    uint32_t max_group_invocations;   // work-items in one workgroup, in all
+    uint32_t max_constants_bytes;     // constants of one dispatch of a generated kernel or host function
+    uint32_t max_push_constants_bytes; // push constants of one dispatch of a kernel given as GLSL or SPIR-V
+    uint32_t binding_alignment_bytes; // every binding's offset is a multiple of this
+    uint32_t dtype_mask;              // bit (1 << fm_dtype) is set for each dtype that buffers in kernels can have
+    uint8_t runs_glsl;                // 1: takes GLSL and SPIR-V kernels
+    uint8_t runs_host_functions;      // 1: takes host functions
+    uint8_t runs_shared_memory;       // 1: generated kernels may declare workgroup-shared arrays and call barrier()
+} fm_device_properties;
+
+// Counters since the device was opened. Each is exact; together they are not one instant.
+typedef struct fm_device_stats {
+    uint64_t commits;                // command lists committed
+    uint64_t submissions;            // batches given to the driver
+    uint64_t dispatches;             // dispatches submitted
+    uint64_t transfers;              // copies, fills, uploads and read-backs submitted
+    uint64_t waves;                  // groups of commands that ran without a barrier between them
+    uint64_t barriers;               // barriers given to the driver
+    uint64_t lists_in_flight;        // committed, not yet retired (now)
+    uint64_t bytes_in_use;           // bytes of all buffers alive or held, staging included (now)
+    uint64_t bytes_in_use_peak;      // the most that bytes_in_use has been
+    uint64_t bytes_reserved;         // bytes of native allocations (now)
+    uint64_t limit_waits;            // commits that waited for the oldest list because of lists_in_flight
+    uint64_t keeper_wakeups;         // times that the device's keeper thread woke
+    uint64_t kernels_compiled;       // kernel variants compiled
+} fm_device_stats;
+
+// Lists the devices that fm_device_open can open, best first (the order of "auto").
+// Parameters: `entries`, room for `*count` entries, or NULL to only count; `count`, in: room, out: devices there are.
+// Errors: FM_ERROR_INVALID_ARGUMENT (`count` is NULL), FM_ERROR_OUT_OF_HOST_MEMORY. More devices than room is no error.
+// Thread-safety: any thread. Lifetime: `entries` is filled with copies.
+FM_API fm_status fm_device_list(fm_device_entry *entries, uint32_t *count);
+
+// Opens a device and stores it in `*out_device`.
+// Parameters: `name`: "auto" or NULL (discrete GPU, integrated GPU, CPU Vulkan, host: the first that opens), "host",
+// "vulkan" (the best Vulkan device), "vulkan:N" (by number), "vulkan:TEXT" (part of the driver's device name, any case);
+// `info`: settings, NULL for the defaults, copied; `out_device`: NULL is stored on error.
+// Errors: FM_ERROR_NO_DEVICE (no device of that name), FM_ERROR_UNSUPPORTED (it lacks what Fermata or `info` needs),
+// FM_ERROR_INVALID_ARGUMENT (a setting or environment variable out of range), FM_ERROR_OUT_OF_MEMORY, FM_ERROR_BACKEND.
+// Thread-safety: any thread. Lifetime: until fm_device_close.
+FM_API fm_status fm_device_open(const char *name, const fm_device_info *info, fm_device **out_device);
+
+// Closes a device: waits for all committed work, frees everything that belongs to it, and nulls `*device`.
+// Parameters: `device`, transferred; a pointer to NULL is allowed and does nothing; `timeout_ns`: how long to wait for work.
+// Errors: FM_ERROR_BUSY (command lists are still being recorded: commit or cancel them first, or the call came from a
+// completion callback), FM_TIMEOUT (work is not done), FM_ERROR_CLOSED. On error the device stays open and the caller's.
+// Work that a failed or lost device can no longer finish does not keep it open.
+// Thread-safety: no other call on this device may run at the same time. Later calls with the old pointer answer
+// FM_ERROR_CLOSED, and handles of the device are dead.
+// Lifetime: callbacks that are due run before this returns (RETIRE-5, LEARNED-11).
+FM_API fm_status fm_device_close(fm_device **device, uint64_t timeout_ns);
+
+// Fills `*out` with what the device is and can do.
+// Parameters: `device`; `out`, filled. Errors: FM_ERROR_INVALID_ARGUMENT (`out` is NULL), FM_ERROR_CLOSED.
+// Thread-safety: any thread. Lifetime: a copy.
+FM_API fm_status fm_device_get_properties(fm_device *device, fm_device_properties *out);
+
+// Fills `*out` with the device's counters.
+// Parameters: `device`; `out`, filled. Errors: FM_ERROR_INVALID_ARGUMENT (`out` is NULL), FM_ERROR_CLOSED.
+// Thread-safety: any thread; takes no lock that a commit or wait holds for long. Lifetime: a copy.
+FM_API fm_status fm_device_get_stats(fm_device *device, fm_device_stats *out);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,13 @@
+// Fermata: GPU compute submission for C, in which nothing is freed too early, read too early or forgotten.
+// Include this one; there is one header per object beneath it.
+#ifndef FERMATA_FERMATA_H
+#define FERMATA_FERMATA_H
+
+#include <fermata/buffer.h>
+#include <fermata/commands.h>
+#include <fermata/device.h>
+#include <fermata/kernel.h>
+#include <fermata/status.h>
+#include <fermata/stream.h>
+
+#endif

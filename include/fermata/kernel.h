@@ -1,0 +1,108 @@
+// Kernels: a portable body with a generated signature, GLSL, SPIR-V, or a host function.
+// The portable language and its built-ins are described in docs/kernel-language.md.
+#ifndef FERMATA_KERNEL_H
+#define FERMATA_KERNEL_H
+
+#include <fermata/buffer.h>
+#include <fermata/device.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+// Most bindings that one kernel can have.
+#define FM_MAX_BINDINGS 16
+
+// A kernel. Plain value; {0} is the null handle.
+typedef struct fm_kernel {
+    uint64_t id;
+} fm_kernel;
+
+// How a kernel uses a binding. The planner orders commands by it, so a wrong one is a data race.
+typedef enum fm_access {
+    FM_ACCESS_READ = 1,
+    FM_ACCESS_WRITE = 2,
+    FM_ACCESS_READ_WRITE = 3,
+} fm_access;
+
+// What fm_kernel_info.code is.
+typedef enum fm_kernel_language {
+    FM_KERNEL_PORTABLE = 0,      // the body of a kernel in the portable language; every device
+    FM_KERNEL_GLSL = 1,          // a whole GLSL compute shader with entry `main`; Vulkan devices
+    FM_KERNEL_SPIRV = 2,         // a SPIR-V module with entry `main`; Vulkan devices
+    FM_KERNEL_HOST_FUNCTION = 3, // `host_function`; the host device
+} fm_kernel_language;
+
+// One buffer parameter of a portable kernel or host function, bound by its place in the list.
+typedef struct fm_kernel_param {
+    const char *name; // an identifier; the body reads and writes name[index]
+    fm_dtype dtype;   // element type; FM_DTYPE_NONE: chosen by fm_binding.dtype at each dispatch
+    fm_access access;
+} fm_kernel_param;
+
+// One constant of a portable kernel. Constants lie one behind the other, 4 bytes each, as in a C struct.
+typedef struct fm_kernel_constant {
+    const char *name; // an identifier
+    fm_dtype dtype;   // FM_DTYPE_F32, FM_DTYPE_I32 or FM_DTYPE_U32
+} fm_kernel_constant;
+
+// One workgroup-shared array of a portable kernel.
+typedef struct fm_kernel_shared {
+    const char *name; // an identifier
+    fm_dtype dtype;   // FM_DTYPE_F32, FM_DTYPE_I32 or FM_DTYPE_U32
+    uint32_t count;   // elements, 1 or more
+} fm_kernel_shared;
+
+// One dispatch, as a host function sees it.
+typedef struct fm_host_call {
+    void *const *bindings;        // start of each bound range
+    const uint64_t *size_bytes;   // length of each bound range
+    uint32_t binding_count;
+    const void *constants;        // the dispatch's constants, 8-byte aligned
+    uint32_t constants_size_bytes;
+    uint32_t group_count[3];      // the dispatch's group counts: the function is called once for all of them
+    void *user;                   // fm_kernel_info.user
+} fm_host_call;
+
+// A kernel in C, called once a dispatch on a worker thread. FM_OK: done; anything else fails the list (FM_ERROR_KERNEL_FAILED).
+typedef fm_status (*fm_host_function)(const fm_host_call *call);
+
+// What to create. Fields that the language does not use must be zero.
+typedef struct fm_kernel_info {
+    const char *name; // for error sentences and traces; copied; not NULL or empty
+    fm_kernel_language language;
+    const void *code;          // portable and GLSL: text; SPIR-V: words; copied
+    size_t code_size_bytes;    // length of `code`; 0 for text that ends in a zero byte
+    const char *header;        // portable: text put before the kernel (helper functions); NULL = none; copied
+    const fm_kernel_param *params; // portable, host function; GLSL and SPIR-V are asked what they bind
+    uint32_t param_count;          // at most FM_MAX_BINDINGS
+    const fm_kernel_constant *constants; // portable
+    uint32_t constant_count;
+    uint32_t constants_size_bytes;       // host function: bytes that each dispatch must give
+    const fm_kernel_shared *shared;      // portable
+    uint32_t shared_count;
+    uint32_t group_size[3]; // portable: work-items in a workgroup; {0} = {64, 1, 1}
+    fm_host_function host_function;
+    void *user; // passed to `host_function`; borrowed until the kernel's last use is complete
+} fm_kernel_info;
+
+// Creates a kernel and compiles it if its parameters' dtypes are all given.
+// Parameters: `device`; `info`, copied; `out_kernel`, the null handle is stored on error.
+// Errors: FM_ERROR_INVALID_ARGUMENT (a NULL, a name that is no identifier or is taken, a size over the limit),
+// FM_ERROR_COMPILE (the compiler's message with the body's line is in fm_last_error), FM_ERROR_UNSUPPORTED (the device
+// does not run this language, dtype, or shared memory), FM_ERROR_OUT_OF_HOST_MEMORY, FM_ERROR_BACKEND, FM_ERROR_CLOSED.
+// Thread-safety: any thread; compiles outside every lock that other threads need. Lifetime: until fm_kernel_destroy and
+// the end of the last submission that uses it (KEY-1, KEY-4).
+FM_API fm_status fm_kernel_create(fm_device *device, const fm_kernel_info *info, fm_kernel *out_kernel);
+
+// Destroys a kernel: the handle is dead at once, its code is held until the last list that dispatches it is complete or cancelled.
+// Parameters: `device`; `kernel`, transferred; the null handle does nothing.
+// Errors: FM_ERROR_STALE_HANDLE, FM_ERROR_FOREIGN_HANDLE, FM_ERROR_CLOSED.
+// Thread-safety: any thread, at any moment (HOLD-1, KEY-3). Lifetime: never blocks.
+FM_API fm_status fm_kernel_destroy(fm_device *device, fm_kernel kernel);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

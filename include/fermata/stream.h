@@ -1,0 +1,76 @@
+// Streams and points: a logical order of work, and how far along it something is.
+// A stream behaves as if its commands ran one by one in commit order. Between streams there is no order except `after` points.
+#ifndef FERMATA_STREAM_H
+#define FERMATA_STREAM_H
+
+#include <fermata/device.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+// A stream. Plain value; {0} is the null handle.
+typedef struct fm_stream {
+    uint64_t id;
+} fm_stream;
+
+// "This far along this stream": complete when every list committed up to it is. {0} is the null point, always complete.
+typedef struct fm_point {
+    fm_stream stream;
+    uint64_t value; // counts the stream's commits from 1
+} fm_point;
+
+// What to create.
+typedef struct fm_stream_info {
+    const char *label; // for error sentences; copied; NULL = none
+} fm_stream_info;
+
+// Called once when a point is complete or has failed: `status` is FM_OK or the error that fm_point_wait would answer.
+typedef void (*fm_completion_callback)(void *user, fm_point point, fm_status status);
+
+// Creates a stream. Streams are cheap: one a thread or one a sequence is the intended use.
+// Parameters: `device`; `info`, copied, NULL for none; `out_stream`, the null handle is stored on error.
+// Errors: FM_ERROR_INVALID_ARGUMENT, FM_ERROR_OUT_OF_HOST_MEMORY, FM_ERROR_CLOSED.
+// Thread-safety: any thread. Lifetime: until fm_stream_destroy and the end of its last commit.
+FM_API fm_status fm_stream_create(fm_device *device, const fm_stream_info *info, fm_stream *out_stream);
+
+// Destroys a stream: the handle is dead at once, its committed work runs to its end.
+// Parameters: `device`; `stream`, transferred; the null handle does nothing.
+// Errors: FM_ERROR_STALE_HANDLE, FM_ERROR_FOREIGN_HANDLE, FM_ERROR_CLOSED. Points of a destroyed stream answer FM_ERROR_STALE_HANDLE.
+// Thread-safety: any thread, at any moment (LEARNED-12). Lifetime: never blocks.
+FM_API fm_status fm_stream_destroy(fm_device *device, fm_stream stream);
+
+// Clears a stream's failure: later commits run again. Waits for work committed before to be retired.
+// Parameters: `device`; `stream`, borrowed; `timeout_ns`, for that wait.
+// Errors: handle errors, FM_TIMEOUT, FM_ERROR_DEVICE_LOST (cannot be cleared), FM_ERROR_CLOSED. A stream that has not failed answers FM_OK.
+// Thread-safety: any thread. Lifetime: points that failed before keep answering their failure (READ-5).
+FM_API fm_status fm_stream_reset(fm_device *device, fm_stream stream, uint64_t timeout_ns);
+
+// Says whether a point is complete, without ever blocking: one atomic load when it is (RETIRE-3).
+// Parameters: `device`; `point`, the null point is complete.
+// Errors: FM_NOT_READY (not complete), FM_ERROR_STALE_HANDLE (its stream was destroyed), FM_ERROR_FOREIGN_HANDLE,
+// FM_ERROR_INVALID_ARGUMENT (no commit has returned this value yet), the failure of the point's own list with its cause
+// in fm_last_error (READ-5), FM_ERROR_DEPENDENCY (an earlier list of the stream failed), FM_ERROR_CLOSED.
+// Thread-safety: any thread. Collects what is complete (RETIRE-5). Lifetime: `point` is a plain value.
+FM_API fm_status fm_point_poll(fm_device *device, fm_point point);
+
+// Waits until a point is complete.
+// Parameters: `device`; `point`, the null point is complete; `timeout_ns`: 0 asks once, FM_FOREVER never gives up.
+// Errors: FM_TIMEOUT (never implies completion, LEARNED-3), else as fm_point_poll.
+// Thread-safety: any thread; holds no lock while it waits (READ-2, LEARNED-4), waits for this point alone (LEARNED-2, THREAD-3).
+// Lifetime: `point` is a plain value.
+FM_API fm_status fm_point_wait(fm_device *device, fm_point point, uint64_t timeout_ns);
+
+// Has `callback` called once when the point is complete or has failed; at once from the keeper thread if it already is.
+// Parameters: `device`; `point`; `callback`, not NULL; `user`, passed to it, borrowed until it is called.
+// Errors: as fm_point_poll without FM_NOT_READY and without failures of the work, FM_ERROR_OUT_OF_HOST_MEMORY.
+// Thread-safety: any thread. The callback runs on the keeper thread, outside every lock, in order of completion within a
+// stream; it may call anything but fm_device_close and waits with a long timeout.
+// Lifetime: called exactly once, at the latest inside fm_device_close.
+FM_API fm_status fm_point_on_complete(fm_device *device, fm_point point, fm_completion_callback callback, void *user);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,61 @@
+// Status names and the calling thread's last error. See error.h.
+#include "base/error.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { SENTENCE_BYTES = 4096 };
+
+static _Thread_local char sentence[SENTENCE_BYTES];
+
+const char *fm_status_name(fm_status status)
+{
+    switch (status) {
+#define CASE(name, value, text)                                                                    \
+    case name:                                                                                     \
+        return #name;
+        FM_STATUS_LIST(CASE)
+#undef CASE
+    }
+    return "FM_UNKNOWN";
+}
+
+const char *fm_status_text(fm_status status)
+{
+    switch (status) {
+#define CASE(name, value, text)                                                                    \
+    case name:                                                                                     \
+        return text;
+        FM_STATUS_LIST(CASE)
+#undef CASE
+    }
+    return "no status of this library";
+}
+
+const char *fm_last_error(void)
+{
+    return sentence;
+}
+
+fm_status fmi_fail(fm_status status, const char *format, ...)
+{
+    // Arguments may point into the sentence itself, so it is built beside it.
+    char built[SENTENCE_BYTES];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(built, sizeof built, format, args);
+    va_end(args);
+    memcpy(sentence, built, strlen(built) + 1);
+    return status;
+}
+
+void fmi_error_prefix(const char *prefix)
+{
+    char old[SENTENCE_BYTES];
+    memcpy(old, sentence, strlen(sentence) + 1);
+    size_t used = (size_t)snprintf(sentence, sizeof sentence, "%s: ", prefix);
+    if (used < sizeof sentence) {
+        snprintf(sentence + used, sizeof sentence - used, "%.*s", (int)(sizeof sentence - used - 1), old);
+    }
+}

@@ -1,0 +1,14 @@
+// The calling thread's last error: one full sentence. Public as fm_last_error; set by every layer through fmi_fail.
+// Each thread has its own buffer, so nothing here is shared.
+#ifndef FMI_BASE_ERROR_H
+#define FMI_BASE_ERROR_H
+
+#include <fermata/status.h>
+
+// Stores the sentence and returns `status`, so that a check reads `return fmi_fail(FM_ERROR_…, "fm_x: …", …);`.
+fm_status fmi_fail(fm_status status, const char *format, ...) __attribute__((format(printf, 2, 3), cold));
+
+// Puts "prefix: " before the last error's sentence. Used where a lower layer found the fault and an upper one knows the call.
+void fmi_error_prefix(const char *prefix) __attribute__((cold));
+
+#endif

@@ -1,0 +1,22 @@
+// Shells: type-stable memory for the two public pointer types, fm_device and fm_commands.
+// A shell is never unmapped and is reused only after many others, so a call with an old pointer finds a shell that says
+// "closed" instead of freed memory. The one process-wide list; guarded by its own lock; any thread.
+#ifndef FMI_BASE_SHELL_H
+#define FMI_BASE_SHELL_H
+
+#include <stddef.h>
+
+typedef enum fmi_shell_kind {
+    FMI_SHELL_DEVICE = 0,
+    FMI_SHELL_COMMANDS = 1,
+    FMI_SHELL_KINDS,
+} fmi_shell_kind;
+
+// Takes a shell of `size_bytes` (always the same for one kind). New memory is zeroed; reused memory is as it was given back.
+// NULL: out of host memory.
+void *fmi_shell_take(fmi_shell_kind kind, size_t size_bytes);
+
+// Gives a shell back. Its first bytes must already say that it is closed.
+void fmi_shell_give(fmi_shell_kind kind, void *shell);
+
+#endif

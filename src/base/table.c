@@ -1,0 +1,196 @@
+// Handle table. See table.h for the rules; the word's transitions are all in this file.
+#include "base/table.h"
+
+#include "base/assert.h"
+#include "base/error.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define GENERATION(word) ((uint32_t)((word) >> 32))
+#define HOLDS(word) ((uint32_t)(word))
+#define WORD(generation, holds) ((uint64_t)(generation) << 32 | (holds))
+
+fm_status fmi_table_init(fmi_table *table, size_t object_bytes, const char *noun, uint8_t tag, uint32_t serial,
+                         fmi_slot_free free_object, void *user)
+{
+    *table = (fmi_table){
+        .object_bytes = (object_bytes + 63) & ~(size_t)63, // whole cache lines: neighbours' words do not share one
+        .noun = noun,
+        .tag = tag,
+        .first_generation = serial * 2654435761u | 1u,
+        .free_object = free_object,
+        .user = user,
+    };
+    // Zero pages cost nothing until they are touched.
+    table->chunks = calloc(FMI_TABLE_MAX_CHUNKS, sizeof *table->chunks);
+    if (!table->chunks) {
+        return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "no host memory for the table of %ss", noun);
+    }
+    pthread_mutex_init(&table->lock, NULL);
+    return FM_OK;
+}
+
+static fmi_slot *slot_at(const fmi_table *table, uint32_t index)
+{
+    char *chunk = atomic_load_explicit(&table->chunks[index / FMI_TABLE_CHUNK_SLOTS], memory_order_acquire);
+    return (fmi_slot *)(chunk + (size_t)(index % FMI_TABLE_CHUNK_SLOTS) * table->object_bytes);
+}
+
+void fmi_table_destroy(fmi_table *table)
+{
+    if (!table->chunks) {
+        return;
+    }
+    for (uint32_t i = 0; i < table->slot_count; i++) {
+        fmi_slot *slot = slot_at(table, i);
+        if (HOLDS(atomic_load_explicit(&slot->word, memory_order_acquire)) > 0) {
+            table->free_object(table->user, slot);
+        }
+    }
+    for (uint32_t i = 0; i * FMI_TABLE_CHUNK_SLOTS < table->slot_count; i++) {
+        free(atomic_load_explicit(&table->chunks[i], memory_order_relaxed));
+    }
+    free((void *)table->chunks);
+    table->chunks = NULL;
+    pthread_mutex_destroy(&table->lock);
+}
+
+// Adds one chunk of dead slots to the free list. Called under the lock.
+static bool grow(fmi_table *table)
+{
+    uint32_t chunk_index = table->slot_count / FMI_TABLE_CHUNK_SLOTS;
+    if (chunk_index >= FMI_TABLE_MAX_CHUNKS) {
+        return false;
+    }
+    char *chunk = aligned_alloc(64, FMI_TABLE_CHUNK_SLOTS * table->object_bytes);
+    if (!chunk) {
+        return false;
+    }
+    memset(chunk, 0, FMI_TABLE_CHUNK_SLOTS * table->object_bytes);
+    for (uint32_t i = FMI_TABLE_CHUNK_SLOTS; i-- > 0;) {
+        fmi_slot *slot = (fmi_slot *)(chunk + i * table->object_bytes);
+        slot->index = table->slot_count + i;
+        // One before the first live generation: even, so no handle matches.
+        atomic_store_explicit(&slot->word, WORD(table->first_generation - 1, 0), memory_order_relaxed);
+        slot->next_free = table->free_head;
+        table->free_head = slot->index + 1;
+    }
+    table->slot_count += FMI_TABLE_CHUNK_SLOTS;
+    // Pairs with the acquire loads in fmi_table_find and slot_at.
+    atomic_store_explicit(&table->chunks[chunk_index], chunk, memory_order_release);
+    return true;
+}
+
+fmi_slot *fmi_table_reserve(fmi_table *table)
+{
+    fmi_slot *slot = NULL;
+    pthread_mutex_lock(&table->lock);
+    if (table->free_head || grow(table)) {
+        slot = slot_at(table, table->free_head - 1);
+        table->free_head = slot->next_free;
+    }
+    pthread_mutex_unlock(&table->lock);
+    if (slot) {
+        atomic_fetch_add_explicit(&table->alive, 1, memory_order_relaxed);
+    }
+    return slot;
+}
+
+void fmi_table_unreserve(fmi_table *table, fmi_slot *slot)
+{
+    atomic_fetch_sub_explicit(&table->alive, 1, memory_order_relaxed);
+    pthread_mutex_lock(&table->lock);
+    slot->next_free = table->free_head;
+    table->free_head = slot->index + 1;
+    pthread_mutex_unlock(&table->lock);
+}
+
+uint64_t fmi_table_publish(fmi_table *table, fmi_slot *slot)
+{
+    uint64_t word = atomic_load_explicit(&slot->word, memory_order_relaxed);
+    FMI_ASSERT("HANDLE-1", HOLDS(word) == 0 && (GENERATION(word) & 1) == 0);
+    uint32_t generation = GENERATION(word) + 1;
+    // Pairs with the acquire load in fmi_table_find: who sees the generation sees the object's fields.
+    atomic_store_explicit(&slot->word, WORD(generation, 1), memory_order_release);
+    return (uint64_t)table->tag << 56 | (uint64_t)slot->index << 32 | generation;
+}
+
+fm_status fmi_table_refuse(const fmi_table *table, uint64_t id)
+{
+    if (id == 0) {
+        return fmi_fail(FM_ERROR_NULL_HANDLE, "the %s handle is null", table->noun);
+    }
+    if ((uint8_t)(id >> 56) != table->tag) {
+        return fmi_fail(FM_ERROR_FOREIGN_HANDLE, "%s handle %#llx belongs to another device", table->noun,
+                        (unsigned long long)id);
+    }
+    return fmi_fail(FM_ERROR_STALE_HANDLE, "%s handle %#llx has been destroyed or was never created", table->noun,
+                    (unsigned long long)id);
+}
+
+fm_status fmi_table_hold(fmi_table *table, uint64_t id, fmi_slot **out)
+{
+    fmi_slot *slot = fmi_table_find(table, id);
+    if (!slot) {
+        return fmi_table_refuse(table, id);
+    }
+    uint64_t word = atomic_load_explicit(&slot->word, memory_order_relaxed);
+    do {
+        if (GENERATION(word) != fmi_id_generation(id)) {
+            return fmi_table_refuse(table, id);
+        }
+        FMI_ASSERT("HANDLE-2", HOLDS(word) != UINT32_MAX);
+        // Acquire on success pairs with fmi_table_publish; the increment itself publishes nothing.
+    } while (!atomic_compare_exchange_weak_explicit(&slot->word, &word, word + 1, memory_order_acquire,
+                                                    memory_order_relaxed));
+    *out = slot;
+    return FM_OK;
+}
+
+static void free_slot(fmi_table *table, fmi_slot *slot)
+{
+    table->free_object(table->user, slot);
+    atomic_fetch_sub_explicit(&table->alive, 1, memory_order_relaxed);
+    uint32_t generation = GENERATION(atomic_load_explicit(&slot->word, memory_order_relaxed));
+    if (generation + 1 == table->first_generation) {
+        return; // all generations are used up: this slot is never handed out again
+    }
+    pthread_mutex_lock(&table->lock);
+    slot->next_free = table->free_head;
+    table->free_head = slot->index + 1;
+    pthread_mutex_unlock(&table->lock);
+}
+
+fm_status fmi_table_kill(fmi_table *table, uint64_t id)
+{
+    fmi_slot *slot = fmi_table_find(table, id);
+    if (!slot) {
+        return fmi_table_refuse(table, id);
+    }
+    uint64_t word = atomic_load_explicit(&slot->word, memory_order_relaxed);
+    uint64_t dead;
+    do {
+        if (GENERATION(word) != fmi_id_generation(id)) {
+            return fmi_table_refuse(table, id);
+        }
+        dead = WORD(GENERATION(word) + 1, HOLDS(word) - 1);
+        // Acquire-release: the last drop must see every holder's use of the object.
+    } while (!atomic_compare_exchange_weak_explicit(&slot->word, &word, dead, memory_order_acq_rel,
+                                                    memory_order_relaxed));
+    if (HOLDS(dead) == 0) {
+        free_slot(table, slot);
+    }
+    return FM_OK;
+}
+
+void fmi_table_release(fmi_table *table, fmi_slot *slot)
+{
+    // Acquire-release: pairs with the other holders' drops, so that whoever frees sees all their uses.
+    uint64_t before = atomic_fetch_sub_explicit(&slot->word, 1, memory_order_acq_rel);
+    FMI_ASSERT("HANDLE-2", HOLDS(before) > 0);
+    if (HOLDS(before) == 1) {
+        FMI_ASSERT("HANDLE-3", (GENERATION(before) & 1) == 0); // the owner's hold goes only with the generation
+        free_slot(table, slot);
+    }
+}

@@ -1,0 +1,97 @@
+// Handle table: chunked, type-stable slots addressed by index and generation.
+// A slot's word is generation:32 | holds:32. A handle is alive while its generation stands in the word (odd numbers); destroying
+// bumps the generation (even: dying) and drops the owner's hold; the last hold's drop frees the object and recycles the slot.
+// Slots are never unmapped while the table lives, so a look-up with any old handle is safe. Any thread.
+#ifndef FMI_BASE_TABLE_H
+#define FMI_BASE_TABLE_H
+
+#include <fermata/status.h>
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+
+enum {
+    FMI_TABLE_CHUNK_SLOTS = 256,
+    FMI_TABLE_MAX_CHUNKS = 1 << 16, // 16.7 million slots: what 24 bits of a handle can name
+};
+
+// Head of every object in a table; the object's own fields follow in the same struct.
+typedef struct fmi_slot {
+    _Atomic(uint64_t) word; // generation:32 | holds:32
+    uint32_t index;         // constant once the slot exists
+    uint32_t next_free;     // index + 1 of the next free slot; guarded by the table's lock
+} fmi_slot;
+
+// Frees what the object owns; called by whichever thread drops the last hold, outside the table's lock.
+typedef void (*fmi_slot_free)(void *user, fmi_slot *slot);
+
+typedef struct fmi_table {
+    _Atomic(char *) *chunks;   // FMI_TABLE_MAX_CHUNKS pointers; a chunk is published once, with release
+    size_t object_bytes;
+    const char *noun;          // "buffer", for sentences
+    uint8_t tag;               // the device's tag: bits 56–63 of its handles
+    uint32_t first_generation; // odd; differs from device to device, so that old handles rarely meet a live one
+    fmi_slot_free free_object;
+    void *user;
+    pthread_mutex_t lock;      // guards the two below and slots' next_free
+    uint32_t free_head;        // index + 1; 0 = none
+    uint32_t slot_count;       // slots that exist
+    _Atomic(uint32_t) alive;   // objects not yet freed
+} fmi_table;
+
+fm_status fmi_table_init(fmi_table *table, size_t object_bytes, const char *noun, uint8_t tag, uint32_t serial,
+                         fmi_slot_free free_object, void *user);
+
+// Frees every object still there, whatever its holds, and the table. One thread.
+void fmi_table_destroy(fmi_table *table);
+
+// Takes a free slot. Its object bytes behind the head are the last user's; the caller fills them, then publishes.
+fmi_slot *fmi_table_reserve(fmi_table *table);
+
+// Gives back a reserved slot that was never published.
+void fmi_table_unreserve(fmi_table *table, fmi_slot *slot);
+
+// Makes the slot's object alive with one hold, the owner's, and returns its handle.
+uint64_t fmi_table_publish(fmi_table *table, fmi_slot *slot);
+
+// Destroys a handle: dead at once; the object is freed when its last hold is dropped.
+fm_status fmi_table_kill(fmi_table *table, uint64_t id);
+
+// Takes a hold on a live handle's object.
+fm_status fmi_table_hold(fmi_table *table, uint64_t id, fmi_slot **out);
+
+// Drops a hold. The last one frees the object.
+void fmi_table_release(fmi_table *table, fmi_slot *slot);
+
+// Why an id has no live object: the status, with a sentence as the last error.
+fm_status fmi_table_refuse(const fmi_table *table, uint64_t id) __attribute__((cold));
+
+static inline uint32_t fmi_id_generation(uint64_t id)
+{
+    return (uint32_t)id;
+}
+
+static inline uint32_t fmi_id_index(uint64_t id)
+{
+    return (uint32_t)(id >> 32) & 0xffffffu;
+}
+
+// The slot that an id names, if the id is of this table and alive at this moment; NULL otherwise. Holds nothing.
+static inline fmi_slot *fmi_table_find(const fmi_table *table, uint64_t id)
+{
+    uint32_t index = fmi_id_index(id);
+    if ((uint8_t)(id >> 56) != table->tag) {
+        return NULL;
+    }
+    char *chunk = atomic_load_explicit(&table->chunks[index / FMI_TABLE_CHUNK_SLOTS], memory_order_acquire);
+    if (!chunk) {
+        return NULL;
+    }
+    fmi_slot *slot = (fmi_slot *)(chunk + (size_t)(index % FMI_TABLE_CHUNK_SLOTS) * table->object_bytes);
+    // Pairs with the release store in fmi_table_publish: a live generation means that the object's fields are there.
+    uint64_t word = atomic_load_explicit(&slot->word, memory_order_acquire);
+    return (uint32_t)(word >> 32) == fmi_id_generation(id) && (id & 1) ? slot : NULL;
+}
+
+#endif

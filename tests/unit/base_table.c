@@ -1,0 +1,198 @@
+// Handle table: generations, holds, type-stability, and the rules from several threads at once.
+#include "base/table.h"
+
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+typedef struct object {
+    fmi_slot slot;
+    int content;
+} object;
+
+typedef struct fixture {
+    fmi_table table;
+    _Atomic(int) freed;
+} fixture;
+
+static void count_free(void *user, fmi_slot *slot)
+{
+    (void)slot;
+    atomic_fetch_add(&((fixture *)user)->freed, 1);
+}
+
+static void open_table(fixture *f, uint8_t tag)
+{
+    f->freed = 0;
+    assert_int_equal(fmi_table_init(&f->table, sizeof(object), "object", tag, tag, count_free, f), FM_OK);
+}
+
+static uint64_t add(fixture *f, int content)
+{
+    object *o = (object *)fmi_table_reserve(&f->table);
+    assert_non_null(o);
+    o->content = content;
+    return fmi_table_publish(&f->table, &o->slot);
+}
+
+static void table_live_handle_is_found(void **state)
+{
+    (void)state;
+    fixture f;
+    open_table(&f, 3);
+    uint64_t id = add(&f, 42);
+    object *o = (object *)fmi_table_find(&f.table, id);
+    assert_non_null(o);
+    assert_int_equal(o->content, 42);
+    assert_int_equal(fmi_table_kill(&f.table, id), FM_OK);
+    assert_int_equal(f.freed, 1);
+    fmi_table_destroy(&f.table);
+}
+
+static void table_old_foreign_and_null_handles_are_refused(void **state)
+{
+    (void)state;
+    fixture f, other;
+    open_table(&f, 3);
+    open_table(&other, 4);
+    uint64_t id = add(&f, 1), foreign = add(&other, 1);
+    fmi_slot *slot;
+    assert_int_equal(fmi_table_hold(&f.table, 0, &slot), FM_ERROR_NULL_HANDLE);
+    assert_int_equal(fmi_table_hold(&f.table, foreign, &slot), FM_ERROR_FOREIGN_HANDLE);
+    assert_int_equal(fmi_table_kill(&f.table, id), FM_OK);
+    assert_int_equal(fmi_table_hold(&f.table, id, &slot), FM_ERROR_STALE_HANDLE);
+    assert_int_equal(fmi_table_kill(&f.table, id), FM_ERROR_STALE_HANDLE);
+    // Indices that no chunk has, and every generation near a real one.
+    for (uint64_t index = 0; index < 0xffffff; index += 4097) {
+        assert_int_equal(fmi_table_kill(&f.table, (uint64_t)3 << 56 | index << 32 | 0xfffffff1u), FM_ERROR_STALE_HANDLE);
+    }
+    assert_int_equal(fmi_table_kill(&f.table, id + 1), FM_ERROR_STALE_HANDLE);
+    fmi_table_destroy(&f.table);
+    fmi_table_destroy(&other.table);
+    assert_int_equal(other.freed, 1); // what was alive is freed with the table
+}
+
+// HOLD-1: destroying leaves the object to its holders; the last one frees it, once.
+static void table_destroyed_object_lives_until_last_release(void **state)
+{
+    (void)state;
+    fixture f;
+    open_table(&f, 1);
+    uint64_t id = add(&f, 7);
+    fmi_slot *first, *second;
+    assert_int_equal(fmi_table_hold(&f.table, id, &first), FM_OK);
+    assert_int_equal(fmi_table_hold(&f.table, id, &second), FM_OK);
+    assert_int_equal(fmi_table_kill(&f.table, id), FM_OK);
+    assert_null(fmi_table_find(&f.table, id)); // the handle is dead at once
+    fmi_table_release(&f.table, first);
+    assert_int_equal(f.freed, 0);
+    assert_int_equal(((object *)second)->content, 7);
+    fmi_table_release(&f.table, second);
+    assert_int_equal(f.freed, 1);
+    fmi_table_destroy(&f.table);
+    assert_int_equal(f.freed, 1);
+}
+
+// HANDLE-1: a recycled slot has another generation, so no old handle names the new object.
+static void table_recycled_slot_refuses_old_handles(void **state)
+{
+    (void)state;
+    fixture f;
+    open_table(&f, 1);
+    enum { ROUNDS = 1000 };
+    static uint64_t old[ROUNDS];
+    for (int i = 0; i < ROUNDS; i++) {
+        old[i] = add(&f, i);
+        for (int k = 0; k < i; k += 97) {
+            assert_null(fmi_table_find(&f.table, old[k]));
+        }
+        assert_int_equal(fmi_table_kill(&f.table, old[i]), FM_OK);
+    }
+    assert_int_equal(f.table.slot_count, FMI_TABLE_CHUNK_SLOTS); // slots were reused, not added
+    fmi_table_destroy(&f.table);
+}
+
+static void table_many_objects_have_distinct_slots(void **state)
+{
+    (void)state;
+    fixture f;
+    open_table(&f, 9);
+    enum { COUNT = 3000 };
+    static uint64_t ids[COUNT];
+    for (int i = 0; i < COUNT; i++) {
+        ids[i] = add(&f, i);
+    }
+    for (int i = 0; i < COUNT; i++) {
+        assert_int_equal(((object *)fmi_table_find(&f.table, ids[i]))->content, i);
+    }
+    fmi_table_destroy(&f.table);
+    assert_int_equal(f.freed, COUNT);
+}
+
+typedef struct shared {
+    fixture f;
+    _Atomic(uint64_t) id; // the handle of the moment
+    _Atomic(int) stop;
+} shared;
+
+static void *hold_and_release(void *context)
+{
+    shared *s = context;
+    intptr_t bad = 0;
+    while (!atomic_load(&s->stop)) {
+        uint64_t id = atomic_load(&s->id);
+        fmi_slot *slot;
+        if (fmi_table_hold(&s->f.table, id, &slot) == FM_OK) {
+            // Held: the content is this generation's, whatever the destroyer does.
+            bad += ((object *)slot)->content != (int)(uint32_t)fmi_id_generation(id);
+            fmi_table_release(&s->f.table, slot);
+        }
+    }
+    return (void *)bad;
+}
+
+// HANDLE-2: holds, destruction and recycling race; a hold is always on the object of its own generation.
+static void table_holds_race_with_destroy_and_stay_exact(void **state)
+{
+    (void)state;
+    shared s = {.stop = 0};
+    open_table(&s.f, 5);
+    pthread_t threads[3];
+    atomic_store(&s.id, 0);
+    for (int i = 0; i < 3; i++) {
+        pthread_create(&threads[i], NULL, hold_and_release, &s);
+    }
+    enum { ROUNDS = 20000 };
+    for (int i = 0; i < ROUNDS; i++) {
+        object *o = (object *)fmi_table_reserve(&s.f.table);
+        uint64_t word = atomic_load(&o->slot.word);
+        o->content = (int)((uint32_t)(word >> 32) + 1);
+        uint64_t id = fmi_table_publish(&s.f.table, &o->slot);
+        atomic_store(&s.id, id);
+        assert_int_equal(fmi_table_kill(&s.f.table, id), FM_OK);
+    }
+    atomic_store(&s.stop, 1);
+    for (int i = 0; i < 3; i++) {
+        void *bad;
+        pthread_join(threads[i], &bad);
+        assert_null(bad);
+    }
+    assert_int_equal(s.f.freed, ROUNDS);
+    fmi_table_destroy(&s.f.table);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(table_live_handle_is_found),
+        cmocka_unit_test(table_old_foreign_and_null_handles_are_refused),
+        cmocka_unit_test(table_destroyed_object_lives_until_last_release),
+        cmocka_unit_test(table_recycled_slot_refuses_old_handles),
+        cmocka_unit_test(table_many_objects_have_distinct_slots),
+        cmocka_unit_test(table_holds_race_with_destroy_and_stay_exact),
+    };
+    return cmocka_run_group_tests_name("base_table", tests, NULL, NULL);
+}

@@ -1,0 +1,173 @@
+// THE WAIST. All that a backend implements, and all that it knows of the library.
+// Everything above has validated its input: a backend translates and assumes. A backend never takes a lock of the
+// library, never calls up, and keeps no list of what is in flight beyond what it needs itself.
+// A batch and all that it points to stays valid and unchanged until the batch has been retired.
+#ifndef FMI_BACKEND_H
+#define FMI_BACKEND_H
+
+#include <fermata/device.h>
+#include <fermata/kernel.h>
+
+#include <stdbool.h>
+
+typedef struct fmi_backend fmi_backend;             // an opened device; each backend defines its own
+typedef struct fmi_kernel_binary fmi_kernel_binary; // a kernel that can be dispatched; each backend defines its own
+typedef struct fmi_text fmi_text;                   // growing text (base/text.h), for compiler messages
+
+// What a device can do, filled by `open`. Constant afterwards.
+typedef struct fmi_backend_caps {
+    char description[256];               // the driver's name for the device
+    fm_device_kind kind;
+    uint64_t memory_bytes;               // device memory
+    uint64_t max_binding_bytes;          // largest descriptor range; UINT64_MAX where there is no limit
+    uint64_t max_block_bytes;            // largest memory block; UINT64_MAX where there is no limit
+    uint32_t binding_alignment_bytes;    // offsets of bindings are multiples of this; at least 16
+    uint32_t max_group_size[3];
+    uint32_t max_group_invocations;
+    uint32_t max_push_constants_bytes;   // for kernels that bind descriptors themselves (GLSL, SPIR-V)
+    uint32_t dtype_mask;                 // bit (1 << fm_dtype)
+    fm_binding_mode binding_mode;        // the one in force for generated kernels; FM_BINDING_ADDRESSES on host
+    bool takes_spirv;                    // generated kernels are SPIR-V; else C text
+    bool takes_host_functions;
+    bool takes_shared_memory;
+    bool on_cpu;                         // the device computes on this machine's processors: waits must not spin
+    uint8_t device_uuid[16];
+    uint32_t driver_version;
+} fmi_backend_caps;
+
+// One native allocation. The memory room owns the struct; `allocate_block` fills it.
+typedef struct fmi_block {
+    void *native;            // the backend's own; NULL = not allocated
+    uint8_t *mapped;         // host address of its first byte; NULL if the host cannot reach it
+    uint64_t device_address; // 0 where the device has none
+    uint64_t size_bytes;
+    fm_memory_kind kind;
+} fmi_block;
+
+// A range of memory that a command uses.
+typedef struct fmi_span {
+    const fmi_block *block;
+    uint64_t offset_bytes; // in the block
+    uint64_t size_bytes;
+    uint32_t region;       // dense index of the memory for the planner's hazards
+    uint32_t access;       // fm_access
+} fmi_span;
+
+typedef enum fmi_command_kind {
+    FMI_COMMAND_DISPATCH = 0, // spans: the bindings
+    FMI_COMMAND_COPY = 1,     // spans: [0] source, [1] destination, equal sizes; also uploads and read-backs
+    FMI_COMMAND_FILL = 2,     // spans: [0] destination; its offset is a multiple of 4
+    FMI_COMMAND_BARRIER = 3,  // for the planner; never reaches a backend
+} fmi_command_kind;
+
+// One recorded command. Constants of a dispatch follow the spans (FMI_COMMAND_CONSTANTS).
+typedef struct fmi_command {
+    struct fmi_command *next; // in the list, in recorded order
+    uint8_t kind;             // fmi_command_kind
+    uint8_t span_count;
+    uint16_t constants_size_bytes;
+    uint32_t list;            // index of its list in the batch (written by the planner)
+    uint32_t wave;            // (written by the planner)
+    union {
+        uint32_t group_count[3]; // dispatch
+        uint32_t fill_value;     // fill
+    };
+    const fmi_kernel_binary *binary; // dispatch
+    const char *label;               // innermost open label, NULL if none
+    fmi_span spans[];
+} fmi_command;
+
+#define FMI_COMMAND_CONSTANTS(command) ((const void *)&(command)->spans[(command)->span_count])
+
+// A planned batch: commands in execution order, grouped in waves. Commands of one wave are independent; everything in a
+// wave happens after everything in the wave before it. The device signals `value` when all of it is done.
+typedef struct fmi_batch_plan {
+    uint64_t value;                // counts up by 1 from 1, no gaps between successful submits
+    fmi_command *const *commands;
+    uint32_t command_count;
+    const uint32_t *wave_ends;     // wave w is commands [wave_ends[w-1], wave_ends[w])
+    uint32_t wave_count;
+    bool after_in_flight;          // the first wave also waits for everything submitted before
+    fm_status *list_status;        // one a list, FM_OK at submit; a backend stores FM_ERROR_KERNEL_FAILED for a list whose host function failed, before `value` is signalled
+    uint32_t barriers;             // out: barriers that `submit` encoded
+} fmi_batch_plan;
+
+// What to build a kernel binary from.
+typedef struct fmi_kernel_code {
+    const char *name;
+    // Exactly one of the three:
+    const uint32_t *spirv;         // entry `main`
+    size_t spirv_size_bytes;
+    const char *c_source;          // ends in a zero byte; entry `fm_kernel_main` (fmi_host_entry in kernel/host_entry.h)
+    fm_host_function host_function;
+    void *user;
+    // How arguments travel, for SPIR-V:
+    //   FM_BINDING_ADDRESSES: the argument block is span_count 64-bit addresses, then the constants, then (if
+    //     wants_group_count) three 32-bit group counts aligned to 4. `indirect_arguments`: the push constant holds only the 64-bit
+    //     address of that block; else the block itself is the push constant.
+    //   FM_BINDING_DESCRIPTORS: storage buffer i is (set 0, binding_numbers[i]); the push constants are the constants, then the
+    //     group counts if wanted. `indirect_arguments`: that block is one more storage buffer, (set 0, arguments_binding).
+    fm_binding_mode binding_mode;
+    bool indirect_arguments;
+    bool wants_group_count;
+    bool reads_group_count_builtin; // uses gl_NumWorkGroups: a dispatch over the device's limit cannot be split
+    uint32_t span_count;
+    uint32_t binding_numbers[FM_MAX_BINDINGS];
+    uint32_t arguments_binding;
+    uint32_t constants_size_bytes;
+    uint32_t group_size[3];
+} fmi_kernel_code;
+
+// Settings that `open` takes from fm_device_info, already defaulted and checked.
+typedef struct fmi_backend_settings {
+    fm_binding_mode binding_mode;
+    uint32_t batches_in_flight; // most batches between submit and retirement
+    uint32_t host_threads;
+} fmi_backend_settings;
+
+// Called by `list` for each device there is. `name` is the exact name that opens it. Returns false to stop.
+typedef bool (*fmi_list_visitor)(void *user, const char *name, const char *description, fm_device_kind kind);
+
+typedef struct fmi_backend_ops {
+    const char *prefix; // "host", "vulkan"
+
+    // Required. Any thread. Visits the devices; none is no error.
+    fm_status (*list)(fmi_list_visitor visit, void *user);
+
+    // Required. Any thread. Opens the device whose exact listed name is `name`. On error sets the last error.
+    fm_status (*open)(const char *name, const fmi_backend_settings *settings, fmi_backend **out, fmi_backend_caps *out_caps);
+
+    // Required. One thread, nothing else running. Waits until the device is idle (or gone) and frees everything.
+    void (*close)(fmi_backend *backend);
+
+    // Required. Any thread. Content is undefined. Host-kind blocks are always mapped; device-kind ones where it costs nothing.
+    // FM_ERROR_OUT_OF_MEMORY without harm.
+    fm_status (*allocate_block)(fmi_backend *backend, fm_memory_kind kind, uint64_t size_bytes, fmi_block *out);
+    void (*free_block)(fmi_backend *backend, fmi_block *block);
+
+    // Required. Any thread. Compiler messages go to `log`. FM_ERROR_COMPILE, FM_ERROR_UNSUPPORTED, FM_ERROR_BACKEND.
+    fm_status (*create_kernel)(fmi_backend *backend, const fmi_kernel_code *code, fmi_kernel_binary **out, fmi_text *log);
+    void (*destroy_kernel)(fmi_backend *backend, fmi_kernel_binary *binary);
+
+    // Optional (NULL: any count runs). Any thread. May this kernel be dispatched with these group counts?
+    bool (*accepts_group_count)(fmi_backend *backend, const fmi_kernel_binary *binary, const uint32_t group_count[3]);
+
+    // Required. One thread at a time. Starts the batch and returns; at most `batches_in_flight` are unretired. On error nothing of it
+    // runs, and the same `value` comes again.
+    fm_status (*submit)(fmi_backend *backend, fmi_batch_plan *plan);
+
+    // Required. Any thread, never blocks. The highest value such that it and all before are done. FM_ERROR_DEVICE_LOST.
+    fm_status (*completed)(fmi_backend *backend, uint64_t *out_value);
+
+    // Required. Any thread. Blocks without spinning until `completed` would give `value` or more. FM_TIMEOUT, FM_ERROR_DEVICE_LOST.
+    fm_status (*wait)(fmi_backend *backend, uint64_t value, uint64_t timeout_ns);
+} fmi_backend_ops;
+
+#ifdef FMI_HAVE_HOST
+extern const fmi_backend_ops fmi_backend_host;
+#endif
+#ifdef FMI_HAVE_VULKAN
+extern const fmi_backend_ops fmi_backend_vulkan;
+#endif
+
+#endif

@@ -1,0 +1,145 @@
+// Host backend: what the device is, its threads, open and close.
+#include "backend/host/host.h"
+
+#include "base/error.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char description[] = "host processors";
+
+static fm_status list(fmi_list_visitor visit, void *user)
+{
+    visit(user, "host", description, FM_DEVICE_HOST);
+    return FM_OK;
+}
+
+static void describe(fmi_backend_caps *caps)
+{
+    long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGE_SIZE);
+    *caps = (fmi_backend_caps){
+        .kind = FM_DEVICE_HOST,
+        .memory_bytes = pages > 0 && page > 0 ? (uint64_t)pages * (uint64_t)page : UINT64_MAX,
+        .max_binding_bytes = UINT64_MAX,
+        .max_block_bytes = UINT64_MAX / 4,
+        .binding_alignment_bytes = 16,
+        .max_group_size = {1024, 1024, 64},
+        .max_group_invocations = 1024,
+        .max_push_constants_bytes = 0,
+        .dtype_mask = 1u << FM_DTYPE_F32 | 1u << FM_DTYPE_F16 | 1u << FM_DTYPE_I32 | 1u << FM_DTYPE_U32 |
+                      1u << FM_DTYPE_I8 | 1u << FM_DTYPE_U8,
+        .binding_mode = FM_BINDING_ADDRESSES,
+        .takes_host_functions = true,
+        .on_cpu = true,
+    };
+    snprintf(caps->description, sizeof caps->description, "%s", description);
+    memcpy(caps->device_uuid, "fermata-host", sizeof "fermata-host");
+    caps->driver_version = 1;
+}
+
+// Stops and joins the threads that run.
+static void stop_threads(fmi_backend *backend, bool queue_runs, uint32_t workers)
+{
+    pthread_mutex_lock(&backend->lock);
+    backend->stop = true;
+    pthread_cond_broadcast(&backend->submitted);
+    pthread_mutex_unlock(&backend->lock);
+    if (queue_runs) {
+        pthread_join(backend->queue_thread, NULL); // finishes what was submitted; workers still help
+    }
+    pthread_mutex_lock(&backend->lock);
+    backend->stop_workers = true;
+    pthread_cond_broadcast(&backend->wave_begins);
+    pthread_mutex_unlock(&backend->lock);
+    for (uint32_t i = 0; i < workers; i++) {
+        pthread_join(backend->workers[i], NULL);
+    }
+}
+
+static void destroy(fmi_backend *backend)
+{
+    pthread_cond_destroy(&backend->submitted);
+    pthread_cond_destroy(&backend->finished);
+    pthread_cond_destroy(&backend->wave_begins);
+    pthread_cond_destroy(&backend->wave_ends);
+    pthread_mutex_destroy(&backend->lock);
+    free(backend);
+}
+
+static void init_conditions(fmi_backend *backend)
+{
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_mutex_init(&backend->lock, NULL);
+    pthread_cond_init(&backend->submitted, NULL);
+    pthread_cond_init(&backend->finished, &monotonic);
+    pthread_cond_init(&backend->wave_begins, NULL);
+    pthread_cond_init(&backend->wave_ends, NULL);
+    pthread_condattr_destroy(&monotonic);
+}
+
+static fm_status open_host(const char *name, const fmi_backend_settings *settings, fmi_backend **out, fmi_backend_caps *out_caps)
+{
+    (void)name;
+    if (settings->binding_mode == FM_BINDING_DESCRIPTORS) {
+        return fmi_fail(FM_ERROR_UNSUPPORTED, "the host device has no descriptors: use binding mode auto or addresses");
+    }
+    fmi_backend *backend = calloc(1, sizeof *backend);
+    if (!backend) {
+        return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "no host memory for the host device");
+    }
+    uint32_t threads = settings->host_threads;
+    if (threads == 0) {
+        long online = sysconf(_SC_NPROCESSORS_ONLN);
+        threads = online > 0 ? (uint32_t)online : 1;
+    }
+    threads = threads < FMI_HOST_MOST_THREADS ? threads : FMI_HOST_MOST_THREADS;
+    init_conditions(backend);
+    // The queue thread works, too. Signals are the program's business: these threads take none.
+    sigset_t all, old;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &old);
+    int failed = pthread_create(&backend->queue_thread, NULL, fmi_host_queue_main, backend);
+    bool queue_runs = failed == 0;
+    uint32_t workers = 0;
+    while (!failed && workers + 1 < threads) {
+        failed = pthread_create(&backend->workers[workers], NULL, fmi_host_worker_main, backend);
+        workers += failed == 0;
+    }
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    if (failed) {
+        stop_threads(backend, queue_runs, workers);
+        destroy(backend);
+        return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "the host device's threads cannot be started: %s", strerror(failed));
+    }
+    pthread_mutex_lock(&backend->lock);
+    backend->thread_count = workers;
+    pthread_mutex_unlock(&backend->lock);
+    describe(out_caps);
+    *out = backend;
+    return FM_OK;
+}
+
+static void close_host(fmi_backend *backend)
+{
+    stop_threads(backend, true, backend->thread_count);
+    destroy(backend);
+}
+
+const fmi_backend_ops fmi_backend_host = {
+    .prefix = "host",
+    .list = list,
+    .open = open_host,
+    .close = close_host,
+    .allocate_block = fmi_host_allocate_block,
+    .free_block = fmi_host_free_block,
+    .create_kernel = fmi_host_create_kernel,
+    .destroy_kernel = fmi_host_destroy_kernel,
+    .submit = fmi_host_submit,
+    .completed = fmi_host_completed,
+    .wait = fmi_host_wait,
+};

@@ -1,0 +1,90 @@
+// Host backend: generated C is compiled by libtcc, which plays the part of a driver's compiler; host functions are called as they are.
+// libtcc keeps process-wide state while it compiles, so one compile runs at a time in the process.
+#include "backend/host/host.h"
+
+#include "base/error.h"
+#include "base/text.h"
+#include "kernel/host_symbols.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+// Debian's libtcc.a is not position-independent where it names these four objects of libc; the build renames them in its copy of
+// the archive, and they are ours. libtcc only reads them to print and to look up an environment; it never gets that far here.
+__attribute__((visibility("hidden"))) FILE *fmi_tcc_stdin;
+__attribute__((visibility("hidden"))) FILE *fmi_tcc_stdout;
+__attribute__((visibility("hidden"))) FILE *fmi_tcc_stderr;
+__attribute__((visibility("hidden"))) char **fmi_tcc_environ;
+
+static pthread_mutex_t compiler = PTHREAD_MUTEX_INITIALIZER; // held while libtcc works
+
+static void note_message(void *context, const char *message)
+{
+    fmi_text_format(context, "%s\n", message);
+}
+
+static fm_status compile(const fmi_kernel_code *code, fmi_kernel_binary *binary, fmi_text *log)
+{
+    fmi_tcc_stdin = stdin;
+    fmi_tcc_stdout = stdout;
+    fmi_tcc_stderr = stderr;
+    fmi_tcc_environ = environ;
+    TCCState *tcc = tcc_new();
+    if (!tcc) {
+        return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "no host memory for the kernel compiler");
+    }
+    binary->compiled = tcc;
+    tcc_set_error_func(tcc, log, note_message);
+    tcc_set_options(tcc, "-nostdlib -nostdinc");
+    tcc_set_output_type(tcc, TCC_OUTPUT_MEMORY);
+    for (size_t i = 0; i < fmi_host_symbol_count; i++) {
+        tcc_add_symbol(tcc, fmi_host_symbols[i].name, fmi_host_symbols[i].address);
+    }
+    if (tcc_compile_string(tcc, code->c_source) != 0 || tcc_relocate(tcc, TCC_RELOCATE_AUTO) < 0) {
+        return fmi_fail(FM_ERROR_COMPILE, "kernel '%s' does not compile", code->name);
+    }
+    void *entry = tcc_get_symbol(tcc, "fm_kernel_main");
+    if (!entry) {
+        return fmi_fail(FM_ERROR_COMPILE, "kernel '%s' has no entry", code->name);
+    }
+    memcpy(&binary->entry, &entry, sizeof entry); // ISO C has no cast from object to function pointers
+    return FM_OK;
+}
+
+fm_status fmi_host_create_kernel(fmi_backend *backend, const fmi_kernel_code *code, fmi_kernel_binary **out, fmi_text *log)
+{
+    fmi_kernel_binary *binary = calloc(1, sizeof *binary);
+    if (!binary) {
+        return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "no host memory for kernel '%s'", code->name);
+    }
+    binary->constants_size_bytes = code->constants_size_bytes;
+    binary->group_items = code->group_size[0] * code->group_size[1] * code->group_size[2];
+    if (code->host_function) {
+        binary->function = code->host_function;
+        binary->user = code->user;
+        *out = binary;
+        return FM_OK;
+    }
+    pthread_mutex_lock(&compiler);
+    fm_status status = compile(code, binary, log);
+    pthread_mutex_unlock(&compiler);
+    if (status != FM_OK) {
+        fmi_host_destroy_kernel(backend, binary);
+        return status;
+    }
+    *out = binary;
+    return FM_OK;
+}
+
+void fmi_host_destroy_kernel(fmi_backend *backend, fmi_kernel_binary *binary)
+{
+    (void)backend;
+    if (binary->compiled) {
+        pthread_mutex_lock(&compiler);
+        tcc_delete(binary->compiled);
+        pthread_mutex_unlock(&compiler);
+    }
+    free(binary);
+}

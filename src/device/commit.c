@@ -1,0 +1,187 @@
+// Command lists from the outside: begin, cancel, commit.
+#include "device/device.h"
+
+#include <string.h>
+
+fm_status fm_commands_begin(fm_device *device, const fm_commands_info *info, fm_commands **out_commands)
+{
+    if (out_commands) {
+        *out_commands = NULL;
+    }
+    fm_status status = fmi_device_check(device, "fm_commands_begin");
+    if (status != FM_OK) {
+        return status;
+    }
+    if (!out_commands) {
+        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_commands_begin: out_commands is NULL");
+    }
+    if (info && (info->flags & ~(uint32_t)FM_COMMANDS_UNTRACKED)) {
+        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_commands_begin: flags %#x are unknown", info->flags);
+    }
+    return fmi_recorder_begin(&device->record, info, out_commands);
+}
+
+fm_status fm_commands_cancel(fm_commands **commands)
+{
+    if (!commands) {
+        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_commands_cancel: commands is NULL");
+    }
+    if (!*commands) {
+        return FM_OK;
+    }
+    fm_status status = fmi_recorder_enter(*commands, "fm_commands_cancel");
+    if (status != FM_OK) {
+        return status;
+    }
+    fmi_record_room *room = (*commands)->room;
+    fmi_record_drop_list(room, fmi_recorder_finish(*commands));
+    *commands = NULL;
+    return FM_OK;
+}
+
+uint64_t fmi_device_post(fm_device *device, fmi_list *list, fmi_stream *stream)
+{
+    uint64_t value = 0;
+    list->stream = stream;
+    if (stream) {
+        // Value and place in the queue are one step: lists of a stream are queued in the order of their values (READ-2, READ-3).
+        pthread_mutex_lock(&stream->order);
+        value = atomic_load_explicit(&stream->committed, memory_order_relaxed) + 1;
+        list->value = value;
+        atomic_store_explicit(&stream->committed, value, memory_order_release);
+        fmi_retirement_push(&device->retirement, list);
+        pthread_mutex_unlock(&stream->order);
+    } else {
+        fmi_retirement_push(&device->retirement, list);
+    }
+    return value;
+}
+
+static bool below_limit(void *context)
+{
+    fm_device *device = context;
+    return atomic_load(&device->retirement.outstanding) < device->config.info.lists_in_flight;
+}
+
+// Makes room under the in-flight limit: waits for the oldest work alone (RETIRE-4).
+static fm_status make_room(fm_device *device, bool no_wait)
+{
+    if (below_limit(device)) {
+        return FM_OK;
+    }
+    fmi_progress(&device->retirement);
+    if (below_limit(device)) {
+        return FM_OK;
+    }
+    if (no_wait) {
+        return fmi_fail(FM_WOULD_BLOCK, "fm_commit: %u lists are in flight, which is the limit", device->config.info.lists_in_flight);
+    }
+    atomic_fetch_add_explicit(&device->limit_waits, 1, memory_order_relaxed);
+    fm_status status = fmi_wait_until(&device->retirement, below_limit, device, device->config.info.commit_timeout_ns);
+    if (status != FM_OK) {
+        return fmi_fail(status, "fm_commit: none of %u lists in flight completed within %llu ns", device->config.info.lists_in_flight,
+                        (unsigned long long)device->config.info.commit_timeout_ns);
+    }
+    return FM_OK;
+}
+
+// Holds the streams of the `after` points that are not complete; complete ones that failed refuse the commit.
+static fm_status take_after(fm_device *device, fmi_list *list, const fm_commit_info *info)
+{
+    list->after_count = 0;
+    if (info->after_count == 0) {
+        return FM_OK;
+    }
+    if (!info->after) {
+        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_commit: after is NULL");
+    }
+    list->after = fmi_arena_alloc(&list->arena, info->after_count * sizeof *list->after);
+    if (!list->after) {
+        return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "fm_commit: no host memory for %u points", info->after_count);
+    }
+    for (uint32_t i = 0; i < info->after_count; i++) {
+        fm_status status = fmi_point_poll(&device->retirement, info->after[i], "fm_commit: after");
+        if (status == FM_OK) {
+            continue;
+        }
+        if (status != FM_NOT_READY) {
+            bool failed_work = status == FM_ERROR_KERNEL_FAILED || status == FM_ERROR_DEVICE_LOST || status == FM_ERROR_BACKEND;
+            return failed_work ? fmi_fail(FM_ERROR_DEPENDENCY, "%s", fm_last_error()) : status;
+        }
+        fmi_slot *held;
+        status = fmi_table_hold(&device->streams, info->after[i].stream.id, &held);
+        if (status != FM_OK) {
+            fmi_error_prefix("fm_commit: after");
+            return status;
+        }
+        list->after[list->after_count++] = (fmi_after){(fmi_stream *)held, info->after[i].value};
+    }
+    return FM_OK;
+}
+
+static void drop_after(fm_device *device, fmi_list *list)
+{
+    for (uint32_t i = 0; i < list->after_count; i++) {
+        fmi_table_release(&device->streams, &list->after[i].stream->slot);
+    }
+    list->after_count = 0;
+}
+
+// Everything of a commit that can fail. The caller is inside the list.
+static fm_status prepare(fm_device *device, fmi_list *list, const fm_commit_info *info, fmi_stream **out_stream)
+{
+    fmi_slot *held;
+    fm_status status = fmi_table_hold(&device->streams, info->stream.id, &held);
+    if (status != FM_OK) {
+        fmi_error_prefix("fm_commit");
+        return status;
+    }
+    fmi_stream *stream = (fmi_stream *)held;
+    if (atomic_load_explicit(&device->engine.lost, memory_order_acquire)) {
+        status = fmi_fail(FM_ERROR_DEVICE_LOST, "fm_commit: the device is lost");
+    } else if (atomic_load_explicit(&stream->failed, memory_order_acquire)) {
+        status = fmi_fail(FM_ERROR_DEPENDENCY, "fm_commit: stream '%s' has failed; fm_stream_reset clears it", fmi_stream_label(stream));
+    } else {
+        status = make_room(device, info->no_wait);
+    }
+    if (status == FM_OK) {
+        status = take_after(device, list, info);
+        if (status != FM_OK) {
+            drop_after(device, list);
+        }
+    }
+    if (status != FM_OK) {
+        fmi_table_release(&device->streams, held);
+        return status;
+    }
+    *out_stream = stream;
+    return FM_OK;
+}
+
+fm_status fm_commit(fm_commands **commands, const fm_commit_info *info, fm_point *out_point)
+{
+    if (!commands || !info) {
+        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_commit: %s is NULL", commands ? "info" : "commands");
+    }
+    fm_status status = fmi_recorder_enter(*commands, "fm_commit");
+    if (status != FM_OK) {
+        return status;
+    }
+    fm_device *device = (*commands)->room->device;
+    fmi_stream *stream;
+    status = prepare(device, (*commands)->list, info, &stream);
+    if (status != FM_OK) {
+        fmi_recorder_leave(*commands);
+        return status;
+    }
+    fmi_list *list = fmi_recorder_finish(*commands);
+    *commands = NULL;
+    atomic_fetch_add_explicit(&device->commits, 1, memory_order_relaxed);
+    uint64_t value = fmi_device_post(device, list, stream);
+    if (out_point) {
+        *out_point = (fm_point){info->stream, value};
+    }
+    fmi_engine_kick(&device->engine);
+    fmi_keeper_notify(&device->retirement);
+    return FM_OK;
+}

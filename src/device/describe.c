@@ -1,0 +1,65 @@
+// What a device is, and its counters.
+#include "device/device.h"
+
+#include <stdio.h>
+#include <string.h>
+
+fm_status fm_device_get_properties(fm_device *device, fm_device_properties *out)
+{
+    fm_status status = fmi_device_check(device, "fm_device_get_properties");
+    if (status != FM_OK) {
+        return status;
+    }
+    if (!out) {
+        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_device_get_properties: out is NULL");
+    }
+    const fmi_backend_caps *caps = &device->caps;
+    *out = (fm_device_properties){
+        .kind = caps->kind,
+        .binding_mode = caps->binding_mode,
+        .memory_bytes = caps->memory_bytes,
+        .max_binding_bytes = caps->max_binding_bytes,
+        .max_group_invocations = caps->max_group_invocations,
+        .max_constants_bytes = FMI_MAX_CONSTANTS_BYTES_PUBLIC,
+        .max_push_constants_bytes = caps->max_push_constants_bytes,
+        .binding_alignment_bytes = caps->binding_alignment_bytes,
+        .dtype_mask = caps->dtype_mask,
+        .runs_glsl = caps->takes_spirv,
+        .runs_host_functions = caps->takes_host_functions,
+        .runs_shared_memory = caps->takes_shared_memory,
+    };
+    memcpy(out->max_group_size, caps->max_group_size, sizeof out->max_group_size);
+    memcpy(out->name, device->name, sizeof out->name);
+    memcpy(out->description, caps->description, sizeof out->description);
+    return FM_OK;
+}
+
+fm_status fm_device_get_stats(fm_device *device, fm_device_stats *out)
+{
+    fm_status status = fmi_device_check(device, "fm_device_get_stats");
+    if (status != FM_OK) {
+        return status;
+    }
+    if (!out) {
+        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_device_get_stats: out is NULL");
+    }
+#define LOAD(field) atomic_load_explicit(&(field), memory_order_relaxed)
+    const fmi_engine_counters *c = &device->engine.counters;
+    *out = (fm_device_stats){
+        .commits = LOAD(device->commits),
+        .submissions = LOAD(c->submissions),
+        .dispatches = LOAD(c->dispatches),
+        .transfers = LOAD(c->transfers),
+        .waves = LOAD(c->waves),
+        .barriers = LOAD(c->barriers),
+        .lists_in_flight = LOAD(device->retirement.outstanding),
+        .bytes_in_use = LOAD(device->pool.used_bytes),
+        .bytes_in_use_peak = LOAD(device->pool.peak_bytes),
+        .bytes_reserved = LOAD(device->pool.reserved_bytes),
+        .limit_waits = LOAD(device->limit_waits),
+        .keeper_wakeups = LOAD(device->retirement.keeper.wakeups),
+        .kernels_compiled = LOAD(device->kernels_compiled),
+    };
+#undef LOAD
+    return FM_OK;
+}

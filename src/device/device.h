@@ -1,0 +1,65 @@
+// fm_device: puts the rooms together. Its public functions are thin bodies in this folder.
+// The struct is a shell (base/shell.h): never unmapped, so a call with a closed device's pointer answers FM_ERROR_CLOSED.
+#ifndef FMI_DEVICE_DEVICE_H
+#define FMI_DEVICE_DEVICE_H
+
+#include "base/error.h"
+#include "record/recorder.h"
+#include "retire/retire.h"
+#include "schedule/engine.h"
+
+enum {
+    FMI_DEVICE_CLOSED = 0,
+    FMI_DEVICE_OPEN = 1,
+    FMI_MAX_CONSTANTS_BYTES_PUBLIC = 4096, // of one dispatch of a generated kernel or host function
+};
+
+// Settings in force: fm_device_info with defaults and environment applied.
+typedef struct fmi_config {
+    fm_device_info info;
+} fmi_config;
+
+struct fm_device {
+    _Atomic(uint32_t) state; // FMI_DEVICE_*; release store when open, acquire load by every call
+    fmi_config config;
+    char name[32];
+    const fmi_backend_ops *ops;
+    fmi_backend *backend;
+    fmi_backend_caps caps;
+    fmi_table buffers;
+    fmi_table kernels;
+    fmi_table streams;
+    fmi_pool pool;
+    fmi_record_room record;
+    fmi_engine engine;
+    fmi_retirement retirement;
+    _Atomic(uint64_t) commits;
+    _Atomic(uint64_t) limit_waits;
+    _Atomic(uint64_t) kernels_compiled;
+};
+
+// FM_OK for an open device; otherwise the error with its sentence.
+fm_status fmi_device_refuse(const fm_device *device, const char *caller) __attribute__((cold));
+
+static inline fm_status fmi_device_check(const fm_device *device, const char *caller)
+{
+    if (__builtin_expect(device && atomic_load_explicit(&device->state, memory_order_acquire) == FMI_DEVICE_OPEN, 1)) {
+        return FM_OK;
+    }
+    return fmi_device_refuse(device, caller);
+}
+
+// Applies defaults and FERMATA_* variables to `info` (NULL = all default) and checks the result.
+fm_status fmi_config_read(const fm_device_info *info, fmi_config *out);
+
+// A warning through the configured log.
+void fmi_device_warn(const fmi_config *config, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+// Finds the devices that `name` may mean, best first, and opens the first that opens.
+fm_status fmi_open_backend(const char *name, const fmi_config *config, fm_device *device);
+
+// Commits an internal list or a public one: takes the stream's next value and a place in the queue in one step, then kicks.
+// `stream` is NULL for the library's own fills. The list is the engine's afterwards.
+uint64_t fmi_device_post(fm_device *device, fmi_list *list, fmi_stream *stream);
+
+#endif

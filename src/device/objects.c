@@ -1,0 +1,135 @@
+// Public functions of kernels, streams and points: checks, then the room that knows.
+#include "device/device.h"
+
+fm_status fm_kernel_create(fm_device *device, const fm_kernel_info *info, fm_kernel *out_kernel)
+{
+    if (out_kernel) {
+        *out_kernel = (fm_kernel){0};
+    }
+    fm_status status = fmi_device_check(device, "fm_kernel_create");
+    if (status != FM_OK) {
+        return status;
+    }
+    if (!info || !out_kernel) {
+        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_kernel_create: %s is NULL", info ? "out_kernel" : "info");
+    }
+    fmi_kernel *kernel;
+    status = fmi_kernel_create(device->ops, device->backend, &device->caps, &device->kernels_compiled, info, &kernel);
+    if (status != FM_OK) {
+        return status;
+    }
+    fmi_kernel_object *object = (fmi_kernel_object *)fmi_table_reserve(&device->kernels);
+    if (!object) {
+        fmi_kernel_destroy(kernel);
+        return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "fm_kernel_create: no host memory for a kernel object");
+    }
+    object->kernel = kernel;
+    out_kernel->id = fmi_table_publish(&device->kernels, &object->slot);
+    return FM_OK;
+}
+
+// Destroys a handle of any table; the null handle does nothing.
+static fm_status destroy_handle(fm_device *device, fmi_table *table, uint64_t id, const char *caller)
+{
+    fm_status status = fmi_device_check(device, caller);
+    if (status != FM_OK || id == 0) {
+        return status;
+    }
+    status = fmi_table_kill(table, id);
+    if (status != FM_OK) {
+        fmi_error_prefix(caller);
+    }
+    return status;
+}
+
+fm_status fm_kernel_destroy(fm_device *device, fm_kernel kernel)
+{
+    return destroy_handle(device, device ? &device->kernels : NULL, kernel.id, "fm_kernel_destroy");
+}
+
+fm_status fm_stream_destroy(fm_device *device, fm_stream stream)
+{
+    return destroy_handle(device, device ? &device->streams : NULL, stream.id, "fm_stream_destroy");
+}
+
+fm_status fm_buffer_destroy(fm_device *device, fm_buffer buffer)
+{
+    return destroy_handle(device, device ? &device->buffers : NULL, buffer.id, "fm_buffer_destroy");
+}
+
+fm_status fm_stream_create(fm_device *device, const fm_stream_info *info, fm_stream *out_stream)
+{
+    if (out_stream) {
+        *out_stream = (fm_stream){0};
+    }
+    fm_status status = fmi_device_check(device, "fm_stream_create");
+    if (status != FM_OK) {
+        return status;
+    }
+    if (!out_stream) {
+        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_stream_create: out_stream is NULL");
+    }
+    status = fmi_stream_create(&device->streams, info ? info->label : NULL, &out_stream->id);
+    if (status != FM_OK) {
+        fmi_error_prefix("fm_stream_create");
+    }
+    return status;
+}
+
+static bool caught_up(void *context)
+{
+    fmi_stream *stream = context;
+    return atomic_load_explicit(&stream->completed, memory_order_acquire) ==
+           atomic_load_explicit(&stream->committed, memory_order_acquire);
+}
+
+fm_status fm_stream_reset(fm_device *device, fm_stream stream, uint64_t timeout_ns)
+{
+    fm_status status = fmi_device_check(device, "fm_stream_reset");
+    if (status != FM_OK) {
+        return status;
+    }
+    fmi_slot *held;
+    status = fmi_table_hold(&device->streams, stream.id, &held);
+    if (status != FM_OK) {
+        fmi_error_prefix("fm_stream_reset");
+        return status;
+    }
+    fmi_stream *s = (fmi_stream *)held;
+    if (atomic_load_explicit(&device->engine.lost, memory_order_acquire)) {
+        status = fmi_fail(FM_ERROR_DEVICE_LOST, "fm_stream_reset: the device is lost");
+    } else {
+        status = fmi_wait_until(&device->retirement, caught_up, s, timeout_ns);
+        if (status != FM_OK) {
+            fmi_fail(status, "fm_stream_reset: earlier work of stream '%s' is not retired", fmi_stream_label(s));
+        } else {
+            atomic_store_explicit(&s->failed, 0, memory_order_release);
+        }
+    }
+    fmi_table_release(&device->streams, held);
+    return status;
+}
+
+fm_status fm_point_poll(fm_device *device, fm_point point)
+{
+    fm_status status = fmi_device_check(device, "fm_point_poll");
+    return status == FM_OK ? fmi_point_poll(&device->retirement, point, "fm_point_poll") : status;
+}
+
+fm_status fm_point_wait(fm_device *device, fm_point point, uint64_t timeout_ns)
+{
+    fm_status status = fmi_device_check(device, "fm_point_wait");
+    return status == FM_OK ? fmi_point_wait(&device->retirement, point, timeout_ns, "fm_point_wait") : status;
+}
+
+fm_status fm_point_on_complete(fm_device *device, fm_point point, fm_completion_callback callback, void *user)
+{
+    fm_status status = fmi_device_check(device, "fm_point_on_complete");
+    if (status != FM_OK) {
+        return status;
+    }
+    if (!callback) {
+        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_point_on_complete: callback is NULL");
+    }
+    return fmi_point_on_complete(&device->retirement, point, callback, user);
+}

@@ -1,0 +1,198 @@
+// Opening and closing: builds the rooms from the ground up, and takes them down from the top when nothing is left to do.
+#include "device/device.h"
+
+#include "base/clock.h"
+#include "base/shell.h"
+
+#include <string.h>
+
+#define GPU_SPIN_NS 50000u
+
+// Counts devices opened by this process: makes handles of different devices differ.
+static _Atomic(uint32_t) device_serial;
+
+fm_status fmi_device_refuse(const fm_device *device, const char *caller)
+{
+    if (!device) {
+        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "%s: device is NULL", caller);
+    }
+    return fmi_fail(FM_ERROR_CLOSED, "%s: the device has been closed", caller);
+}
+
+static void free_kernel(void *unused, fmi_slot *slot)
+{
+    (void)unused;
+    fmi_kernel_destroy(((fmi_kernel_object *)slot)->kernel);
+}
+
+// The pool's way to make memory free: retire, then wait for the oldest batch, again and again until nothing is in flight.
+static bool reclaim(void *user, uint32_t attempt)
+{
+    fm_device *device = user;
+    fmi_retirement *r = &device->retirement;
+    fmi_progress(r);
+    if (attempt == 0) {
+        return true;
+    }
+    uint64_t retired = atomic_load_explicit(&r->retired_value, memory_order_acquire);
+    bool on_device = atomic_load_explicit(&device->engine.submitted_value, memory_order_acquire) > retired;
+    if (!on_device && atomic_load(&r->outstanding) == 0) {
+        return false;
+    }
+    if (on_device) {
+        // Waits for the oldest batch alone. A device that hangs ends the attempts: the caller gets FM_ERROR_OUT_OF_MEMORY.
+        if (device->ops->wait(device->backend, retired + 1, device->config.info.commit_timeout_ns) != FM_OK) {
+            return false;
+        }
+    }
+    fmi_progress(r);
+    return true;
+}
+
+static fm_status init_tables(fm_device *device)
+{
+    uint32_t serial = atomic_fetch_add_explicit(&device_serial, 1, memory_order_relaxed) + 1;
+    uint8_t tag = (uint8_t)(serial % 255 + 1);
+    fm_status status = fmi_table_init(&device->buffers, sizeof(fmi_buffer), "buffer", tag, serial, fmi_buffer_free, &device->pool);
+    if (status == FM_OK) {
+        status = fmi_table_init(&device->kernels, sizeof(fmi_kernel_object), "kernel", tag, serial, free_kernel, NULL);
+    }
+    if (status == FM_OK) {
+        status = fmi_table_init(&device->streams, sizeof(fmi_stream), "stream", tag, serial, fmi_stream_free, NULL);
+    }
+    return status;
+}
+
+static void destroy_tables(fm_device *device)
+{
+    fmi_table_destroy(&device->streams);
+    fmi_table_destroy(&device->kernels);
+    fmi_table_destroy(&device->buffers);
+}
+
+// Builds the rooms above the backend, which is open.
+static fm_status build(fm_device *device)
+{
+    const fm_device_info *info = &device->config.info;
+    uint64_t limit = info->memory_limit_bytes ? info->memory_limit_bytes : device->caps.memory_bytes;
+    fmi_pool_init(&device->pool, device->ops, device->backend, &device->caps, limit, info->block_size_bytes);
+    device->pool.reclaim = reclaim;
+    device->pool.reclaim_user = device;
+    fm_status status = init_tables(device);
+    if (status != FM_OK) {
+        destroy_tables(device);
+        fmi_pool_destroy(&device->pool);
+        return status;
+    }
+    device->record = (fmi_record_room){
+        .device = device,
+        .buffers = &device->buffers,
+        .kernels = &device->kernels,
+        .pool = &device->pool,
+        .ops = device->ops,
+        .backend = device->backend,
+        .caps = &device->caps,
+    };
+    fmi_record_room_init(&device->record);
+    fmi_engine_init(&device->engine, device->ops, device->backend, info->batches_in_flight);
+    uint64_t spin_ns = info->spin_ns ? (info->spin_ns == 1 ? 0 : info->spin_ns) : (device->caps.on_cpu ? 0 : GPU_SPIN_NS);
+    status = fmi_retirement_init(&device->retirement, &device->engine, &device->record, &device->streams, spin_ns);
+    if (status != FM_OK) {
+        fmi_engine_destroy(&device->engine);
+        fmi_record_room_destroy(&device->record);
+        destroy_tables(device);
+        fmi_pool_destroy(&device->pool);
+    }
+    return status;
+}
+
+fm_status fm_device_open(const char *name, const fm_device_info *info, fm_device **out_device)
+{
+    if (!out_device) {
+        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_device_open: out_device is NULL");
+    }
+    *out_device = NULL;
+    fmi_config config;
+    fm_status status = fmi_config_read(info, &config);
+    if (status != FM_OK) {
+        return status;
+    }
+    fm_device *device = fmi_shell_take(FMI_SHELL_DEVICE, sizeof *device);
+    if (!device) {
+        return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "fm_device_open: no host memory for a device");
+    }
+    device->config = config;
+    atomic_store_explicit(&device->commits, 0, memory_order_relaxed);
+    atomic_store_explicit(&device->limit_waits, 0, memory_order_relaxed);
+    atomic_store_explicit(&device->kernels_compiled, 0, memory_order_relaxed);
+    status = fmi_open_backend(name ? name : "auto", &config, device);
+    if (status == FM_OK) {
+        status = build(device);
+        if (status != FM_OK) {
+            device->ops->close(device->backend);
+        }
+    }
+    if (status != FM_OK) {
+        fmi_error_prefix("fm_device_open");
+        fmi_shell_give(FMI_SHELL_DEVICE, device);
+        return status;
+    }
+    // Release: pairs with the acquire in fmi_device_check.
+    atomic_store_explicit(&device->state, FMI_DEVICE_OPEN, memory_order_release);
+    *out_device = device;
+    return FM_OK;
+}
+
+static bool all_done(void *context)
+{
+    fm_device *device = context;
+    return atomic_load(&device->retirement.outstanding) == 0 && !fmi_keeper_has_callbacks(&device->retirement) &&
+           atomic_load(&device->retirement.outstanding) == 0; // a callback may have committed more
+}
+
+static void take_down(fm_device *device)
+{
+    // Release: later calls see a closed device before anything is gone.
+    atomic_store_explicit(&device->state, FMI_DEVICE_CLOSED, memory_order_release);
+    fmi_retirement_destroy(&device->retirement);
+    fmi_engine_destroy(&device->engine);
+    fmi_record_room_destroy(&device->record);
+    destroy_tables(device);
+    fmi_pool_destroy(&device->pool);
+    device->ops->close(device->backend);
+    fmi_shell_give(FMI_SHELL_DEVICE, device);
+}
+
+fm_status fm_device_close(fm_device **device, uint64_t timeout_ns)
+{
+    if (!device) {
+        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_device_close: device is NULL");
+    }
+    if (!*device) {
+        return FM_OK;
+    }
+    fm_device *d = *device;
+    fm_status status = fmi_device_check(d, "fm_device_close");
+    if (status != FM_OK) {
+        return status;
+    }
+    if (pthread_equal(pthread_self(), d->retirement.keeper.thread)) {
+        return fmi_fail(FM_ERROR_BUSY, "fm_device_close: called from a completion callback");
+    }
+    uint32_t recording = atomic_load_explicit(&d->record.recording, memory_order_acquire);
+    if (recording > 0) {
+        return fmi_fail(FM_ERROR_BUSY, "fm_device_close: %u command lists are being recorded; commit or cancel them first", recording);
+    }
+    status = fmi_wait_until(&d->retirement, all_done, d, timeout_ns);
+    if (status != FM_OK) {
+        return fmi_fail(status, "fm_device_close: %u command lists are not complete after %llu ns",
+                        atomic_load(&d->retirement.outstanding), (unsigned long long)timeout_ns);
+    }
+    recording = atomic_load_explicit(&d->record.recording, memory_order_acquire);
+    if (recording > 0) { // begun by a callback meanwhile
+        return fmi_fail(FM_ERROR_BUSY, "fm_device_close: a completion callback began %u command lists", recording);
+    }
+    take_down(d);
+    *device = NULL;
+    return FM_OK;
+}

@@ -1,0 +1,189 @@
+// fm_dispatch: the binding check, the holds and the command. The hottest function of the library: a bound buffer that the list
+// already holds costs a load and a compare.
+#include "base/error.h"
+#include "record/label.h"
+#include "record/recorder.h"
+
+#include <stdio.h>
+#include <string.h>
+
+// Puts "fm_dispatch: binding N 'name'" before what a lower room said.
+static fm_status __attribute__((cold)) blame_binding(fm_status status, uint32_t index)
+{
+    char prefix[64];
+    snprintf(prefix, sizeof prefix, "fm_dispatch: binding %u", index);
+    fmi_error_prefix(prefix);
+    return status;
+}
+
+// The dtypes key of a dispatch whose kernel leaves some to the bindings.
+static fm_status choose_dtypes(const fmi_kernel *kernel, const fm_dispatch_info *info, uint64_t *out)
+{
+    uint64_t key = 0;
+    for (uint32_t i = 0; i < kernel->param_count; i++) {
+        uint32_t bound = (uint32_t)info->bindings[i].dtype;
+        uint32_t own = kernel->dtype[i];
+        if (own != FM_DTYPE_NONE && bound != FM_DTYPE_NONE && bound != own) {
+            return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_dispatch: binding %u of kernel '%s' takes dtype %s, not %u", i,
+                            kernel->name, fmi_dtype_name((fm_dtype)own), bound);
+        }
+        uint32_t dtype = own != FM_DTYPE_NONE ? own : bound;
+        if (dtype == FM_DTYPE_NONE) {
+            return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_dispatch: binding %u of kernel '%s' must name its dtype", i,
+                            kernel->name);
+        }
+        if (dtype > FM_DTYPE_U8) {
+            return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_dispatch: binding %u names the unknown dtype %u", i, dtype);
+        }
+        key |= (uint64_t)dtype << (4 * i);
+    }
+    *out = key;
+    return FM_OK;
+}
+
+static fm_status find_variant(fmi_kernel *kernel, const fm_dispatch_info *info, const fmi_variant **out)
+{
+    uint64_t key = kernel->fixed_dtypes;
+    uint32_t named = 0;
+    for (uint32_t i = 0; i < info->binding_count; i++) {
+        named |= (uint32_t)info->bindings[i].dtype;
+    }
+    if ((!kernel->dtypes_are_fixed || named) && kernel->language == FM_KERNEL_PORTABLE) {
+        fm_status status = choose_dtypes(kernel, info, &key);
+        if (status != FM_OK) {
+            return status;
+        }
+    }
+    const fmi_variant *newest = atomic_load_explicit(&kernel->variants, memory_order_acquire);
+    if (newest && newest->dtypes == key) {
+        *out = newest;
+        return FM_OK;
+    }
+    return fmi_kernel_get_variant(kernel, key, "fm_dispatch", out);
+}
+
+static fm_status __attribute__((cold)) refuse_shape(const fmi_kernel *kernel, const fm_dispatch_info *info)
+{
+    if (info->binding_count != kernel->param_count) {
+        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_dispatch: kernel '%s' takes %u bindings, not %u", kernel->name,
+                        kernel->param_count, info->binding_count);
+    }
+    if (info->constants_size_bytes != kernel->constants_size_bytes) {
+        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_dispatch: kernel '%s' takes %u bytes of constants, not %u",
+                        kernel->name, kernel->constants_size_bytes, info->constants_size_bytes);
+    }
+    if (!info->bindings && info->binding_count) {
+        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_dispatch: bindings is NULL");
+    }
+    if (!info->constants && info->constants_size_bytes) {
+        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_dispatch: constants is NULL");
+    }
+    return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_dispatch: kernel '%s': group_count is {%u, %u, %u}; each must be 1 or more",
+                    kernel->name, info->group_count[0], info->group_count[1], info->group_count[2]);
+}
+
+static bool shape_fits(const fmi_kernel *kernel, const fm_dispatch_info *info)
+{
+    return info->binding_count == kernel->param_count && info->constants_size_bytes == kernel->constants_size_bytes &&
+           (info->bindings || !info->binding_count) && (info->constants || !info->constants_size_bytes) &&
+           info->group_count[0] && info->group_count[1] && info->group_count[2];
+}
+
+static fm_status __attribute__((cold))
+refuse_range(const fmi_kernel *kernel, uint32_t i, const fm_binding *b, const fmi_buffer *buffer, uint64_t size, uint32_t align)
+{
+    if (b->offset_bytes & (align - 1)) {
+        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_dispatch: binding %u of kernel '%s': offset %llu is not a multiple of %u",
+                        i, kernel->name, (unsigned long long)b->offset_bytes, align);
+    }
+    if (b->offset_bytes >= buffer->size_bytes || size > buffer->size_bytes - b->offset_bytes) {
+        return fmi_fail(FM_ERROR_OUT_OF_RANGE,
+                        "fm_dispatch: binding %u of kernel '%s': %llu bytes at offset %llu exceed buffer '%s' of %llu bytes", i,
+                        kernel->name, (unsigned long long)size, (unsigned long long)b->offset_bytes,
+                        fmi_buffer_label(buffer), (unsigned long long)buffer->size_bytes);
+    }
+    return fmi_fail(FM_ERROR_OUT_OF_RANGE, "fm_dispatch: binding %u of kernel '%s': %llu bytes exceed the device's largest binding",
+                    i, kernel->name, (unsigned long long)size);
+}
+
+// Fills span i from binding i: finds and holds the buffer, checks the range.
+static inline fm_status bind(fm_commands *commands, const fmi_kernel *kernel, const fm_binding *b, uint32_t i, fmi_span *out)
+{
+    fmi_buffer *buffer;
+    fm_status status = fmi_recorder_hold_buffer(commands, b->buffer, &buffer);
+    if (__builtin_expect(status != FM_OK, 0)) {
+        return blame_binding(status, i);
+    }
+    uint64_t size = b->size_bytes;
+    if (size == 0 || size == FM_WHOLE_SIZE) {
+        size = buffer->size_bytes - b->offset_bytes; // nonsense when the offset is beyond the end, refused below
+    }
+    const fmi_backend_caps *caps = commands->room->caps;
+    uint64_t most = kernel->binds_descriptors ? caps->max_binding_bytes : UINT64_MAX;
+    if (__builtin_expect((b->offset_bytes & (caps->binding_alignment_bytes - 1)) || b->offset_bytes >= buffer->size_bytes ||
+                             size > buffer->size_bytes - b->offset_bytes || size > most, 0)) {
+        return refuse_range(kernel, i, b, buffer, size, caps->binding_alignment_bytes);
+    }
+    *out = fmi_buffer_span(buffer, b->offset_bytes, size, kernel->access[i]);
+    return FM_OK;
+}
+
+static fm_status dispatch(fm_commands *commands, const fm_dispatch_info *info)
+{
+    fmi_record_room *room = commands->room;
+    fmi_list *list = commands->list;
+    fmi_kernel_object *object;
+    fm_status status = fmi_recorder_hold(commands, room->kernels, &commands->kernel_stamps, &list->kernels, info->kernel.id,
+                                         (fmi_slot **)&object);
+    if (status != FM_OK) {
+        fmi_error_prefix("fm_dispatch");
+        return status;
+    }
+    fmi_kernel *kernel = object->kernel;
+    if (__builtin_expect(!shape_fits(kernel, info), 0)) {
+        return refuse_shape(kernel, info);
+    }
+    const fmi_variant *variant;
+    status = find_variant(kernel, info, &variant);
+    if (status != FM_OK) {
+        return status;
+    }
+    if (room->ops->accepts_group_count && !room->ops->accepts_group_count(room->backend, variant->binary, info->group_count)) {
+        return fmi_fail(FM_ERROR_UNSUPPORTED,
+                        "fm_dispatch: kernel '%s' reads the number of workgroups itself, so %u x %u x %u cannot be split for this device",
+                        kernel->name, info->group_count[0], info->group_count[1], info->group_count[2]);
+    }
+    fmi_span spans[FM_MAX_BINDINGS];
+    uint32_t count = kernel->param_count;
+    for (uint32_t i = 0; i < count; i++) {
+        status = bind(commands, kernel, &info->bindings[i], i, &spans[i]);
+        if (__builtin_expect(status != FM_OK, 0)) {
+            return status;
+        }
+    }
+    fmi_command *command = fmi_list_append(list, FMI_COMMAND_DISPATCH, count, info->constants_size_bytes);
+    if (!command) {
+        return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "fm_dispatch: no host memory for a command");
+    }
+    command->binary = variant->binary;
+    command->label = commands->labels ? commands->labels->path : NULL;
+    memcpy(command->group_count, info->group_count, sizeof command->group_count);
+    memcpy(command->spans, spans, count * sizeof *spans);
+    if (info->constants_size_bytes) {
+        memcpy(command->spans + count, info->constants, info->constants_size_bytes);
+    }
+    return FM_OK;
+}
+
+fm_status fm_dispatch(fm_commands *commands, const fm_dispatch_info *info)
+{
+    if (!info) {
+        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_dispatch: info is NULL");
+    }
+    fm_status status = fmi_recorder_enter(commands, "fm_dispatch");
+    if (status == FM_OK) {
+        status = dispatch(commands, info);
+        fmi_recorder_leave(commands);
+    }
+    return status;
+}

@@ -1,0 +1,10 @@
+// Labels of a list: a stack of names in the list's arena. A command points to the innermost one's path.
+#ifndef FMI_RECORD_LABEL_H
+#define FMI_RECORD_LABEL_H
+
+typedef struct fmi_label {
+    struct fmi_label *outer;
+    char path[]; // "outer/inner", ends in a zero byte
+} fmi_label;
+
+#endif

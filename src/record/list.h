@@ -1,0 +1,83 @@
+// A recorded list: commands, what they hold, and where read-backs go. Plain memory, no device object.
+// Owned by one recorder (fm_commands) while it is recorded, by the engine from commit to retirement, then recycled. Never shared.
+#ifndef FMI_RECORD_LIST_H
+#define FMI_RECORD_LIST_H
+
+#include "backend/backend.h"
+#include "base/arena.h"
+#include "base/table.h"
+
+#include <pthread.h>
+
+struct fmi_stream;
+
+// Region of memory that needs no hazard tracking: staging ranges are used once.
+#define FMI_REGION_NONE UINT32_MAX
+
+enum { FMI_HOLDS_PER_CHUNK = 62 };
+
+typedef struct fmi_hold_chunk {
+    struct fmi_hold_chunk *next;
+    uint32_t count;
+    fmi_slot *slots[FMI_HOLDS_PER_CHUNK];
+} fmi_hold_chunk;
+
+// Bytes to hand to the user at retirement.
+typedef struct fmi_readback {
+    struct fmi_readback *next;
+    const uint8_t *source; // mapped staging memory, held by the list
+    void *destination;     // the user's; NULL: nobody wants it any more. Guarded by the retirement lock once committed
+    size_t size_bytes;
+} fmi_readback;
+
+// A point of another stream that the list waits for. Its stream is held.
+typedef struct fmi_after {
+    struct fmi_stream *stream;
+    uint64_t value;
+} fmi_after;
+
+typedef struct fmi_list {
+    struct fmi_list *next; // engine's queue, then its batch, then the pool
+    fmi_arena arena;       // commands, labels, hold chunks, read-backs, after points
+    fmi_command *first;
+    fmi_command *last;
+    uint32_t command_count; // without barriers
+    uint32_t dispatch_count;
+    fmi_hold_chunk *buffers; // held slots of the buffer table, each once (HOLD-3)
+    fmi_hold_chunk *kernels; // held slots of the kernel table, each once
+    fmi_readback *readbacks;
+    const char *label; // NULL = none
+    bool untracked;    // FM_COMMANDS_UNTRACKED
+    // From commit on:
+    struct fmi_stream *stream; // held; NULL for the library's own fills
+    uint64_t value;            // the stream's value that this list completes
+    fmi_after *after;
+    uint32_t after_count;
+    fm_status status; // FM_OK, or why it does not run; decided by the engine's leader
+} fmi_list;
+
+// Lists not in use, with their memory. One lock, held for a few instructions.
+typedef struct fmi_list_pool {
+    pthread_mutex_t lock; // guards `free`
+    fmi_list *free;
+} fmi_list_pool;
+
+void fmi_list_pool_init(fmi_list_pool *pool);
+void fmi_list_pool_destroy(fmi_list_pool *pool);
+
+// An empty list; NULL: out of host memory.
+fmi_list *fmi_list_take(fmi_list_pool *pool);
+
+// Empties a list and recycles its memory. What it held has been released.
+void fmi_list_give(fmi_list_pool *pool, fmi_list *list);
+
+// Notes a hold that was already taken. False: out of host memory, nothing noted.
+bool fmi_list_note_hold(fmi_list *list, fmi_hold_chunk **chain, fmi_slot *slot);
+
+// Appends a command with room for `span_count` spans and the constants. NULL: out of host memory, list unchanged.
+fmi_command *fmi_list_append(fmi_list *list, fmi_command_kind kind, uint32_t span_count, uint32_t constants_size_bytes);
+
+// Drops every hold of a chain.
+void fmi_holds_release(fmi_table *table, const fmi_hold_chunk *chain);
+
+#endif

@@ -1,0 +1,212 @@
+// Recorders: begin, finish, the owner check, holds and staging. See recorder.h.
+#include "record/recorder.h"
+
+#include "base/assert.h"
+#include "base/error.h"
+#include "base/shell.h"
+#include "record/label.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { STAGING_CHUNK_BYTES = 64 << 10 };
+
+void fmi_record_room_init(fmi_record_room *room)
+{
+    fmi_list_pool_init(&room->lists);
+    pthread_mutex_init(&room->lock, NULL);
+}
+
+void fmi_record_room_destroy(fmi_record_room *room)
+{
+    while (room->free) {
+        fm_commands *commands = room->free;
+        room->free = commands->next;
+        free(commands->buffer_stamps.epochs);
+        free(commands->kernel_stamps.epochs);
+        commands->buffer_stamps = commands->kernel_stamps = (fmi_stamps){0};
+        commands->room = NULL;
+        fmi_shell_give(FMI_SHELL_COMMANDS, commands);
+    }
+    fmi_list_pool_destroy(&room->lists);
+    pthread_mutex_destroy(&room->lock);
+}
+
+fm_status fmi_recorder_begin(fmi_record_room *room, const fm_commands_info *info, fm_commands **out)
+{
+    pthread_mutex_lock(&room->lock);
+    fm_commands *commands = room->free;
+    if (commands) {
+        room->free = commands->next;
+    }
+    pthread_mutex_unlock(&room->lock);
+    if (!commands) {
+        commands = fmi_shell_take(FMI_SHELL_COMMANDS, sizeof *commands);
+    }
+    fmi_list *list = commands ? fmi_list_take(&room->lists) : NULL;
+    if (list && info && info->label) {
+        list->label = fmi_arena_text(&list->arena, info->label, strlen(info->label));
+    }
+    if (!list || (info && info->label && !list->label)) {
+        if (list) {
+            fmi_list_give(&room->lists, list);
+        }
+        if (commands) {
+            pthread_mutex_lock(&room->lock);
+            commands->next = room->free;
+            room->free = commands;
+            pthread_mutex_unlock(&room->lock);
+        }
+        return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "no host memory for a command list");
+    }
+    list->untracked = info && (info->flags & FM_COMMANDS_UNTRACKED);
+    commands->room = room;
+    commands->list = list;
+    commands->staging = NULL;
+    commands->labels = NULL;
+    if (++commands->epoch == 0) { // stamps of 2^32 lists ago must not look new
+        commands->epoch = 1;
+        if (commands->buffer_stamps.capacity) {
+            memset(commands->buffer_stamps.epochs, 0, commands->buffer_stamps.capacity * sizeof(uint32_t));
+        }
+        if (commands->kernel_stamps.capacity) {
+            memset(commands->kernel_stamps.epochs, 0, commands->kernel_stamps.capacity * sizeof(uint32_t));
+        }
+    }
+    atomic_fetch_add_explicit(&room->recording, 1, memory_order_relaxed);
+    fmi_recorder_leave(commands); // from here on the pointer is the caller's
+    *out = commands;
+    return FM_OK;
+}
+
+fmi_list *fmi_recorder_finish(fm_commands *commands)
+{
+    fmi_record_room *room = commands->room;
+    fmi_list *list = commands->list;
+    commands->list = NULL;
+    // Release: pairs with the acquire of a late caller, which then sees a closed list and nothing else.
+    atomic_store_explicit(&commands->state, FMI_RECORDER_CLOSED, memory_order_release);
+    pthread_mutex_lock(&room->lock);
+    commands->next = room->free;
+    room->free = commands;
+    pthread_mutex_unlock(&room->lock);
+    atomic_fetch_sub_explicit(&room->recording, 1, memory_order_relaxed);
+    return list;
+}
+
+void fmi_record_drop_list(fmi_record_room *room, fmi_list *list)
+{
+    fmi_holds_release(room->buffers, list->buffers);
+    fmi_holds_release(room->kernels, list->kernels);
+    fmi_list_give(&room->lists, list);
+}
+
+static fm_status __attribute__((cold)) refuse_entry(uint32_t state, const char *caller)
+{
+    if (state == FMI_RECORDER_INSIDE) {
+        return fmi_fail(FM_ERROR_BUSY, "%s: another thread is inside this command list", caller);
+    }
+    return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "%s: the command list is not being recorded (committed or cancelled)", caller);
+}
+
+fm_status fmi_recorder_enter(fm_commands *commands, const char *caller)
+{
+    if (!commands) {
+        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "%s: commands is NULL", caller);
+    }
+    uint32_t expected = FMI_RECORDER_IDLE;
+    // Acquire: pairs with the release in fmi_recorder_leave.
+    if (!atomic_compare_exchange_strong_explicit(&commands->state, &expected, FMI_RECORDER_INSIDE, memory_order_acquire,
+                                                 memory_order_relaxed)) {
+        return refuse_entry(expected, caller);
+    }
+    return FM_OK;
+}
+
+// Makes room for stamps up to `index`.
+static bool grow_stamps(fmi_stamps *stamps, uint32_t index)
+{
+    uint32_t capacity = stamps->capacity ? stamps->capacity : 256;
+    while (capacity <= index) {
+        capacity *= 2;
+    }
+    uint32_t *epochs = realloc(stamps->epochs, capacity * sizeof *epochs);
+    if (!epochs) {
+        return false;
+    }
+    memset(epochs + stamps->capacity, 0, (capacity - stamps->capacity) * sizeof *epochs);
+    stamps->epochs = epochs;
+    stamps->capacity = capacity;
+    return true;
+}
+
+fm_status fmi_recorder_hold_slow(fm_commands *commands, fmi_table *table, fmi_stamps *stamps, fmi_hold_chunk **chain,
+                                 uint64_t id, fmi_slot **out)
+{
+    fmi_slot *slot;
+    fm_status status = fmi_table_hold(table, id, &slot);
+    if (status != FM_OK) {
+        return status;
+    }
+    if ((slot->index >= stamps->capacity && !grow_stamps(stamps, slot->index)) ||
+        !fmi_list_note_hold(commands->list, chain, slot)) {
+        fmi_table_release(table, slot);
+        return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "no host memory to hold a %s", table->noun);
+    }
+    stamps->epochs[slot->index] = commands->epoch;
+    *out = slot;
+    return FM_OK;
+}
+
+// A new staging buffer that only the list holds.
+static fm_status new_staging(fm_commands *commands, uint64_t size_bytes, fmi_buffer **out)
+{
+    fmi_record_room *room = commands->room;
+    uint64_t id;
+    fmi_buffer *buffer;
+    fm_status status = fmi_buffer_create(room->buffers, room->pool, FM_MEMORY_HOST, size_bytes, NULL, &id, &buffer);
+    if (status != FM_OK) {
+        return status;
+    }
+    status = fmi_recorder_hold_buffer(commands, (fm_buffer){id}, out);
+    fm_status killed = fmi_table_kill(room->buffers, id); // frees it if the hold failed
+    FMI_ASSERT("HANDLE-2", killed == FM_OK);
+    return status;
+}
+
+fm_status fmi_recorder_stage(fm_commands *commands, uint64_t size_bytes, uint8_t **out_mapped, fmi_span *out_span)
+{
+    fmi_buffer *buffer = commands->staging;
+    uint64_t offset = (commands->staging_used + 15) & ~(uint64_t)15;
+    if (size_bytes > STAGING_CHUNK_BYTES / 2) {
+        offset = 0;
+        fm_status status = new_staging(commands, size_bytes, &buffer);
+        if (status != FM_OK) {
+            return status;
+        }
+    } else {
+        if (!buffer || offset + size_bytes > buffer->size_bytes) {
+            fm_status status = new_staging(commands, STAGING_CHUNK_BYTES, &buffer);
+            if (status != FM_OK) {
+                return status;
+            }
+            commands->staging = buffer;
+            offset = 0;
+        }
+        commands->staging_used = offset + size_bytes;
+    }
+    *out_mapped = fmi_buffer_mapped(buffer) + offset;
+    *out_span = fmi_buffer_span(buffer, offset, size_bytes, 0);
+    out_span->region = FMI_REGION_NONE; // each staging range is written once and read once
+    return FM_OK;
+}
+
+fm_status fmi_check_range(const char *what, const fmi_buffer *buffer, uint64_t offset_bytes, uint64_t size_bytes)
+{
+    if (offset_bytes <= buffer->size_bytes && size_bytes <= buffer->size_bytes - offset_bytes) {
+        return FM_OK;
+    }
+    return fmi_fail(FM_ERROR_OUT_OF_RANGE, "%s: %llu bytes at offset %llu exceed buffer '%s' of %llu bytes", what,
+                    (unsigned long long)size_bytes, (unsigned long long)offset_bytes, fmi_buffer_label(buffer),
+                    (unsigned long long)buffer->size_bytes);
+}

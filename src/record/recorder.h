@@ -1,0 +1,115 @@
+// The object behind an fm_commands pointer: a list being recorded, its owner check, and what makes binding cheap.
+// One owner at a time (THREAD-2): each public call enters and leaves; a second thread inside is told so. Shells are type-stable,
+// so an old pointer finds "not recording". The public recording functions are here and in record.c, transfer.c.
+#ifndef FMI_RECORD_RECORDER_H
+#define FMI_RECORD_RECORDER_H
+
+#include "kernel/object.h"
+#include "memory/buffer.h"
+#include "record/list.h"
+
+#include <fermata/commands.h>
+
+typedef enum fmi_recorder_state {
+    FMI_RECORDER_CLOSED = 0,
+    FMI_RECORDER_IDLE = 1,   // being recorded, nobody inside a call
+    FMI_RECORDER_INSIDE = 2, // a call is in progress
+} fmi_recorder_state;
+
+// "Held already by this list?" by slot index: a stamp equal to the recorder's epoch says yes (HOLD-3).
+typedef struct fmi_stamps {
+    uint32_t *epochs; // by slot index
+    uint32_t capacity;
+} fmi_stamps;
+
+// What recorders of one device share; constant but for `lock` and `free`.
+typedef struct fmi_record_room {
+    fm_device *device;
+    fmi_table *buffers;
+    fmi_table *kernels;
+    fmi_pool *pool;
+    const fmi_backend_ops *ops;
+    fmi_backend *backend;
+    const fmi_backend_caps *caps;
+    fmi_list_pool lists;
+    pthread_mutex_t lock;        // guards the two below
+    struct fm_commands *free;    // recorders not in use
+    uint32_t shells;             // recorders of this device, in use or not
+    _Atomic(uint32_t) recording; // recorders in use
+} fmi_record_room;
+
+struct fm_commands {
+    _Atomic(uint32_t) state; // fmi_recorder_state; entering acquires, leaving releases
+    uint32_t epoch;          // counts lists of this recorder; a stamp of another epoch is void
+    fmi_record_room *room;
+    fmi_list *list;
+    fmi_stamps buffer_stamps;
+    fmi_stamps kernel_stamps;
+    fmi_buffer *staging;      // current staging memory, held by the list; NULL = none yet
+    uint64_t staging_used;    // bytes of it given out
+    struct fmi_label *labels; // innermost open label
+    fm_commands *next;        // in the room's free list
+};
+
+void fmi_record_room_init(fmi_record_room *room);
+
+// Frees recorders and lists. None is in use.
+void fmi_record_room_destroy(fmi_record_room *room);
+
+// Begins, without the public checks; `label` may be NULL.
+fm_status fmi_recorder_begin(fmi_record_room *room, const fm_commands_info *info, fm_commands **out);
+
+// Releases everything that a list that will not run holds, and recycles it.
+void fmi_record_drop_list(fmi_record_room *room, fmi_list *list);
+
+// Ends recording: returns the recorder to the room and hands out its list. The caller is inside.
+fmi_list *fmi_recorder_finish(fm_commands *commands);
+
+// Enters the list for one call; every FM_OK is paired with fmi_recorder_leave.
+fm_status fmi_recorder_enter(fm_commands *commands, const char *caller);
+
+static inline void fmi_recorder_leave(fm_commands *commands)
+{
+    // Pairs with the acquire in fmi_recorder_enter: the next call, on any thread, sees this one's writes.
+    atomic_store_explicit(&commands->state, FMI_RECORDER_IDLE, memory_order_release);
+}
+
+// Finds a live object and holds it for the list, at most once a list however often it is bound.
+fm_status fmi_recorder_hold_slow(fm_commands *commands, fmi_table *table, fmi_stamps *stamps, fmi_hold_chunk **chain,
+                                 uint64_t id, fmi_slot **out);
+
+static inline fm_status fmi_recorder_hold(fm_commands *commands, fmi_table *table, fmi_stamps *stamps,
+                                          fmi_hold_chunk **chain, uint64_t id, fmi_slot **out)
+{
+    fmi_slot *slot = fmi_table_find(table, id);
+    if (slot && slot->index < stamps->capacity && stamps->epochs[slot->index] == commands->epoch) {
+        *out = slot;
+        return FM_OK;
+    }
+    return fmi_recorder_hold_slow(commands, table, stamps, chain, id, out);
+}
+
+static inline fm_status fmi_recorder_hold_buffer(fm_commands *commands, fm_buffer handle, fmi_buffer **out)
+{
+    return fmi_recorder_hold(commands, commands->room->buffers, &commands->buffer_stamps, &commands->list->buffers,
+                             handle.id, (fmi_slot **)out);
+}
+
+// Staging memory for `size_bytes` bytes, held by the list: mapped, device-reachable, 16-byte aligned, used once.
+fm_status fmi_recorder_stage(fm_commands *commands, uint64_t size_bytes, uint8_t **out_mapped, fmi_span *out_span);
+
+// The one read-back path (READ-6): records the copy to staging and notes where the bytes go. The caller is inside.
+fm_status fmi_record_readback(fm_commands *commands, fm_buffer buffer, uint64_t offset_bytes, uint64_t size_bytes,
+                              void *destination, fmi_readback **out);
+
+// Checks [offset, offset + size) against a buffer; sets the last error.
+fm_status fmi_check_range(const char *what, const fmi_buffer *buffer, uint64_t offset_bytes, uint64_t size_bytes);
+
+static inline fmi_span fmi_buffer_span(const fmi_buffer *buffer, uint64_t offset_bytes, uint64_t size_bytes,
+                                       uint32_t access)
+{
+    return (fmi_span){&buffer->memory.block->native, buffer->memory.offset_bytes + offset_bytes, size_bytes,
+                      buffer->slot.index, access};
+}
+
+#endif

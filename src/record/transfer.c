@@ -1,0 +1,236 @@
+// Copies, fills, uploads and read-backs, barriers and labels: everything that a list records but dispatches.
+// One check-hold-append a function; all run as the list's owner.
+#include "base/error.h"
+#include "record/label.h"
+#include "record/recorder.h"
+
+#include <string.h>
+
+// Checks and holds one side of a transfer and makes its span.
+static fm_status side(fm_commands *commands, const char *what, fm_buffer handle, uint64_t offset_bytes,
+                      uint64_t size_bytes, uint32_t access, fmi_span *out)
+{
+    fmi_buffer *buffer;
+    fm_status status = fmi_recorder_hold_buffer(commands, handle, &buffer);
+    if (status != FM_OK) {
+        fmi_error_prefix(what);
+        return status;
+    }
+    if (size_bytes == 0) {
+        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "%s: size_bytes is 0", what);
+    }
+    status = fmi_check_range(what, buffer, offset_bytes, size_bytes);
+    if (status == FM_OK) {
+        *out = fmi_buffer_span(buffer, offset_bytes, size_bytes, access);
+    }
+    return status;
+}
+
+static fm_status append_copy(fm_commands *commands, const char *caller, fmi_span source, fmi_span destination)
+{
+    fmi_command *command = fmi_list_append(commands->list, FMI_COMMAND_COPY, 2, 0);
+    if (!command) {
+        return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "%s: no host memory for a command", caller);
+    }
+    command->label = commands->labels ? commands->labels->path : NULL;
+    source.access = FM_ACCESS_READ;
+    destination.access = FM_ACCESS_WRITE;
+    command->spans[0] = source;
+    command->spans[1] = destination;
+    return FM_OK;
+}
+
+fm_status fm_copy(fm_commands *commands, fm_buffer source, uint64_t source_offset_bytes, fm_buffer destination,
+                  uint64_t destination_offset_bytes, uint64_t size_bytes)
+{
+    fm_status status = fmi_recorder_enter(commands, "fm_copy");
+    if (status != FM_OK) {
+        return status;
+    }
+    fmi_span from, to;
+    status = side(commands, "fm_copy: source", source, source_offset_bytes, size_bytes, FM_ACCESS_READ, &from);
+    if (status == FM_OK) {
+        status = side(commands, "fm_copy: destination", destination, destination_offset_bytes, size_bytes,
+                      FM_ACCESS_WRITE, &to);
+    }
+    if (status == FM_OK && from.region == to.region && source_offset_bytes < destination_offset_bytes + size_bytes &&
+        destination_offset_bytes < source_offset_bytes + size_bytes) {
+        status = fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_copy: the ranges at %llu and %llu of one buffer overlap",
+                          (unsigned long long)source_offset_bytes, (unsigned long long)destination_offset_bytes);
+    }
+    if (status == FM_OK) {
+        status = append_copy(commands, "fm_copy", from, to);
+    }
+    fmi_recorder_leave(commands);
+    return status;
+}
+
+static fm_status fill(fm_commands *commands, fm_buffer handle, uint64_t offset_bytes, uint64_t size_bytes, uint32_t value)
+{
+    fmi_buffer *buffer;
+    fm_status status = fmi_recorder_hold_buffer(commands, handle, &buffer);
+    if (status != FM_OK) {
+        fmi_error_prefix("fm_fill");
+        return status;
+    }
+    if (size_bytes == FM_WHOLE_SIZE && offset_bytes < buffer->size_bytes) {
+        size_bytes = buffer->size_bytes - offset_bytes;
+    } else if (size_bytes % 4 != 0 && size_bytes != FM_WHOLE_SIZE) {
+        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_fill: size_bytes %llu is not a multiple of 4",
+                        (unsigned long long)size_bytes);
+    }
+    if (offset_bytes % 4 != 0 || size_bytes == 0) {
+        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_fill: offset_bytes %llu is not a multiple of 4 or size_bytes is 0",
+                        (unsigned long long)offset_bytes);
+    }
+    status = fmi_check_range("fm_fill", buffer, offset_bytes, size_bytes);
+    if (status != FM_OK) {
+        return status;
+    }
+    fmi_command *command = fmi_list_append(commands->list, FMI_COMMAND_FILL, 1, 0);
+    if (!command) {
+        return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "fm_fill: no host memory for a command");
+    }
+    command->label = commands->labels ? commands->labels->path : NULL;
+    command->fill_value = value;
+    // Rounded up to words: the allocation is, too, and the last word's rest is nobody's.
+    command->spans[0] = fmi_buffer_span(buffer, offset_bytes, (size_bytes + 3) & ~(uint64_t)3, FM_ACCESS_WRITE);
+    return FM_OK;
+}
+
+fm_status fm_fill(fm_commands *commands, fm_buffer buffer, uint64_t offset_bytes, uint64_t size_bytes, uint32_t value)
+{
+    fm_status status = fmi_recorder_enter(commands, "fm_fill");
+    if (status == FM_OK) {
+        status = fill(commands, buffer, offset_bytes, size_bytes, value);
+        fmi_recorder_leave(commands);
+    }
+    return status;
+}
+
+fm_status fm_upload(fm_commands *commands, fm_buffer buffer, uint64_t offset_bytes, uint64_t size_bytes, const void *source)
+{
+    fm_status status = fmi_recorder_enter(commands, "fm_upload");
+    if (status != FM_OK) {
+        return status;
+    }
+    fmi_span to, from;
+    uint8_t *mapped = NULL;
+    status = side(commands, "fm_upload", buffer, offset_bytes, size_bytes, FM_ACCESS_WRITE, &to);
+    if (status == FM_OK && !source) {
+        status = fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_upload: source is NULL");
+    }
+    if (status == FM_OK) {
+        status = fmi_recorder_stage(commands, size_bytes, &mapped, &from);
+        if (status != FM_OK) {
+            fmi_error_prefix("fm_upload: staging memory");
+        }
+    }
+    if (status == FM_OK) {
+        memcpy(mapped, source, (size_t)size_bytes);
+        status = append_copy(commands, "fm_upload", from, to);
+    }
+    fmi_recorder_leave(commands);
+    return status;
+}
+
+fm_status fmi_record_readback(fm_commands *commands, fm_buffer buffer, uint64_t offset_bytes, uint64_t size_bytes,
+                              void *destination, fmi_readback **out)
+{
+    fmi_span from, to;
+    uint8_t *mapped = NULL;
+    fm_status status = side(commands, "read-back", buffer, offset_bytes, size_bytes, FM_ACCESS_READ, &from);
+    if (status == FM_OK) {
+        status = fmi_recorder_stage(commands, size_bytes, &mapped, &to);
+    }
+    if (status != FM_OK) {
+        return status;
+    }
+    fmi_readback *readback = fmi_arena_alloc(&commands->list->arena, sizeof *readback);
+    if (!readback) {
+        return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "no host memory for a read-back");
+    }
+    status = append_copy(commands, "read-back", from, to);
+    if (status == FM_OK) {
+        *readback = (fmi_readback){commands->list->readbacks, mapped, destination, (size_t)size_bytes};
+        commands->list->readbacks = readback;
+        if (out) {
+            *out = readback;
+        }
+    }
+    return status;
+}
+
+fm_status fm_read(fm_commands *commands, fm_buffer buffer, uint64_t offset_bytes, uint64_t size_bytes, void *destination)
+{
+    fm_status status = fmi_recorder_enter(commands, "fm_read");
+    if (status != FM_OK) {
+        return status;
+    }
+    if (!destination) {
+        status = fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_read: destination is NULL");
+    } else {
+        status = fmi_record_readback(commands, buffer, offset_bytes, size_bytes, destination, NULL);
+        if (status != FM_OK) {
+            fmi_error_prefix("fm_read");
+        }
+    }
+    fmi_recorder_leave(commands);
+    return status;
+}
+
+fm_status fm_barrier(fm_commands *commands)
+{
+    fm_status status = fmi_recorder_enter(commands, "fm_barrier");
+    if (status != FM_OK) {
+        return status;
+    }
+    if (!fmi_list_append(commands->list, FMI_COMMAND_BARRIER, 0, 0)) {
+        status = fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "fm_barrier: no host memory for a command");
+    }
+    fmi_recorder_leave(commands);
+    return status;
+}
+
+fm_status fm_label_push(fm_commands *commands, const char *label)
+{
+    if (!label) {
+        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_label_push: label is NULL");
+    }
+    fm_status status = fmi_recorder_enter(commands, "fm_label_push");
+    if (status != FM_OK) {
+        return status;
+    }
+    const fmi_label *outer = commands->labels;
+    size_t outer_length = outer ? strlen(outer->path) + 1 : 0;
+    size_t length = strlen(label);
+    fmi_label *inner = fmi_arena_alloc(&commands->list->arena, sizeof *inner + outer_length + length + 1);
+    if (inner) {
+        if (outer) {
+            memcpy(inner->path, outer->path, outer_length - 1);
+            inner->path[outer_length - 1] = '/';
+        }
+        memcpy(inner->path + outer_length, label, length + 1);
+        inner->outer = commands->labels;
+        commands->labels = inner;
+    } else {
+        status = fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "fm_label_push: no host memory for a label");
+    }
+    fmi_recorder_leave(commands);
+    return status;
+}
+
+fm_status fm_label_pop(fm_commands *commands)
+{
+    fm_status status = fmi_recorder_enter(commands, "fm_label_pop");
+    if (status != FM_OK) {
+        return status;
+    }
+    if (commands->labels) {
+        commands->labels = commands->labels->outer;
+    } else {
+        status = fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_label_pop: no label is open");
+    }
+    fmi_recorder_leave(commands);
+    return status;
+}

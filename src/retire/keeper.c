@@ -1,0 +1,171 @@
+// The keeper thread. See retire.h. It completes what nobody waits for and runs callbacks outside every lock; it sleeps without a
+// timeout when nothing is outstanding, so an idle device costs no wake-up (LEARNED-10).
+#include "base/clock.h"
+#include "base/error.h"
+#include "retire/retire.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    WATCH_NS = 1000000,   // pause while waiters do the work
+    DEVICE_NS = 2000000,  // longest block on the device
+    IDLE_ROUNDS = 10,     // pauses with nothing outstanding before it sleeps: saves waking it for each commit
+};
+
+static void pause_for(fmi_keeper *keeper, uint64_t ns)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_nsec += (long)ns;
+    until.tv_sec += until.tv_nsec / 1000000000;
+    until.tv_nsec %= 1000000000;
+    pthread_cond_timedwait(&keeper->wake, &keeper->lock, &until);
+    atomic_fetch_add_explicit(&keeper->wakeups, 1, memory_order_relaxed);
+}
+
+// Runs everything due. Called with the lock, which is let go meanwhile (STYLE: callbacks run outside every lock).
+static void run_callbacks(fmi_keeper *keeper)
+{
+    fmi_callback *callback = keeper->due_first;
+    keeper->due_first = keeper->due_last = NULL;
+    keeper->running_callbacks = true;
+    pthread_mutex_unlock(&keeper->lock);
+    while (callback) {
+        fmi_callback *next = callback->next;
+        callback->function(callback->user, callback->point, callback->status);
+        free(callback);
+        callback = next;
+    }
+    pthread_mutex_lock(&keeper->lock);
+    keeper->running_callbacks = false;
+}
+
+// Nothing is outstanding: linger, then sleep until there is something. Called with the lock.
+static void rest(fmi_retirement *r, uint32_t *rounds)
+{
+    fmi_keeper *keeper = &r->keeper;
+    if ((*rounds)++ < IDLE_ROUNDS) {
+        pause_for(keeper, WATCH_NS);
+        return;
+    }
+    // Store-then-load against fmi_keeper_notify's: either it sees `asleep`, or this sees its list.
+    atomic_store(&keeper->asleep, 1);
+    while (atomic_load(&r->outstanding) == 0 && !keeper->due_first && !keeper->stop) {
+        pthread_cond_wait(&keeper->wake, &keeper->lock);
+        atomic_fetch_add_explicit(&keeper->wakeups, 1, memory_order_relaxed);
+    }
+    atomic_store(&keeper->asleep, 0);
+    *rounds = 0;
+}
+
+// Something is outstanding: help it along. Called without the lock.
+static void watch(fmi_retirement *r)
+{
+    fmi_progress(r);
+    uint64_t retired = atomic_load_explicit(&r->retired_value, memory_order_acquire);
+    bool on_device = atomic_load_explicit(&r->engine->submitted_value, memory_order_acquire) > retired;
+    if (on_device && atomic_load(&r->waiters) == 0) {
+        (void)r->engine->ops->wait(r->engine->backend, retired + 1, DEVICE_NS);
+        fmi_progress(r);
+        return;
+    }
+    pthread_mutex_lock(&r->keeper.lock);
+    if (!r->keeper.due_first && !r->keeper.stop && atomic_load(&r->outstanding) > 0) {
+        pause_for(&r->keeper, WATCH_NS);
+    }
+    pthread_mutex_unlock(&r->keeper.lock);
+}
+
+static void *keeper_main(void *context)
+{
+    fmi_retirement *r = context;
+    fmi_keeper *keeper = &r->keeper;
+    uint32_t rounds = 0;
+    pthread_mutex_lock(&keeper->lock);
+    while (!keeper->stop) {
+        if (keeper->due_first) {
+            run_callbacks(keeper);
+        } else if (atomic_load(&r->outstanding) == 0) {
+            rest(r, &rounds);
+        } else {
+            rounds = 0;
+            pthread_mutex_unlock(&keeper->lock);
+            watch(r);
+            pthread_mutex_lock(&keeper->lock);
+        }
+    }
+    pthread_mutex_unlock(&keeper->lock);
+    return NULL;
+}
+
+fm_status fmi_keeper_start(fmi_retirement *r)
+{
+    fmi_keeper *keeper = &r->keeper;
+    pthread_mutex_init(&keeper->lock, NULL);
+    pthread_condattr_t attributes;
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&keeper->wake, &attributes);
+    pthread_condattr_destroy(&attributes);
+    // Signals are the program's business: the keeper takes none.
+    sigset_t all, old;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &old);
+    int failed = pthread_create(&keeper->thread, NULL, keeper_main, r);
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    if (failed) {
+        pthread_cond_destroy(&keeper->wake);
+        pthread_mutex_destroy(&keeper->lock);
+        return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "the keeper thread cannot be started: %s", strerror(failed));
+    }
+    return FM_OK;
+}
+
+void fmi_keeper_stop(fmi_retirement *r)
+{
+    fmi_keeper *keeper = &r->keeper;
+    pthread_mutex_lock(&keeper->lock);
+    keeper->stop = true;
+    pthread_cond_signal(&keeper->wake);
+    pthread_mutex_unlock(&keeper->lock);
+    pthread_join(keeper->thread, NULL);
+    pthread_cond_destroy(&keeper->wake);
+    pthread_mutex_destroy(&keeper->lock);
+}
+
+void fmi_keeper_queue(fmi_retirement *r, fmi_callback *callbacks)
+{
+    fmi_keeper *keeper = &r->keeper;
+    fmi_callback *last = callbacks;
+    while (last->next) {
+        last = last->next;
+    }
+    pthread_mutex_lock(&keeper->lock);
+    if (keeper->due_last) {
+        keeper->due_last->next = callbacks;
+    } else {
+        keeper->due_first = callbacks;
+    }
+    keeper->due_last = last;
+    pthread_cond_signal(&keeper->wake);
+    pthread_mutex_unlock(&keeper->lock);
+}
+
+bool fmi_keeper_has_callbacks(fmi_retirement *r)
+{
+    pthread_mutex_lock(&r->keeper.lock);
+    bool any = r->keeper.due_first || r->keeper.running_callbacks;
+    pthread_mutex_unlock(&r->keeper.lock);
+    return any;
+}
+
+void fmi_keeper_notify(fmi_retirement *r)
+{
+    if (atomic_load(&r->keeper.asleep)) {
+        pthread_mutex_lock(&r->keeper.lock);
+        pthread_cond_signal(&r->keeper.wake);
+        pthread_mutex_unlock(&r->keeper.lock);
+    }
+}

@@ -1,0 +1,218 @@
+// Points: poll, wait, callbacks, and the library's one wait loop. See retire.h.
+#include "base/clock.h"
+#include "base/error.h"
+#include "retire/retire.h"
+
+#include <stdlib.h>
+
+enum {
+    BLOCK_NS = 5000000,   // longest single block, so that a waiter also helps others along
+    PENDING_NS = 20000,   // pause while the list is with another thread that leads
+    PAUSES = 16,          // between two polls
+};
+
+// Blocks for a while in the way that suits what is under way: on the oldest batch in flight, or a short pause while the list
+// is not on the device yet.
+static void block(fmi_retirement *r, uint64_t most_ns)
+{
+    uint64_t retired = atomic_load_explicit(&r->retired_value, memory_order_acquire);
+    if (atomic_load_explicit(&r->engine->submitted_value, memory_order_acquire) > retired) {
+        // The answer does not matter: progress asks again, and a lost device shows there.
+        (void)r->engine->ops->wait(r->engine->backend, retired + 1, most_ns < BLOCK_NS ? most_ns : BLOCK_NS);
+        return;
+    }
+    uint64_t pause = most_ns < PENDING_NS ? most_ns : PENDING_NS;
+    nanosleep(&(struct timespec){0, (long)pause}, NULL);
+}
+
+fm_status fmi_wait_until(fmi_retirement *r, fmi_wait_done done, void *context, uint64_t timeout_ns)
+{
+    uint64_t deadline = fmi_deadline(timeout_ns);
+    uint64_t spin_end = r->spin_ns ? fmi_deadline(r->spin_ns) : 0;
+    fm_status status = FM_TIMEOUT;
+    atomic_fetch_add(&r->waiters, 1);
+    for (;;) {
+        fmi_progress(r);
+        if (done(context)) {
+            status = FM_OK;
+            break;
+        }
+        uint64_t left = fmi_remaining_ns(deadline);
+        if (left == 0) {
+            break; // a time-out never implies completion (LEARNED-3)
+        }
+        if (spin_end && fmi_now_ns() < spin_end) {
+            for (int i = 0; i < PAUSES; i++) {
+                fmi_cpu_pause();
+            }
+            continue;
+        }
+        block(r, left);
+    }
+    atomic_fetch_sub(&r->waiters, 1);
+    return status;
+}
+
+static bool is_null(fm_point point)
+{
+    return point.stream.id == 0;
+}
+
+static fm_status refuse_future(fm_point point, uint64_t committed, const char *caller)
+{
+    return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "%s: no commit has returned value %llu of this stream yet; the last is %llu", caller,
+                    (unsigned long long)point.value, (unsigned long long)committed);
+}
+
+static fm_status refuse_stream(fmi_retirement *r, fm_point point, const char *caller)
+{
+    fm_status status = fmi_table_refuse(r->streams, point.stream.id);
+    fmi_error_prefix(caller);
+    return status;
+}
+
+// One look at a point, without holding its stream: the generation is checked before and after.
+static fm_status look(fmi_retirement *r, fm_point point, const char *caller)
+{
+    fmi_stream *stream = (fmi_stream *)fmi_table_find(r->streams, point.stream.id);
+    if (!stream) {
+        return refuse_stream(r, point, caller);
+    }
+    // Acquire: pairs with retirement's store; read-back bytes and failures are visible.
+    uint64_t completed = atomic_load_explicit(&stream->completed, memory_order_acquire);
+    uint64_t committed = completed < point.value ? atomic_load_explicit(&stream->committed, memory_order_acquire) : completed;
+    uint32_t failures = atomic_load_explicit(&stream->failure_count, memory_order_relaxed);
+    atomic_thread_fence(memory_order_acquire); // the loads above come before the second look at the generation
+    if (fmi_table_find(r->streams, point.stream.id) != &stream->slot) {
+        return refuse_stream(r, point, caller);
+    }
+    if (completed < point.value) {
+        return point.value > committed ? refuse_future(point, committed, caller) : FM_NOT_READY;
+    }
+    if (failures == 0) {
+        return FM_OK;
+    }
+    fmi_slot *held;
+    fm_status status = fmi_table_hold(r->streams, point.stream.id, &held);
+    if (status == FM_OK) {
+        status = fmi_stream_status((fmi_stream *)held, point.value, caller);
+        fmi_table_release(r->streams, held);
+    }
+    return status;
+}
+
+fm_status fmi_point_poll(fmi_retirement *r, fm_point point, const char *caller)
+{
+    if (is_null(point)) {
+        return FM_OK;
+    }
+    fm_status status = look(r, point, caller);
+    if (status != FM_NOT_READY) {
+        return status;
+    }
+    fmi_progress(r);
+    status = look(r, point, caller);
+    return status == FM_NOT_READY ? fmi_fail(FM_NOT_READY, "%s: the point is not complete yet", caller) : status;
+}
+
+typedef struct target {
+    fmi_stream *stream;
+    uint64_t value;
+} target;
+
+static bool is_complete(void *context)
+{
+    const target *t = context;
+    return atomic_load_explicit(&t->stream->completed, memory_order_acquire) >= t->value;
+}
+
+fm_status fmi_stream_wait(fmi_retirement *r, fmi_stream *stream, uint64_t value, uint64_t timeout_ns, const char *caller)
+{
+    target t = {stream, value};
+    fm_status status = fmi_wait_until(r, is_complete, &t, timeout_ns);
+    if (status == FM_OK) {
+        return fmi_stream_status(stream, value, caller);
+    }
+    return fmi_fail(status, "%s: %llu ns went by before value %llu of stream '%s' was complete", caller,
+                    (unsigned long long)timeout_ns, (unsigned long long)value, fmi_stream_label(stream));
+}
+
+fm_status fmi_point_wait(fmi_retirement *r, fm_point point, uint64_t timeout_ns, const char *caller)
+{
+    if (is_null(point)) {
+        return FM_OK;
+    }
+    fm_status status = look(r, point, caller);
+    if (status != FM_NOT_READY) {
+        return status;
+    }
+    fmi_slot *held; // the stream may be destroyed while this thread waits
+    status = fmi_table_hold(r->streams, point.stream.id, &held);
+    if (status != FM_OK) {
+        fmi_error_prefix(caller);
+        return status;
+    }
+    status = fmi_stream_wait(r, (fmi_stream *)held, point.value, timeout_ns, caller);
+    fmi_table_release(r->streams, held);
+    return status;
+}
+
+// Calls back at once, through the keeper.
+static void queue_now(fmi_retirement *r, fmi_callback *callback, fm_status status)
+{
+    callback->status = status;
+    callback->next = NULL;
+    fmi_keeper_queue(r, callback);
+}
+
+// Leaves the callback with its stream, unless the point completes meanwhile.
+static void leave_with_stream(fmi_retirement *r, fmi_stream *stream, fmi_callback *callback)
+{
+    bool due = false;
+    pthread_mutex_lock(&stream->lock);
+    callback->next = stream->callbacks;
+    stream->callbacks = callback;
+    // Sequentially consistent: see collect_callbacks in retire.c.
+    atomic_fetch_add(&stream->callback_count, 1);
+    if (atomic_load(&stream->completed) >= callback->point.value) {
+        stream->callbacks = callback->next;
+        atomic_fetch_sub(&stream->callback_count, 1);
+        due = true;
+    }
+    pthread_mutex_unlock(&stream->lock);
+    if (due) {
+        queue_now(r, callback, fmi_stream_status(stream, callback->point.value, "fm_point_on_complete"));
+    }
+}
+
+fm_status fmi_point_on_complete(fmi_retirement *r, fm_point point, fm_completion_callback function, void *user)
+{
+    fmi_slot *held = NULL;
+    if (!is_null(point)) {
+        fm_status status = fmi_table_hold(r->streams, point.stream.id, &held);
+        if (status != FM_OK) {
+            fmi_error_prefix("fm_point_on_complete");
+            return status;
+        }
+        uint64_t committed = atomic_load_explicit(&((fmi_stream *)held)->committed, memory_order_acquire);
+        if (point.value > committed) {
+            fmi_table_release(r->streams, held);
+            return refuse_future(point, committed, "fm_point_on_complete");
+        }
+    }
+    fmi_callback *callback = malloc(sizeof *callback);
+    if (!callback) {
+        if (held) {
+            fmi_table_release(r->streams, held);
+        }
+        return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "fm_point_on_complete: no host memory for a callback");
+    }
+    *callback = (fmi_callback){.point = point, .function = function, .user = user};
+    if (held) {
+        leave_with_stream(r, (fmi_stream *)held, callback);
+        fmi_table_release(r->streams, held);
+    } else {
+        queue_now(r, callback, FM_OK);
+    }
+    return FM_OK;
+}

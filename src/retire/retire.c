@@ -1,0 +1,197 @@
+// The ordered drainer. See retire.h. Per batch: status, read-backs, points, callbacks, holds, memory.
+#include "retire/retire.h"
+
+#include "base/error.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+// What a list answers, and the sentence for its stream.
+static fm_status list_outcome(const fmi_batch *batch, const fmi_list *list, uint32_t index, char *sentence, size_t size)
+{
+    if (batch->status != FM_OK) {
+        snprintf(sentence, size, "list '%s' was not run: %s", list->label ? list->label : "(no label)", batch->sentence);
+        return batch->status;
+    }
+    bool stream_failed = list->stream && atomic_load_explicit(&list->stream->failed, memory_order_relaxed);
+    fm_status status = list->status != FM_OK ? list->status : batch->list_status[index];
+    if (status == FM_OK && !stream_failed) {
+        for (uint32_t i = 0; i < list->after_count && status == FM_OK; i++) {
+            status = fmi_stream_status(list->after[i].stream, list->after[i].value, "after") == FM_OK ? FM_OK
+                                                                                                       : FM_ERROR_DEPENDENCY;
+        }
+    }
+    if (stream_failed) {
+        status = FM_ERROR_DEPENDENCY;
+    }
+    if (status == FM_ERROR_DEPENDENCY) {
+        snprintf(sentence, size, "list '%s' depends on work that failed", list->label ? list->label : "(no label)");
+    } else if (status != FM_OK) {
+        snprintf(sentence, size, "list '%s': a host function reported a failure", list->label ? list->label : "(no label)");
+    }
+    return status;
+}
+
+// Moves the callbacks that the stream's progress made due to the keeper, by rising value.
+static void collect_callbacks(fmi_retirement *r, fmi_stream *stream)
+{
+    // Pairs with the count's increment in fmi_point_on_complete: `completed` was stored before this load, the count is raised
+    // before `completed` is loaded there, so one of the two sees the other.
+    if (atomic_load(&stream->callback_count) == 0) {
+        return;
+    }
+    fmi_callback *due = NULL;
+    pthread_mutex_lock(&stream->lock);
+    uint64_t completed = atomic_load_explicit(&stream->completed, memory_order_relaxed);
+    fmi_callback **link = &stream->callbacks;
+    while (*link) {
+        fmi_callback *callback = *link;
+        if (callback->point.value > completed) {
+            link = &callback->next;
+            continue;
+        }
+        *link = callback->next;
+        atomic_fetch_sub(&stream->callback_count, 1);
+        fmi_callback **place = &due;
+        while (*place && (*place)->point.value <= callback->point.value) {
+            place = &(*place)->next;
+        }
+        callback->next = *place;
+        *place = callback;
+    }
+    pthread_mutex_unlock(&stream->lock);
+    for (fmi_callback *callback = due; callback; callback = callback->next) {
+        callback->status = fmi_stream_status(stream, callback->point.value, "callback");
+    }
+    if (due) {
+        fmi_keeper_queue(r, due);
+    }
+}
+
+static void release_list(fmi_retirement *r, fmi_list *list)
+{
+    for (uint32_t i = 0; i < list->after_count; i++) {
+        fmi_table_release(r->streams, &list->after[i].stream->slot);
+    }
+    fmi_stream *stream = list->stream;
+    fmi_record_drop_list(r->record, list);
+    if (stream) {
+        fmi_table_release(r->streams, &stream->slot);
+    }
+}
+
+static void retire_list(fmi_retirement *r, const fmi_batch *batch, fmi_list *list, uint32_t index, bool keep_holds)
+{
+    char sentence[512];
+    fm_status status = list_outcome(batch, list, index, sentence, sizeof sentence);
+    if (status == FM_OK) {
+        for (fmi_readback *readback = list->readbacks; readback; readback = readback->next) {
+            if (readback->destination) {
+                memcpy(readback->destination, readback->source, readback->size_bytes);
+            }
+        }
+    }
+    fmi_stream *stream = list->stream;
+    if (stream) {
+        if (status != FM_OK) {
+            fmi_stream_note_failure(stream, list->value, status, sentence);
+        }
+        // Release: who sees the value sees the read-back bytes and the failure (READ-3). Sequentially consistent for
+        // collect_callbacks.
+        atomic_store(&stream->completed, list->value);
+        collect_callbacks(r, stream);
+    }
+    if (keep_holds) {
+        list->next = r->lost;
+        r->lost = list;
+    } else {
+        release_list(r, list);
+    }
+    atomic_fetch_sub(&r->outstanding, 1);
+}
+
+static void retire_batch(fmi_retirement *r, fmi_batch *batch, bool lost)
+{
+    fmi_list *list = batch->first;
+    for (uint32_t i = 0; list; i++) {
+        fmi_list *next = list->next;
+        // A batch that was never submitted holds nothing that the device could still use.
+        retire_list(r, batch, list, i, lost && batch->value > atomic_load_explicit(&r->retired_value, memory_order_relaxed));
+        list = next;
+    }
+}
+
+// Retires every batch that is complete. Called with the lock.
+static void retire_complete(fmi_retirement *r)
+{
+    fmi_engine *engine = r->engine;
+    uint64_t reached = 0;
+    fm_status status = engine->ops->completed(engine->backend, &reached);
+    if (status == FM_ERROR_DEVICE_LOST) {
+        atomic_store_explicit(&engine->lost, 1, memory_order_release);
+    }
+    bool lost = atomic_load_explicit(&engine->lost, memory_order_acquire);
+    uint64_t tail = atomic_load_explicit(&engine->tail, memory_order_relaxed);
+    // Acquire: pairs with the leader's store of head; the batch's fields are there.
+    while (tail != atomic_load_explicit(&engine->head, memory_order_acquire)) {
+        fmi_batch *batch = &engine->ring[tail % FMI_MOST_BATCHES];
+        bool done = batch->value <= reached;
+        if (!done && !lost) {
+            break;
+        }
+        if (!done && batch->status == FM_OK) {
+            batch->status = FM_ERROR_DEVICE_LOST;
+            snprintf(batch->sentence, sizeof batch->sentence, "the device was lost while the work ran");
+        }
+        uint64_t value = batch->value;
+        retire_batch(r, batch, !done);
+        atomic_store_explicit(&r->retired_value, value, memory_order_release);
+        tail++;
+        // Sequentially consistent for fmi_engine_kick: room first, then the look for work.
+        atomic_store(&engine->tail, tail);
+    }
+}
+
+void fmi_progress(fmi_retirement *r)
+{
+    // Two tries are enough: what another thread retires meanwhile is its business, and it kicks after that.
+    if (fmi_engine_in_flight(r->engine) > 0 && pthread_mutex_trylock(&r->lock) == 0) {
+        retire_complete(r);
+        pthread_mutex_unlock(&r->lock);
+    }
+    fmi_engine_kick(r->engine);
+}
+
+void fmi_retirement_push(fmi_retirement *r, fmi_list *list)
+{
+    atomic_fetch_add(&r->outstanding, 1);
+    fmi_engine_push(r->engine, list);
+}
+
+fm_status fmi_retirement_init(fmi_retirement *r, fmi_engine *engine, fmi_record_room *record, fmi_table *streams,
+                              uint64_t spin_ns)
+{
+    memset(r, 0, sizeof *r);
+    r->engine = engine;
+    r->record = record;
+    r->streams = streams;
+    r->spin_ns = spin_ns;
+    pthread_mutex_init(&r->lock, NULL);
+    fm_status status = fmi_keeper_start(r);
+    if (status != FM_OK) {
+        pthread_mutex_destroy(&r->lock);
+    }
+    return status;
+}
+
+void fmi_retirement_destroy(fmi_retirement *r)
+{
+    fmi_keeper_stop(r);
+    while (r->lost) {
+        fmi_list *list = r->lost;
+        r->lost = list->next;
+        release_list(r, list);
+    }
+    pthread_mutex_destroy(&r->lock);
+}

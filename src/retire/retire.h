@@ -1,0 +1,67 @@
+// Retirement: the one function that publishes completion and lets go of what a batch held, and everything that waits for it.
+// Every path that learns of completion calls fmi_progress (RETIRE-5). One thread at a time retires, in batch order (LEARNED-1);
+// the others leave. Waiting polls briefly, then blocks; no lock is held while waiting (READ-2).
+#ifndef FMI_RETIRE_RETIRE_H
+#define FMI_RETIRE_RETIRE_H
+
+#include "record/recorder.h"
+#include "schedule/engine.h"
+
+// The keeper: one thread a device that completes work nobody waits for and runs callbacks. Asleep when nothing is outstanding.
+typedef struct fmi_keeper {
+    pthread_t thread;
+    pthread_mutex_t lock;       // guards the four below
+    pthread_cond_t wake;
+    fmi_callback *due_first;    // callbacks to run, in order of completion
+    fmi_callback *due_last;
+    bool stop;
+    bool running_callbacks;     // between taking the queue and having run it
+    _Atomic(uint32_t) asleep;   // 1: waits without a timeout; whoever makes work must wake it
+    _Atomic(uint64_t) wakeups;
+} fmi_keeper;
+
+typedef struct fmi_retirement {
+    fmi_engine *engine;
+    fmi_record_room *record;
+    fmi_table *streams;
+    uint64_t spin_ns;                  // how long a wait polls before it blocks
+    pthread_mutex_t lock;              // held by whoever retires; guards `lost` and committed read-backs' destinations
+    _Atomic(uint64_t) retired_value;   // last device value retired; stored under `lock`
+    _Atomic(uint32_t) outstanding;     // lists pushed and not yet retired
+    _Atomic(uint32_t) waiters;         // threads inside fmi_wait_until
+    fmi_list *lost;                    // lists of a lost device: what they hold is freed when it is closed (LEARNED-9)
+    fmi_keeper keeper;
+} fmi_retirement;
+
+// Fills the room and starts the keeper.
+fm_status fmi_retirement_init(fmi_retirement *r, fmi_engine *engine, fmi_record_room *record, fmi_table *streams,
+                              uint64_t spin_ns);
+
+// Stops the keeper and releases what lost lists hold. Nothing is outstanding and no callback is due.
+void fmi_retirement_destroy(fmi_retirement *r);
+
+// Retires what is complete, then submits what waits. Never blocks on the device. Any thread.
+void fmi_progress(fmi_retirement *r);
+
+// Counts a list in and pushes it. The caller decides about order; then kicks.
+void fmi_retirement_push(fmi_retirement *r, fmi_list *list);
+
+// Waits until `done` says so: FM_OK or FM_TIMEOUT. The one wait of the library; makes progress while it waits.
+typedef bool (*fmi_wait_done)(void *context);
+fm_status fmi_wait_until(fmi_retirement *r, fmi_wait_done done, void *context, uint64_t timeout_ns);
+
+// fm_point_poll, fm_point_wait and fm_point_on_complete without the device check.
+fm_status fmi_point_poll(fmi_retirement *r, fm_point point, const char *caller);
+fm_status fmi_point_wait(fmi_retirement *r, fm_point point, uint64_t timeout_ns, const char *caller);
+// The wait itself, for a stream that the caller holds.
+fm_status fmi_stream_wait(fmi_retirement *r, fmi_stream *stream, uint64_t value, uint64_t timeout_ns, const char *caller);
+fm_status fmi_point_on_complete(fmi_retirement *r, fm_point point, fm_completion_callback callback, void *user);
+
+// Keeper (keeper.c).
+fm_status fmi_keeper_start(fmi_retirement *r);
+void fmi_keeper_stop(fmi_retirement *r);
+void fmi_keeper_queue(fmi_retirement *r, fmi_callback *callbacks); // a chain that is due, in order
+bool fmi_keeper_has_callbacks(fmi_retirement *r);
+void fmi_keeper_notify(fmi_retirement *r); // work was pushed
+
+#endif

@@ -1,0 +1,72 @@
+// Submit engine: takes the lists that wait, from all threads and streams, and gives them to the backend as one planned batch.
+// Whoever finds room (fewer than `depth` batches in flight) and the leader's seat free leads: drains, plans, submits. Nobody
+// waits for the seat. Batches stand in a ring from submit to retirement, in order; the leader alone adds, retirement alone removes.
+#ifndef FMI_SCHEDULE_ENGINE_H
+#define FMI_SCHEDULE_ENGINE_H
+
+#include "schedule/planner.h"
+
+enum {
+    FMI_MOST_BATCHES = 16,          // in flight at once
+    FMI_BATCH_MOST_LISTS = 1024,    // a batch is capped, so that a short list is not chained to thousands
+    FMI_BATCH_MOST_COMMANDS = 8192, // (one longer list still fits alone)
+};
+
+typedef struct fmi_batch {
+    fmi_list *first;       // its lists, in commit order
+    uint32_t list_count;
+    uint64_t value;        // complete when the device has reached this
+    fm_status status;      // FM_OK, or why submit failed: then all its lists failed
+    char sentence[256];    // the cause, when status is not FM_OK
+    fm_status *list_status; // one a list, see fmi_batch_plan
+    uint32_t list_capacity;
+    fmi_plan_arrays arrays;
+} fmi_batch;
+
+// Counters for fm_device_stats; the leader stores, anyone loads.
+typedef struct fmi_engine_counters {
+    _Atomic(uint64_t) submissions;
+    _Atomic(uint64_t) dispatches;
+    _Atomic(uint64_t) transfers;
+    _Atomic(uint64_t) waves;
+    _Atomic(uint64_t) barriers;
+} fmi_engine_counters;
+
+typedef struct fmi_engine {
+    const fmi_backend_ops *ops;
+    fmi_backend *backend;
+    uint32_t depth;                      // batches in flight at most
+    _Atomic(fmi_list *) incoming;        // committed lists, newest first
+    _Atomic(uint32_t) seat;              // 1: someone leads
+    fmi_list *backlog_first;             // drained but not yet in a batch, oldest first; the leader's
+    fmi_list *backlog_last;
+    _Atomic(uint32_t) backlog_count;     // stored by the leader
+    fmi_planner planner;                 // the leader's
+    _Atomic(uint64_t) submitted_value;   // last value given to the backend; stored by the leader
+    _Atomic(uint32_t) lost;              // 1: the device is lost; nothing is submitted any more
+    _Atomic(uint64_t) head;              // batches added; stored by the leader with release
+    _Atomic(uint64_t) tail;              // batches removed; stored by retirement with release
+    fmi_batch ring[FMI_MOST_BATCHES];    // batch n is ring[n % FMI_MOST_BATCHES]; the leader's before head passes it, then retirement's
+    fmi_engine_counters counters;
+} fmi_engine;
+
+void fmi_engine_init(fmi_engine *engine, const fmi_backend_ops *ops, fmi_backend *backend, uint32_t depth);
+
+// Frees arrays. Nothing is pending or in flight.
+void fmi_engine_destroy(fmi_engine *engine);
+
+// Adds a list behind all that were added before. Lock-free; any thread. The caller then kicks.
+void fmi_engine_push(fmi_engine *engine, fmi_list *list);
+
+// Leads while there is work, room and a free seat. Any thread; never waits. A list pushed before is never left behind: either
+// this call or the current leader takes it, or `depth` batches are in flight and retirement kicks again.
+void fmi_engine_kick(fmi_engine *engine);
+
+static inline uint64_t fmi_engine_in_flight(const fmi_engine *engine)
+{
+    // Sequentially consistent: see fmi_engine_kick.
+    uint64_t tail = atomic_load(&engine->tail);
+    return atomic_load(&engine->head) - tail;
+}
+
+#endif

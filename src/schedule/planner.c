@@ -1,0 +1,295 @@
+// Planner. See planner.h. ASAP levelling over ranges of memory regions.
+#include "schedule/planner.h"
+
+#include "base/error.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static bool grow_arrays(fmi_plan_arrays *arrays, uint32_t capacity)
+{
+    if (capacity <= arrays->capacity) {
+        return true;
+    }
+    uint32_t size = arrays->capacity ? arrays->capacity : 256;
+    while (size < capacity) {
+        size *= 2;
+    }
+    fmi_command **planned = malloc(size * sizeof(fmi_command *));
+    fmi_command **sorted = malloc(size * sizeof(fmi_command *));
+    uint32_t *wave_ends = malloc((size + 2) * sizeof *wave_ends); // wave numbers start at 1
+    if (!planned || !sorted || !wave_ends) {
+        free(planned);
+        free(sorted);
+        free(wave_ends);
+        return false;
+    }
+    fmi_plan_arrays_free(arrays);
+    *arrays = (fmi_plan_arrays){planned, sorted, wave_ends, size};
+    return true;
+}
+
+fm_status fmi_planner_begin(fmi_planner *planner, fmi_plan_arrays *arrays, uint32_t most_commands)
+{
+    if (!grow_arrays(arrays, most_commands ? most_commands : 1)) {
+        return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "no host memory to plan %u commands", most_commands);
+    }
+    planner->batch++;
+    planner->arrays = arrays;
+    planner->count = 0;
+    planner->last_wave = 0;
+    planner->sorted = true;
+    return FM_OK;
+}
+
+void fmi_plan_arrays_free(fmi_plan_arrays *arrays)
+{
+    free(arrays->planned);
+    free(arrays->sorted);
+    free(arrays->wave_ends);
+    *arrays = (fmi_plan_arrays){0};
+}
+
+void fmi_planner_free(fmi_planner *planner)
+{
+    free(planner->regions);
+    planner->regions = NULL;
+    planner->region_capacity = 0;
+}
+
+// Makes room for the state of every region that the list names.
+static bool grow_regions(fmi_planner *planner, uint32_t highest)
+{
+    uint32_t capacity = planner->region_capacity ? planner->region_capacity : 256;
+    while (capacity <= highest) {
+        capacity *= 2;
+    }
+    fmi_region_state *regions = realloc(planner->regions, capacity * sizeof *regions);
+    if (!regions) {
+        return false;
+    }
+    for (uint32_t i = planner->region_capacity; i < capacity; i++) {
+        regions[i].batch = 0;
+    }
+    planner->regions = regions;
+    planner->region_capacity = capacity;
+    return true;
+}
+
+static bool cover_regions(fmi_planner *planner, const fmi_list *list)
+{
+    for (const fmi_hold_chunk *chunk = list->buffers; chunk; chunk = chunk->next) {
+        for (uint32_t i = 0; i < chunk->count; i++) {
+            if (chunk->slots[i]->index >= planner->region_capacity && !grow_regions(planner, chunk->slots[i]->index)) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+// The last wave that a use of the span must come after.
+static inline uint32_t conflicting_wave(const fmi_planner *planner, const fmi_span *span)
+{
+    if (span->region == FMI_REGION_NONE) {
+        return 0;
+    }
+    const fmi_region_state *state = &planner->regions[span->region];
+    if (state->batch != planner->batch) {
+        return 0;
+    }
+    uint32_t wave = 0;
+    uint64_t end = span->offset_bytes + span->size_bytes;
+    for (uint32_t i = 0; i < state->count; i++) {
+        const fmi_hazard *h = &state->hazards[i];
+        if (span->offset_bytes < h->end && h->begin < end) {
+            wave = h->write_wave > wave ? h->write_wave : wave;
+            if (span->access & FM_ACCESS_WRITE) {
+                wave = h->read_wave > wave ? h->read_wave : wave;
+            }
+        }
+    }
+    return wave;
+}
+
+// All ranges of a region become one: coarser, never wrong.
+static void merge_hazards(fmi_region_state *state)
+{
+    fmi_hazard all = state->hazards[0];
+    for (uint32_t i = 1; i < state->count; i++) {
+        const fmi_hazard *h = &state->hazards[i];
+        all.begin = h->begin < all.begin ? h->begin : all.begin;
+        all.end = h->end > all.end ? h->end : all.end;
+        all.read_wave = h->read_wave > all.read_wave ? h->read_wave : all.read_wave;
+        all.write_wave = h->write_wave > all.write_wave ? h->write_wave : all.write_wave;
+    }
+    state->hazards[0] = all;
+    state->count = 1;
+}
+
+// Remembers that the span is used in `wave`.
+static inline void mark(fmi_planner *planner, const fmi_span *span, uint32_t wave)
+{
+    if (span->region == FMI_REGION_NONE) {
+        return;
+    }
+    fmi_region_state *state = &planner->regions[span->region];
+    if (state->batch != planner->batch) {
+        state->batch = planner->batch;
+        state->count = 0;
+    }
+    uint64_t end = span->offset_bytes + span->size_bytes;
+    fmi_hazard *found = NULL;
+    for (uint32_t i = 0; i < state->count; i++) {
+        fmi_hazard *h = &state->hazards[i];
+        if (h->begin == span->offset_bytes && h->end == end) {
+            found = h;
+            break;
+        }
+    }
+    if (!found) {
+        if (state->count == FMI_HAZARD_RANGES) {
+            merge_hazards(state);
+        }
+        found = &state->hazards[state->count++];
+        *found = (fmi_hazard){span->offset_bytes, end, 0, 0};
+    }
+    if ((span->access & FM_ACCESS_READ) && wave > found->read_wave) {
+        found->read_wave = wave;
+    }
+    if ((span->access & FM_ACCESS_WRITE) && wave > found->write_wave) {
+        found->write_wave = wave;
+    }
+}
+
+static inline void place(fmi_planner *planner, fmi_command *command, uint32_t list_index, uint32_t wave)
+{
+    for (uint32_t i = 0; i < command->span_count; i++) {
+        mark(planner, &command->spans[i], wave);
+    }
+    command->list = list_index;
+    command->wave = wave;
+    planner->sorted = planner->sorted && wave >= planner->last_wave;
+    planner->last_wave = wave > planner->last_wave ? wave : planner->last_wave;
+    planner->arrays->planned[planner->count++] = command;
+}
+
+static inline uint32_t conflicts_of(const fmi_planner *planner, const fmi_command *command)
+{
+    uint32_t wave = 0;
+    for (uint32_t i = 0; i < command->span_count; i++) {
+        uint32_t w = conflicting_wave(planner, &command->spans[i]);
+        wave = w > wave ? w : wave;
+    }
+    return wave;
+}
+
+// Commands after `floor`, each as early as its hazards allow; returns the highest wave used.
+static uint32_t add_tracked(fmi_planner *planner, fmi_list *list, uint32_t list_index, uint32_t floor)
+{
+    uint32_t highest = floor;
+    for (fmi_command *command = list->first; command; command = command->next) {
+        if (command->kind == FMI_COMMAND_BARRIER) {
+            floor = highest;
+            continue;
+        }
+        uint32_t conflict = planner->ignore_hazards ? 0 : conflicts_of(planner, command);
+        uint32_t wave = 1 + (conflict > floor ? conflict : floor);
+        place(planner, command, list_index, wave);
+        highest = wave > highest ? wave : highest;
+    }
+    return highest;
+}
+
+// The whole list after everything that any of its commands conflicts with; inside it only its own barriers order.
+static uint32_t add_untracked(fmi_planner *planner, fmi_list *list, uint32_t list_index, uint32_t floor)
+{
+    for (fmi_command *command = list->first; command; command = command->next) {
+        uint32_t conflict = conflicts_of(planner, command);
+        floor = conflict > floor ? conflict : floor;
+    }
+    uint32_t wave = floor + 1, highest = floor;
+    for (fmi_command *command = list->first; command; command = command->next) {
+        if (command->kind == FMI_COMMAND_BARRIER) {
+            wave = highest + 1;
+            continue;
+        }
+        place(planner, command, list_index, wave);
+        highest = wave;
+    }
+    return highest;
+}
+
+// The wave after which the list may start: what its stream and its after points demand beyond memory hazards.
+static uint32_t list_floor(fmi_planner *planner, const fmi_list *list)
+{
+    fmi_stream *stream = list->stream;
+    uint32_t floor = 0;
+    if (stream) {
+        if (stream->planned_batch != planner->batch) {
+            stream->planned_batch = planner->batch;
+            stream->last_wave = stream->floor = 0;
+        }
+        floor = list->untracked ? stream->last_wave : stream->floor;
+    }
+    for (uint32_t i = 0; i < list->after_count; i++) {
+        const fmi_stream *other = list->after[i].stream;
+        if (other->planned_batch == planner->batch && other->last_wave > floor) {
+            floor = other->last_wave;
+        }
+    }
+    return floor;
+}
+
+fm_status fmi_planner_add(fmi_planner *planner, fmi_list *list, uint32_t list_index)
+{
+    if (!cover_regions(planner, list)) {
+        return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "no host memory for the planner's regions");
+    }
+    uint32_t floor = list_floor(planner, list);
+    uint32_t highest = list->untracked ? add_untracked(planner, list, list_index, floor)
+                                       : add_tracked(planner, list, list_index, floor);
+    if (list->stream) {
+        list->stream->last_wave = highest > list->stream->last_wave ? highest : list->stream->last_wave;
+        // What an untracked list's kernels touch beyond their bindings is the caller's to order: nothing slips past it.
+        list->stream->floor = list->untracked ? list->stream->last_wave : list->stream->floor;
+        list->stream->floor = floor > list->stream->floor ? floor : list->stream->floor;
+    }
+    return FM_OK;
+}
+
+void fmi_planner_finish(fmi_planner *planner, fmi_batch_plan *plan)
+{
+    fmi_plan_arrays *arrays = planner->arrays;
+    uint32_t *ends = arrays->wave_ends; // ends[w]: first place after wave w; ends[0] stays 0
+    memset(ends, 0, (planner->last_wave + 2) * sizeof *ends);
+    for (uint32_t i = 0; i < planner->count; i++) {
+        ends[arrays->planned[i]->wave]++;
+    }
+    // Waves that hold only what a floor skipped are empty: close the gaps while turning counts into ends.
+    uint32_t total = 0, waves = 0;
+    for (uint32_t w = 1; w <= planner->last_wave; w++) {
+        uint32_t count = ends[w];
+        ends[w] = total; // where the wave starts, for the placing below
+        total += count;
+        waves += count > 0;
+    }
+    fmi_command **commands = arrays->planned;
+    if (!planner->sorted) {
+        commands = arrays->sorted;
+        for (uint32_t i = 0; i < planner->count; i++) {
+            fmi_command *command = arrays->planned[i];
+            commands[ends[command->wave]++] = command;
+        }
+    }
+    uint32_t wave = 0;
+    for (uint32_t i = 0; i < planner->count; i++) {
+        if (i + 1 == planner->count || commands[i + 1]->wave != commands[i]->wave) {
+            ends[wave++] = i + 1;
+        }
+    }
+    plan->commands = commands;
+    plan->command_count = planner->count;
+    plan->wave_ends = ends;
+    plan->wave_count = waves;
+}

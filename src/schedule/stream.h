@@ -1,0 +1,66 @@
+// The object behind an fm_stream handle: a counter of commits, a counter of completions, its failures and its callbacks.
+// Lives in the device's stream table. Lists in flight hold their stream, so it outlives its handle (LEARNED-12). Any thread.
+#ifndef FMI_SCHEDULE_STREAM_H
+#define FMI_SCHEDULE_STREAM_H
+
+#include "base/table.h"
+
+#include <fermata/stream.h>
+
+#include <pthread.h>
+
+// Lists [first, last] of a stream failed with the same cause.
+typedef struct fmi_failure {
+    uint64_t first;
+    uint64_t last;
+    fm_status status;
+    char *sentence; // NULL: no host memory was left to say more
+} fmi_failure;
+
+typedef struct fmi_callback {
+    struct fmi_callback *next;
+    fm_point point;
+    fm_completion_callback function;
+    void *user;
+    fm_status status; // filled when it is due
+} fmi_callback;
+
+typedef struct fmi_stream {
+    fmi_slot slot;
+    char *label;                      // NULL = none
+    uint64_t id;                      // the handle, for points that callbacks get
+    pthread_mutex_t order;            // held while a commit takes its value and its place in the queue (READ-2, READ-3)
+    _Atomic(uint64_t) committed;      // last value given out; stored under `order`
+    _Atomic(uint64_t) completed;      // last value retired; stored by retirement alone, with release (READ-3)
+    _Atomic(uint32_t) failed;         // 1: refuses commits until fm_stream_reset
+    _Atomic(uint32_t) failure_count;  // entries of `failures`; lets polls skip the lock
+    _Atomic(uint32_t) callback_count; // entries of `callbacks`; lets retirement skip the lock
+    pthread_mutex_t lock;             // guards the three below
+    fmi_failure *failures;            // by rising value
+    uint32_t failure_capacity;
+    fmi_callback *callbacks;          // not due yet, in any order
+    // The planner's, touched by the engine's leader alone:
+    uint64_t planned_batch; // stamp of the batch that the two below belong to
+    uint32_t last_wave;     // highest wave of this stream's lists in that batch
+    uint32_t floor;         // later lists of this stream start after this wave
+} fmi_stream;
+
+// Creates a stream and returns its handle. Errors as fm_stream_create.
+fm_status fmi_stream_create(fmi_table *table, const char *label, uint64_t *out_id);
+
+// The table's free function.
+void fmi_stream_free(void *unused, fmi_slot *slot);
+
+// Notes that list `value` failed; a list that only follows an earlier failure extends that entry. Called by retirement, before
+// `completed` is published.
+void fmi_stream_note_failure(fmi_stream *stream, uint64_t value, fm_status status, const char *sentence);
+
+// The status of a value that is complete: FM_OK, or its failure with the sentence as the last error.
+fm_status fmi_stream_status(fmi_stream *stream, uint64_t value, const char *caller);
+
+static inline const char *fmi_stream_label(const fmi_stream *stream)
+{
+    return stream->label ? stream->label : "(no label)";
+}
+
+#endif

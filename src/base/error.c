@@ -50,6 +50,13 @@ fm_status fmi_fail(fm_status status, const char *format, ...)
     return status;
 }
 
+fm_status fmi_answer(fm_status status)
+{
+    const char *text = fm_status_text(status);
+    memcpy(sentence, text, strlen(text) + 1);
+    return status;
+}
+
 void fmi_error_prefix(const char *prefix)
 {
     char old[SENTENCE_BYTES];

@@ -8,6 +8,9 @@
 // Stores the sentence and returns `status`, so that a check reads `return fmi_fail(FM_ERROR_…, "fm_x: …", …);`.
 fm_status fmi_fail(fm_status status, const char *format, ...) __attribute__((format(printf, 2, 3), cold));
 
+// Stores the status's own text: for answers that are asked for often, where formatting would cost more than the question.
+fm_status fmi_answer(fm_status status);
+
 // Puts "prefix: " before the last error's sentence. Used where a lower layer found the fault and an upper one knows the call.
 void fmi_error_prefix(const char *prefix) __attribute__((cold));
 

@@ -21,6 +21,7 @@ static fm_status fill_with_zero(fm_device *device, fm_buffer handle)
         return status;
     }
     // Not kicked: the next commit, wait or the keeper carries it along, and hazards order it before the buffer's first use.
+    fmi_retirement_count_in(&device->retirement, UINT32_MAX); // the limit is for the user's lists; this one is needed
     fmi_device_post(device, fmi_recorder_finish(commands), NULL);
     fmi_keeper_notify(&device->retirement);
     return FM_OK;

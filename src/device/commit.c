@@ -49,35 +49,36 @@ uint64_t fmi_device_post(fm_device *device, fmi_list *list, fmi_stream *stream)
         value = atomic_load_explicit(&stream->committed, memory_order_relaxed) + 1;
         list->value = value;
         atomic_store_explicit(&stream->committed, value, memory_order_release);
-        fmi_retirement_push(&device->retirement, list);
+        fmi_engine_push(&device->engine, list);
         pthread_mutex_unlock(&stream->order);
     } else {
-        fmi_retirement_push(&device->retirement, list);
+        fmi_engine_push(&device->engine, list);
     }
     return value;
 }
 
-static bool below_limit(void *context)
+// Takes a place under the in-flight limit, exactly one when it says true.
+static bool take_place(void *context)
 {
     fm_device *device = context;
-    return atomic_load(&device->retirement.outstanding) < device->config.info.lists_in_flight;
+    return fmi_retirement_count_in(&device->retirement, device->config.info.lists_in_flight);
 }
 
-// Makes room under the in-flight limit: waits for the oldest work alone (RETIRE-4).
+// Takes a place under the in-flight limit: waits for the oldest work alone (RETIRE-4).
 static fm_status make_room(fm_device *device, bool no_wait)
 {
-    if (below_limit(device)) {
+    if (take_place(device)) {
         return FM_OK;
     }
     fmi_progress(&device->retirement);
-    if (below_limit(device)) {
+    if (take_place(device)) {
         return FM_OK;
     }
     if (no_wait) {
         return fmi_fail(FM_WOULD_BLOCK, "fm_commit: %u lists are in flight, which is the limit", device->config.info.lists_in_flight);
     }
     atomic_fetch_add_explicit(&device->limit_waits, 1, memory_order_relaxed);
-    fm_status status = fmi_wait_until(&device->retirement, below_limit, device, device->config.info.commit_timeout_ns);
+    fm_status status = fmi_wait_until(&device->retirement, take_place, device, device->config.info.commit_timeout_ns);
     if (status != FM_OK) {
         return fmi_fail(status, "fm_commit: none of %u lists in flight completed within %llu ns", device->config.info.lists_in_flight,
                         (unsigned long long)device->config.info.commit_timeout_ns);
@@ -148,6 +149,7 @@ static fm_status prepare(fm_device *device, fmi_list *list, const fm_commit_info
         status = take_after(device, list, info);
         if (status != FM_OK) {
             drop_after(device, list);
+            fmi_retirement_count_out(&device->retirement);
         }
     }
     if (status != FM_OK) {

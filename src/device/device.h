@@ -58,8 +58,8 @@ void fmi_device_warn(const fmi_config *config, const char *format, ...) __attrib
 // Finds the devices that `name` may mean, best first, and opens the first that opens.
 fm_status fmi_open_backend(const char *name, const fmi_config *config, fm_device *device);
 
-// Commits an internal list or a public one: takes the stream's next value and a place in the queue in one step, then kicks.
-// `stream` is NULL for the library's own fills. The list is the engine's afterwards.
+// Gives a list, which has been counted in, to the engine: takes the stream's next value and a place in the queue in one step, and
+// returns the value. `stream` is held for the list, or NULL for the library's own fills. The caller kicks and notifies the keeper.
 uint64_t fmi_device_post(fm_device *device, fmi_list *list, fmi_stream *stream);
 
 #endif

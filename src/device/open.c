@@ -8,6 +8,8 @@
 
 #define GPU_SPIN_NS 50000u
 
+enum { MOST_RECLAIMS = 64 }; // waits for one allocation: others that keep committing must not keep it waiting for ever
+
 // Counts devices opened by this process: makes handles of different devices differ.
 static _Atomic(uint32_t) device_serial;
 
@@ -31,8 +33,8 @@ static bool reclaim(void *user, uint32_t attempt)
     fm_device *device = user;
     fmi_retirement *r = &device->retirement;
     fmi_progress(r);
-    if (attempt == 0) {
-        return true;
+    if (attempt == 0 || attempt > MOST_RECLAIMS) {
+        return attempt == 0;
     }
     uint64_t retired = atomic_load_explicit(&r->retired_value, memory_order_acquire);
     bool on_device = atomic_load_explicit(&device->engine.submitted_value, memory_order_acquire) > retired;

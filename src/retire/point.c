@@ -81,8 +81,8 @@ static fm_status look(fmi_retirement *r, fm_point point, const char *caller)
     // Acquire: pairs with retirement's store; read-back bytes and failures are visible.
     uint64_t completed = atomic_load_explicit(&stream->completed, memory_order_acquire);
     uint64_t committed = completed < point.value ? atomic_load_explicit(&stream->committed, memory_order_acquire) : completed;
-    uint32_t failures = atomic_load_explicit(&stream->failure_count, memory_order_relaxed);
-    atomic_thread_fence(memory_order_acquire); // the loads above come before the second look at the generation
+    // Acquire, all three: the second look at the generation comes after them.
+    uint32_t failures = atomic_load_explicit(&stream->failure_count, memory_order_acquire);
     if (fmi_table_find(r->streams, point.stream.id) != &stream->slot) {
         return refuse_stream(r, point, caller);
     }
@@ -112,7 +112,7 @@ fm_status fmi_point_poll(fmi_retirement *r, fm_point point, const char *caller)
     }
     fmi_progress(r);
     status = look(r, point, caller);
-    return status == FM_NOT_READY ? fmi_fail(FM_NOT_READY, "%s: the point is not complete yet", caller) : status;
+    return status == FM_NOT_READY ? fmi_answer(FM_NOT_READY) : status;
 }
 
 typedef struct target {
@@ -181,7 +181,7 @@ static void leave_with_stream(fmi_retirement *r, fmi_stream *stream, fmi_callbac
     }
     pthread_mutex_unlock(&stream->lock);
     if (due) {
-        queue_now(r, callback, fmi_stream_status(stream, callback->point.value, "fm_point_on_complete"));
+        queue_now(r, callback, fmi_stream_status(stream, callback->point.value, NULL));
     }
 }
 

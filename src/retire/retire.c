@@ -18,8 +18,8 @@ static fm_status list_outcome(const fmi_batch *batch, const fmi_list *list, uint
     fm_status status = list->status != FM_OK ? list->status : batch->list_status[index];
     if (status == FM_OK && !stream_failed) {
         for (uint32_t i = 0; i < list->after_count && status == FM_OK; i++) {
-            status = fmi_stream_status(list->after[i].stream, list->after[i].value, "after") == FM_OK ? FM_OK
-                                                                                                       : FM_ERROR_DEPENDENCY;
+            bool fine = fmi_stream_status(list->after[i].stream, list->after[i].value, NULL) == FM_OK;
+            status = fine ? FM_OK : FM_ERROR_DEPENDENCY;
         }
     }
     if (stream_failed) {
@@ -62,7 +62,7 @@ static void collect_callbacks(fmi_retirement *r, fmi_stream *stream)
     }
     pthread_mutex_unlock(&stream->lock);
     for (fmi_callback *callback = due; callback; callback = callback->next) {
-        callback->status = fmi_stream_status(stream, callback->point.value, "callback");
+        callback->status = fmi_stream_status(stream, callback->point.value, NULL);
     }
     if (due) {
         fmi_keeper_queue(r, due);
@@ -155,7 +155,7 @@ static void retire_complete(fmi_retirement *r)
 
 void fmi_progress(fmi_retirement *r)
 {
-    // Two tries are enough: what another thread retires meanwhile is its business, and it kicks after that.
+    // Whoever holds the lock retires for all and kicks afterwards; there is nothing to wait for.
     if (fmi_engine_in_flight(r->engine) > 0 && pthread_mutex_trylock(&r->lock) == 0) {
         retire_complete(r);
         pthread_mutex_unlock(&r->lock);
@@ -163,10 +163,21 @@ void fmi_progress(fmi_retirement *r)
     fmi_engine_kick(r->engine);
 }
 
-void fmi_retirement_push(fmi_retirement *r, fmi_list *list)
+bool fmi_retirement_count_in(fmi_retirement *r, uint32_t limit)
 {
-    atomic_fetch_add(&r->outstanding, 1);
-    fmi_engine_push(r->engine, list);
+    uint32_t outstanding = atomic_load(&r->outstanding);
+    while (outstanding < limit) {
+        // Sequentially consistent: see the keeper's way to sleep.
+        if (atomic_compare_exchange_weak(&r->outstanding, &outstanding, outstanding + 1)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void fmi_retirement_count_out(fmi_retirement *r)
+{
+    atomic_fetch_sub(&r->outstanding, 1);
 }
 
 fm_status fmi_retirement_init(fmi_retirement *r, fmi_engine *engine, fmi_record_room *record, fmi_table *streams,

@@ -27,7 +27,7 @@ typedef struct fmi_retirement {
     uint64_t spin_ns;                  // how long a wait polls before it blocks
     pthread_mutex_t lock;              // held by whoever retires; guards `lost` and committed read-backs' destinations
     _Atomic(uint64_t) retired_value;   // last device value retired; stored under `lock`
-    _Atomic(uint32_t) outstanding;     // lists pushed and not yet retired
+    _Atomic(uint32_t) outstanding;     // lists counted in and not yet retired
     _Atomic(uint32_t) waiters;         // threads inside fmi_wait_until
     fmi_list *lost;                    // lists of a lost device: what they hold is freed when it is closed (LEARNED-9)
     fmi_keeper keeper;
@@ -43,8 +43,9 @@ void fmi_retirement_destroy(fmi_retirement *r);
 // Retires what is complete, then submits what waits. Never blocks on the device. Any thread.
 void fmi_progress(fmi_retirement *r);
 
-// Counts a list in and pushes it. The caller decides about order; then kicks.
-void fmi_retirement_push(fmi_retirement *r, fmi_list *list);
+// Counts a list in before it is pushed, unless `limit` lists are outstanding (RETIRE-4); out again when it is not pushed after all.
+bool fmi_retirement_count_in(fmi_retirement *r, uint32_t limit);
+void fmi_retirement_count_out(fmi_retirement *r);
 
 // Waits until `done` says so: FM_OK or FM_TIMEOUT. The one wait of the library; makes progress while it waits.
 typedef bool (*fmi_wait_done)(void *context);

@@ -68,7 +68,7 @@ static fm_status decide(fmi_list *list)
     for (uint32_t i = 0; i < list->after_count; i++) {
         fmi_stream *other = list->after[i].stream;
         if (atomic_load_explicit(&other->completed, memory_order_acquire) >= list->after[i].value &&
-            fmi_stream_status(other, list->after[i].value, "after") != FM_OK) {
+            fmi_stream_status(other, list->after[i].value, NULL) != FM_OK) {
             return FM_ERROR_DEPENDENCY;
         }
     }

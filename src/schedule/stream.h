@@ -55,7 +55,7 @@ void fmi_stream_free(void *unused, fmi_slot *slot);
 // `completed` is published.
 void fmi_stream_note_failure(fmi_stream *stream, uint64_t value, fm_status status, const char *sentence);
 
-// The status of a value that is complete: FM_OK, or its failure with the sentence as the last error.
+// The status of a value that is complete: FM_OK, or its failure, with the sentence as the last error unless `caller` is NULL.
 fm_status fmi_stream_status(fmi_stream *stream, uint64_t value, const char *caller);
 
 static inline const char *fmi_stream_label(const fmi_stream *stream)

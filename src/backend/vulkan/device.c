@@ -1,0 +1,420 @@
+// Devices: list, open with exactly the features that the other files use, describe, close; and the table of the backend.
+// Any thread for list and open; close runs alone. The instance is shared and lives in volk.c.
+#include "backend/vulkan/vulkan.h"
+
+#include "base/error.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { NO_FAMILY = UINT32_MAX };
+
+// What a physical device offers, asked once.
+typedef struct offer {
+    VkPhysicalDevice physical;
+    VkPhysicalDeviceProperties properties;
+    VkPhysicalDeviceIDProperties id;
+    VkPhysicalDeviceMaintenance3Properties maintenance3;
+    VkPhysicalDeviceMaintenance4Properties maintenance4; // zero below Vulkan 1.3
+    VkPhysicalDeviceFeatures features;
+    VkPhysicalDeviceVulkan11Features features11;
+    VkPhysicalDeviceVulkan12Features features12;
+    uint32_t queue_family;     // NO_FAMILY: none computes
+    bool is_1_3;               // device and instance
+    bool synchronization2;     // the feature, core or extension
+    bool synchronization2_ext; // it is the extension
+    bool push_descriptor;
+} offer;
+
+static uint32_t find_queue_family(VkPhysicalDevice physical)
+{
+    VkQueueFamilyProperties families[32];
+    uint32_t count = sizeof families / sizeof families[0];
+    vkGetPhysicalDeviceQueueFamilyProperties(physical, &count, families);
+    for (uint32_t i = 0; i < count; i++) {
+        if (families[i].queueFlags & VK_QUEUE_COMPUTE_BIT) {
+            return i;
+        }
+    }
+    return NO_FAMILY;
+}
+
+static bool has_extension(const VkExtensionProperties *extensions, uint32_t count, const char *name)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        if (strcmp(extensions[i].extensionName, name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+// Which of the extensions that we use are there. Lack of memory counts as no.
+static void ask_extensions(offer *offer)
+{
+    uint32_t count = 0;
+    if (vkEnumerateDeviceExtensionProperties(offer->physical, NULL, &count, NULL) != VK_SUCCESS || count == 0) {
+        return;
+    }
+    VkExtensionProperties *extensions = calloc(count, sizeof *extensions);
+    if (!extensions) {
+        return;
+    }
+    VkResult result = vkEnumerateDeviceExtensionProperties(offer->physical, NULL, &count, extensions);
+    if (result == VK_SUCCESS || result == VK_INCOMPLETE) {
+        offer->push_descriptor = has_extension(extensions, count, VK_KHR_PUSH_DESCRIPTOR_EXTENSION_NAME);
+        offer->synchronization2_ext = has_extension(extensions, count, VK_KHR_SYNCHRONIZATION_2_EXTENSION_NAME);
+    }
+    free(extensions);
+}
+
+// Asks all that `open` needs. False where the device is too old or cannot compute.
+static bool ask(VkPhysicalDevice physical, offer *out)
+{
+    *out = (offer){.physical = physical};
+    vkGetPhysicalDeviceProperties(physical, &out->properties);
+    out->queue_family = find_queue_family(physical);
+    if (out->properties.apiVersion < VK_API_VERSION_1_2 || out->queue_family == NO_FAMILY) {
+        return false;
+    }
+    out->is_1_3 = out->properties.apiVersion >= VK_API_VERSION_1_3 && fmi_vulkan_instance_version() >= VK_API_VERSION_1_3;
+    ask_extensions(out);
+
+    out->maintenance4.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MAINTENANCE_4_PROPERTIES;
+    out->maintenance3.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MAINTENANCE_3_PROPERTIES;
+    out->maintenance3.pNext = out->is_1_3 ? &out->maintenance4 : NULL;
+    out->id.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_ID_PROPERTIES;
+    out->id.pNext = &out->maintenance3;
+    VkPhysicalDeviceProperties2 properties = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2, .pNext = &out->id};
+    vkGetPhysicalDeviceProperties2(physical, &properties);
+
+    VkPhysicalDeviceSynchronization2Features synchronization2 = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SYNCHRONIZATION_2_FEATURES,
+    };
+    out->features12.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES;
+    out->features12.pNext = out->is_1_3 || out->synchronization2_ext ? &synchronization2 : NULL;
+    out->features11.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES;
+    out->features11.pNext = &out->features12;
+    VkPhysicalDeviceFeatures2 features = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2, .pNext = &out->features11};
+    vkGetPhysicalDeviceFeatures2(physical, &features);
+    out->features = features.features;
+    out->synchronization2 = synchronization2.synchronization2;
+    out->synchronization2_ext = out->synchronization2_ext && !out->is_1_3;
+    return out->features12.timelineSemaphore;
+}
+
+static fm_device_kind kind_of(VkPhysicalDeviceType type)
+{
+    switch (type) {
+    case VK_PHYSICAL_DEVICE_TYPE_DISCRETE_GPU:
+        return FM_DEVICE_DISCRETE_GPU;
+    case VK_PHYSICAL_DEVICE_TYPE_CPU:
+        return FM_DEVICE_CPU;
+    default:
+        return FM_DEVICE_INTEGRATED_GPU;
+    }
+}
+
+// The physical devices of the shared instance, in the loader's order. `*out` is the caller's to free.
+static fm_status enumerate(VkInstance instance, VkPhysicalDevice **out, uint32_t *out_count)
+{
+    *out = NULL;
+    *out_count = 0;
+    uint32_t count = 0;
+    VkResult result = vkEnumeratePhysicalDevices(instance, &count, NULL);
+    if (result == VK_ERROR_INITIALIZATION_FAILED || (result == VK_SUCCESS && count == 0)) {
+        return FM_OK; // a driver is installed, its device is not there
+    }
+    VkPhysicalDevice *devices = result == VK_SUCCESS ? calloc(count, sizeof(VkPhysicalDevice)) : NULL;
+    if (result == VK_SUCCESS && !devices) {
+        return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "No host memory is left to list the Vulkan devices.");
+    }
+    if (devices) {
+        result = vkEnumeratePhysicalDevices(instance, &count, devices);
+    }
+    if (result != VK_SUCCESS && result != VK_INCOMPLETE) {
+        free(devices);
+        return fmi_vulkan_fail(NULL, result, "vkEnumeratePhysicalDevices", "listing the Vulkan devices");
+    }
+    *out = devices;
+    *out_count = count;
+    return FM_OK;
+}
+
+// `visit` runs while only the instance is held, no lock: it may open what it is shown.
+static fm_status list(fmi_list_visitor visit, void *user)
+{
+    VkInstance instance = VK_NULL_HANDLE;
+    fm_status status = fmi_vulkan_instance_hold(&instance);
+    if (!instance) {
+        return status;
+    }
+    VkPhysicalDevice *devices = NULL;
+    uint32_t count = 0;
+    status = enumerate(instance, &devices, &count);
+    uint32_t number = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        offer offer;
+        if (!ask(devices[i], &offer)) {
+            continue;
+        }
+        char name[32];
+        snprintf(name, sizeof name, "vulkan:%u", number++);
+        if (!visit(user, name, offer.properties.deviceName, kind_of(offer.properties.deviceType))) {
+            break;
+        }
+    }
+    free(devices);
+    fmi_vulkan_instance_release();
+    return status;
+}
+
+// Finds the device that `list` shows under `name`.
+static fm_status find(VkInstance instance, const char *name, offer *out)
+{
+    VkPhysicalDevice *devices = NULL;
+    uint32_t count = 0;
+    fm_status status = enumerate(instance, &devices, &count);
+    uint32_t number = 0;
+    bool found = false;
+    for (uint32_t i = 0; i < count && !found; i++) {
+        if (ask(devices[i], out)) {
+            char listed[32];
+            snprintf(listed, sizeof listed, "vulkan:%u", number++);
+            found = strcmp(listed, name) == 0;
+        }
+    }
+    free(devices);
+    if (status == FM_OK && !found) {
+        status = fmi_fail(FM_ERROR_NO_DEVICE, "There is no Vulkan device '%s'; %u can be opened.", name, number);
+    }
+    return status;
+}
+
+static uint64_t min_u64(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+static uint32_t dtype_mask(const offer *offer)
+{
+    uint32_t mask = 1u << FM_DTYPE_F32 | 1u << FM_DTYPE_I32 | 1u << FM_DTYPE_U32;
+    if (offer->features11.storageBuffer16BitAccess && offer->features12.shaderFloat16) {
+        mask |= 1u << FM_DTYPE_F16;
+    }
+    if (offer->features12.storageBuffer8BitAccess && offer->features12.shaderInt8) {
+        mask |= 1u << FM_DTYPE_I8 | 1u << FM_DTYPE_U8;
+    }
+    return mask;
+}
+
+// Size of the heap that device-kind blocks come from.
+static uint64_t memory_bytes(const fmi_backend *backend)
+{
+    VkPhysicalDeviceMemoryProperties memory;
+    vkGetPhysicalDeviceMemoryProperties(backend->physical, &memory);
+    return memory.memoryHeaps[memory.memoryTypes[backend->memory_type[FMI_VULKAN_USE_DEVICE]].heapIndex].size;
+}
+
+static void describe(const fmi_backend *backend, const offer *offer, fm_binding_mode binding_mode, fmi_backend_caps *out)
+{
+    const VkPhysicalDeviceLimits *limits = &offer->properties.limits;
+    *out = (fmi_backend_caps){
+        .kind = kind_of(offer->properties.deviceType),
+        .memory_bytes = memory_bytes(backend),
+        .max_binding_bytes = limits->maxStorageBufferRange,
+        .max_block_bytes = backend->max_block_bytes,
+        .binding_alignment_bytes = backend->argument_alignment_bytes,
+        .max_group_invocations = limits->maxComputeWorkGroupInvocations,
+        .max_push_constants_bytes = backend->max_push_bytes,
+        .dtype_mask = dtype_mask(offer),
+        .binding_mode = binding_mode,
+        .takes_spirv = true,
+        .takes_shared_memory = true,
+        .on_cpu = offer->properties.deviceType == VK_PHYSICAL_DEVICE_TYPE_CPU,
+        .driver_version = offer->properties.driverVersion,
+    };
+    memcpy(out->max_group_size, limits->maxComputeWorkGroupSize, sizeof out->max_group_size);
+    memcpy(out->device_uuid, offer->id.deviceUUID, sizeof out->device_uuid);
+    snprintf(out->description, sizeof out->description, "%s", offer->properties.deviceName);
+}
+
+// Creates the device with the features that kernels and submit.c use, as far as they are offered.
+static fm_status create_device(fmi_backend *backend, const offer *offer, fm_binding_mode binding_mode)
+{
+    VkPhysicalDeviceSynchronization2Features synchronization2 = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SYNCHRONIZATION_2_FEATURES,
+        .synchronization2 = VK_TRUE,
+    };
+    VkPhysicalDeviceVulkan12Features features12 = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES,
+        .pNext = offer->synchronization2 ? &synchronization2 : NULL,
+        .timelineSemaphore = VK_TRUE,
+        .bufferDeviceAddress = offer->features12.bufferDeviceAddress,
+        .storageBuffer8BitAccess = offer->features12.storageBuffer8BitAccess,
+        .shaderFloat16 = offer->features12.shaderFloat16,
+        .shaderInt8 = offer->features12.shaderInt8,
+    };
+    VkPhysicalDeviceVulkan11Features features11 = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES,
+        .pNext = &features12,
+        .storageBuffer16BitAccess = offer->features11.storageBuffer16BitAccess,
+    };
+    VkPhysicalDeviceFeatures2 features = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2,
+        .pNext = &features11,
+        .features = {
+            .robustBufferAccess = binding_mode == FM_BINDING_DESCRIPTORS && offer->features.robustBufferAccess,
+            .shaderInt64 = offer->features.shaderInt64,
+            .shaderInt16 = offer->features.shaderInt16,
+        },
+    };
+    const char *extensions[2];
+    uint32_t extension_count = 0;
+    if (offer->push_descriptor) {
+        extensions[extension_count++] = VK_KHR_PUSH_DESCRIPTOR_EXTENSION_NAME;
+    }
+    if (offer->synchronization2 && offer->synchronization2_ext) {
+        extensions[extension_count++] = VK_KHR_SYNCHRONIZATION_2_EXTENSION_NAME;
+    }
+    VkDeviceQueueCreateInfo queue = {
+        .sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO,
+        .queueFamilyIndex = backend->queue_family,
+        .queueCount = 1,
+        .pQueuePriorities = (const float[]){1.0f},
+    };
+    VkDeviceCreateInfo info = {
+        .sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO,
+        .pNext = &features,
+        .queueCreateInfoCount = 1,
+        .pQueueCreateInfos = &queue,
+        .enabledExtensionCount = extension_count,
+        .ppEnabledExtensionNames = extensions,
+    };
+    VkResult result = vkCreateDevice(backend->physical, &info, NULL, &backend->device);
+    return result == VK_SUCCESS ? FM_OK : fmi_vulkan_fail(backend, result, "vkCreateDevice", "opening it");
+}
+
+// Fills what follows from the offer alone.
+static void adopt(fmi_backend *backend, const offer *offer)
+{
+    const VkPhysicalDeviceLimits *limits = &offer->properties.limits;
+    backend->physical = offer->physical;
+    backend->queue_family = offer->queue_family;
+    snprintf(backend->name, sizeof backend->name, "%s", offer->properties.deviceName);
+    backend->has_addresses = offer->features12.bufferDeviceAddress;
+    backend->pushes_descriptors = offer->push_descriptor;
+    backend->labels = fmi_vulkan_instance_has_labels();
+    backend->max_push_bytes = (uint32_t)min_u64(limits->maxPushConstantsSize, FMI_VULKAN_PUSH_BYTES);
+    memcpy(backend->max_group_count, limits->maxComputeWorkGroupCount, sizeof backend->max_group_count);
+    backend->argument_alignment_bytes = (uint32_t)limits->minStorageBufferOffsetAlignment;
+    if (backend->argument_alignment_bytes < 16) {
+        backend->argument_alignment_bytes = 16;
+    }
+    backend->max_block_bytes = offer->maintenance3.maxMemoryAllocationSize;
+    if (offer->maintenance4.maxBufferSize) {
+        backend->max_block_bytes = min_u64(backend->max_block_bytes, offer->maintenance4.maxBufferSize);
+    }
+}
+
+// Loads the device's own entry points and creates its timeline.
+static fm_status prepare(fmi_backend *backend, const offer *offer)
+{
+    volkLoadDeviceTable(&backend->vk, backend->device);
+    if (offer->synchronization2) {
+        backend->pipeline_barrier2 = offer->synchronization2_ext ? backend->vk.vkCmdPipelineBarrier2KHR
+                                                                 : backend->vk.vkCmdPipelineBarrier2;
+    }
+    backend->vk.vkGetDeviceQueue(backend->device, backend->queue_family, 0, &backend->queue);
+    VkSemaphoreTypeCreateInfo type = {
+        .sType = VK_STRUCTURE_TYPE_SEMAPHORE_TYPE_CREATE_INFO,
+        .semaphoreType = VK_SEMAPHORE_TYPE_TIMELINE,
+    };
+    VkSemaphoreCreateInfo info = {.sType = VK_STRUCTURE_TYPE_SEMAPHORE_CREATE_INFO, .pNext = &type};
+    VkResult result = backend->vk.vkCreateSemaphore(backend->device, &info, NULL, &backend->timeline);
+    return result == VK_SUCCESS ? FM_OK : fmi_vulkan_fail(backend, result, "vkCreateSemaphore", "opening it");
+}
+
+static void close_backend(fmi_backend *backend)
+{
+    if (backend->device) {
+        // A lost device answers an error at once; either way nothing of it runs afterwards.
+        (void)backend->vk.vkDeviceWaitIdle(backend->device);
+        fmi_vulkan_slots_destroy(backend);
+        backend->vk.vkDestroySemaphore(backend->device, backend->timeline, NULL);
+        backend->vk.vkDestroyDevice(backend->device, NULL);
+    }
+    fmi_vulkan_instance_release();
+    free(backend);
+}
+
+static fm_status open_on_instance(fmi_backend *backend, const char *name, const fmi_backend_settings *settings,
+                                  fmi_backend_caps *out_caps)
+{
+    offer offer;
+    fm_status status = find(backend->instance, name, &offer);
+    if (status != FM_OK) {
+        return status;
+    }
+    adopt(backend, &offer);
+    fm_binding_mode binding_mode = settings->binding_mode;
+    if (binding_mode == FM_BINDING_AUTO) {
+        binding_mode = backend->has_addresses ? FM_BINDING_ADDRESSES : FM_BINDING_DESCRIPTORS;
+    }
+    if (binding_mode == FM_BINDING_ADDRESSES && !backend->has_addresses) {
+        return fmi_fail(FM_ERROR_UNSUPPORTED, "%s does not offer buffer device addresses; open it with descriptors.", backend->name);
+    }
+    status = create_device(backend, &offer, binding_mode);
+    if (status == FM_OK) {
+        status = prepare(backend, &offer);
+    }
+    if (status == FM_OK) {
+        status = fmi_vulkan_memory_types(backend, offer.properties.deviceType == VK_PHYSICAL_DEVICE_TYPE_DISCRETE_GPU);
+    }
+    if (status == FM_OK) {
+        status = fmi_vulkan_slots_create(backend, settings->batches_in_flight);
+    }
+    if (status == FM_OK) {
+        describe(backend, &offer, binding_mode, out_caps);
+    }
+    return status;
+}
+
+static fm_status open_backend(const char *name, const fmi_backend_settings *settings, fmi_backend **out, fmi_backend_caps *out_caps)
+{
+    *out = NULL;
+    VkInstance instance = VK_NULL_HANDLE;
+    fm_status status = fmi_vulkan_instance_hold(&instance);
+    if (!instance) {
+        return status != FM_OK ? status : fmi_fail(FM_ERROR_NO_DEVICE, "There is no Vulkan loader, or no driver of version 1.2 or newer.");
+    }
+    fmi_backend *backend = calloc(1, sizeof *backend);
+    if (!backend) {
+        fmi_vulkan_instance_release();
+        return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "No host memory is left to open '%s'.", name);
+    }
+    backend->instance = instance;
+    status = open_on_instance(backend, name, settings, out_caps);
+    if (status != FM_OK) {
+        close_backend(backend);
+        return status;
+    }
+    *out = backend;
+    return FM_OK;
+}
+
+const fmi_backend_ops fmi_backend_vulkan = {
+    .prefix = "vulkan",
+    .list = list,
+    .open = open_backend,
+    .close = close_backend,
+    .allocate_block = fmi_vulkan_allocate_block,
+    .free_block = fmi_vulkan_free_block,
+    .create_kernel = fmi_vulkan_create_kernel,
+    .destroy_kernel = fmi_vulkan_destroy_kernel,
+    .accepts_group_count = fmi_vulkan_accepts_group_count,
+    .submit = fmi_vulkan_submit,
+    .completed = fmi_vulkan_completed,
+    .wait = fmi_vulkan_wait,
+};

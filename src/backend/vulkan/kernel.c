@@ -1,0 +1,210 @@
+// Kernels: a SPIR-V module becomes a compute pipeline, with everything that submit.c must know worked out beforehand.
+// Knows no templates, variants or caches. Any thread, no lock: creation shares nothing.
+#include "backend/vulkan/vulkan.h"
+
+#include "base/error.h"
+#include "base/text.h"
+
+#include <stdlib.h>
+
+static uint32_t round_up(uint32_t value, uint32_t step)
+{
+    return (value + step - 1) / step * step;
+}
+
+// Where each part of the argument block lies. See fmi_kernel_code for the layout.
+static void lay_out_arguments(fmi_kernel_binary *binary, const fmi_kernel_code *code)
+{
+    binary->takes_addresses = code->binding_mode == FM_BINDING_ADDRESSES;
+    binary->indirect_arguments = code->indirect_arguments;
+    binary->wants_group_count = code->wants_group_count;
+    binary->reads_group_count_builtin = code->reads_group_count_builtin;
+    binary->span_count = code->span_count;
+    binary->constants_offset_bytes = binary->takes_addresses ? code->span_count * (uint32_t)sizeof(uint64_t) : 0;
+    binary->constants_size_bytes = code->constants_size_bytes;
+    binary->group_count_offset_bytes = round_up(binary->constants_offset_bytes + code->constants_size_bytes, 4);
+    binary->block_size_bytes = binary->group_count_offset_bytes + (code->wants_group_count ? 3 * (uint32_t)sizeof(uint32_t) : 0);
+    binary->pushes_constants_as_recorded = !binary->takes_addresses && !binary->indirect_arguments && !binary->wants_group_count
+                                           && code->constants_size_bytes % 4 == 0;
+    binary->descriptor_count = 0;
+    if (!binary->takes_addresses) {
+        binary->descriptor_count = code->span_count + (code->indirect_arguments ? 1 : 0);
+    }
+}
+
+static uint32_t binding_number(const fmi_kernel_code *code, uint32_t i)
+{
+    return i < code->span_count ? code->binding_numbers[i] : code->arguments_binding;
+}
+
+static fm_status create_set_layout(fmi_backend *backend, const fmi_kernel_code *code, fmi_kernel_binary *binary)
+{
+    VkDescriptorSetLayoutBinding bindings[FMI_VULKAN_DESCRIPTORS];
+    for (uint32_t i = 0; i < binary->descriptor_count; i++) {
+        bindings[i] = (VkDescriptorSetLayoutBinding){
+            .binding = binding_number(code, i),
+            .descriptorType = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER,
+            .descriptorCount = 1,
+            .stageFlags = VK_SHADER_STAGE_COMPUTE_BIT,
+        };
+    }
+    VkDescriptorSetLayoutCreateInfo info = {
+        .sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_LAYOUT_CREATE_INFO,
+        .flags = backend->pushes_descriptors ? VK_DESCRIPTOR_SET_LAYOUT_CREATE_PUSH_DESCRIPTOR_BIT_KHR : 0u,
+        .bindingCount = binary->descriptor_count,
+        .pBindings = bindings,
+    };
+    VkResult result = backend->vk.vkCreateDescriptorSetLayout(backend->device, &info, NULL, &binary->set_layout);
+    return result == VK_SUCCESS ? FM_OK
+                                : fmi_vulkan_fail(backend, result, "vkCreateDescriptorSetLayout", "creating a kernel");
+}
+
+// What a dispatch pushes: built once, so that a dispatch only fills backend->descriptors.
+static fm_status create_writes(fmi_backend *backend, const fmi_kernel_code *code, fmi_kernel_binary *binary)
+{
+    binary->writes = calloc(binary->descriptor_count, sizeof *binary->writes);
+    if (!binary->writes) {
+        return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "No host memory is left for the kernel '%s'.", code->name);
+    }
+    for (uint32_t i = 0; i < binary->descriptor_count; i++) {
+        binary->writes[i] = (VkWriteDescriptorSet){
+            .sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET,
+            .dstBinding = binding_number(code, i),
+            .descriptorCount = 1,
+            .descriptorType = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER,
+            .pBufferInfo = &backend->descriptors[i],
+        };
+    }
+    return FM_OK;
+}
+
+static fm_status create_update_template(fmi_backend *backend, const fmi_kernel_code *code, fmi_kernel_binary *binary)
+{
+    VkDescriptorUpdateTemplateEntry entries[FMI_VULKAN_DESCRIPTORS];
+    for (uint32_t i = 0; i < binary->descriptor_count; i++) {
+        entries[i] = (VkDescriptorUpdateTemplateEntry){
+            .dstBinding = binding_number(code, i),
+            .descriptorCount = 1,
+            .descriptorType = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER,
+            .offset = i * sizeof(VkDescriptorBufferInfo),
+            .stride = sizeof(VkDescriptorBufferInfo),
+        };
+    }
+    VkDescriptorUpdateTemplateCreateInfo info = {
+        .sType = VK_STRUCTURE_TYPE_DESCRIPTOR_UPDATE_TEMPLATE_CREATE_INFO,
+        .descriptorUpdateEntryCount = binary->descriptor_count,
+        .pDescriptorUpdateEntries = entries,
+        .templateType = VK_DESCRIPTOR_UPDATE_TEMPLATE_TYPE_DESCRIPTOR_SET,
+        .descriptorSetLayout = binary->set_layout,
+    };
+    VkResult result = backend->vk.vkCreateDescriptorUpdateTemplate(backend->device, &info, NULL, &binary->update_template);
+    return result == VK_SUCCESS
+               ? FM_OK
+               : fmi_vulkan_fail(backend, result, "vkCreateDescriptorUpdateTemplate", "creating a kernel");
+}
+
+static fm_status create_layout(fmi_backend *backend, const fmi_kernel_code *code, fmi_kernel_binary *binary)
+{
+    if (binary->descriptor_count) {
+        fm_status status = create_set_layout(backend, code, binary);
+        if (status == FM_OK) {
+            status = backend->pushes_descriptors ? create_writes(backend, code, binary)
+                                                 : create_update_template(backend, code, binary);
+        }
+        if (status != FM_OK) {
+            return status;
+        }
+    }
+    VkPushConstantRange push = {VK_SHADER_STAGE_COMPUTE_BIT, 0, binary->block_size_bytes};
+    if (binary->indirect_arguments) {
+        push.size = binary->takes_addresses ? (uint32_t)sizeof(uint64_t) : 0;
+    }
+    if (push.size > backend->max_push_bytes) {
+        return fmi_fail(FM_ERROR_UNSUPPORTED, "The kernel '%s' needs %u bytes of push constants; %s has %u.", code->name, push.size,
+                        backend->name, backend->max_push_bytes);
+    }
+    VkPipelineLayoutCreateInfo info = {
+        .sType = VK_STRUCTURE_TYPE_PIPELINE_LAYOUT_CREATE_INFO,
+        .setLayoutCount = binary->set_layout ? 1 : 0,
+        .pSetLayouts = &binary->set_layout,
+        .pushConstantRangeCount = push.size ? 1 : 0,
+        .pPushConstantRanges = &push,
+    };
+    VkResult result = backend->vk.vkCreatePipelineLayout(backend->device, &info, NULL, &binary->layout);
+    return result == VK_SUCCESS ? FM_OK : fmi_vulkan_fail(backend, result, "vkCreatePipelineLayout", "creating a kernel");
+}
+
+static fm_status create_pipeline(fmi_backend *backend, const fmi_kernel_code *code, fmi_kernel_binary *binary)
+{
+    VkShaderModuleCreateInfo module_info = {
+        .sType = VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO,
+        .codeSize = code->spirv_size_bytes,
+        .pCode = code->spirv,
+    };
+    VkShaderModule module = VK_NULL_HANDLE;
+    VkResult result = backend->vk.vkCreateShaderModule(backend->device, &module_info, NULL, &module);
+    if (result != VK_SUCCESS) {
+        return fmi_vulkan_fail(backend, result, "vkCreateShaderModule", "creating a kernel");
+    }
+    VkComputePipelineCreateInfo info = {
+        .sType = VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO,
+        .flags = VK_PIPELINE_CREATE_DISPATCH_BASE_BIT,
+        .stage = {
+            .sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO,
+            .stage = VK_SHADER_STAGE_COMPUTE_BIT,
+            .module = module,
+            .pName = "main",
+        },
+        .layout = binary->layout,
+    };
+    result = backend->vk.vkCreateComputePipelines(backend->device, VK_NULL_HANDLE, 1, &info, NULL, &binary->pipeline);
+    backend->vk.vkDestroyShaderModule(backend->device, module, NULL);
+    return result == VK_SUCCESS ? FM_OK : fmi_vulkan_fail(backend, result, "vkCreateComputePipelines", "creating a kernel");
+}
+
+fm_status fmi_vulkan_create_kernel(fmi_backend *backend, const fmi_kernel_code *code, fmi_kernel_binary **out, fmi_text *log)
+{
+    *out = NULL;
+    if (!code->spirv) {
+        return fmi_fail(FM_ERROR_UNSUPPORTED, "The kernel '%s' is not SPIR-V, which is all that %s runs.", code->name, backend->name);
+    }
+    if (code->binding_mode == FM_BINDING_ADDRESSES && !backend->has_addresses) {
+        return fmi_fail(FM_ERROR_UNSUPPORTED, "The kernel '%s' takes buffer addresses, which %s does not have.", code->name,
+                        backend->name);
+    }
+    fmi_kernel_binary *binary = calloc(1, sizeof *binary);
+    if (!binary) {
+        return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "No host memory is left for the kernel '%s'.", code->name);
+    }
+    lay_out_arguments(binary, code);
+    fm_status status = create_layout(backend, code, binary);
+    if (status == FM_OK) {
+        status = create_pipeline(backend, code, binary);
+    }
+    if (status != FM_OK) {
+        fmi_text_format(log, "%s\n", fm_last_error());
+        fmi_vulkan_destroy_kernel(backend, binary);
+        return status;
+    }
+    *out = binary;
+    return FM_OK;
+}
+
+void fmi_vulkan_destroy_kernel(fmi_backend *backend, fmi_kernel_binary *binary)
+{
+    // Null handles are allowed.
+    backend->vk.vkDestroyPipeline(backend->device, binary->pipeline, NULL);
+    backend->vk.vkDestroyPipelineLayout(backend->device, binary->layout, NULL);
+    backend->vk.vkDestroyDescriptorUpdateTemplate(backend->device, binary->update_template, NULL);
+    backend->vk.vkDestroyDescriptorSetLayout(backend->device, binary->set_layout, NULL);
+    free(binary->writes);
+    free(binary);
+}
+
+bool fmi_vulkan_accepts_group_count(fmi_backend *backend, const fmi_kernel_binary *binary, const uint32_t group_count[3])
+{
+    // A dispatch over the limit is split, and each part would see its own count in gl_NumWorkGroups.
+    const uint32_t *limit = backend->max_group_count;
+    return !binary->reads_group_count_builtin
+           || (group_count[0] <= limit[0] && group_count[1] <= limit[1] && group_count[2] <= limit[2]);
+}

@@ -1,0 +1,169 @@
+// Memory blocks: one VkDeviceMemory, one VkBuffer over all of it, one mapping where the host can reach it.
+// Knows nothing of sub-allocation, lifetimes or limits. Any thread, no lock: Vulkan allows it.
+#include "backend/vulkan/vulkan.h"
+
+#include "base/error.h"
+
+#include <stdlib.h>
+
+enum {
+    HOST_COHERENT = VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_HOST_COHERENT_BIT,
+    SIZE_STEP_BYTES = 16, // buffers end on a multiple of this, so that a fill may run to the next multiple of 4
+};
+
+static VkBufferCreateInfo buffer_info(const fmi_backend *backend, uint64_t size_bytes)
+{
+    VkBufferUsageFlags usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_TRANSFER_SRC_BIT
+                               | VK_BUFFER_USAGE_TRANSFER_DST_BIT | VK_BUFFER_USAGE_INDIRECT_BUFFER_BIT;
+    return (VkBufferCreateInfo){
+        .sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO,
+        .size = (size_bytes + SIZE_STEP_BYTES - 1) / SIZE_STEP_BYTES * SIZE_STEP_BYTES,
+        .usage = usage | (backend->has_addresses ? VK_BUFFER_USAGE_SHADER_DEVICE_ADDRESS_BIT : 0u),
+        .sharingMode = VK_SHARING_MODE_EXCLUSIVE,
+    };
+}
+
+// How well a memory type serves a use: 0 not at all, else higher is better.
+static uint32_t rate(VkMemoryPropertyFlags flags, fmi_vulkan_use use, bool is_discrete)
+{
+    // Kinds with rules of their own (protected, lazily allocated, device-coherent, remote) are never taken.
+    VkMemoryPropertyFlags plain = VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT | HOST_COHERENT | VK_MEMORY_PROPERTY_HOST_CACHED_BIT;
+    if (flags & ~plain) {
+        return 0;
+    }
+    uint32_t local = (flags & VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT) != 0;
+    uint32_t coherent = (flags & HOST_COHERENT) == HOST_COHERENT;
+    uint32_t cached = (flags & VK_MEMORY_PROPERTY_HOST_CACHED_BIT) != 0;
+    switch (use) {
+    case FMI_VULKAN_USE_DEVICE:
+        // On a discrete GPU the host-visible part of its memory may be a small window: leave that to the arguments.
+        return 1 + 4 * local + (is_discrete ? 2 * !(flags & VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT) : 2 * coherent + (coherent & cached));
+    case FMI_VULKAN_USE_HOST:
+        return coherent ? 1 + 2 * cached + !local : 0;
+    case FMI_VULKAN_USE_ARGUMENTS:
+        return coherent ? 1 + 2 * local + !cached : 0;
+    case FMI_VULKAN_USES:
+        break;
+    }
+    return 0;
+}
+
+fm_status fmi_vulkan_memory_types(fmi_backend *backend, bool is_discrete)
+{
+    // All our buffers have the same usage, so one stands for the memory types of all.
+    VkBufferCreateInfo info = buffer_info(backend, SIZE_STEP_BYTES);
+    VkBuffer buffer = VK_NULL_HANDLE;
+    VkResult result = backend->vk.vkCreateBuffer(backend->device, &info, NULL, &buffer);
+    if (result != VK_SUCCESS) {
+        return fmi_vulkan_fail(backend, result, "vkCreateBuffer", "choosing memory types");
+    }
+    VkMemoryRequirements needs;
+    backend->vk.vkGetBufferMemoryRequirements(backend->device, buffer, &needs);
+    backend->vk.vkDestroyBuffer(backend->device, buffer, NULL);
+
+    VkPhysicalDeviceMemoryProperties memory;
+    vkGetPhysicalDeviceMemoryProperties(backend->physical, &memory);
+    for (uint32_t use = 0; use < FMI_VULKAN_USES; use++) {
+        uint32_t best = 0;
+        for (uint32_t i = 0; i < memory.memoryTypeCount; i++) {
+            uint32_t rating = rate(memory.memoryTypes[i].propertyFlags, (fmi_vulkan_use)use, is_discrete);
+            if ((needs.memoryTypeBits >> i & 1) && rating > best) {
+                best = rating;
+                backend->memory_type[use] = i;
+            }
+        }
+        if (best == 0) {
+            return fmi_fail(FM_ERROR_UNSUPPORTED, "%s has no memory type that buffers and the host can share.", backend->name);
+        }
+        VkMemoryPropertyFlags flags = memory.memoryTypes[backend->memory_type[use]].propertyFlags;
+        // A discrete GPU's own memory stays unmapped even where only visible types exist: reads through the bus are slow.
+        backend->maps[use] = (flags & HOST_COHERENT) == HOST_COHERENT && (use != FMI_VULKAN_USE_DEVICE || !is_discrete);
+    }
+    return FM_OK;
+}
+
+// A failed allocation, in either kind of memory, is the caller's to relieve: FM_ERROR_OUT_OF_MEMORY.
+static fm_status fail_allocation(fmi_backend *backend, VkResult result, const char *call)
+{
+    fm_status status = fmi_vulkan_fail(backend, result, call, "allocating memory");
+    return status == FM_ERROR_OUT_OF_HOST_MEMORY ? FM_ERROR_OUT_OF_MEMORY : status;
+}
+
+static VkResult allocate_memory(fmi_backend *backend, uint32_t memory_type, fmi_vulkan_memory *native)
+{
+    VkMemoryRequirements needs;
+    backend->vk.vkGetBufferMemoryRequirements(backend->device, native->buffer, &needs);
+    VkMemoryAllocateFlagsInfo flags = {
+        .sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_FLAGS_INFO,
+        .flags = VK_MEMORY_ALLOCATE_DEVICE_ADDRESS_BIT,
+    };
+    VkMemoryAllocateInfo info = {
+        .sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO,
+        .pNext = backend->has_addresses ? &flags : NULL,
+        .allocationSize = needs.size,
+        .memoryTypeIndex = memory_type,
+    };
+    return backend->vk.vkAllocateMemory(backend->device, &info, NULL, &native->memory);
+}
+
+static void destroy(fmi_backend *backend, fmi_vulkan_memory *native)
+{
+    // Freeing unmaps. Null handles are allowed.
+    backend->vk.vkDestroyBuffer(backend->device, native->buffer, NULL);
+    backend->vk.vkFreeMemory(backend->device, native->memory, NULL);
+    free(native);
+}
+
+fm_status fmi_vulkan_memory_allocate(fmi_backend *backend, fmi_vulkan_use use, uint64_t size_bytes, fmi_block *out)
+{
+    *out = (fmi_block){0};
+    if (size_bytes > backend->max_block_bytes) {
+        return fmi_fail(FM_ERROR_OUT_OF_MEMORY, "%s allocates at most %llu bytes at once, not %llu.", backend->name,
+                        (unsigned long long)backend->max_block_bytes, (unsigned long long)size_bytes);
+    }
+    fmi_vulkan_memory *native = calloc(1, sizeof *native);
+    if (!native) {
+        return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "No host memory is left to describe a block of device memory.");
+    }
+    VkBufferCreateInfo info = buffer_info(backend, size_bytes);
+    const char *call = "vkCreateBuffer";
+    VkResult result = backend->vk.vkCreateBuffer(backend->device, &info, NULL, &native->buffer);
+    if (result == VK_SUCCESS) {
+        call = "vkAllocateMemory";
+        result = allocate_memory(backend, backend->memory_type[use], native);
+    }
+    if (result == VK_SUCCESS) {
+        call = "vkBindBufferMemory";
+        result = backend->vk.vkBindBufferMemory(backend->device, native->buffer, native->memory, 0);
+    }
+    void *mapped = NULL;
+    if (result == VK_SUCCESS && backend->maps[use]) {
+        call = "vkMapMemory";
+        result = backend->vk.vkMapMemory(backend->device, native->memory, 0, VK_WHOLE_SIZE, 0, &mapped);
+    }
+    if (result != VK_SUCCESS) {
+        destroy(backend, native);
+        return fail_allocation(backend, result, call);
+    }
+    VkBufferDeviceAddressInfo address = {.sType = VK_STRUCTURE_TYPE_BUFFER_DEVICE_ADDRESS_INFO, .buffer = native->buffer};
+    out->native = native;
+    out->mapped = mapped;
+    out->device_address = backend->has_addresses ? backend->vk.vkGetBufferDeviceAddress(backend->device, &address) : 0;
+    out->size_bytes = size_bytes;
+    out->kind = use == FMI_VULKAN_USE_DEVICE ? FM_MEMORY_DEVICE : FM_MEMORY_HOST;
+    return FM_OK;
+}
+
+fm_status fmi_vulkan_allocate_block(fmi_backend *backend, fm_memory_kind kind, uint64_t size_bytes, fmi_block *out)
+{
+    return fmi_vulkan_memory_allocate(backend, kind == FM_MEMORY_HOST ? FMI_VULKAN_USE_HOST : FMI_VULKAN_USE_DEVICE,
+                                      size_bytes, out);
+}
+
+void fmi_vulkan_free_block(fmi_backend *backend, fmi_block *block)
+{
+    if (block->native) {
+        destroy(backend, block->native);
+        *block = (fmi_block){0};
+    }
+}

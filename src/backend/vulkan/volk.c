@@ -1,0 +1,180 @@
+// The way into Vulkan: volk itself, the one instance that all devices share, and the names of results.
+// volk keeps its entry points in process-wide variables, so the instance is process-wide as well: created for the first
+// holder, destroyed with the last. Any thread; `shared.lock` guards the instance and every write to volk's variables.
+#include "backend/vulkan/vulkan.h"
+
+#include "base/error.h"
+
+#include <pthread.h>
+#include <string.h>
+
+// Compiled here, once: Debian ships volk as source.
+#include <volk.c>
+
+// The one variable of this backend. volk's variables change only while holders is 0, so whoever holds may read them.
+static struct {
+    pthread_mutex_t lock;
+    bool has_loader;        // volkInitialize has succeeded; the loader stays loaded
+    bool has_labels;        // the instance has VK_EXT_debug_utils
+    uint32_t version;       // of Vulkan, that the instance was created for
+    uint32_t holders;       // open devices and calls of `list`
+    VkInstance instance;    // VK_NULL_HANDLE while nobody holds it
+} shared = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+// Does the loader or a driver offer debug labels? Lack of memory counts as no.
+static bool offers_labels(void)
+{
+    VkExtensionProperties extensions[128];
+    uint32_t count = sizeof extensions / sizeof extensions[0];
+    VkResult result = vkEnumerateInstanceExtensionProperties(NULL, &count, extensions);
+    if (result != VK_SUCCESS && result != VK_INCOMPLETE) {
+        return false;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        if (strcmp(extensions[i].extensionName, VK_EXT_DEBUG_UTILS_EXTENSION_NAME) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+// Creates the instance; `shared.lock` is held. No loader, no driver, or only old ones: FM_OK and no instance.
+static fm_status create_instance(void)
+{
+    if (!shared.has_loader && volkInitialize() != VK_SUCCESS) {
+        return FM_OK;
+    }
+    shared.has_loader = true;
+    uint32_t version = volkGetInstanceVersion();
+    if (version < VK_API_VERSION_1_2) {
+        return FM_OK;
+    }
+    shared.version = version >= VK_API_VERSION_1_3 ? VK_API_VERSION_1_3 : VK_API_VERSION_1_2;
+    shared.has_labels = offers_labels();
+    VkApplicationInfo application = {
+        .sType = VK_STRUCTURE_TYPE_APPLICATION_INFO,
+        .pEngineName = "Fermata",
+        .apiVersion = shared.version,
+    };
+    VkInstanceCreateInfo info = {
+        .sType = VK_STRUCTURE_TYPE_INSTANCE_CREATE_INFO,
+        .pApplicationInfo = &application,
+        .enabledExtensionCount = shared.has_labels ? 1 : 0,
+        .ppEnabledExtensionNames = (const char *const[]){VK_EXT_DEBUG_UTILS_EXTENSION_NAME},
+    };
+    VkInstance instance = VK_NULL_HANDLE;
+    VkResult result = vkCreateInstance(&info, NULL, &instance);
+    // Both mean that no installed driver found its device.
+    if (result == VK_ERROR_INCOMPATIBLE_DRIVER || result == VK_ERROR_INITIALIZATION_FAILED) {
+        return FM_OK;
+    }
+    if (result != VK_SUCCESS) {
+        return fmi_vulkan_fail(NULL, result, "vkCreateInstance", "starting Vulkan");
+    }
+    volkLoadInstanceOnly(instance);
+    shared.instance = instance;
+    return FM_OK;
+}
+
+fm_status fmi_vulkan_instance_hold(VkInstance *out)
+{
+    pthread_mutex_lock(&shared.lock);
+    fm_status status = shared.instance ? FM_OK : create_instance();
+    if (shared.instance) {
+        shared.holders++;
+    }
+    *out = shared.instance;
+    pthread_mutex_unlock(&shared.lock);
+    return status;
+}
+
+void fmi_vulkan_instance_release(void)
+{
+    pthread_mutex_lock(&shared.lock);
+    if (--shared.holders == 0) {
+        vkDestroyInstance(shared.instance, NULL);
+        shared.instance = VK_NULL_HANDLE;
+    }
+    pthread_mutex_unlock(&shared.lock);
+}
+
+bool fmi_vulkan_instance_has_labels(void)
+{
+    return shared.has_labels;
+}
+
+uint32_t fmi_vulkan_instance_version(void)
+{
+    return shared.version;
+}
+
+const char *fmi_vulkan_result_name(VkResult result)
+{
+    switch (result) {
+#define CASE(name)                                                                                 \
+    case name:                                                                                     \
+        return #name;
+        CASE(VK_SUCCESS)
+        CASE(VK_NOT_READY)
+        CASE(VK_TIMEOUT)
+        CASE(VK_EVENT_SET)
+        CASE(VK_EVENT_RESET)
+        CASE(VK_INCOMPLETE)
+        CASE(VK_ERROR_OUT_OF_HOST_MEMORY)
+        CASE(VK_ERROR_OUT_OF_DEVICE_MEMORY)
+        CASE(VK_ERROR_INITIALIZATION_FAILED)
+        CASE(VK_ERROR_DEVICE_LOST)
+        CASE(VK_ERROR_MEMORY_MAP_FAILED)
+        CASE(VK_ERROR_LAYER_NOT_PRESENT)
+        CASE(VK_ERROR_EXTENSION_NOT_PRESENT)
+        CASE(VK_ERROR_FEATURE_NOT_PRESENT)
+        CASE(VK_ERROR_INCOMPATIBLE_DRIVER)
+        CASE(VK_ERROR_TOO_MANY_OBJECTS)
+        CASE(VK_ERROR_FORMAT_NOT_SUPPORTED)
+        CASE(VK_ERROR_FRAGMENTED_POOL)
+        CASE(VK_ERROR_UNKNOWN)
+        CASE(VK_ERROR_OUT_OF_POOL_MEMORY)
+        CASE(VK_ERROR_INVALID_EXTERNAL_HANDLE)
+        CASE(VK_ERROR_FRAGMENTATION)
+        CASE(VK_ERROR_INVALID_OPAQUE_CAPTURE_ADDRESS)
+        CASE(VK_PIPELINE_COMPILE_REQUIRED)
+        CASE(VK_ERROR_VALIDATION_FAILED_EXT)
+        CASE(VK_ERROR_INVALID_SHADER_NV)
+        CASE(VK_ERROR_NOT_PERMITTED_KHR)
+#undef CASE
+    default:
+        return "an unknown VkResult";
+    }
+}
+
+static fm_status status_of(VkResult result)
+{
+    switch (result) {
+    case VK_ERROR_DEVICE_LOST:
+        return FM_ERROR_DEVICE_LOST;
+    case VK_ERROR_OUT_OF_HOST_MEMORY:
+        return FM_ERROR_OUT_OF_HOST_MEMORY;
+    case VK_ERROR_OUT_OF_DEVICE_MEMORY:
+    case VK_ERROR_OUT_OF_POOL_MEMORY:
+    case VK_ERROR_FRAGMENTED_POOL:
+    case VK_ERROR_FRAGMENTATION:
+    case VK_ERROR_TOO_MANY_OBJECTS:
+        return FM_ERROR_OUT_OF_MEMORY;
+    case VK_ERROR_INVALID_SHADER_NV:
+        return FM_ERROR_COMPILE;
+    case VK_ERROR_FEATURE_NOT_PRESENT:
+    case VK_ERROR_EXTENSION_NOT_PRESENT:
+        return FM_ERROR_UNSUPPORTED;
+    default:
+        return FM_ERROR_BACKEND;
+    }
+}
+
+fm_status fmi_vulkan_fail(fmi_backend *backend, VkResult result, const char *call, const char *purpose)
+{
+    if (backend && result == VK_ERROR_DEVICE_LOST) {
+        atomic_store_explicit(&backend->lost, true, memory_order_relaxed);
+    }
+    return fmi_fail(status_of(result), "%s answered %s (%d) while %s%s%s.", call, fmi_vulkan_result_name(result), (int)result,
+                    purpose, backend ? " on " : "", backend ? backend->name : "");
+}

@@ -1,0 +1,126 @@
+// Private header of the Vulkan backend: what its files share. Nothing above the waist includes it; unit tests may.
+// device.c opens and describes, memory.c allocates, kernel.c builds pipelines, submit.c encodes a batch, complete.c asks
+// and waits, volk.c holds the loader, the shared instance and the names of results.
+// Vulkan is reached through volk alone: instance functions through volk's pointers, device functions through `vk`.
+#ifndef FMI_BACKEND_VULKAN_VULKAN_H
+#define FMI_BACKEND_VULKAN_VULKAN_H
+
+#include "backend/backend.h"
+
+#include <stdatomic.h>
+#include <volk.h>
+
+enum {
+    FMI_VULKAN_PUSH_BYTES = 256,                     // most push constants that we use, whatever the device offers
+    FMI_VULKAN_DESCRIPTORS = FM_MAX_BINDINGS + 1,    // the bindings and the argument block
+};
+
+// The three uses of native memory, each with its own order of preference among the memory types.
+typedef enum fmi_vulkan_use {
+    FMI_VULKAN_USE_DEVICE = 0,    // FM_MEMORY_DEVICE
+    FMI_VULKAN_USE_HOST = 1,      // FM_MEMORY_HOST: cached, for read-backs
+    FMI_VULKAN_USE_ARGUMENTS = 2, // written once by the host, read once by the device
+    FMI_VULKAN_USES = 3,
+} fmi_vulkan_use;
+
+// What fmi_block.native points to.
+typedef struct fmi_vulkan_memory {
+    VkBuffer buffer; // spans the whole block
+    VkDeviceMemory memory;
+} fmi_vulkan_memory;
+
+struct fmi_kernel_binary {
+    VkPipeline pipeline;
+    VkPipelineLayout layout;
+    VkDescriptorSetLayout set_layout;           // VK_NULL_HANDLE when nothing is bound by descriptor
+    VkDescriptorUpdateTemplate update_template; // only where descriptors are not pushed
+    VkWriteDescriptorSet *writes;               // descriptor_count writes to push; they read backend->descriptors. NULL: not pushed
+    uint32_t descriptor_count;                  // storage buffers, the argument block included
+    uint32_t span_count;
+    uint32_t constants_offset_bytes;   // in the argument block
+    uint32_t constants_size_bytes;
+    uint32_t group_count_offset_bytes; // in the argument block
+    uint32_t block_size_bytes;         // of the argument block; a multiple of 4
+    bool takes_addresses;              // the argument block starts with addresses
+    bool indirect_arguments;           // the argument block lies in a buffer
+    bool wants_group_count;            // the argument block ends in the group counts
+    bool reads_group_count_builtin;
+    bool pushes_constants_as_recorded; // the argument block is just the constants, as they lie in the command
+};
+
+// One of the ring's places: what one batch needs from its encoding until it has run.
+typedef struct fmi_vulkan_slot {
+    VkCommandPool pool;
+    VkCommandBuffer commands;
+    uint64_t value;              // of the batch last submitted from here; 0 = none
+    fmi_block *arguments;        // argument buffers; all but the last are full
+    uint32_t argument_count;
+    uint64_t argument_used_bytes; // of the last argument buffer
+    VkDescriptorPool *pools;     // descriptor pools; those before `pool_index` are full
+    uint32_t pool_count;
+    uint32_t pool_index;
+} fmi_vulkan_slot;
+
+// Constant once open, but for the fields that name their guard.
+struct fmi_backend {
+    VkInstance instance; // shared by all devices (volk.c); held until close
+    VkPhysicalDevice physical;
+    VkDevice device;
+    VkQueue queue; // guarded by "submit: one thread at a time"
+    uint32_t queue_family;
+    VkSemaphore timeline;
+    struct VolkDeviceTable vk;
+    PFN_vkCmdPipelineBarrier2 pipeline_barrier2; // NULL: vkCmdPipelineBarrier does it
+    char name[VK_MAX_PHYSICAL_DEVICE_NAME_SIZE];
+    bool has_addresses;    // bufferDeviceAddress is enabled
+    bool pushes_descriptors; // VK_KHR_push_descriptor is enabled
+    bool labels;           // VK_EXT_debug_utils is enabled
+    uint32_t max_push_bytes;
+    uint32_t max_group_count[3];
+    uint32_t argument_alignment_bytes;
+    uint64_t max_block_bytes;
+    uint32_t memory_type[FMI_VULKAN_USES];
+    bool maps[FMI_VULKAN_USES]; // blocks of this use are mapped
+
+    fmi_vulkan_slot *slots; // guarded by "submit: one thread at a time", as are `descriptors`
+    uint32_t slot_count;
+    VkDescriptorBufferInfo descriptors[FMI_VULKAN_DESCRIPTORS]; // what `writes` of every binary reads
+
+    _Atomic uint64_t completed; // highest value seen complete; release store (complete.c) pairs with the acquire load where a slot is reused
+    atomic_bool lost;           // the device is lost; set once, never cleared; relaxed: nothing is published with it
+};
+
+// volk.c: the loader and the one instance that all devices share.
+// Stores the instance, creating it for the first holder; VK_NULL_HANDLE with FM_OK where there is no loader or driver.
+fm_status fmi_vulkan_instance_hold(VkInstance *out);
+void fmi_vulkan_instance_release(void);
+// Does the shared instance have VK_EXT_debug_utils? Version of Vulkan that it was created for? Only while holding it.
+bool fmi_vulkan_instance_has_labels(void);
+uint32_t fmi_vulkan_instance_version(void);
+const char *fmi_vulkan_result_name(VkResult result);
+// Turns a failed call into a status, with a sentence for the last error; remembers a lost device. `backend` may be NULL.
+fm_status fmi_vulkan_fail(fmi_backend *backend, VkResult result, const char *call, const char *purpose) __attribute__((cold));
+
+// memory.c
+fm_status fmi_vulkan_memory_types(fmi_backend *backend, bool is_discrete);
+fm_status fmi_vulkan_memory_allocate(fmi_backend *backend, fmi_vulkan_use use, uint64_t size_bytes, fmi_block *out);
+fm_status fmi_vulkan_allocate_block(fmi_backend *backend, fm_memory_kind kind, uint64_t size_bytes, fmi_block *out);
+void fmi_vulkan_free_block(fmi_backend *backend, fmi_block *block);
+
+// kernel.c
+fm_status fmi_vulkan_create_kernel(fmi_backend *backend, const fmi_kernel_code *code, fmi_kernel_binary **out, fmi_text *log);
+void fmi_vulkan_destroy_kernel(fmi_backend *backend, fmi_kernel_binary *binary);
+bool fmi_vulkan_accepts_group_count(fmi_backend *backend, const fmi_kernel_binary *binary, const uint32_t group_count[3]);
+
+// submit.c
+fm_status fmi_vulkan_slots_create(fmi_backend *backend, uint32_t batches_in_flight);
+void fmi_vulkan_slots_destroy(fmi_backend *backend);
+fm_status fmi_vulkan_submit(fmi_backend *backend, fmi_batch_plan *plan);
+
+// complete.c
+fm_status fmi_vulkan_completed(fmi_backend *backend, uint64_t *out_value);
+fm_status fmi_vulkan_wait(fmi_backend *backend, uint64_t value, uint64_t timeout_ns);
+// Answers FM_ERROR_DEVICE_LOST with its sentence once the device is lost, else FM_OK.
+fm_status fmi_vulkan_check_lost(fmi_backend *backend);
+
+#endif

@@ -1,0 +1,207 @@
+// Pool: ranges never overlap, come back whole, stay within the limit, and pressure loses nothing. Runs on a fake backend.
+#include "memory/pool.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+typedef struct fake {
+    uint64_t allocated_bytes;
+    uint32_t blocks;
+    uint64_t refuse_above; // native allocations fail beyond this many bytes in all
+} fake;
+
+static fm_status allocate(fmi_backend *backend, fm_memory_kind kind, uint64_t size_bytes, fmi_block *out)
+{
+    fake *f = (fake *)(void *)backend;
+    if (f->allocated_bytes + size_bytes > f->refuse_above) {
+        return FM_ERROR_OUT_OF_MEMORY;
+    }
+    f->allocated_bytes += size_bytes;
+    f->blocks++;
+    *out = (fmi_block){.native = f, .size_bytes = size_bytes, .kind = kind};
+    return FM_OK;
+}
+
+static void release(fmi_backend *backend, fmi_block *block)
+{
+    fake *f = (fake *)(void *)backend;
+    f->allocated_bytes -= block->size_bytes;
+    f->blocks--;
+}
+
+static const fmi_backend_ops ops = {.prefix = "fake", .allocate_block = allocate, .free_block = release};
+
+enum { BLOCK = 1 << 20 };
+
+static void open_pool(fmi_pool *pool, fake *f, uint64_t limit)
+{
+    *f = (fake){.refuse_above = UINT64_MAX / 2};
+    fmi_backend_caps caps = {.max_block_bytes = (uint64_t)1 << 40};
+    fmi_pool_init(pool, &ops, (fmi_backend *)(void *)f, &caps, limit, BLOCK);
+}
+
+static uint32_t next_random(uint32_t *seed)
+{
+    *seed ^= *seed << 13;
+    *seed ^= *seed >> 17;
+    *seed ^= *seed << 5;
+    return *seed;
+}
+
+static bool overlap(const fmi_allocation *a, const fmi_allocation *b)
+{
+    return a->block == b->block && a->offset_bytes < b->offset_bytes + b->size_bytes &&
+           b->offset_bytes < a->offset_bytes + a->size_bytes;
+}
+
+// POOL-1: whatever the order of taking and returning, no two ranges overlap and the sums are exact.
+static void pool_random_use_never_overlaps(void **state)
+{
+    (void)state;
+    enum { LIVE = 300 };
+    static fmi_allocation live[LIVE];
+    fake f;
+    fmi_pool pool;
+    open_pool(&pool, &f, (uint64_t)1 << 34);
+    memset(live, 0, sizeof live);
+    uint32_t seed = 7;
+    uint64_t used = 0;
+    for (int i = 0; i < 20000; i++) {
+        fmi_allocation *a = &live[next_random(&seed) % LIVE];
+        if (a->block) {
+            fmi_pool_free(&pool, a);
+            used -= a->size_bytes;
+            a->block = NULL;
+            continue;
+        }
+        uint64_t size = 1 + next_random(&seed) % (next_random(&seed) % 50 == 0 ? 3 * BLOCK : 20000);
+        assert_int_equal(fmi_pool_alloc(&pool, next_random(&seed) % 2, size, a), FM_OK);
+        assert_true(a->size_bytes >= size && a->offset_bytes % 256 == 0);
+        assert_true(a->offset_bytes + a->size_bytes <= a->block->native.size_bytes || a->block->native.size_bytes >= size);
+        used += a->size_bytes;
+        for (int k = 0; k < LIVE; k++) {
+            assert_false(&live[k] != a && live[k].block && overlap(&live[k], a));
+        }
+        assert_int_equal(pool.used_bytes, used);
+        assert_true(pool.peak_bytes >= used);
+    }
+    for (int k = 0; k < LIVE; k++) {
+        if (live[k].block) {
+            fmi_pool_free(&pool, &live[k]);
+        }
+    }
+    assert_int_equal(pool.used_bytes, 0);
+    assert_true(f.blocks <= 2); // at most one empty shared block a kind is kept
+    fmi_pool_destroy(&pool);
+    assert_int_equal(f.blocks, 0);
+}
+
+static void pool_small_ranges_share_one_block(void **state)
+{
+    (void)state;
+    fake f;
+    fmi_pool pool;
+    open_pool(&pool, &f, (uint64_t)1 << 34);
+    fmi_allocation a[100];
+    for (int i = 0; i < 100; i++) {
+        assert_int_equal(fmi_pool_alloc(&pool, FM_MEMORY_DEVICE, 1000, &a[i]), FM_OK);
+    }
+    assert_int_equal(f.blocks, 1);
+    for (int i = 0; i < 100; i++) {
+        fmi_pool_free(&pool, &a[i]);
+    }
+    fmi_pool_destroy(&pool);
+}
+
+static void pool_over_the_limit_is_refused_and_smaller_is_served(void **state)
+{
+    (void)state;
+    fake f;
+    fmi_pool pool;
+    open_pool(&pool, &f, 3 * BLOCK);
+    fmi_allocation a, b, c;
+    assert_int_equal(fmi_pool_alloc(&pool, FM_MEMORY_DEVICE, 2 * BLOCK, &a), FM_OK);
+    assert_int_equal(fmi_pool_alloc(&pool, FM_MEMORY_DEVICE, 2 * BLOCK, &b), FM_ERROR_OUT_OF_MEMORY);
+    assert_int_equal(fmi_pool_alloc(&pool, FM_MEMORY_DEVICE, BLOCK / 4, &c), FM_OK); // nothing was lost
+    assert_true(f.allocated_bytes <= 3 * BLOCK);
+    assert_int_equal(pool.reserved_bytes, f.allocated_bytes);
+    fmi_pool_free(&pool, &a);
+    assert_int_equal(fmi_pool_alloc(&pool, FM_MEMORY_DEVICE, 2 * BLOCK, &b), FM_OK);
+    fmi_pool_free(&pool, &b);
+    fmi_pool_free(&pool, &c);
+    fmi_pool_destroy(&pool);
+}
+
+static void pool_driver_refusal_leaves_the_books_right(void **state)
+{
+    (void)state;
+    fake f;
+    fmi_pool pool;
+    open_pool(&pool, &f, (uint64_t)1 << 34);
+    f.refuse_above = BLOCK / 2;
+    fmi_allocation a;
+    assert_int_equal(fmi_pool_alloc(&pool, FM_MEMORY_HOST, 100, &a), FM_ERROR_OUT_OF_MEMORY);
+    assert_int_equal(pool.reserved_bytes, 0);
+    f.refuse_above = UINT64_MAX / 2;
+    assert_int_equal(fmi_pool_alloc(&pool, FM_MEMORY_HOST, 100, &a), FM_OK);
+    fmi_pool_free(&pool, &a);
+    fmi_pool_destroy(&pool);
+}
+
+typedef struct hoard {
+    fmi_pool *pool;
+    fmi_allocation held[2];
+    uint32_t left;
+    uint32_t calls;
+} hoard;
+
+// Lets one range go each time it is asked, as retirement would.
+static bool let_go(void *user, uint32_t attempt)
+{
+    hoard *h = user;
+    h->calls++;
+    if (attempt == 0) {
+        return true;
+    }
+    if (h->left == 0) {
+        return false;
+    }
+    fmi_pool_free(h->pool, &h->held[--h->left]);
+    return true;
+}
+
+static void pool_pressure_reclaims_until_it_fits(void **state)
+{
+    (void)state;
+    fake f;
+    fmi_pool pool;
+    open_pool(&pool, &f, 4 * BLOCK);
+    hoard h = {.pool = &pool, .left = 2};
+    assert_int_equal(fmi_pool_alloc(&pool, FM_MEMORY_DEVICE, 2 * BLOCK, &h.held[0]), FM_OK);
+    assert_int_equal(fmi_pool_alloc(&pool, FM_MEMORY_DEVICE, 2 * BLOCK, &h.held[1]), FM_OK);
+    pool.reclaim = let_go;
+    pool.reclaim_user = &h;
+    fmi_allocation a;
+    assert_int_equal(fmi_pool_alloc(&pool, FM_MEMORY_DEVICE, 3 * BLOCK, &a), FM_OK); // needs both back
+    assert_int_equal(h.left, 0);
+    fmi_allocation b;
+    assert_int_equal(fmi_pool_alloc(&pool, FM_MEMORY_DEVICE, 3 * BLOCK, &b), FM_ERROR_OUT_OF_MEMORY);
+    fmi_pool_free(&pool, &a);
+    fmi_pool_destroy(&pool);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(pool_random_use_never_overlaps),
+        cmocka_unit_test(pool_small_ranges_share_one_block),
+        cmocka_unit_test(pool_over_the_limit_is_refused_and_smaller_is_served),
+        cmocka_unit_test(pool_driver_refusal_leaves_the_books_right),
+        cmocka_unit_test(pool_pressure_reclaims_until_it_fits),
+    };
+    return cmocka_run_group_tests_name("memory_pool", tests, NULL, NULL);
+}

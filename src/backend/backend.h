@@ -30,6 +30,7 @@ typedef struct fmi_backend_caps {
     bool takes_spirv;                    // generated kernels are SPIR-V; else C text
     bool takes_host_functions;
     bool takes_shared_memory;
+    bool manual;                         // executes only when a test steps it: there is no keeper, and freed memory is poisoned
     bool on_cpu;                         // the device computes on this machine's processors: waits must not spin
     uint8_t device_uuid[16];
     uint32_t driver_version;
@@ -50,8 +51,11 @@ typedef struct fmi_span {
     uint64_t offset_bytes; // in the block
     uint64_t size_bytes;
     uint32_t region;       // dense index of the memory for the planner's hazards
-    uint32_t access;       // fm_access
+    uint32_t access;       // fm_access, and FMI_SPAN_PRIVATE
 } fmi_span;
+
+// In fmi_span.access: no other command touches this range, so it needs no hazard tracking (staging memory, used once).
+#define FMI_SPAN_PRIVATE 4u
 
 typedef enum fmi_command_kind {
     FMI_COMMAND_DISPATCH = 0, // spans: the bindings
@@ -165,6 +169,9 @@ typedef struct fmi_backend_ops {
 
 #ifdef FMI_HAVE_HOST
 extern const fmi_backend_ops fmi_backend_host;
+#endif
+#if defined(FMI_HAVE_HOST) && defined(FERMATA_TESTING)
+extern const fmi_backend_ops fmi_backend_manual;
 #endif
 #ifdef FMI_HAVE_VULKAN
 extern const fmi_backend_ops fmi_backend_vulkan;

@@ -31,7 +31,7 @@ fm_status fmi_table_init(fmi_table *table, size_t object_bytes, const char *noun
     return FM_OK;
 }
 
-static fmi_slot *slot_at(const fmi_table *table, uint32_t index)
+fmi_slot *fmi_table_slot(const fmi_table *table, uint32_t index)
 {
     char *chunk = atomic_load_explicit(&table->chunks[index / FMI_TABLE_CHUNK_SLOTS], memory_order_acquire);
     return (fmi_slot *)(chunk + (size_t)(index % FMI_TABLE_CHUNK_SLOTS) * table->object_bytes);
@@ -43,7 +43,7 @@ void fmi_table_destroy(fmi_table *table)
         return;
     }
     for (uint32_t i = 0; i < table->slot_count; i++) {
-        fmi_slot *slot = slot_at(table, i);
+        fmi_slot *slot = fmi_table_slot(table, i);
         if (HOLDS(atomic_load_explicit(&slot->word, memory_order_acquire)) > 0) {
             table->free_object(table->user, slot);
         }
@@ -77,7 +77,7 @@ static bool grow(fmi_table *table)
         table->free_head = slot->index + 1;
     }
     table->slot_count += FMI_TABLE_CHUNK_SLOTS;
-    // Pairs with the acquire loads in fmi_table_find and slot_at.
+    // Pairs with the acquire loads in fmi_table_find and fmi_table_slot.
     atomic_store_explicit(&table->chunks[chunk_index], chunk, memory_order_release);
     return true;
 }
@@ -87,7 +87,7 @@ fmi_slot *fmi_table_reserve(fmi_table *table)
     fmi_slot *slot = NULL;
     pthread_mutex_lock(&table->lock);
     if (table->free_head || grow(table)) {
-        slot = slot_at(table, table->free_head - 1);
+        slot = fmi_table_slot(table, table->free_head - 1);
         table->free_head = slot->next_free;
     }
     pthread_mutex_unlock(&table->lock);

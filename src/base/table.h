@@ -67,6 +67,9 @@ void fmi_table_release(fmi_table *table, fmi_slot *slot);
 // Why an id has no live object: the status, with a sentence as the last error.
 fm_status fmi_table_refuse(const fmi_table *table, uint64_t id) __attribute__((cold));
 
+// The slot of an index that a handle of this table has had; alive or not.
+fmi_slot *fmi_table_slot(const fmi_table *table, uint32_t index);
+
 static inline uint32_t fmi_id_generation(uint64_t id)
 {
     return (uint32_t)id;

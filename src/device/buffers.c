@@ -143,6 +143,18 @@ static bool withdraw(fm_device *device, fmi_stream *stream, uint64_t value, fmi_
     return pending;
 }
 
+// What FM_ABLATE_READ_OWN_LIST waits for: everything that was in flight, whether or not the read's list was.
+typedef struct retired_target {
+    fmi_retirement *retirement;
+    uint64_t value;
+} retired_target;
+
+static bool __attribute__((unused)) has_retired(void *context)
+{
+    const retired_target *t = context;
+    return atomic_load(&t->retirement->retired_value) >= t->value;
+}
+
 // Reads with the stream held, so that its counters stay this stream's even if another thread destroys the handle.
 static fm_status read_on(fm_device *device, fm_stream handle, fmi_stream *stream, fm_commands *commands, fm_buffer buffer,
                          fmi_range range, void *destination, uint64_t timeout_ns)
@@ -159,7 +171,14 @@ static fm_status read_on(fm_device *device, fm_stream handle, fmi_stream *stream
         fmi_error_prefix("fm_buffer_read");
         return status;
     }
-    status = fmi_stream_wait(&device->retirement, stream, point.value, timeout_ns, "fm_buffer_read");
+    fmi_retirement *r = &device->retirement;
+    if (FMI_ABLATED(&device->ablations, FM_ABLATE_READ_OWN_LIST)) {
+        uint64_t in_flight = atomic_load(&device->engine.submitted_value);
+        return fmi_wait_until(r, has_retired, &(retired_target){r, in_flight}, timeout_ns);
+    }
+    atomic_fetch_add_explicit(&r->reading, 1, memory_order_relaxed);
+    status = fmi_stream_wait(r, stream, point.value, timeout_ns, "fm_buffer_read");
+    atomic_fetch_sub_explicit(&r->reading, 1, memory_order_relaxed);
     if (status == FM_TIMEOUT && !withdraw(device, stream, point.value, readback)) {
         status = fmi_stream_status(stream, point.value, "fm_buffer_read"); // it completed at the last moment
     }

@@ -64,21 +64,29 @@ static bool take_place(void *context)
     return fmi_retirement_count_in(&device->retirement, device->config.info.lists_in_flight);
 }
 
+// What FM_ABLATE_WAIT_FOR_OLDEST does at the limit: a full drain.
+static bool __attribute__((unused)) take_place_when_drained(void *context)
+{
+    fm_device *device = context;
+    return fmi_retirement_count_in(&device->retirement, 1);
+}
+
 // Takes a place under the in-flight limit: waits for the oldest work alone (RETIRE-4).
 static fm_status make_room(fm_device *device, bool no_wait)
 {
     if (take_place(device)) {
         return FM_OK;
     }
+    fmi_wait_done place = FMI_ABLATED(&device->ablations, FM_ABLATE_WAIT_FOR_OLDEST) ? take_place_when_drained : take_place;
     fmi_progress(&device->retirement);
-    if (take_place(device)) {
+    if (place(device)) {
         return FM_OK;
     }
     if (no_wait) {
         return fmi_fail(FM_WOULD_BLOCK, "fm_commit: %u lists are in flight, which is the limit", device->config.info.lists_in_flight);
     }
     atomic_fetch_add_explicit(&device->limit_waits, 1, memory_order_relaxed);
-    fm_status status = fmi_wait_until(&device->retirement, take_place, device, device->config.info.commit_timeout_ns);
+    fm_status status = fmi_wait_until(&device->retirement, place, device, device->config.info.commit_timeout_ns);
     if (status != FM_OK) {
         return fmi_fail(status, "fm_commit: none of %u lists in flight completed within %llu ns", device->config.info.lists_in_flight,
                         (unsigned long long)device->config.info.commit_timeout_ns);
@@ -178,6 +186,8 @@ fm_status fm_commit(fm_commands **commands, const fm_commit_info *info, fm_point
     }
     fmi_list *list = fmi_recorder_finish(*commands);
     *commands = NULL;
+    fmi_record_release_holds(&device->record, list, FMI_ABLATED(&device->ablations, FM_ABLATE_HOLD_BUFFERS),
+                             FMI_ABLATED(&device->ablations, FM_ABLATE_HOLD_KERNELS));
     atomic_fetch_add_explicit(&device->commits, 1, memory_order_relaxed);
     uint64_t value = fmi_device_post(device, list, stream);
     if (out_point) {

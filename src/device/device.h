@@ -26,6 +26,8 @@ struct fm_device {
     const fmi_backend_ops *ops;
     fmi_backend *backend;
     fmi_backend_caps caps;
+    fmi_ablations ablations;
+    uint64_t violations; // commands of a manual device that touched what nothing held
     fmi_table buffers;
     fmi_table kernels;
     fmi_table streams;

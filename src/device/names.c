@@ -113,12 +113,19 @@ static void append_names(char *text, size_t size, const listing *l)
 
 fm_status fmi_open_backend(const char *name, const fmi_config *config, fm_device *device)
 {
+    fmi_backend_settings settings = {config->info.binding_mode, config->info.batches_in_flight, config->info.host_threads};
+#if defined(FMI_HAVE_HOST) && defined(FERMATA_TESTING)
+    if (strcmp(name, "manual") == 0) {
+        snprintf(device->name, sizeof device->name, "%s", name);
+        device->ops = &fmi_backend_manual;
+        return device->ops->open(name, &settings, &device->backend, &device->caps);
+    }
+#endif
     listing l;
     fm_status status = list_all(&l);
     if (status != FM_OK) {
         return status;
     }
-    fmi_backend_settings settings = {config->info.binding_mode, config->info.batches_in_flight, config->info.host_threads};
     bool tried = false;
     status = FM_ERROR_NO_DEVICE;
     for (uint32_t i = 0; i < l.count && status != FM_OK; i++) {

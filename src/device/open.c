@@ -78,6 +78,7 @@ static fm_status build(fm_device *device)
     const fm_device_info *info = &device->config.info;
     uint64_t limit = info->memory_limit_bytes ? info->memory_limit_bytes : device->caps.memory_bytes;
     fmi_pool_init(&device->pool, device->ops, device->backend, &device->caps, limit, info->block_size_bytes);
+    device->pool.poison = device->caps.manual;
     device->pool.reclaim = reclaim;
     device->pool.reclaim_user = device;
     fm_status status = init_tables(device);
@@ -94,11 +95,13 @@ static fm_status build(fm_device *device)
         .ops = device->ops,
         .backend = device->backend,
         .caps = &device->caps,
+        .ablations = &device->ablations,
     };
     fmi_record_room_init(&device->record);
-    fmi_engine_init(&device->engine, device->ops, device->backend, info->batches_in_flight);
+    fmi_engine_init(&device->engine, device->ops, device->backend, &device->record, &device->ablations, info->batches_in_flight);
     uint64_t spin_ns = info->spin_ns ? (info->spin_ns == 1 ? 0 : info->spin_ns) : (device->caps.on_cpu ? 0 : GPU_SPIN_NS);
-    status = fmi_retirement_init(&device->retirement, &device->engine, &device->record, &device->streams, spin_ns);
+    status = fmi_retirement_init(&device->retirement, &device->engine, &device->record, &device->streams, &device->ablations,
+                                 &device->caps, spin_ns);
     if (status != FM_OK) {
         fmi_engine_destroy(&device->engine);
         fmi_record_room_destroy(&device->record);
@@ -124,6 +127,8 @@ fm_status fm_device_open(const char *name, const fm_device_info *info, fm_device
         return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "fm_device_open: no host memory for a device");
     }
     device->config = config;
+    atomic_store_explicit(&device->ablations.bits, 0, memory_order_relaxed);
+    device->violations = 0;
     atomic_store_explicit(&device->commits, 0, memory_order_relaxed);
     atomic_store_explicit(&device->limit_waits, 0, memory_order_relaxed);
     atomic_store_explicit(&device->kernels_compiled, 0, memory_order_relaxed);
@@ -148,6 +153,9 @@ fm_status fm_device_open(const char *name, const fm_device_info *info, fm_device
 static bool all_done(void *context)
 {
     fm_device *device = context;
+    if (device->retirement.keeper.absent) {
+        fmi_keeper_run_due(&device->retirement);
+    }
     return atomic_load(&device->retirement.outstanding) == 0 && !fmi_keeper_has_callbacks(&device->retirement) &&
            atomic_load(&device->retirement.outstanding) == 0; // a callback may have committed more
 }
@@ -178,7 +186,7 @@ fm_status fm_device_close(fm_device **device, uint64_t timeout_ns)
     if (status != FM_OK) {
         return status;
     }
-    if (pthread_equal(pthread_self(), d->retirement.keeper.thread)) {
+    if (!d->retirement.keeper.absent && pthread_equal(pthread_self(), d->retirement.keeper.thread)) {
         return fmi_fail(FM_ERROR_BUSY, "fm_device_close: called from a completion callback");
     }
     uint32_t recording = atomic_load_explicit(&d->record.recording, memory_order_acquire);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { POISON = 0xDB };
 enum { GRANULARITY_BYTES = 256 }; // of offsets and sizes: above every device's binding alignment
 
 void fmi_pool_init(fmi_pool *pool, const fmi_backend_ops *ops, fmi_backend *backend, const fmi_backend_caps *caps,
@@ -226,6 +227,9 @@ static bool put_back(fmi_pool_block *block, fmi_range range)
 void fmi_pool_free(fmi_pool *pool, const fmi_allocation *allocation)
 {
     fmi_pool_block *block = allocation->block;
+    if (pool->poison && block->native.mapped) {
+        memset(block->native.mapped + allocation->offset_bytes, POISON, (size_t)allocation->size_bytes);
+    }
     pthread_mutex_lock(&pool->lock);
     FMI_ASSERT("POOL-1", block->used_bytes >= allocation->size_bytes);
     // Without host memory to note the range, it stays out of use: lost for reuse, never handed out twice.

@@ -110,6 +110,11 @@ refuse_range(const fmi_kernel *kernel, uint32_t i, const fm_binding *b, const fm
 static inline fm_status bind(fm_commands *commands, const fmi_kernel *kernel, const fm_binding *b, uint32_t i, fmi_span *out)
 {
     fmi_buffer *buffer;
+    if (FMI_ABLATED(commands->room->ablations, FM_ABLATE_HOLD_IN_BIND) && !(kernel->access[i] & FM_ACCESS_WRITE)) {
+        buffer = (fmi_buffer *)fmi_table_find(commands->room->buffers, b->buffer.id);
+        *out = buffer ? fmi_buffer_span(buffer, b->offset_bytes, buffer->size_bytes - b->offset_bytes, kernel->access[i]) : *out;
+        return buffer ? FM_OK : FM_ERROR_STALE_HANDLE;
+    }
     fm_status status = fmi_recorder_hold_buffer(commands, b->buffer, &buffer);
     if (__builtin_expect(status != FM_OK, 0)) {
         return blame_binding(status, i);

@@ -11,9 +11,6 @@
 
 struct fmi_stream;
 
-// Region of memory that needs no hazard tracking: staging ranges are used once.
-#define FMI_REGION_NONE UINT32_MAX
-
 enum { FMI_HOLDS_PER_CHUNK = 62 };
 
 typedef struct fmi_hold_chunk {
@@ -46,6 +43,8 @@ typedef struct fmi_list {
     fmi_hold_chunk *buffers; // held slots of the buffer table, each once (HOLD-3)
     fmi_hold_chunk *kernels; // held slots of the kernel table, each once
     fmi_readback *readbacks;
+    bool buffers_released;   // the holds above were dropped early (ablations)
+    bool kernels_released;
     const char *label; // NULL = none
     bool untracked;    // FM_COMMANDS_UNTRACKED
     // From commit on:

@@ -94,10 +94,21 @@ fmi_list *fmi_recorder_finish(fm_commands *commands)
     return list;
 }
 
+void fmi_record_release_holds(fmi_record_room *room, fmi_list *list, bool buffers, bool kernels)
+{
+    if (buffers && !list->buffers_released) {
+        fmi_holds_release(room->buffers, list->buffers);
+        list->buffers_released = true;
+    }
+    if (kernels && !list->kernels_released) {
+        fmi_holds_release(room->kernels, list->kernels);
+        list->kernels_released = true;
+    }
+}
+
 void fmi_record_drop_list(fmi_record_room *room, fmi_list *list)
 {
-    fmi_holds_release(room->buffers, list->buffers);
-    fmi_holds_release(room->kernels, list->kernels);
+    fmi_record_release_holds(room, list, true, true);
     fmi_list_give(&room->lists, list);
 }
 
@@ -196,8 +207,7 @@ fm_status fmi_recorder_stage(fm_commands *commands, uint64_t size_bytes, uint8_t
         commands->staging_used = offset + size_bytes;
     }
     *out_mapped = fmi_buffer_mapped(buffer) + offset;
-    *out_span = fmi_buffer_span(buffer, offset, size_bytes, 0);
-    out_span->region = FMI_REGION_NONE; // each staging range is written once and read once
+    *out_span = fmi_buffer_span(buffer, offset, size_bytes, FMI_SPAN_PRIVATE);
     return FM_OK;
 }
 

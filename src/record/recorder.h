@@ -4,6 +4,7 @@
 #ifndef FMI_RECORD_RECORDER_H
 #define FMI_RECORD_RECORDER_H
 
+#include "base/ablation.h"
 #include "kernel/object.h"
 #include "memory/buffer.h"
 #include "record/list.h"
@@ -31,6 +32,7 @@ typedef struct fmi_record_room {
     const fmi_backend_ops *ops;
     fmi_backend *backend;
     const fmi_backend_caps *caps;
+    const fmi_ablations *ablations;
     fmi_list_pool lists;
     pthread_mutex_t lock;        // guards the two below
     struct fm_commands *free;    // recorders not in use
@@ -59,7 +61,10 @@ void fmi_record_room_destroy(fmi_record_room *room);
 // Begins, without the public checks; `label` may be NULL.
 fm_status fmi_recorder_begin(fmi_record_room *room, const fm_commands_info *info, fm_commands **out);
 
-// Releases everything that a list that will not run holds, and recycles it.
+// Drops a list's holds on buffers, on kernels, or both, if it still has them.
+void fmi_record_release_holds(fmi_record_room *room, fmi_list *list, bool buffers, bool kernels);
+
+// Drops all holds of a list that is done or will not run, and recycles it.
 void fmi_record_drop_list(fmi_record_room *room, fmi_list *list);
 
 // Ends recording: returns the recorder to the room and hands out its list. The caller is inside.

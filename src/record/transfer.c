@@ -33,8 +33,8 @@ static fm_status append_copy(fm_commands *commands, const char *caller, fmi_span
         return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "%s: no host memory for a command", caller);
     }
     command->label = commands->labels ? commands->labels->path : NULL;
-    source.access = FM_ACCESS_READ;
-    destination.access = FM_ACCESS_WRITE;
+    source.access |= FM_ACCESS_READ;
+    destination.access |= FM_ACCESS_WRITE;
     command->spans[0] = source;
     command->spans[1] = destination;
     return FM_OK;

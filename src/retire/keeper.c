@@ -109,6 +109,9 @@ fm_status fmi_keeper_start(fmi_retirement *r)
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
     pthread_cond_init(&keeper->wake, &attributes);
     pthread_condattr_destroy(&attributes);
+    if (keeper->absent) {
+        return FM_OK;
+    }
     // Signals are the program's business: the keeper takes none.
     sigset_t all, old;
     sigfillset(&all);
@@ -130,7 +133,9 @@ void fmi_keeper_stop(fmi_retirement *r)
     keeper->stop = true;
     pthread_cond_signal(&keeper->wake);
     pthread_mutex_unlock(&keeper->lock);
-    pthread_join(keeper->thread, NULL);
+    if (!keeper->absent) {
+        pthread_join(keeper->thread, NULL);
+    }
     pthread_cond_destroy(&keeper->wake);
     pthread_mutex_destroy(&keeper->lock);
 }
@@ -151,6 +156,15 @@ void fmi_keeper_queue(fmi_retirement *r, fmi_callback *callbacks)
     keeper->due_last = last;
     pthread_cond_signal(&keeper->wake);
     pthread_mutex_unlock(&keeper->lock);
+}
+
+void fmi_keeper_run_due(fmi_retirement *r)
+{
+    pthread_mutex_lock(&r->keeper.lock);
+    while (r->keeper.due_first) {
+        run_callbacks(&r->keeper);
+    }
+    pthread_mutex_unlock(&r->keeper.lock);
 }
 
 bool fmi_keeper_has_callbacks(fmi_retirement *r)

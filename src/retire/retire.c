@@ -94,7 +94,7 @@ static void retire_list(fmi_retirement *r, const fmi_batch *batch, fmi_list *lis
     }
     fmi_stream *stream = list->stream;
     if (stream) {
-        if (status != FM_OK) {
+        if (status != FM_OK && !FMI_ABLATED(r->ablations, FM_ABLATE_KEEP_FAILURES)) {
             fmi_stream_note_failure(stream, list->value, status, sentence);
         }
         // Release: who sees the value sees the read-back bytes and the failure (READ-3). Sequentially consistent for
@@ -102,7 +102,8 @@ static void retire_list(fmi_retirement *r, const fmi_batch *batch, fmi_list *lis
         atomic_store(&stream->completed, list->value);
         collect_callbacks(r, stream);
     }
-    if (keep_holds) {
+    bool keep = keep_holds || (FMI_ABLATED(r->ablations, FM_ABLATE_RETIRE_ON_READ) && atomic_load(&r->reading));
+    if (keep) {
         list->next = r->lost;
         r->lost = list;
     } else {
@@ -122,6 +123,23 @@ static void retire_batch(fmi_retirement *r, fmi_batch *batch, bool lost)
     }
 }
 
+// What two threads that publish without an order can do: the newest complete batch first.
+static void retire_backwards(fmi_retirement *r, uint64_t reached)
+{
+    fmi_engine *engine = r->engine;
+    uint64_t tail = atomic_load(&engine->tail), end = tail;
+    while (end != atomic_load(&engine->head) && engine->ring[end % FMI_MOST_BATCHES].value <= reached) {
+        end++;
+    }
+    for (uint64_t i = end; i-- > tail;) {
+        retire_batch(r, &engine->ring[i % FMI_MOST_BATCHES], false);
+    }
+    if (end > tail) {
+        atomic_store(&r->retired_value, engine->ring[(end - 1) % FMI_MOST_BATCHES].value);
+        atomic_store(&engine->tail, end);
+    }
+}
+
 // Retires every batch that is complete. Called with the lock.
 static void retire_complete(fmi_retirement *r)
 {
@@ -130,6 +148,9 @@ static void retire_complete(fmi_retirement *r)
     fm_status status = engine->ops->completed(engine->backend, &reached);
     if (status == FM_ERROR_DEVICE_LOST) {
         atomic_store_explicit(&engine->lost, 1, memory_order_release);
+    }
+    if (FMI_ABLATED(r->ablations, FM_ABLATE_ORDERED_PUBLISH)) {
+        retire_backwards(r, reached);
     }
     bool lost = atomic_load_explicit(&engine->lost, memory_order_acquire);
     uint64_t tail = atomic_load_explicit(&engine->tail, memory_order_relaxed);
@@ -181,12 +202,14 @@ void fmi_retirement_count_out(fmi_retirement *r)
 }
 
 fm_status fmi_retirement_init(fmi_retirement *r, fmi_engine *engine, fmi_record_room *record, fmi_table *streams,
-                              uint64_t spin_ns)
+                              const fmi_ablations *ablations, const fmi_backend_caps *caps, uint64_t spin_ns)
 {
     memset(r, 0, sizeof *r);
     r->engine = engine;
     r->record = record;
     r->streams = streams;
+    r->ablations = ablations;
+    r->keeper.absent = caps->manual;
     r->spin_ns = spin_ns;
     pthread_mutex_init(&r->lock, NULL);
     fm_status status = fmi_keeper_start(r);

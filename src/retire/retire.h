@@ -14,6 +14,7 @@ typedef struct fmi_keeper {
     pthread_cond_t wake;
     fmi_callback *due_first;    // callbacks to run, in order of completion
     fmi_callback *due_last;
+    bool absent;                // a manual device: no thread, callbacks run by fmi_keeper_run_due
     bool stop;
     bool running_callbacks;     // between taking the queue and having run it
     _Atomic(uint32_t) asleep;   // 1: waits without a timeout; whoever makes work must wake it
@@ -24,6 +25,8 @@ typedef struct fmi_retirement {
     fmi_engine *engine;
     fmi_record_room *record;
     fmi_table *streams;
+    const fmi_ablations *ablations;
+    _Atomic(uint32_t) reading;         // synchronous reads that wait; counted for FM_ABLATE_RETIRE_ON_READ alone
     uint64_t spin_ns;                  // how long a wait polls before it blocks
     pthread_mutex_t lock;              // held by whoever retires; guards `lost` and committed read-backs' destinations
     _Atomic(uint64_t) retired_value;   // last device value retired; stored under `lock`
@@ -35,7 +38,7 @@ typedef struct fmi_retirement {
 
 // Fills the room and starts the keeper.
 fm_status fmi_retirement_init(fmi_retirement *r, fmi_engine *engine, fmi_record_room *record, fmi_table *streams,
-                              uint64_t spin_ns);
+                              const fmi_ablations *ablations, const fmi_backend_caps *caps, uint64_t spin_ns);
 
 // Stops the keeper and releases what lost lists hold. Nothing is outstanding and no callback is due.
 void fmi_retirement_destroy(fmi_retirement *r);
@@ -62,6 +65,7 @@ fm_status fmi_point_on_complete(fmi_retirement *r, fm_point point, fm_completion
 fm_status fmi_keeper_start(fmi_retirement *r);
 void fmi_keeper_stop(fmi_retirement *r);
 void fmi_keeper_queue(fmi_retirement *r, fmi_callback *callbacks); // a chain that is due, in order
+void fmi_keeper_run_due(fmi_retirement *r);                        // on the calling thread; manual devices
 bool fmi_keeper_has_callbacks(fmi_retirement *r);
 void fmi_keeper_notify(fmi_retirement *r); // work was pushed
 

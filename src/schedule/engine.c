@@ -7,11 +7,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-void fmi_engine_init(fmi_engine *engine, const fmi_backend_ops *ops, fmi_backend *backend, uint32_t depth)
+void fmi_engine_init(fmi_engine *engine, const fmi_backend_ops *ops, fmi_backend *backend, fmi_record_room *record,
+                     const fmi_ablations *ablations, uint32_t depth)
 {
     memset(engine, 0, sizeof *engine);
     engine->ops = ops;
     engine->backend = backend;
+    engine->record = record;
+    engine->ablations = ablations;
     engine->depth = depth;
 }
 
@@ -196,6 +199,7 @@ static bool lead(fmi_engine *engine)
     if (status == FM_OK && atomic_load_explicit(&engine->lost, memory_order_relaxed)) {
         status = fmi_fail(FM_ERROR_DEVICE_LOST, "the device was lost before the work was submitted");
     }
+    engine->planner.ignore_hazards = FMI_ABLATED(engine->ablations, FM_ABLATE_BARRIERS);
     if (status == FM_OK) {
         status = fmi_planner_begin(&engine->planner, &batch->arrays, commands);
     }
@@ -205,6 +209,9 @@ static bool lead(fmi_engine *engine)
     batch->value = atomic_load_explicit(&engine->submitted_value, memory_order_relaxed);
     if (status == FM_OK) {
         status = submit(engine, batch, &plan);
+    }
+    for (fmi_list *list = batch->first; list && FMI_ABLATED(engine->ablations, FM_ABLATE_FREE_AFTER_DONE); list = list->next) {
+        fmi_record_release_holds(engine->record, list, true, true);
     }
     batch->status = status;
     if (status != FM_OK) {

@@ -4,6 +4,8 @@
 #ifndef FMI_SCHEDULE_ENGINE_H
 #define FMI_SCHEDULE_ENGINE_H
 
+#include "base/ablation.h"
+#include "record/recorder.h"
 #include "schedule/planner.h"
 
 enum {
@@ -35,6 +37,8 @@ typedef struct fmi_engine_counters {
 typedef struct fmi_engine {
     const fmi_backend_ops *ops;
     fmi_backend *backend;
+    fmi_record_room *record;             // for FM_ABLATE_FREE_AFTER_DONE alone
+    const fmi_ablations *ablations;
     uint32_t depth;                      // batches in flight at most
     _Atomic(fmi_list *) incoming;        // committed lists, newest first
     _Atomic(uint32_t) seat;              // 1: someone leads
@@ -50,7 +54,8 @@ typedef struct fmi_engine {
     fmi_engine_counters counters;
 } fmi_engine;
 
-void fmi_engine_init(fmi_engine *engine, const fmi_backend_ops *ops, fmi_backend *backend, uint32_t depth);
+void fmi_engine_init(fmi_engine *engine, const fmi_backend_ops *ops, fmi_backend *backend, fmi_record_room *record,
+                     const fmi_ablations *ablations, uint32_t depth);
 
 // Frees arrays. Nothing is pending or in flight.
 void fmi_engine_destroy(fmi_engine *engine);

@@ -91,7 +91,7 @@ static bool cover_regions(fmi_planner *planner, const fmi_list *list)
 // The last wave that a use of the span must come after.
 static inline uint32_t conflicting_wave(const fmi_planner *planner, const fmi_span *span)
 {
-    if (span->region == FMI_REGION_NONE) {
+    if (span->access & FMI_SPAN_PRIVATE) {
         return 0;
     }
     const fmi_region_state *state = &planner->regions[span->region];
@@ -130,7 +130,7 @@ static void merge_hazards(fmi_region_state *state)
 // Remembers that the span is used in `wave`.
 static inline void mark(fmi_planner *planner, const fmi_span *span, uint32_t wave)
 {
-    if (span->region == FMI_REGION_NONE) {
+    if (span->access & FMI_SPAN_PRIVATE) {
         return;
     }
     fmi_region_state *state = &planner->regions[span->region];

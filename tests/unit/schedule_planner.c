@@ -34,7 +34,7 @@ static uint32_t next_random(uint32_t *seed)
 
 static bool spans_conflict(const fmi_span *a, const fmi_span *b)
 {
-    return a->region == b->region && a->region != FMI_REGION_NONE && ((a->access | b->access) & FM_ACCESS_WRITE) &&
+    return a->region == b->region && !((a->access | b->access) & FMI_SPAN_PRIVATE) && ((a->access | b->access) & FM_ACCESS_WRITE) &&
            a->offset_bytes < b->offset_bytes + b->size_bytes && b->offset_bytes < a->offset_bytes + a->size_bytes;
 }
 
@@ -55,8 +55,8 @@ static fmi_span random_span(uint32_t *seed, uint32_t grid)
 {
     uint32_t place = next_random(seed) % grid;
     uint32_t cells = grid <= FMI_HAZARD_RANGES ? 1 : 1 + next_random(seed) % 3;
-    uint32_t region = next_random(seed) % 20 == 0 ? FMI_REGION_NONE : next_random(seed) % REGIONS;
-    return (fmi_span){NULL, place * 64, cells * 64, region, 1 + next_random(seed) % 3};
+    uint32_t private = next_random(seed) % 20 == 0 ? FMI_SPAN_PRIVATE : 0;
+    return (fmi_span){NULL, place * 64, cells * 64, next_random(seed) % REGIONS * 50, (1 + next_random(seed) % 3) | private};
 }
 
 static void build(sequence *s, uint32_t *seed, uint32_t grid, bool untracked_too)
@@ -85,9 +85,6 @@ static void build(sequence *s, uint32_t *seed, uint32_t grid, bool untracked_too
             fmi_command *command = fmi_list_append(list, barrier ? FMI_COMMAND_BARRIER : FMI_COMMAND_DISPATCH, spans, 0);
             for (uint32_t i = 0; i < spans; i++) {
                 command->spans[i] = random_span(seed, grid);
-                if (command->spans[i].region != FMI_REGION_NONE) {
-                    command->spans[i].region *= 50;
-                }
             }
             if (!barrier) {
                 s->list_of[s->count] = l;

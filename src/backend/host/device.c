@@ -17,7 +17,7 @@ static fm_status list(fmi_list_visitor visit, void *user)
     return FM_OK;
 }
 
-static void describe(fmi_backend_caps *caps)
+void fmi_host_describe(fmi_backend_caps *caps)
 {
     long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGE_SIZE);
     *caps = (fmi_backend_caps){
@@ -119,7 +119,7 @@ static fm_status open_host(const char *name, const fmi_backend_settings *setting
     pthread_mutex_lock(&backend->lock);
     backend->thread_count = workers;
     pthread_mutex_unlock(&backend->lock);
-    describe(out_caps);
+    fmi_host_describe(out_caps);
     *out = backend;
     return FM_OK;
 }

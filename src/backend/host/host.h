@@ -52,6 +52,7 @@ struct fmi_backend {
     _Atomic(uint64_t) completed; // last batch done; release store pairs with acquire loads
 };
 
+void fmi_host_describe(fmi_backend_caps *caps);
 fm_status fmi_host_allocate_block(fmi_backend *backend, fm_memory_kind kind, uint64_t size_bytes, fmi_block *out);
 void fmi_host_free_block(fmi_backend *backend, fmi_block *block);
 fm_status fmi_host_create_kernel(fmi_backend *backend, const fmi_kernel_code *code, fmi_kernel_binary **out, fmi_text *log);
@@ -59,6 +60,10 @@ void fmi_host_destroy_kernel(fmi_backend *backend, fmi_kernel_binary *binary);
 fm_status fmi_host_submit(fmi_backend *backend, fmi_batch_plan *plan);
 fm_status fmi_host_completed(fmi_backend *backend, uint64_t *out_value);
 fm_status fmi_host_wait(fmi_backend *backend, uint64_t value, uint64_t timeout_ns);
+
+// Runs part `part` of `parts` of a command on the calling thread, unless its list has failed (run.c). Only dispatches have more than
+// one part. A host function that fails marks its list in `list_status`.
+void fmi_host_run(const fmi_command *command, uint32_t part, uint32_t parts, fm_status *list_status);
 
 // Thread bodies (submit.c).
 void *fmi_host_queue_main(void *backend);

@@ -2,67 +2,11 @@
 // free takes; the queue thread goes on when all are done. Small waves run on the queue thread alone.
 #include "backend/host/host.h"
 
-#include <string.h>
-
 enum {
     ALONE_ITEMS = 512,      // a wave of fewer work-items is not worth waking workers for
     ALONE_BYTES = 256 << 10, // or of fewer bytes to move
     PARTS_A_THREAD = 4,
 };
-
-static void run_dispatch(const fmi_host_wave *wave, const fmi_command *command, uint32_t part, uint32_t parts)
-{
-    const fmi_kernel_binary *binary = command->binary;
-    void *bindings[FM_MAX_BINDINGS];
-    uint64_t sizes[FM_MAX_BINDINGS];
-    for (uint32_t i = 0; i < command->span_count; i++) {
-        bindings[i] = command->spans[i].block->mapped + command->spans[i].offset_bytes;
-        sizes[i] = command->spans[i].size_bytes;
-    }
-    const uint32_t *n = command->group_count;
-    if (binary->entry) {
-        uint64_t groups = (uint64_t)n[0] * n[1] * n[2];
-        fmi_host_entry_args args = {bindings, FMI_COMMAND_CONSTANTS(command), groups / parts * part, 0, {n[0], n[1], n[2]}};
-        args.last = part + 1 == parts ? groups : groups / parts * (part + 1);
-        if (args.first < args.last) {
-            binary->entry(&args);
-        }
-    } else if (part == 0) {
-        fm_host_call call = {bindings, sizes, command->span_count, FMI_COMMAND_CONSTANTS(command),
-                             command->constants_size_bytes, {n[0], n[1], n[2]}, binary->user};
-        if (binary->function(&call) != FM_OK) {
-            __atomic_store_n(&wave->list_status[command->list], FM_ERROR_KERNEL_FAILED, __ATOMIC_RELAXED);
-        }
-    }
-}
-
-static void run_fill(const fmi_command *command)
-{
-    const fmi_span *span = &command->spans[0];
-    uint8_t *at = span->block->mapped + span->offset_bytes;
-    for (uint64_t i = 0; i < span->size_bytes; i += sizeof command->fill_value) {
-        memcpy(at + i, &command->fill_value, sizeof command->fill_value);
-    }
-}
-
-static void run_task(const fmi_host_wave *wave, uint32_t task)
-{
-    const fmi_command *command = wave->commands[task / wave->parts];
-    uint32_t part = task % wave->parts;
-    if (__atomic_load_n(&wave->list_status[command->list], __ATOMIC_RELAXED) != FM_OK) {
-        return; // the list has failed already: the rest of it does not run
-    }
-    if (command->kind == FMI_COMMAND_DISPATCH) {
-        run_dispatch(wave, command, part, wave->parts);
-    } else if (part > 0) {
-        return;
-    } else if (command->kind == FMI_COMMAND_COPY) {
-        const fmi_span *from = &command->spans[0], *to = &command->spans[1];
-        memcpy(to->block->mapped + to->offset_bytes, from->block->mapped + from->offset_bytes, (size_t)to->size_bytes);
-    } else {
-        run_fill(command);
-    }
-}
 
 static void run_tasks(fmi_host_wave *wave)
 {
@@ -72,7 +16,7 @@ static void run_tasks(fmi_host_wave *wave)
         if (task >= total) {
             return;
         }
-        run_task(wave, task);
+        fmi_host_run(wave->commands[task / wave->parts], task % wave->parts, wave->parts, wave->list_status);
     }
 }
 

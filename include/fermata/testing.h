@@ -1,0 +1,57 @@
+// For tests only: switches that take one guard away each, and a device that executes when told.
+// Exists only in builds with FERMATA_TESTING=ON; without it these functions are not there. Not included by fermata.h.
+#ifndef FERMATA_TESTING_H
+#define FERMATA_TESTING_H
+
+#include <fermata/fermata.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+// One guard each (ABLATE-1). All are off at open.
+typedef enum fm_ablation {
+    FM_ABLATE_HOLD_BUFFERS = 0,     // lists do not hold buffers after the commit (HOLD-1)
+    FM_ABLATE_HOLD_KERNELS = 1,     // lists do not hold kernels after the commit (HOLD-1, KEY-3)
+    FM_ABLATE_HOLD_IN_BIND = 2,     // only what a kernel declares as written is held, inputs are not (HOLD-2)
+    FM_ABLATE_FREE_AFTER_DONE = 3,  // a batch lets go of everything when it is submitted (RETIRE-1)
+    FM_ABLATE_READ_OWN_LIST = 4,    // a read waits for what is in flight, not for its own list (READ-1)
+    FM_ABLATE_BARRIERS = 5,         // hazards are not looked at: no barrier between dependent commands (LEARNED-13)
+    FM_ABLATE_ORDERED_PUBLISH = 6,  // complete batches are published newest first (LEARNED-1)
+    FM_ABLATE_KEEP_FAILURES = 7,    // a failed list leaves no trace (READ-5)
+    FM_ABLATE_RETIRE_ON_READ = 8,   // a read learns of completion but lets go of nothing (READ-4)
+    FM_ABLATE_WAIT_FOR_OLDEST = 9,  // at the in-flight limit a commit waits until nothing is in flight (RETIRE-4)
+    FM_ABLATE_COUNT = 10,
+} fm_ablation;
+
+// Takes a guard away (`on` = 1) or gives it back.
+// Parameters: `device`; `ablation`; `on`. Errors: FM_ERROR_INVALID_ARGUMENT, FM_ERROR_CLOSED.
+// Thread-safety: any thread, before the work that it should affect. Lifetime: until the device is closed (ABLATE-1).
+FM_API fm_status fm_testing_ablate(fm_device *device, fm_ablation ablation, int on);
+
+// Runs up to `most` commands on a device opened as "manual" and stores how many ran. Before each, checks that what it touches is held.
+// Parameters: `device`; `most`; `out_count`, may be NULL. Errors: FM_ERROR_UNSUPPORTED (not a manual device), FM_ERROR_CLOSED.
+// Thread-safety: one thread. Lifetime: completion is published by the next call that asks for it, as on any device (RETIRE-5).
+FM_API fm_status fm_testing_step(fm_device *device, uint32_t most, uint32_t *out_count);
+
+// Has waits run a manual device: whoever would block runs one command instead. Without it a wait on a manual device runs out of time.
+// Parameters: `device`; `on`. Errors: FM_ERROR_UNSUPPORTED, FM_ERROR_CLOSED. Thread-safety: one thread. Lifetime: until switched off.
+FM_API fm_status fm_testing_step_in_waits(fm_device *device, int on);
+
+// Chooses in which order a manual device runs the commands of one wave: 0 recorded, 1 reversed, else shuffled by the seed.
+// Parameters: `device`; `seed`. Errors: FM_ERROR_UNSUPPORTED, FM_ERROR_CLOSED. Thread-safety: one thread. Lifetime: from the next batch on.
+FM_API fm_status fm_testing_set_order(fm_device *device, uint64_t seed);
+
+// Runs the completion callbacks that are due; a manual device has no keeper thread that would.
+// Parameters: `device`. Errors: FM_ERROR_UNSUPPORTED, FM_ERROR_CLOSED. Thread-safety: one thread. Lifetime: each runs once.
+FM_API fm_status fm_testing_run_callbacks(fm_device *device);
+
+// How many commands of a manual device touched memory or a kernel that nothing held any more. 0 unless a guard is missing (HOLD-1).
+// Parameters: `device`; `out_count`, filled. Errors: FM_ERROR_INVALID_ARGUMENT, FM_ERROR_CLOSED. Thread-safety: one thread. Lifetime: a copy.
+FM_API fm_status fm_testing_violations(fm_device *device, uint64_t *out_count);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

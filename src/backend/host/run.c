@@ -1,0 +1,56 @@
+// Host backend: runs one command on the calling thread. Knows no queue and no waves; the manual device (backend/manual) uses it, too.
+#include "backend/host/host.h"
+
+#include <string.h>
+
+static void run_dispatch(const fmi_command *command, uint32_t part, uint32_t parts, fm_status *list_status)
+{
+    const fmi_kernel_binary *binary = command->binary;
+    void *bindings[FM_MAX_BINDINGS];
+    uint64_t sizes[FM_MAX_BINDINGS];
+    for (uint32_t i = 0; i < command->span_count; i++) {
+        bindings[i] = command->spans[i].block->mapped + command->spans[i].offset_bytes;
+        sizes[i] = command->spans[i].size_bytes;
+    }
+    const uint32_t *n = command->group_count;
+    if (binary->entry) {
+        uint64_t groups = (uint64_t)n[0] * n[1] * n[2];
+        fmi_host_entry_args args = {bindings, FMI_COMMAND_CONSTANTS(command), groups / parts * part, 0, {n[0], n[1], n[2]}};
+        args.last = part + 1 == parts ? groups : groups / parts * (part + 1);
+        if (args.first < args.last) {
+            binary->entry(&args);
+        }
+    } else if (part == 0) {
+        fm_host_call call = {bindings, sizes, command->span_count, FMI_COMMAND_CONSTANTS(command),
+                             command->constants_size_bytes, {n[0], n[1], n[2]}, binary->user};
+        if (binary->function(&call) != FM_OK) {
+            __atomic_store_n(&list_status[command->list], FM_ERROR_KERNEL_FAILED, __ATOMIC_RELAXED);
+        }
+    }
+}
+
+static void run_fill(const fmi_command *command)
+{
+    const fmi_span *span = &command->spans[0];
+    uint8_t *at = span->block->mapped + span->offset_bytes;
+    for (uint64_t i = 0; i < span->size_bytes; i += sizeof command->fill_value) {
+        memcpy(at + i, &command->fill_value, sizeof command->fill_value);
+    }
+}
+
+void fmi_host_run(const fmi_command *command, uint32_t part, uint32_t parts, fm_status *list_status)
+{
+    if (__atomic_load_n(&list_status[command->list], __ATOMIC_RELAXED) != FM_OK) {
+        return; // the list has failed already: the rest of it does not run
+    }
+    if (command->kind == FMI_COMMAND_DISPATCH) {
+        run_dispatch(command, part, parts, list_status);
+    } else if (part > 0) {
+        return;
+    } else if (command->kind == FMI_COMMAND_COPY) {
+        const fmi_span *from = &command->spans[0], *to = &command->spans[1];
+        memcpy(to->block->mapped + to->offset_bytes, from->block->mapped + from->offset_bytes, (size_t)to->size_bytes);
+    } else {
+        run_fill(command);
+    }
+}

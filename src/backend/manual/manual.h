@@ -1,0 +1,28 @@
+// The manual device: a host device that executes only when a test says so, one command at a time, on the calling thread.
+// Only in builds with FERMATA_TESTING. It makes every race a matter of call order: what a real device might do late, early or
+// side by side, the test does on purpose. Opened by its exact name "manual"; never listed, never chosen by "auto".
+#ifndef FMI_BACKEND_MANUAL_H
+#define FMI_BACKEND_MANUAL_H
+
+#include "backend/backend.h"
+
+// The command that the next step would run; NULL if the device has nothing to do. One thread.
+const fmi_command *fmi_manual_peek(fmi_backend *backend);
+
+// Runs that command. When it is the last of its batch, the batch is complete. One thread.
+void fmi_manual_step(fmi_backend *backend);
+
+// Passes over that command without running it.
+void fmi_manual_skip(fmi_backend *backend);
+
+// Chooses in which order the commands of a wave run: 0 is recorded order, 1 is reversed, others are shuffled by that seed.
+void fmi_manual_set_order(fmi_backend *backend, uint64_t seed);
+
+// Has waits run the device: each blocking wait calls `run` once, which steps. NULL: waits only look.
+void fmi_manual_set_waiter(fmi_backend *backend, void (*run)(void *user), void *user);
+
+// Kernel binaries that were destroyed are kept, marked, until the device closes, so that a test can see one being used. True:
+// this one was destroyed.
+bool fmi_manual_is_destroyed(const fmi_kernel_binary *binary);
+
+#endif

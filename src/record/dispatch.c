@@ -158,25 +158,25 @@ static fm_status dispatch(fm_commands *commands, const fm_dispatch_info *info)
                         "fm_dispatch: kernel '%s' reads the number of workgroups itself, so %u x %u x %u cannot be split for this device",
                         kernel->name, info->group_count[0], info->group_count[1], info->group_count[2]);
     }
-    fmi_span spans[FM_MAX_BINDINGS];
+    // Written where it stays. A refused binding leaves it out of the list; its few bytes go back with the list.
     uint32_t count = kernel->param_count;
+    fmi_command *command = fmi_list_new_command(list, FMI_COMMAND_DISPATCH, count, info->constants_size_bytes);
+    if (!command) {
+        return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "fm_dispatch: no host memory for a command");
+    }
     for (uint32_t i = 0; i < count; i++) {
-        status = bind(commands, kernel, &info->bindings[i], i, &spans[i]);
+        status = bind(commands, kernel, &info->bindings[i], i, &command->spans[i]);
         if (__builtin_expect(status != FM_OK, 0)) {
             return status;
         }
     }
-    fmi_command *command = fmi_list_append(list, FMI_COMMAND_DISPATCH, count, info->constants_size_bytes);
-    if (!command) {
-        return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "fm_dispatch: no host memory for a command");
-    }
     command->binary = variant->binary;
     command->label = commands->labels ? commands->labels->path : NULL;
     memcpy(command->group_count, info->group_count, sizeof command->group_count);
-    memcpy(command->spans, spans, count * sizeof *spans);
     if (info->constants_size_bytes) {
         memcpy(command->spans + count, info->constants, info->constants_size_bytes);
     }
+    fmi_list_link(list, command);
     return FM_OK;
 }
 

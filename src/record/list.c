@@ -66,25 +66,10 @@ bool fmi_list_note_hold(fmi_list *list, fmi_hold_chunk **chain, fmi_slot *slot)
 
 fmi_command *fmi_list_append(fmi_list *list, fmi_command_kind kind, uint32_t span_count, uint32_t constants_size_bytes)
 {
-    fmi_command *command =
-        fmi_arena_alloc(&list->arena, sizeof *command + span_count * sizeof(fmi_span) + constants_size_bytes);
-    if (!command) {
-        return NULL;
+    fmi_command *command = fmi_list_new_command(list, kind, span_count, constants_size_bytes);
+    if (command) {
+        fmi_list_link(list, command);
     }
-    command->next = NULL;
-    command->kind = (uint8_t)kind;
-    command->span_count = (uint8_t)span_count;
-    command->constants_size_bytes = (uint16_t)constants_size_bytes;
-    command->binary = NULL;
-    command->label = NULL;
-    if (list->last) {
-        list->last->next = command;
-    } else {
-        list->first = command;
-    }
-    list->last = command;
-    list->command_count += kind != FMI_COMMAND_BARRIER;
-    list->dispatch_count += kind == FMI_COMMAND_DISPATCH;
     return command;
 }
 

@@ -73,7 +73,37 @@ void fmi_list_give(fmi_list_pool *pool, fmi_list *list);
 // Notes a hold that was already taken. False: out of host memory, nothing noted.
 bool fmi_list_note_hold(fmi_list *list, fmi_hold_chunk **chain, fmi_slot *slot);
 
-// Appends a command with room for `span_count` spans and the constants. NULL: out of host memory, list unchanged.
+// A command with room for `span_count` spans and the constants, not in the list yet. NULL: out of host memory.
+static inline fmi_command *fmi_list_new_command(fmi_list *list, fmi_command_kind kind, uint32_t span_count,
+                                                uint32_t constants_size_bytes)
+{
+    fmi_command *command = (fmi_command *)fmi_arena_alloc(
+        &list->arena, sizeof *command + span_count * sizeof(fmi_span) + constants_size_bytes);
+    if (command) {
+        command->next = NULL;
+        command->kind = (uint8_t)kind;
+        command->span_count = (uint8_t)span_count;
+        command->constants_size_bytes = (uint16_t)constants_size_bytes;
+        command->binary = NULL;
+        command->label = NULL;
+    }
+    return command;
+}
+
+// Puts a command behind the last.
+static inline void fmi_list_link(fmi_list *list, fmi_command *command)
+{
+    if (list->last) {
+        list->last->next = command;
+    } else {
+        list->first = command;
+    }
+    list->last = command;
+    list->command_count += command->kind != FMI_COMMAND_BARRIER;
+    list->dispatch_count += command->kind == FMI_COMMAND_DISPATCH;
+}
+
+// Both in one. NULL: out of host memory, list unchanged.
 fmi_command *fmi_list_append(fmi_list *list, fmi_command_kind kind, uint32_t span_count, uint32_t constants_size_bytes);
 
 // Drops every hold of a chain.

@@ -8,10 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { NO_FAMILY = UINT32_MAX };
+#define NO_FAMILY UINT32_MAX
 
 // What a physical device offers, asked once.
-typedef struct offer {
+typedef struct vulkan_offer {
     VkPhysicalDevice physical;
     VkPhysicalDeviceProperties properties;
     VkPhysicalDeviceIDProperties id;
@@ -25,7 +25,7 @@ typedef struct offer {
     bool synchronization2;     // the feature, core or extension
     bool synchronization2_ext; // it is the extension
     bool push_descriptor;
-} offer;
+} vulkan_offer;
 
 static uint32_t find_queue_family(VkPhysicalDevice physical)
 {
@@ -51,7 +51,7 @@ static bool has_extension(const VkExtensionProperties *extensions, uint32_t coun
 }
 
 // Which of the extensions that we use are there. Lack of memory counts as no.
-static void ask_extensions(offer *offer)
+static void ask_extensions(vulkan_offer *offer)
 {
     uint32_t count = 0;
     if (vkEnumerateDeviceExtensionProperties(offer->physical, NULL, &count, NULL) != VK_SUCCESS || count == 0) {
@@ -70,15 +70,16 @@ static void ask_extensions(offer *offer)
 }
 
 // Asks all that `open` needs. False where the device is too old or cannot compute.
-static bool ask(VkPhysicalDevice physical, offer *out)
+static bool ask(VkPhysicalDevice physical, vulkan_offer *out)
 {
-    *out = (offer){.physical = physical};
+    *out = (vulkan_offer){.physical = physical};
     vkGetPhysicalDeviceProperties(physical, &out->properties);
     out->queue_family = find_queue_family(physical);
     if (out->properties.apiVersion < VK_API_VERSION_1_2 || out->queue_family == NO_FAMILY) {
         return false;
     }
-    out->is_1_3 = out->properties.apiVersion >= VK_API_VERSION_1_3 && fmi_vulkan_instance_version() >= VK_API_VERSION_1_3;
+    out->is_1_3 =
+        out->properties.apiVersion >= VK_API_VERSION_1_3 && fmi_vulkan_instance_version() >= VK_API_VERSION_1_3;
     ask_extensions(out);
 
     out->maintenance4.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MAINTENANCE_4_PROPERTIES;
@@ -86,7 +87,8 @@ static bool ask(VkPhysicalDevice physical, offer *out)
     out->maintenance3.pNext = out->is_1_3 ? &out->maintenance4 : NULL;
     out->id.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_ID_PROPERTIES;
     out->id.pNext = &out->maintenance3;
-    VkPhysicalDeviceProperties2 properties = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2, .pNext = &out->id};
+    VkPhysicalDeviceProperties2 properties = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2,
+                                              .pNext = &out->id};
     vkGetPhysicalDeviceProperties2(physical, &properties);
 
     VkPhysicalDeviceSynchronization2Features synchronization2 = {
@@ -96,7 +98,8 @@ static bool ask(VkPhysicalDevice physical, offer *out)
     out->features12.pNext = out->is_1_3 || out->synchronization2_ext ? &synchronization2 : NULL;
     out->features11.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES;
     out->features11.pNext = &out->features12;
-    VkPhysicalDeviceFeatures2 features = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2, .pNext = &out->features11};
+    VkPhysicalDeviceFeatures2 features = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2,
+                                          .pNext = &out->features11};
     vkGetPhysicalDeviceFeatures2(physical, &features);
     out->features = features.features;
     out->synchronization2 = synchronization2.synchronization2;
@@ -107,12 +110,9 @@ static bool ask(VkPhysicalDevice physical, offer *out)
 static fm_device_kind kind_of(VkPhysicalDeviceType type)
 {
     switch (type) {
-    case VK_PHYSICAL_DEVICE_TYPE_DISCRETE_GPU:
-        return FM_DEVICE_DISCRETE_GPU;
-    case VK_PHYSICAL_DEVICE_TYPE_CPU:
-        return FM_DEVICE_CPU;
-    default:
-        return FM_DEVICE_INTEGRATED_GPU;
+    case VK_PHYSICAL_DEVICE_TYPE_DISCRETE_GPU: return FM_DEVICE_DISCRETE_GPU;
+    case VK_PHYSICAL_DEVICE_TYPE_CPU: return FM_DEVICE_CPU;
+    default: return FM_DEVICE_INTEGRATED_GPU;
     }
 }
 
@@ -142,11 +142,11 @@ static fm_status enumerate(VkInstance instance, VkPhysicalDevice **out, uint32_t
     return FM_OK;
 }
 
-// `visit` runs while only the instance is held, no lock: it may open what it is shown.
+// `visit` runs outside every lock: it may open what it is shown.
 static fm_status list(fmi_list_visitor visit, void *user)
 {
     VkInstance instance = VK_NULL_HANDLE;
-    fm_status status = fmi_vulkan_instance_hold(&instance);
+    fm_status status = fmi_vulkan_instance_get(&instance);
     if (!instance) {
         return status;
     }
@@ -155,7 +155,7 @@ static fm_status list(fmi_list_visitor visit, void *user)
     status = enumerate(instance, &devices, &count);
     uint32_t number = 0;
     for (uint32_t i = 0; i < count; i++) {
-        offer offer;
+        vulkan_offer offer;
         if (!ask(devices[i], &offer)) {
             continue;
         }
@@ -166,12 +166,11 @@ static fm_status list(fmi_list_visitor visit, void *user)
         }
     }
     free(devices);
-    fmi_vulkan_instance_release();
     return status;
 }
 
 // Finds the device that `list` shows under `name`.
-static fm_status find(VkInstance instance, const char *name, offer *out)
+static fm_status find(VkInstance instance, const char *name, vulkan_offer *out)
 {
     VkPhysicalDevice *devices = NULL;
     uint32_t count = 0;
@@ -197,7 +196,7 @@ static uint64_t min_u64(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
-static uint32_t dtype_mask(const offer *offer)
+static uint32_t dtype_mask(const vulkan_offer *offer)
 {
     uint32_t mask = 1u << FM_DTYPE_F32 | 1u << FM_DTYPE_I32 | 1u << FM_DTYPE_U32;
     if (offer->features11.storageBuffer16BitAccess && offer->features12.shaderFloat16) {
@@ -217,7 +216,8 @@ static uint64_t memory_bytes(const fmi_backend *backend)
     return memory.memoryHeaps[memory.memoryTypes[backend->memory_type[FMI_VULKAN_USE_DEVICE]].heapIndex].size;
 }
 
-static void describe(const fmi_backend *backend, const offer *offer, fm_binding_mode binding_mode, fmi_backend_caps *out)
+static void describe(const fmi_backend *backend, const vulkan_offer *offer, fm_binding_mode binding_mode,
+                     fmi_backend_caps *out)
 {
     const VkPhysicalDeviceLimits *limits = &offer->properties.limits;
     *out = (fmi_backend_caps){
@@ -241,7 +241,7 @@ static void describe(const fmi_backend *backend, const offer *offer, fm_binding_
 }
 
 // Creates the device with the features that kernels and submit.c use, as far as they are offered.
-static fm_status create_device(fmi_backend *backend, const offer *offer, fm_binding_mode binding_mode)
+static fm_status create_device(fmi_backend *backend, const vulkan_offer *offer, fm_binding_mode binding_mode)
 {
     VkPhysicalDeviceSynchronization2Features synchronization2 = {
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SYNCHRONIZATION_2_FEATURES,
@@ -264,11 +264,12 @@ static fm_status create_device(fmi_backend *backend, const offer *offer, fm_bind
     VkPhysicalDeviceFeatures2 features = {
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2,
         .pNext = &features11,
-        .features = {
-            .robustBufferAccess = binding_mode == FM_BINDING_DESCRIPTORS && offer->features.robustBufferAccess,
-            .shaderInt64 = offer->features.shaderInt64,
-            .shaderInt16 = offer->features.shaderInt16,
-        },
+        .features =
+            {
+                .robustBufferAccess = binding_mode == FM_BINDING_DESCRIPTORS && offer->features.robustBufferAccess,
+                .shaderInt64 = offer->features.shaderInt64,
+                .shaderInt16 = offer->features.shaderInt16,
+            },
     };
     const char *extensions[2];
     uint32_t extension_count = 0;
@@ -297,7 +298,7 @@ static fm_status create_device(fmi_backend *backend, const offer *offer, fm_bind
 }
 
 // Fills what follows from the offer alone.
-static void adopt(fmi_backend *backend, const offer *offer)
+static void adopt(fmi_backend *backend, const vulkan_offer *offer)
 {
     const VkPhysicalDeviceLimits *limits = &offer->properties.limits;
     backend->physical = offer->physical;
@@ -319,12 +320,12 @@ static void adopt(fmi_backend *backend, const offer *offer)
 }
 
 // Loads the device's own entry points and creates its timeline.
-static fm_status prepare(fmi_backend *backend, const offer *offer)
+static fm_status prepare(fmi_backend *backend, const vulkan_offer *offer)
 {
     volkLoadDeviceTable(&backend->vk, backend->device);
     if (offer->synchronization2) {
-        backend->pipeline_barrier2 = offer->synchronization2_ext ? backend->vk.vkCmdPipelineBarrier2KHR
-                                                                 : backend->vk.vkCmdPipelineBarrier2;
+        backend->pipeline_barrier2 =
+            offer->synchronization2_ext ? backend->vk.vkCmdPipelineBarrier2KHR : backend->vk.vkCmdPipelineBarrier2;
     }
     backend->vk.vkGetDeviceQueue(backend->device, backend->queue_family, 0, &backend->queue);
     VkSemaphoreTypeCreateInfo type = {
@@ -345,15 +346,14 @@ static void close_backend(fmi_backend *backend)
         backend->vk.vkDestroySemaphore(backend->device, backend->timeline, NULL);
         backend->vk.vkDestroyDevice(backend->device, NULL);
     }
-    fmi_vulkan_instance_release();
     free(backend);
 }
 
-static fm_status open_on_instance(fmi_backend *backend, const char *name, const fmi_backend_settings *settings,
-                                  fmi_backend_caps *out_caps)
+static fm_status open_device(VkInstance instance, fmi_backend *backend, const char *name,
+                             const fmi_backend_settings *settings, fmi_backend_caps *out_caps)
 {
-    offer offer;
-    fm_status status = find(backend->instance, name, &offer);
+    vulkan_offer offer;
+    fm_status status = find(instance, name, &offer);
     if (status != FM_OK) {
         return status;
     }
@@ -363,7 +363,8 @@ static fm_status open_on_instance(fmi_backend *backend, const char *name, const 
         binding_mode = backend->has_addresses ? FM_BINDING_ADDRESSES : FM_BINDING_DESCRIPTORS;
     }
     if (binding_mode == FM_BINDING_ADDRESSES && !backend->has_addresses) {
-        return fmi_fail(FM_ERROR_UNSUPPORTED, "%s does not offer buffer device addresses; open it with descriptors.", backend->name);
+        return fmi_fail(FM_ERROR_UNSUPPORTED, "%s does not offer buffer device addresses; open it with descriptors.",
+                        backend->name);
     }
     status = create_device(backend, &offer, binding_mode);
     if (status == FM_OK) {
@@ -372,6 +373,9 @@ static fm_status open_on_instance(fmi_backend *backend, const char *name, const 
     if (status == FM_OK) {
         status = fmi_vulkan_memory_types(backend, offer.properties.deviceType == VK_PHYSICAL_DEVICE_TYPE_DISCRETE_GPU);
     }
+    // Where device and host are the same processor, waiting is enough.
+    backend->maps_all_memory =
+        backend->maps[FMI_VULKAN_USE_DEVICE] && offer.properties.deviceType != VK_PHYSICAL_DEVICE_TYPE_CPU;
     if (status == FM_OK) {
         status = fmi_vulkan_slots_create(backend, settings->batches_in_flight);
     }
@@ -381,21 +385,22 @@ static fm_status open_on_instance(fmi_backend *backend, const char *name, const 
     return status;
 }
 
-static fm_status open_backend(const char *name, const fmi_backend_settings *settings, fmi_backend **out, fmi_backend_caps *out_caps)
+static fm_status open_backend(const char *name, const fmi_backend_settings *settings, fmi_backend **out,
+                              fmi_backend_caps *out_caps)
 {
     *out = NULL;
     VkInstance instance = VK_NULL_HANDLE;
-    fm_status status = fmi_vulkan_instance_hold(&instance);
+    fm_status status = fmi_vulkan_instance_get(&instance);
     if (!instance) {
-        return status != FM_OK ? status : fmi_fail(FM_ERROR_NO_DEVICE, "There is no Vulkan loader, or no driver of version 1.2 or newer.");
+        return status != FM_OK
+                   ? status
+                   : fmi_fail(FM_ERROR_NO_DEVICE, "There is no Vulkan loader, or no driver of version 1.2 or newer.");
     }
     fmi_backend *backend = calloc(1, sizeof *backend);
     if (!backend) {
-        fmi_vulkan_instance_release();
         return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "No host memory is left to open '%s'.", name);
     }
-    backend->instance = instance;
-    status = open_on_instance(backend, name, settings, out_caps);
+    status = open_device(instance, backend, name, settings, out_caps);
     if (status != FM_OK) {
         close_backend(backend);
         return status;

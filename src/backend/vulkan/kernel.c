@@ -23,9 +23,10 @@ static void lay_out_arguments(fmi_kernel_binary *binary, const fmi_kernel_code *
     binary->constants_offset_bytes = binary->takes_addresses ? code->span_count * (uint32_t)sizeof(uint64_t) : 0;
     binary->constants_size_bytes = code->constants_size_bytes;
     binary->group_count_offset_bytes = round_up(binary->constants_offset_bytes + code->constants_size_bytes, 4);
-    binary->block_size_bytes = binary->group_count_offset_bytes + (code->wants_group_count ? 3 * (uint32_t)sizeof(uint32_t) : 0);
-    binary->pushes_constants_as_recorded = !binary->takes_addresses && !binary->indirect_arguments && !binary->wants_group_count
-                                           && code->constants_size_bytes % 4 == 0;
+    binary->block_size_bytes =
+        binary->group_count_offset_bytes + (code->wants_group_count ? 3 * (uint32_t)sizeof(uint32_t) : 0);
+    binary->pushes_constants_as_recorded = !binary->takes_addresses && !binary->indirect_arguments &&
+                                           !binary->wants_group_count && code->constants_size_bytes % 4 == 0;
     binary->descriptor_count = 0;
     if (!binary->takes_addresses) {
         binary->descriptor_count = code->span_count + (code->indirect_arguments ? 1 : 0);
@@ -97,7 +98,8 @@ static fm_status create_update_template(fmi_backend *backend, const fmi_kernel_c
         .templateType = VK_DESCRIPTOR_UPDATE_TEMPLATE_TYPE_DESCRIPTOR_SET,
         .descriptorSetLayout = binary->set_layout,
     };
-    VkResult result = backend->vk.vkCreateDescriptorUpdateTemplate(backend->device, &info, NULL, &binary->update_template);
+    VkResult result =
+        backend->vk.vkCreateDescriptorUpdateTemplate(backend->device, &info, NULL, &binary->update_template);
     return result == VK_SUCCESS
                ? FM_OK
                : fmi_vulkan_fail(backend, result, "vkCreateDescriptorUpdateTemplate", "creating a kernel");
@@ -120,8 +122,8 @@ static fm_status create_layout(fmi_backend *backend, const fmi_kernel_code *code
         push.size = binary->takes_addresses ? (uint32_t)sizeof(uint64_t) : 0;
     }
     if (push.size > backend->max_push_bytes) {
-        return fmi_fail(FM_ERROR_UNSUPPORTED, "The kernel '%s' needs %u bytes of push constants; %s has %u.", code->name, push.size,
-                        backend->name, backend->max_push_bytes);
+        return fmi_fail(FM_ERROR_UNSUPPORTED, "The kernel '%s' needs %u bytes of push constants; %s has %u.",
+                        code->name, push.size, backend->name, backend->max_push_bytes);
     }
     VkPipelineLayoutCreateInfo info = {
         .sType = VK_STRUCTURE_TYPE_PIPELINE_LAYOUT_CREATE_INFO,
@@ -131,7 +133,8 @@ static fm_status create_layout(fmi_backend *backend, const fmi_kernel_code *code
         .pPushConstantRanges = &push,
     };
     VkResult result = backend->vk.vkCreatePipelineLayout(backend->device, &info, NULL, &binary->layout);
-    return result == VK_SUCCESS ? FM_OK : fmi_vulkan_fail(backend, result, "vkCreatePipelineLayout", "creating a kernel");
+    return result == VK_SUCCESS ? FM_OK
+                                : fmi_vulkan_fail(backend, result, "vkCreatePipelineLayout", "creating a kernel");
 }
 
 static fm_status create_pipeline(fmi_backend *backend, const fmi_kernel_code *code, fmi_kernel_binary *binary)
@@ -149,28 +152,32 @@ static fm_status create_pipeline(fmi_backend *backend, const fmi_kernel_code *co
     VkComputePipelineCreateInfo info = {
         .sType = VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO,
         .flags = VK_PIPELINE_CREATE_DISPATCH_BASE_BIT,
-        .stage = {
-            .sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO,
-            .stage = VK_SHADER_STAGE_COMPUTE_BIT,
-            .module = module,
-            .pName = "main",
-        },
+        .stage =
+            {
+                .sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO,
+                .stage = VK_SHADER_STAGE_COMPUTE_BIT,
+                .module = module,
+                .pName = "main",
+            },
         .layout = binary->layout,
     };
     result = backend->vk.vkCreateComputePipelines(backend->device, VK_NULL_HANDLE, 1, &info, NULL, &binary->pipeline);
     backend->vk.vkDestroyShaderModule(backend->device, module, NULL);
-    return result == VK_SUCCESS ? FM_OK : fmi_vulkan_fail(backend, result, "vkCreateComputePipelines", "creating a kernel");
+    return result == VK_SUCCESS ? FM_OK
+                                : fmi_vulkan_fail(backend, result, "vkCreateComputePipelines", "creating a kernel");
 }
 
-fm_status fmi_vulkan_create_kernel(fmi_backend *backend, const fmi_kernel_code *code, fmi_kernel_binary **out, fmi_text *log)
+fm_status fmi_vulkan_create_kernel(fmi_backend *backend, const fmi_kernel_code *code, fmi_kernel_binary **out,
+                                   fmi_text *log)
 {
     *out = NULL;
     if (!code->spirv) {
-        return fmi_fail(FM_ERROR_UNSUPPORTED, "The kernel '%s' is not SPIR-V, which is all that %s runs.", code->name, backend->name);
+        return fmi_fail(FM_ERROR_UNSUPPORTED, "The kernel '%s' is not SPIR-V, which is all that %s runs.", code->name,
+                        backend->name);
     }
     if (code->binding_mode == FM_BINDING_ADDRESSES && !backend->has_addresses) {
-        return fmi_fail(FM_ERROR_UNSUPPORTED, "The kernel '%s' takes buffer addresses, which %s does not have.", code->name,
-                        backend->name);
+        return fmi_fail(FM_ERROR_UNSUPPORTED, "The kernel '%s' takes buffer addresses, which %s does not have.",
+                        code->name, backend->name);
     }
     fmi_kernel_binary *binary = calloc(1, sizeof *binary);
     if (!binary) {
@@ -201,10 +208,11 @@ void fmi_vulkan_destroy_kernel(fmi_backend *backend, fmi_kernel_binary *binary)
     free(binary);
 }
 
-bool fmi_vulkan_accepts_group_count(fmi_backend *backend, const fmi_kernel_binary *binary, const uint32_t group_count[3])
+bool fmi_vulkan_accepts_group_count(fmi_backend *backend, const fmi_kernel_binary *binary,
+                                    const uint32_t group_count[3])
 {
     // A dispatch over the limit is split, and each part would see its own count in gl_NumWorkGroups.
     const uint32_t *limit = backend->max_group_count;
-    return !binary->reads_group_count_builtin
-           || (group_count[0] <= limit[0] && group_count[1] <= limit[1] && group_count[2] <= limit[2]);
+    return !binary->reads_group_count_builtin ||
+           (group_count[0] <= limit[0] && group_count[1] <= limit[1] && group_count[2] <= limit[2]);
 }

@@ -13,8 +13,8 @@ enum {
 
 static VkBufferCreateInfo buffer_info(const fmi_backend *backend, uint64_t size_bytes)
 {
-    VkBufferUsageFlags usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_TRANSFER_SRC_BIT
-                               | VK_BUFFER_USAGE_TRANSFER_DST_BIT | VK_BUFFER_USAGE_INDIRECT_BUFFER_BIT;
+    VkBufferUsageFlags usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_TRANSFER_SRC_BIT |
+                               VK_BUFFER_USAGE_TRANSFER_DST_BIT | VK_BUFFER_USAGE_INDIRECT_BUFFER_BIT;
     return (VkBufferCreateInfo){
         .sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO,
         .size = (size_bytes + SIZE_STEP_BYTES - 1) / SIZE_STEP_BYTES * SIZE_STEP_BYTES,
@@ -27,7 +27,8 @@ static VkBufferCreateInfo buffer_info(const fmi_backend *backend, uint64_t size_
 static uint32_t rate(VkMemoryPropertyFlags flags, fmi_vulkan_use use, bool is_discrete)
 {
     // Kinds with rules of their own (protected, lazily allocated, device-coherent, remote) are never taken.
-    VkMemoryPropertyFlags plain = VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT | HOST_COHERENT | VK_MEMORY_PROPERTY_HOST_CACHED_BIT;
+    VkMemoryPropertyFlags plain =
+        VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT | HOST_COHERENT | VK_MEMORY_PROPERTY_HOST_CACHED_BIT;
     if (flags & ~plain) {
         return 0;
     }
@@ -37,13 +38,11 @@ static uint32_t rate(VkMemoryPropertyFlags flags, fmi_vulkan_use use, bool is_di
     switch (use) {
     case FMI_VULKAN_USE_DEVICE:
         // On a discrete GPU the host-visible part of its memory may be a small window: leave that to the arguments.
-        return 1 + 4 * local + (is_discrete ? 2 * !(flags & VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT) : 2 * coherent + (coherent & cached));
-    case FMI_VULKAN_USE_HOST:
-        return coherent ? 1 + 2 * cached + !local : 0;
-    case FMI_VULKAN_USE_ARGUMENTS:
-        return coherent ? 1 + 2 * local + !cached : 0;
-    case FMI_VULKAN_USES:
-        break;
+        return 1 + 4 * local +
+               (is_discrete ? 2 * !(flags & VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT) : 2 * coherent + (coherent & cached));
+    case FMI_VULKAN_USE_HOST: return coherent ? 1 + 2 * cached + !local : 0;
+    case FMI_VULKAN_USE_ARGUMENTS: return coherent ? 1 + 2 * local + !cached : 0;
+    case FMI_VULKAN_USES: break;
     }
     return 0;
 }
@@ -73,7 +72,8 @@ fm_status fmi_vulkan_memory_types(fmi_backend *backend, bool is_discrete)
             }
         }
         if (best == 0) {
-            return fmi_fail(FM_ERROR_UNSUPPORTED, "%s has no memory type that buffers and the host can share.", backend->name);
+            return fmi_fail(FM_ERROR_UNSUPPORTED, "%s has no memory type that buffers and the host can share.",
+                            backend->name);
         }
         VkMemoryPropertyFlags flags = memory.memoryTypes[backend->memory_type[use]].propertyFlags;
         // A discrete GPU's own memory stays unmapped even where only visible types exist: reads through the bus are slow.
@@ -145,7 +145,8 @@ fm_status fmi_vulkan_memory_allocate(fmi_backend *backend, fmi_vulkan_use use, u
         destroy(backend, native);
         return fail_allocation(backend, result, call);
     }
-    VkBufferDeviceAddressInfo address = {.sType = VK_STRUCTURE_TYPE_BUFFER_DEVICE_ADDRESS_INFO, .buffer = native->buffer};
+    VkBufferDeviceAddressInfo address = {.sType = VK_STRUCTURE_TYPE_BUFFER_DEVICE_ADDRESS_INFO,
+                                         .buffer = native->buffer};
     out->native = native;
     out->mapped = mapped;
     out->device_address = backend->has_addresses ? backend->vk.vkGetBufferDeviceAddress(backend->device, &address) : 0;

@@ -1,6 +1,6 @@
 // The way into Vulkan: volk itself, the one instance that all devices share, and the names of results.
-// volk keeps its entry points in process-wide variables, so the instance is process-wide as well: created for the first
-// holder, destroyed with the last. Any thread; `shared.lock` guards the instance and every write to volk's variables.
+// volk keeps its entry points in process-wide variables, so the instance is process-wide as well: created when it is first
+// asked for, and kept: unloading drivers again costs time, and leaks with some. Any thread; `shared.lock` guards creation.
 #include "backend/vulkan/vulkan.h"
 
 #include "base/error.h"
@@ -11,14 +11,14 @@
 // Compiled here, once: Debian ships volk as source.
 #include <volk.c>
 
-// The one variable of this backend. volk's variables change only while holders is 0, so whoever holds may read them.
+// The one variable of this backend. Nothing of it, nor of volk's, changes once there is an instance, so whoever got the
+// instance (under the lock) may read them without.
 static struct {
     pthread_mutex_t lock;
-    bool has_loader;        // volkInitialize has succeeded; the loader stays loaded
-    bool has_labels;        // the instance has VK_EXT_debug_utils
-    uint32_t version;       // of Vulkan, that the instance was created for
-    uint32_t holders;       // open devices and calls of `list`
-    VkInstance instance;    // VK_NULL_HANDLE while nobody holds it
+    bool has_loader;     // volkInitialize has succeeded
+    bool has_labels;     // the instance has VK_EXT_debug_utils
+    uint32_t version;    // of Vulkan, that the instance was created for
+    VkInstance instance; // VK_NULL_HANDLE until a driver is found
 } shared = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 // Does the loader or a driver offer debug labels? Lack of memory counts as no.
@@ -76,26 +76,13 @@ static fm_status create_instance(void)
     return FM_OK;
 }
 
-fm_status fmi_vulkan_instance_hold(VkInstance *out)
+fm_status fmi_vulkan_instance_get(VkInstance *out)
 {
     pthread_mutex_lock(&shared.lock);
     fm_status status = shared.instance ? FM_OK : create_instance();
-    if (shared.instance) {
-        shared.holders++;
-    }
     *out = shared.instance;
     pthread_mutex_unlock(&shared.lock);
     return status;
-}
-
-void fmi_vulkan_instance_release(void)
-{
-    pthread_mutex_lock(&shared.lock);
-    if (--shared.holders == 0) {
-        vkDestroyInstance(shared.instance, NULL);
-        shared.instance = VK_NULL_HANDLE;
-    }
-    pthread_mutex_unlock(&shared.lock);
 }
 
 bool fmi_vulkan_instance_has_labels(void)
@@ -111,9 +98,8 @@ uint32_t fmi_vulkan_instance_version(void)
 const char *fmi_vulkan_result_name(VkResult result)
 {
     switch (result) {
-#define CASE(name)                                                                                 \
-    case name:                                                                                     \
-        return #name;
+#define CASE(name)                                                                                                     \
+    case name: return #name;
         CASE(VK_SUCCESS)
         CASE(VK_NOT_READY)
         CASE(VK_TIMEOUT)
@@ -142,31 +128,24 @@ const char *fmi_vulkan_result_name(VkResult result)
         CASE(VK_ERROR_INVALID_SHADER_NV)
         CASE(VK_ERROR_NOT_PERMITTED_KHR)
 #undef CASE
-    default:
-        return "an unknown VkResult";
+    default: return "an unknown VkResult";
     }
 }
 
 static fm_status status_of(VkResult result)
 {
     switch (result) {
-    case VK_ERROR_DEVICE_LOST:
-        return FM_ERROR_DEVICE_LOST;
-    case VK_ERROR_OUT_OF_HOST_MEMORY:
-        return FM_ERROR_OUT_OF_HOST_MEMORY;
+    case VK_ERROR_DEVICE_LOST: return FM_ERROR_DEVICE_LOST;
+    case VK_ERROR_OUT_OF_HOST_MEMORY: return FM_ERROR_OUT_OF_HOST_MEMORY;
     case VK_ERROR_OUT_OF_DEVICE_MEMORY:
     case VK_ERROR_OUT_OF_POOL_MEMORY:
     case VK_ERROR_FRAGMENTED_POOL:
     case VK_ERROR_FRAGMENTATION:
-    case VK_ERROR_TOO_MANY_OBJECTS:
-        return FM_ERROR_OUT_OF_MEMORY;
-    case VK_ERROR_INVALID_SHADER_NV:
-        return FM_ERROR_COMPILE;
+    case VK_ERROR_TOO_MANY_OBJECTS: return FM_ERROR_OUT_OF_MEMORY;
+    case VK_ERROR_INVALID_SHADER_NV: return FM_ERROR_COMPILE;
     case VK_ERROR_FEATURE_NOT_PRESENT:
-    case VK_ERROR_EXTENSION_NOT_PRESENT:
-        return FM_ERROR_UNSUPPORTED;
-    default:
-        return FM_ERROR_BACKEND;
+    case VK_ERROR_EXTENSION_NOT_PRESENT: return FM_ERROR_UNSUPPORTED;
+    default: return FM_ERROR_BACKEND;
     }
 }
 
@@ -175,6 +154,6 @@ fm_status fmi_vulkan_fail(fmi_backend *backend, VkResult result, const char *cal
     if (backend && result == VK_ERROR_DEVICE_LOST) {
         atomic_store_explicit(&backend->lost, true, memory_order_relaxed);
     }
-    return fmi_fail(status_of(result), "%s answered %s (%d) while %s%s%s.", call, fmi_vulkan_result_name(result), (int)result,
-                    purpose, backend ? " on " : "", backend ? backend->name : "");
+    return fmi_fail(status_of(result), "%s answered %s (%d) while %s%s%s.", call, fmi_vulkan_result_name(result),
+                    (int)result, purpose, backend ? " on " : "", backend ? backend->name : "");
 }

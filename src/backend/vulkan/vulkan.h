@@ -1,6 +1,6 @@
 // Private header of the Vulkan backend: what its files share. Nothing above the waist includes it; unit tests may.
-// device.c opens and describes, memory.c allocates, kernel.c builds pipelines, submit.c encodes a batch, complete.c asks
-// and waits, volk.c holds the loader, the shared instance and the names of results.
+// device.c opens and describes, memory.c allocates, kernel.c builds pipelines, submit.c encodes a batch in one of the places
+// of slot.c, complete.c asks and waits, volk.c holds the loader, the shared instance and the names of results.
 // Vulkan is reached through volk alone: instance functions through volk's pointers, device functions through `vk`.
 #ifndef FMI_BACKEND_VULKAN_VULKAN_H
 #define FMI_BACKEND_VULKAN_VULKAN_H
@@ -11,8 +11,8 @@
 #include <volk.h>
 
 enum {
-    FMI_VULKAN_PUSH_BYTES = 256,                     // most push constants that we use, whatever the device offers
-    FMI_VULKAN_DESCRIPTORS = FM_MAX_BINDINGS + 1,    // the bindings and the argument block
+    FMI_VULKAN_PUSH_BYTES = 256,                  // most push constants that we use, whatever the device offers
+    FMI_VULKAN_DESCRIPTORS = FM_MAX_BINDINGS + 1, // the bindings and the argument block
 };
 
 // The three uses of native memory, each with its own order of preference among the memory types.
@@ -34,10 +34,10 @@ struct fmi_kernel_binary {
     VkPipelineLayout layout;
     VkDescriptorSetLayout set_layout;           // VK_NULL_HANDLE when nothing is bound by descriptor
     VkDescriptorUpdateTemplate update_template; // only where descriptors are not pushed
-    VkWriteDescriptorSet *writes;               // descriptor_count writes to push; they read backend->descriptors. NULL: not pushed
-    uint32_t descriptor_count;                  // storage buffers, the argument block included
+    VkWriteDescriptorSet *writes; // descriptor_count writes to push; they read backend->descriptors. NULL: not pushed
+    uint32_t descriptor_count;    // storage buffers, the argument block included
     uint32_t span_count;
-    uint32_t constants_offset_bytes;   // in the argument block
+    uint32_t constants_offset_bytes; // in the argument block
     uint32_t constants_size_bytes;
     uint32_t group_count_offset_bytes; // in the argument block
     uint32_t block_size_bytes;         // of the argument block; a multiple of 4
@@ -52,18 +52,25 @@ struct fmi_kernel_binary {
 typedef struct fmi_vulkan_slot {
     VkCommandPool pool;
     VkCommandBuffer commands;
-    uint64_t value;              // of the batch last submitted from here; 0 = none
-    fmi_block *arguments;        // argument buffers; all but the last are full
+    uint64_t value;       // of the batch last submitted from here; 0 = none
+    fmi_block *arguments; // argument buffers; all but the last are full
     uint32_t argument_count;
     uint64_t argument_used_bytes; // of the last argument buffer
-    VkDescriptorPool *pools;     // descriptor pools; those before `pool_index` are full
+    VkDescriptorPool *pools;      // descriptor pools; those before `pool_index` are full
     uint32_t pool_count;
     uint32_t pool_index;
 } fmi_vulkan_slot;
 
+// Room for one argument block.
+typedef struct fmi_vulkan_arguments {
+    VkBuffer buffer;
+    uint64_t offset_bytes;
+    uint64_t device_address; // 0 where the device has none
+    uint8_t *mapped;         // 16-byte aligned; written only, it may be uncached
+} fmi_vulkan_arguments;
+
 // Constant once open, but for the fields that name their guard.
 struct fmi_backend {
-    VkInstance instance; // shared by all devices (volk.c); held until close
     VkPhysicalDevice physical;
     VkDevice device;
     VkQueue queue; // guarded by "submit: one thread at a time"
@@ -72,34 +79,37 @@ struct fmi_backend {
     struct VolkDeviceTable vk;
     PFN_vkCmdPipelineBarrier2 pipeline_barrier2; // NULL: vkCmdPipelineBarrier does it
     char name[VK_MAX_PHYSICAL_DEVICE_NAME_SIZE];
-    bool has_addresses;    // bufferDeviceAddress is enabled
+    bool has_addresses;      // bufferDeviceAddress is enabled
     bool pushes_descriptors; // VK_KHR_push_descriptor is enabled
-    bool labels;           // VK_EXT_debug_utils is enabled
+    bool labels;             // VK_EXT_debug_utils is enabled
     uint32_t max_push_bytes;
     uint32_t max_group_count[3];
     uint32_t argument_alignment_bytes;
     uint64_t max_block_bytes;
     uint32_t memory_type[FMI_VULKAN_USES];
     bool maps[FMI_VULKAN_USES]; // blocks of this use are mapped
+    bool maps_all_memory;       // on a GPU: the host may look at any block, so each batch ends in a barrier to the host
 
     fmi_vulkan_slot *slots; // guarded by "submit: one thread at a time", as are `descriptors`
     uint32_t slot_count;
     VkDescriptorBufferInfo descriptors[FMI_VULKAN_DESCRIPTORS]; // what `writes` of every binary reads
 
-    _Atomic uint64_t completed; // highest value seen complete; release store (complete.c) pairs with the acquire load where a slot is reused
-    atomic_bool lost;           // the device is lost; set once, never cleared; relaxed: nothing is published with it
+    _Atomic uint64_t
+        completed; // highest value seen complete; release store (complete.c) pairs with the acquire load where a slot is reused
+    atomic_bool lost; // the device is lost; set once, never cleared; relaxed: nothing is published with it
 };
 
 // volk.c: the loader and the one instance that all devices share.
-// Stores the instance, creating it for the first holder; VK_NULL_HANDLE with FM_OK where there is no loader or driver.
-fm_status fmi_vulkan_instance_hold(VkInstance *out);
-void fmi_vulkan_instance_release(void);
-// Does the shared instance have VK_EXT_debug_utils? Version of Vulkan that it was created for? Only while holding it.
+// Stores the instance, creating it on first use; VK_NULL_HANDLE with FM_OK where there is no loader or driver. It lives as
+// long as the process.
+fm_status fmi_vulkan_instance_get(VkInstance *out);
+// Has the instance VK_EXT_debug_utils? Which version of Vulkan was it created for? Only once there is one.
 bool fmi_vulkan_instance_has_labels(void);
 uint32_t fmi_vulkan_instance_version(void);
 const char *fmi_vulkan_result_name(VkResult result);
 // Turns a failed call into a status, with a sentence for the last error; remembers a lost device. `backend` may be NULL.
-fm_status fmi_vulkan_fail(fmi_backend *backend, VkResult result, const char *call, const char *purpose) __attribute__((cold));
+fm_status fmi_vulkan_fail(fmi_backend *backend, VkResult result, const char *call, const char *purpose)
+    __attribute__((cold));
 
 // memory.c
 fm_status fmi_vulkan_memory_types(fmi_backend *backend, bool is_discrete);
@@ -108,13 +118,24 @@ fm_status fmi_vulkan_allocate_block(fmi_backend *backend, fm_memory_kind kind, u
 void fmi_vulkan_free_block(fmi_backend *backend, fmi_block *block);
 
 // kernel.c
-fm_status fmi_vulkan_create_kernel(fmi_backend *backend, const fmi_kernel_code *code, fmi_kernel_binary **out, fmi_text *log);
+fm_status fmi_vulkan_create_kernel(fmi_backend *backend, const fmi_kernel_code *code, fmi_kernel_binary **out,
+                                   fmi_text *log);
 void fmi_vulkan_destroy_kernel(fmi_backend *backend, fmi_kernel_binary *binary);
-bool fmi_vulkan_accepts_group_count(fmi_backend *backend, const fmi_kernel_binary *binary, const uint32_t group_count[3]);
+bool fmi_vulkan_accepts_group_count(fmi_backend *backend, const fmi_kernel_binary *binary,
+                                    const uint32_t group_count[3]);
 
-// submit.c
+// slot.c
 fm_status fmi_vulkan_slots_create(fmi_backend *backend, uint32_t batches_in_flight);
 void fmi_vulkan_slots_destroy(fmi_backend *backend);
+// Makes the slot for `value` ready to encode into: everything that its last batch used may be used again.
+fm_status fmi_vulkan_slot_begin(fmi_backend *backend, uint64_t value, fmi_vulkan_slot **out);
+// Takes room for an argument block; it is the slot's until its batch has run.
+fm_status fmi_vulkan_slot_take_arguments(fmi_backend *backend, fmi_vulkan_slot *slot, uint32_t size_bytes,
+                                         fmi_vulkan_arguments *out);
+fm_status fmi_vulkan_slot_take_set(fmi_backend *backend, fmi_vulkan_slot *slot, VkDescriptorSetLayout layout,
+                                   VkDescriptorSet *out);
+
+// submit.c
 fm_status fmi_vulkan_submit(fmi_backend *backend, fmi_batch_plan *plan);
 
 // complete.c

@@ -1,0 +1,65 @@
+// Vulkan by hand: the device, memory and kernels that the hand-written floors are made of. It uses nothing of Fermata's.
+// It has an instance and a device of its own and calls device functions through a table of its own. Only the loader comes from
+// volk's process-wide pointers, which stand while a Vulkan device of Fermata's is open: a floor lives inside that time.
+// One thread at a time, unless a function says otherwise. Messages go to stderr.
+#ifndef FERMATA_BENCH_RAW_VULKAN_H
+#define FERMATA_BENCH_RAW_VULKAN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <volk.h>
+
+// An open device with one compute queue.
+typedef struct raw_vulkan {
+    VkInstance instance;
+    PFN_vkDestroyInstance destroy_instance;
+    VkDevice device;
+    uint32_t queue_family;
+    VkQueue queue;
+    uint32_t memory_types; // bit i: type i is visible to the host without flushes
+    VkSemaphore timeline; // signalled by the floor's submissions
+    struct VolkDeviceTable vk;
+} raw_vulkan;
+
+// A storage buffer with memory of its own, mapped.
+typedef struct raw_buffer {
+    VkBuffer buffer;
+    VkDeviceMemory memory;
+    VkDeviceAddress address;
+    void *mapped;
+} raw_buffer;
+
+// A compute pipeline that takes all its arguments, buffer addresses included, in push constants.
+typedef struct raw_kernel {
+    VkPipelineLayout layout;
+    VkPipeline pipeline;
+} raw_kernel;
+
+// Opens the physical device number `nth` (from 0) of those that are called `description`.
+bool raw_open(raw_vulkan *raw, const char *description, uint32_t nth);
+
+// Closes it; zero is allowed. All that was made of it has been destroyed and nothing runs.
+void raw_close(raw_vulkan *raw);
+
+// Does the null layer stand between the device's functions and its driver?
+bool raw_driver_is_nulled(const raw_vulkan *raw);
+
+// Creates a buffer; its content is undefined. On failure `*out` is zero.
+bool raw_buffer_create(const raw_vulkan *raw, uint64_t size_bytes, raw_buffer *out);
+void raw_buffer_destroy(const raw_vulkan *raw, raw_buffer *buffer);
+
+// Compiles GLSL with entry `main`. On failure `*out` is zero.
+bool raw_kernel_create(const raw_vulkan *raw, const char *glsl, uint32_t push_bytes, raw_kernel *out);
+void raw_kernel_destroy(const raw_vulkan *raw, raw_kernel *kernel);
+
+// Waits until `timeline` has reached `value`, 10 seconds at most.
+bool raw_wait(const raw_vulkan *raw, uint64_t value);
+
+// Says on stderr what failed, unless `result` is VK_SUCCESS. Any thread.
+bool raw_good(VkResult result, const char *call);
+
+// Compiles GLSL for Vulkan 1.2 to `*out_words`, the caller's to free (raw_glsl.c). Any thread.
+bool raw_compile(const char *glsl, uint32_t **out_words, size_t *out_size_bytes);
+
+#endif

@@ -1,0 +1,44 @@
+# Install rules: headers, both libraries, the CMake package and the pkg-config file.
+include(CMakePackageConfigHelpers)
+set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/fermata)
+
+file(GLOB public_headers CONFIGURE_DEPENDS include/fermata/*.h)
+if(NOT FERMATA_TESTING)
+    list(FILTER public_headers EXCLUDE REGEX "/testing\\.h$")
+endif()
+install(FILES ${public_headers} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/fermata)
+# Two sets, so that the shared library can be found where the static one's dependencies are not installed.
+install(TARGETS fermata EXPORT fermataShared)
+install(TARGETS fermata_static EXPORT fermataStatic)
+install(EXPORT fermataShared NAMESPACE fermata:: DESTINATION ${package_dir})
+install(EXPORT fermataStatic NAMESPACE fermata:: DESTINATION ${package_dir})
+if(FERMATA_HOST)
+    install(FILES ${FERMATA_TCC_ARCHIVE} DESTINATION ${CMAKE_INSTALL_LIBDIR})
+endif()
+
+configure_package_config_file(cmake/fermataConfig.cmake.in ${PROJECT_BINARY_DIR}/package/fermataConfig.cmake
+    INSTALL_DESTINATION ${package_dir} PATH_VARS CMAKE_INSTALL_LIBDIR)
+write_basic_package_version_file(${PROJECT_BINARY_DIR}/package/fermataConfigVersion.cmake
+    COMPATIBILITY SameMinorVersion)
+install(FILES ${PROJECT_BINARY_DIR}/package/fermataConfig.cmake ${PROJECT_BINARY_DIR}/package/fermataConfigVersion.cmake
+    cmake/FermataDependencies.cmake DESTINATION ${package_dir})
+
+# The same libraries, for pkg-config.
+set(libs_private "")
+get_target_property(libraries fermata_dependencies INTERFACE_LINK_LIBRARIES)
+foreach(library IN LISTS libraries)
+    if(library STREQUAL "Threads::Threads")
+        list(APPEND libs_private -pthread)
+    elseif(library MATCHES "/lib([^/]+)\\.a$")
+        list(APPEND libs_private -l${CMAKE_MATCH_1})
+    elseif(library MATCHES "^-")
+        list(APPEND libs_private ${library})
+    else()
+        list(APPEND libs_private -l${library})
+    endif()
+endforeach()
+list(JOIN libs_private " " FERMATA_LIBS_PRIVATE)
+# The prefix relative to the file itself, so that an installation can be moved.
+file(RELATIVE_PATH FERMATA_PC_PREFIX ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig ${CMAKE_INSTALL_PREFIX})
+configure_file(cmake/fermata.pc.in ${PROJECT_BINARY_DIR}/package/fermata.pc @ONLY)
+install(FILES ${PROJECT_BINARY_DIR}/package/fermata.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)

@@ -1,0 +1,200 @@
+// One token through the model. See forward.h.
+// Temporaries live as short as they can: a layer's are destroyed as soon as the layer is recorded, a token's as soon as
+// its list is committed. Their memory stays until the device is done; which sequence gets it next is Fermata's
+// business.
+#include "forward.h"
+
+// Returns from the calling function with the first status that is not FM_OK.
+#define TRY(call)                                                                                                      \
+    do {                                                                                                               \
+        fm_status try_ = (call);                                                                                       \
+        if (try_ != FM_OK) {                                                                                           \
+            return try_;                                                                                               \
+        }                                                                                                              \
+    } while (0)
+
+// The buffers of a dispatch, in the order of the kernel's parameters.
+#define BUFFERS(...)                                                                                                   \
+    (const fm_buffer[]){__VA_ARGS__}, (uint32_t)(sizeof((fm_buffer[]){__VA_ARGS__}) / sizeof(fm_buffer))
+
+// One token on its way: what the functions here pass around.
+typedef struct step {
+    const network *net;    // borrowed
+    const kv_cache *cache; // borrowed
+    fm_commands *commands; // the list being recorded
+    uint32_t token, position;
+    fm_buffer x;       // [dim]: the residual stream
+    fm_buffer squares; // [dim / 4]: sums of the squares of x, four a time
+    fm_buffer logits;  // [vocab_size]; null unless read
+} step;
+
+// One layer's temporaries.
+typedef struct scratch {
+    fm_buffer query;  // [dim]
+    fm_buffer scores; // [head_count][position + 1]
+    fm_buffer mixed;  // [dim]: what the heads bring back
+    fm_buffer hidden; // [hidden_dim]
+    fm_buffer key;    // [kv_dim], before it is quantised; null unless it is
+    fm_buffer value;  // [kv_dim], before it is quantised; null unless it is
+} scratch;
+
+static uint32_t divide_up(uint32_t count, uint32_t by)
+{
+    return count / by + (count % by != 0);
+}
+
+static fm_status create_floats(const step *s, uint64_t count, fm_buffer *out)
+{
+    fm_buffer_info info = {.size_bytes = count * sizeof(float), .flags = FM_BUFFER_UNINITIALIZED};
+    return fm_buffer_create(s->net->device, &info, out);
+}
+
+// Dispatches a kernel for `items` work-items, `rows_y` times over.
+static fm_status run(const step *s, kernel_id kernel, uint32_t items, uint32_t rows_y, const fm_buffer *buffers,
+                     uint32_t count, const void *constants, uint32_t constants_size_bytes)
+{
+    fm_binding bindings[FM_MAX_BINDINGS] = {0};
+    for (uint32_t i = 0; i < count; i++) {
+        bindings[i].buffer = buffers[i];
+    }
+    fm_dispatch_info info = {
+        .kernel = s->net->kernels.handles[kernel],
+        .group_count = {divide_up(items, KERNEL_GROUP_SIZE), rows_y, 1},
+        .bindings = bindings,
+        .binding_count = count,
+        .constants = constants,
+        .constants_size_bytes = constants_size_bytes,
+    };
+    return fm_dispatch(s->commands, &info);
+}
+
+static fm_status record_qkv(const step *s, const scratch *t, uint32_t layer)
+{
+    const model *m = s->net->model;
+    const weights *w = &s->net->weights;
+    const layer_cache *c = &s->cache->layers[layer];
+    bool quantised = s->net->quantised;
+    uint32_t items = divide_up(m->dim + 2 * m->kv_dim, KERNEL_ROWS_PER_ITEM);
+    const qkv_constants constants = {m->dim, m->kv_dim, m->head_size, s->position,
+                                     quantised ? 0 : s->position * m->kv_dim};
+    TRY(run(s, KERNEL_QKV, items, 1,
+            BUFFERS(s->x, s->squares, w->layers[layer].attention_norm, w->layers[layer].qkv, w->cosines, w->sines,
+                    t->query, quantised ? t->key : c->keys, quantised ? t->value : c->values),
+            &constants, sizeof constants));
+    if (quantised) {
+        const quantise_constants q = {m->head_size, m->kv_head_count, s->position};
+        TRY(run(s, KERNEL_QUANTISE, m->kv_head_count, 1, BUFFERS(t->key, c->keys, c->key_scales), &q, sizeof q));
+        TRY(run(s, KERNEL_QUANTISE, m->kv_head_count, 1, BUFFERS(t->value, c->values, c->value_scales), &q, sizeof q));
+    }
+    return FM_OK;
+}
+
+static fm_status record_attention(const step *s, const scratch *t, uint32_t layer)
+{
+    const model *m = s->net->model;
+    const layer_cache *c = &s->cache->layers[layer];
+    const attention_constants constants = {m->head_size, m->head_count, m->kv_head_count, s->position + 1};
+    uint32_t mix_items = m->head_count * divide_up(m->head_size, KERNEL_ROWS_PER_ITEM);
+    if (s->net->quantised) {
+        TRY(run(s, KERNEL_SCORES_Q8, constants.count, m->head_count,
+                BUFFERS(t->query, c->keys, c->key_scales, t->scores), &constants, sizeof constants));
+        return run(s, KERNEL_MIX_Q8, mix_items, 1, BUFFERS(t->scores, c->values, c->value_scales, t->mixed), &constants,
+                   sizeof constants);
+    }
+    TRY(run(s, KERNEL_SCORES, constants.count, m->head_count, BUFFERS(t->query, c->keys, t->scores), &constants,
+            sizeof constants));
+    return run(s, KERNEL_MIX, mix_items, 1, BUFFERS(t->scores, c->values, t->mixed), &constants, sizeof constants);
+}
+
+// x += weight · vector
+static fm_status record_residual(const step *s, fm_buffer vector, fm_buffer weight, uint32_t columns)
+{
+    const residual_constants constants = {s->net->model->dim, columns};
+    return run(s, KERNEL_RESIDUAL, divide_up(constants.rows, KERNEL_ROWS_PER_ITEM), 1,
+               BUFFERS(vector, weight, s->x, s->squares), &constants, sizeof constants);
+}
+
+static fm_status create_scratch(const step *s, scratch *t)
+{
+    const model *m = s->net->model;
+    TRY(create_floats(s, m->dim, &t->query));
+    TRY(create_floats(s, (uint64_t)m->head_count * (s->position + 1), &t->scores));
+    TRY(create_floats(s, m->dim, &t->mixed));
+    TRY(create_floats(s, m->hidden_dim, &t->hidden));
+    if (s->net->quantised) {
+        TRY(create_floats(s, m->kv_dim, &t->key));
+        TRY(create_floats(s, m->kv_dim, &t->value));
+    }
+    return FM_OK;
+}
+
+// Legal although the list that uses them is not even committed: it holds what it binds.
+static void destroy_scratch(const step *s, const scratch *t)
+{
+    const fm_buffer buffers[] = {t->query, t->scores, t->mixed, t->hidden, t->key, t->value};
+    for (size_t i = 0; i < sizeof buffers / sizeof buffers[0]; i++) {
+        fm_buffer_destroy(s->net->device, buffers[i]);
+    }
+}
+
+static fm_status record_layer_with(const step *s, const scratch *t, uint32_t layer)
+{
+    const model *m = s->net->model;
+    const layer_weights *w = &s->net->weights.layers[layer];
+    const normed_constants constants = {m->hidden_dim, m->dim};
+    TRY(record_qkv(s, t, layer));
+    TRY(record_attention(s, t, layer));
+    TRY(record_residual(s, t->mixed, w->wo, m->dim));
+    TRY(run(s, KERNEL_GATE, divide_up(m->hidden_dim, 2), 1,
+            BUFFERS(s->x, s->squares, w->ffn_norm, w->w1, w->w3, t->hidden), &constants, sizeof constants));
+    return record_residual(s, t->hidden, w->w2, m->hidden_dim);
+}
+
+static fm_status record_layer(const step *s, uint32_t layer)
+{
+    scratch t = {0};
+    fm_status status = create_scratch(s, &t);
+    if (status == FM_OK) {
+        status = record_layer_with(s, &t, layer);
+    }
+    destroy_scratch(s, &t);
+    return status;
+}
+
+static fm_status record_token(step *s, float *logits)
+{
+    const model *m = s->net->model;
+    const weights *w = &s->net->weights;
+    uint32_t quarters = divide_up(m->dim, KERNEL_ROWS_PER_ITEM);
+    TRY(create_floats(s, m->dim, &s->x));
+    TRY(create_floats(s, quarters, &s->squares));
+    const embed_constants embed = {m->dim, s->token};
+    TRY(run(s, KERNEL_EMBED, quarters, 1, BUFFERS(w->embedding, s->x, s->squares), &embed, sizeof embed));
+    for (uint32_t i = 0; i < m->layer_count; i++) {
+        TRY(record_layer(s, i));
+    }
+    if (!logits) {
+        return FM_OK;
+    }
+    const normed_constants classify = {m->vocab_size, m->dim};
+    TRY(create_floats(s, m->vocab_size, &s->logits));
+    TRY(run(s, KERNEL_LOGITS, divide_up(m->vocab_size, KERNEL_ROWS_PER_ITEM), 1,
+            BUFFERS(s->x, s->squares, w->final_norm, w->classifier, s->logits), &classify, sizeof classify));
+    return fm_read(s->commands, s->logits, 0, m->vocab_size * sizeof(float), logits);
+}
+
+fm_status forward_commit(const network *net, const kv_cache *cache, fm_stream stream, uint32_t token, uint32_t position,
+                         float *logits, fm_point *out_point)
+{
+    step s = {.net = net, .cache = cache, .token = token, .position = position};
+    TRY(fm_commands_begin(net->device, &(fm_commands_info){.label = "token"}, &s.commands));
+    fm_status status = record_token(&s, logits);
+    if (status == FM_OK) {
+        status = fm_commit(&s.commands, &(fm_commit_info){.stream = stream}, out_point);
+    }
+    fm_buffer_destroy(net->device, s.x); // the device has hardly begun
+    fm_buffer_destroy(net->device, s.squares);
+    fm_buffer_destroy(net->device, s.logits);
+    fm_commands_cancel(&s.commands); // only where it could not be committed
+    return status;
+}

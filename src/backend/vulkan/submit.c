@@ -1,0 +1,382 @@
+// Submission: one planned batch becomes one command buffer and one vkQueueSubmit that signals the batch's value.
+// Decides nothing: waves, order and hazards come with the plan. One thread at a time.
+// encode_* run once a command and are the hot path: no allocation in the steady state, no look-ups.
+#include "backend/vulkan/vulkan.h"
+
+#include "base/error.h"
+
+#include <string.h>
+
+// What a wave contains, as bits; also indices into the barrier tables below.
+enum {
+    DISPATCHES = 1,
+    TRANSFERS = 2,
+    HOST = 4,
+    SCOPES = 5,
+};
+
+// Both forms of barrier use these: the bits have the same values in Vulkan 1.0 and in synchronization2.
+static const uint32_t scope_stages[SCOPES] = {
+    [DISPATCHES] = VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT,
+    [TRANSFERS] = VK_PIPELINE_STAGE_TRANSFER_BIT,
+    [DISPATCHES | TRANSFERS] = VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT,
+    [HOST] = VK_PIPELINE_STAGE_HOST_BIT,
+};
+static const uint32_t scope_writes[SCOPES] = {
+    [DISPATCHES] = VK_ACCESS_SHADER_WRITE_BIT,
+    [TRANSFERS] = VK_ACCESS_TRANSFER_WRITE_BIT,
+    [DISPATCHES | TRANSFERS] = VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_WRITE_BIT,
+};
+static const uint32_t scope_accesses[SCOPES] = {
+    [DISPATCHES] = VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT,
+    [TRANSFERS] = VK_ACCESS_TRANSFER_READ_BIT | VK_ACCESS_TRANSFER_WRITE_BIT,
+    [DISPATCHES | TRANSFERS] = VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_READ_BIT |
+                               VK_ACCESS_TRANSFER_WRITE_BIT,
+    [HOST] = VK_ACCESS_HOST_READ_BIT | VK_ACCESS_HOST_WRITE_BIT,
+};
+
+// The state of one encoding, on the stack of submit.
+typedef struct vulkan_encoder {
+    VkCommandBuffer commands;
+    PFN_vkCmdPushConstants push_constants;
+    PFN_vkCmdDispatch dispatch;
+    uint32_t group_count_mask;          // a group count without other bits than these is within the limits
+    uint32_t host_writes;               // kinds of command that wrote to memory which the host looks at
+    const fmi_kernel_binary *bound;     // whose pipeline is bound
+    const fmi_kernel_binary *described; // whose descriptors are bound, as they stand in backend->descriptors
+    const char *label;                  // the one that is open
+    fmi_backend *backend;
+    fmi_vulkan_slot *slot;
+    uint32_t barriers; // encoded so far
+    fm_status status;  // the first failure; what is encoded after it is never submitted
+} vulkan_encoder;
+
+static void encode_barrier(vulkan_encoder *encoder, uint32_t from, uint32_t to)
+{
+    encoder->barriers++;
+    if (encoder->backend->pipeline_barrier2) {
+        VkMemoryBarrier2 memory = {
+            .sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER_2,
+            .srcStageMask = scope_stages[from],
+            .srcAccessMask = scope_writes[from],
+            .dstStageMask = scope_stages[to],
+            .dstAccessMask = scope_accesses[to],
+        };
+        VkDependencyInfo info = {
+            .sType = VK_STRUCTURE_TYPE_DEPENDENCY_INFO,
+            .memoryBarrierCount = 1,
+            .pMemoryBarriers = &memory,
+        };
+        encoder->backend->pipeline_barrier2(encoder->commands, &info);
+        return;
+    }
+    VkMemoryBarrier memory = {
+        .sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER,
+        .srcAccessMask = scope_writes[from],
+        .dstAccessMask = scope_accesses[to],
+    };
+    encoder->backend->vk.vkCmdPipelineBarrier(encoder->commands, scope_stages[from], scope_stages[to], 0, 1, &memory, 0,
+                                              NULL, 0, NULL);
+}
+
+static void switch_label(vulkan_encoder *encoder, const char *label)
+{
+    if (!encoder->backend->labels) {
+        return;
+    }
+    if (encoder->label) {
+        vkCmdEndDebugUtilsLabelEXT(encoder->commands);
+    }
+    encoder->label = label;
+    if (label) {
+        VkDebugUtilsLabelEXT info = {.sType = VK_STRUCTURE_TYPE_DEBUG_UTILS_LABEL_EXT, .pLabelName = label};
+        vkCmdBeginDebugUtilsLabelEXT(encoder->commands, &info);
+    }
+}
+
+static inline VkBuffer buffer_of(const fmi_span *span)
+{
+    return ((const fmi_vulkan_memory *)span->block->native)->buffer;
+}
+
+// Is it a write to host-kind memory? 1 or 0.
+static inline uint32_t writes_host(const fmi_span *span)
+{
+    return (uint32_t)(span->block->kind == FM_MEMORY_HOST) & span->access >> 1;
+}
+
+// Writes the argument block: addresses, constants, group counts. `out` is 8-byte aligned.
+static inline void write_block(uint8_t *out, const fmi_command *command, const fmi_kernel_binary *binary)
+{
+    if (binary->takes_addresses) {
+        uint64_t *addresses = (uint64_t *)(void *)out;
+        for (uint32_t i = 0; i < binary->span_count; i++) {
+            addresses[i] = command->spans[i].block->device_address + command->spans[i].offset_bytes;
+        }
+    }
+    memcpy(out + binary->constants_offset_bytes, FMI_COMMAND_CONSTANTS(command), binary->constants_size_bytes);
+    if (binary->wants_group_count) {
+        memcpy(out + binary->group_count_offset_bytes, command->group_count, sizeof command->group_count);
+    }
+}
+
+// Binds backend->descriptors, whose first `count` are filled.
+static void bind_descriptors(vulkan_encoder *encoder, const fmi_kernel_binary *binary)
+{
+    fmi_backend *backend = encoder->backend;
+    if (binary->writes) {
+        backend->vk.vkCmdPushDescriptorSetKHR(encoder->commands, VK_PIPELINE_BIND_POINT_COMPUTE, binary->layout, 0,
+                                              binary->descriptor_count, binary->writes);
+        return;
+    }
+    VkDescriptorSet set = VK_NULL_HANDLE;
+    fm_status status = fmi_vulkan_slot_take_set(backend, encoder->slot, binary->set_layout, &set);
+    if (status != FM_OK) {
+        encoder->status = status;
+        return;
+    }
+    backend->vk.vkUpdateDescriptorSetWithTemplate(backend->device, set, binary->update_template, backend->descriptors);
+    backend->vk.vkCmdBindDescriptorSets(encoder->commands, VK_PIPELINE_BIND_POINT_COMPUTE, binary->layout, 0, 1, &set,
+                                        0, NULL);
+}
+
+// Describes the spans (and the argument block, where it is a buffer) and binds them, unless they are bound as they are.
+static inline void encode_descriptors(vulkan_encoder *encoder, const fmi_command *command,
+                                      const fmi_kernel_binary *binary, const fmi_vulkan_arguments *arguments)
+{
+    VkDescriptorBufferInfo *descriptors = encoder->backend->descriptors;
+    bool changed = encoder->described != binary || arguments;
+    for (uint32_t i = 0; i < binary->span_count; i++) {
+        const fmi_span *span = &command->spans[i];
+        VkBuffer buffer = buffer_of(span);
+        changed |= (descriptors[i].buffer != buffer) | (descriptors[i].offset != span->offset_bytes) |
+                   (descriptors[i].range != span->size_bytes);
+        descriptors[i] = (VkDescriptorBufferInfo){buffer, span->offset_bytes, span->size_bytes};
+    }
+    if (changed && binary->descriptor_count) {
+        if (arguments) {
+            descriptors[binary->span_count] =
+                (VkDescriptorBufferInfo){arguments->buffer, arguments->offset_bytes, binary->block_size_bytes};
+        }
+        encoder->described = binary;
+        bind_descriptors(encoder, binary);
+    }
+}
+
+// A dispatch over the device's limits, in parts.
+static void dispatch_in_parts(vulkan_encoder *encoder, const uint32_t count[3])
+{
+    const uint32_t *limit = encoder->backend->max_group_count;
+    uint64_t base[3];
+    for (base[2] = 0; base[2] < count[2]; base[2] += limit[2]) {
+        for (base[1] = 0; base[1] < count[1]; base[1] += limit[1]) {
+            for (base[0] = 0; base[0] < count[0]; base[0] += limit[0]) {
+                uint32_t part[3];
+                for (uint32_t axis = 0; axis < 3; axis++) {
+                    uint64_t left = count[axis] - base[axis];
+                    part[axis] = left < limit[axis] ? (uint32_t)left : limit[axis];
+                }
+                encoder->backend->vk.vkCmdDispatchBase(encoder->commands, (uint32_t)base[0], (uint32_t)base[1],
+                                                       (uint32_t)base[2], part[0], part[1], part[2]);
+            }
+        }
+    }
+}
+
+// Arguments that lie in a buffer. False when there is no room for them.
+static bool encode_indirect(vulkan_encoder *encoder, const fmi_command *command, const fmi_kernel_binary *binary)
+{
+    fmi_vulkan_arguments arguments;
+    fm_status status =
+        fmi_vulkan_slot_take_arguments(encoder->backend, encoder->slot, binary->block_size_bytes, &arguments);
+    if (status != FM_OK) {
+        encoder->status = status;
+        return false;
+    }
+    write_block(arguments.mapped, command, binary);
+    if (binary->takes_addresses) {
+        encoder->push_constants(encoder->commands, binary->layout, VK_SHADER_STAGE_COMPUTE_BIT, 0,
+                                sizeof arguments.device_address, &arguments.device_address);
+    } else {
+        encode_descriptors(encoder, command, binary, &arguments);
+    }
+    return true;
+}
+
+static inline void encode_dispatch(vulkan_encoder *encoder, const fmi_command *command)
+{
+    const fmi_kernel_binary *binary = command->binary;
+    if (binary != encoder->bound) {
+        encoder->bound = binary;
+        encoder->backend->vk.vkCmdBindPipeline(encoder->commands, VK_PIPELINE_BIND_POINT_COMPUTE, binary->pipeline);
+    }
+    for (uint32_t i = 0; i < command->span_count; i++) {
+        encoder->host_writes |= writes_host(&command->spans[i]) * DISPATCHES;
+    }
+    if (binary->indirect_arguments) {
+        if (!encode_indirect(encoder, command, binary)) {
+            return;
+        }
+    } else {
+        if (!binary->takes_addresses) {
+            encode_descriptors(encoder, command, binary, NULL);
+        }
+        uint64_t block[FMI_VULKAN_PUSH_BYTES / sizeof(uint64_t)];
+        const void *push = block;
+        if (binary->pushes_constants_as_recorded) {
+            push = FMI_COMMAND_CONSTANTS(command);
+        } else {
+            write_block((uint8_t *)block, command, binary);
+        }
+        if (binary->block_size_bytes) {
+            encoder->push_constants(encoder->commands, binary->layout, VK_SHADER_STAGE_COMPUTE_BIT, 0,
+                                    binary->block_size_bytes, push);
+        }
+    }
+    const uint32_t *count = command->group_count;
+    if (__builtin_expect(((count[0] | count[1] | count[2]) & ~encoder->group_count_mask) == 0, 1)) {
+        encoder->dispatch(encoder->commands, count[0], count[1], count[2]);
+    } else {
+        dispatch_in_parts(encoder, count);
+    }
+}
+
+static void encode_transfer(vulkan_encoder *encoder, const fmi_command *command)
+{
+    const fmi_span *spans = command->spans;
+    if (command->kind == FMI_COMMAND_COPY) {
+        VkBufferCopy region = {spans[0].offset_bytes, spans[1].offset_bytes, spans[0].size_bytes};
+        encoder->backend->vk.vkCmdCopyBuffer(encoder->commands, buffer_of(&spans[0]), buffer_of(&spans[1]), 1, &region);
+        encoder->host_writes |= writes_host(&spans[1]) * TRANSFERS;
+    } else {
+        encoder->backend->vk.vkCmdFillBuffer(encoder->commands, buffer_of(&spans[0]), spans[0].offset_bytes,
+                                             spans[0].size_bytes, command->fill_value);
+        encoder->host_writes |= writes_host(&spans[0]) * TRANSFERS;
+    }
+}
+
+static inline uint32_t kinds_of_wave(fmi_command *const *commands, uint32_t count)
+{
+    uint32_t kinds = 0;
+    for (uint32_t i = 0; i < count && kinds != (DISPATCHES | TRANSFERS); i++) {
+        kinds |= commands[i]->kind == FMI_COMMAND_DISPATCH ? DISPATCHES : TRANSFERS;
+    }
+    return kinds;
+}
+
+static void encode_wave(vulkan_encoder *encoder, fmi_command *const *commands, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        const fmi_command *command = commands[i];
+        if (command->label != encoder->label) {
+            switch_label(encoder, command->label);
+        }
+        if (command->kind == FMI_COMMAND_DISPATCH) {
+            encode_dispatch(encoder, command);
+        } else {
+            encode_transfer(encoder, command);
+        }
+    }
+}
+
+// Encodes the waves with the barriers between them. A barrier names the kinds of the two waves at its sides only; older
+// waves are ordered through the barriers before it, each of which ends in the scope where the next begins (LEARNED-13).
+static void encode_waves(vulkan_encoder *encoder, const fmi_batch_plan *plan)
+{
+    if (plan->after_in_flight) {
+        encode_barrier(encoder, DISPATCHES | TRANSFERS, DISPATCHES | TRANSFERS);
+    }
+    if (encoder->backend->maps_all_memory && plan->command_count) {
+        encoder->host_writes = DISPATCHES | TRANSFERS;
+    }
+    uint32_t first = 0;
+    uint32_t before = 0;
+    for (uint32_t wave = 0; wave < plan->wave_count && encoder->status == FM_OK; wave++) {
+        fmi_command *const *commands = plan->commands + first;
+        uint32_t count = plan->wave_ends[wave] - first;
+        uint32_t kinds = kinds_of_wave(commands, count);
+        if (before && kinds) {
+            encode_barrier(encoder, before, kinds);
+        }
+        encode_wave(encoder, commands, count);
+        first += count;
+        before = kinds ? kinds : before;
+    }
+    if (encoder->label) {
+        switch_label(encoder, NULL);
+    }
+    if (encoder->host_writes) {
+        encode_barrier(encoder, encoder->host_writes, HOST);
+    }
+}
+
+// All bits below the highest one such that every number made of them is within each limit.
+static uint32_t group_count_mask(const uint32_t limit[3])
+{
+    uint64_t mask = 1;
+    while (mask <= limit[0] && mask <= limit[1] && mask <= limit[2]) {
+        mask = mask << 1 | 1;
+    }
+    return (uint32_t)(mask >> 1);
+}
+
+static fm_status encode(fmi_backend *backend, fmi_vulkan_slot *slot, fmi_batch_plan *plan)
+{
+    VkCommandBufferBeginInfo begin = {
+        .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO,
+        .flags = VK_COMMAND_BUFFER_USAGE_ONE_TIME_SUBMIT_BIT,
+    };
+    VkResult result = backend->vk.vkBeginCommandBuffer(slot->commands, &begin);
+    if (result != VK_SUCCESS) {
+        return fmi_vulkan_fail(backend, result, "vkBeginCommandBuffer", "encoding a batch");
+    }
+    vulkan_encoder encoder = {
+        .commands = slot->commands,
+        .push_constants = backend->vk.vkCmdPushConstants,
+        .dispatch = backend->vk.vkCmdDispatch,
+        .group_count_mask = group_count_mask(backend->max_group_count),
+        .backend = backend,
+        .slot = slot,
+    };
+    encode_waves(&encoder, plan);
+    plan->barriers = encoder.barriers;
+    result = backend->vk.vkEndCommandBuffer(slot->commands);
+    if (encoder.status != FM_OK) {
+        return encoder.status;
+    }
+    return result == VK_SUCCESS ? FM_OK : fmi_vulkan_fail(backend, result, "vkEndCommandBuffer", "encoding a batch");
+}
+
+fm_status fmi_vulkan_submit(fmi_backend *backend, fmi_batch_plan *plan)
+{
+    fmi_vulkan_slot *slot = NULL;
+    fm_status status = fmi_vulkan_check_lost(backend);
+    if (status == FM_OK) {
+        status = fmi_vulkan_slot_begin(backend, plan->value, &slot);
+    }
+    if (status == FM_OK) {
+        status = encode(backend, slot, plan);
+    }
+    if (status != FM_OK) {
+        return status;
+    }
+    VkTimelineSemaphoreSubmitInfo values = {
+        .sType = VK_STRUCTURE_TYPE_TIMELINE_SEMAPHORE_SUBMIT_INFO,
+        .signalSemaphoreValueCount = 1,
+        .pSignalSemaphoreValues = &plan->value,
+    };
+    VkSubmitInfo info = {
+        .sType = VK_STRUCTURE_TYPE_SUBMIT_INFO,
+        .pNext = &values,
+        .commandBufferCount = 1,
+        .pCommandBuffers = &slot->commands,
+        .signalSemaphoreCount = 1,
+        .pSignalSemaphores = &backend->timeline,
+    };
+    VkResult result = backend->vk.vkQueueSubmit(backend->queue, 1, &info, VK_NULL_HANDLE);
+    if (result != VK_SUCCESS) {
+        return fmi_vulkan_fail(backend, result, "vkQueueSubmit", "submitting a batch");
+    }
+    slot->value = plan->value;
+    return FM_OK;
+}

@@ -1,0 +1,331 @@
+// Checks what the user gave to fm_kernel_create, one sentence a mistake. Needs no compiler; keeps nothing. See source.h.
+#include "kernel/source.h"
+
+#include "base/error.h"
+
+#include <string.h>
+
+enum {
+    MAX_CONSTANTS_BYTES = 4096, // fm_device_properties.max_constants_bytes
+    MAX_CODE_BYTES = 16 << 20,
+    MAX_SHARED_BYTES = 1 << 30, // of what a shader can even address; the driver has the real limit
+};
+
+static bool is_identifier(const char *name)
+{
+    for (size_t i = 0; name[i]; i++) {
+        char c = name[i];
+        bool is_letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+        if (!is_letter && !(i > 0 && c >= '0' && c <= '9')) {
+            return false;
+        }
+    }
+    return name[0] != 0;
+}
+
+static fm_status check_name(const char *kernel, const char *what, uint32_t index, const char *name)
+{
+    if (!name) {
+        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "kernel '%s': %s %u has no name", kernel, what, index);
+    }
+    if (strlen(name) > FMI_MAX_NAME_LENGTH) {
+        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "kernel '%s': the name of %s %u is longer than %d characters",
+                        kernel, what, index, (int)FMI_MAX_NAME_LENGTH);
+    }
+    if (!is_identifier(name)) {
+        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "kernel '%s': %s %u: '%s' is no identifier", kernel, what, index,
+                        name);
+    }
+    if (!fmi_word_has_free_prefix(name, strlen(name))) {
+        return fmi_fail(FM_ERROR_INVALID_ARGUMENT,
+                        "kernel '%s': %s %u: '%s' starts with fm_ or gl_, which are reserved", kernel, what, index,
+                        name);
+    }
+    // GLSL's own words are free: names are given a prefix before GLSL sees them.
+    const fmi_word *word = fmi_word_find(name, strlen(name));
+    if (word && word->kind != FMI_WORD_GLSL) {
+        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "kernel '%s': %s %u: '%s' is a word of the kernel language", kernel,
+                        what, index, name);
+    }
+    return FM_OK;
+}
+
+// The name of parameter, constant or shared array `index`, counted through in this order.
+static const char *get_name(const fm_kernel_info *info, uint32_t index)
+{
+    if (index < info->param_count) {
+        return info->params[index].name;
+    }
+    index -= info->param_count;
+    if (index < info->constant_count) {
+        return info->constants[index].name;
+    }
+    return info->shared[index - info->constant_count].name;
+}
+
+static fm_status check_unique(const fm_kernel_info *info)
+{
+    uint32_t count = info->param_count + info->constant_count + info->shared_count;
+    for (uint32_t i = 1; i < count; i++) {
+        for (uint32_t j = 0; j < i; j++) {
+            if (strcmp(get_name(info, i), get_name(info, j)) == 0) {
+                return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "kernel '%s': the name '%s' is given twice", info->name,
+                                get_name(info, i));
+            }
+        }
+    }
+    return FM_OK;
+}
+
+static fm_status check_dtype(const fmi_backend_caps *caps, const char *kernel, const char *name, fm_dtype dtype)
+{
+    if (!fmi_dtype_name(dtype)) {
+        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "kernel '%s': '%s' has dtype %d, which is none", kernel, name,
+                        (int)dtype);
+    }
+    if (!(caps->dtype_mask & (1u << dtype))) {
+        return fmi_fail(FM_ERROR_UNSUPPORTED, "kernel '%s': '%s' is %s, which device '%s' does not offer", kernel, name,
+                        fmi_dtype_name(dtype), caps->description);
+    }
+    return FM_OK;
+}
+
+static fm_status check_params(const fmi_backend_caps *caps, const fm_kernel_info *info)
+{
+    if (info->param_count > FM_MAX_BINDINGS) {
+        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "kernel '%s': %u parameters are more than %d", info->name,
+                        info->param_count, FM_MAX_BINDINGS);
+    }
+    if (info->param_count && !info->params) {
+        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "kernel '%s': params is NULL, but param_count is %u", info->name,
+                        info->param_count);
+    }
+    for (uint32_t i = 0; i < info->param_count; i++) {
+        const fm_kernel_param *param = &info->params[i];
+        fm_status status = check_name(info->name, "parameter", i, param->name);
+        if (status == FM_OK && param->dtype != FM_DTYPE_NONE) {
+            status = check_dtype(caps, info->name, param->name, param->dtype);
+        }
+        if (status != FM_OK) {
+            return status;
+        }
+        if (param->access < FM_ACCESS_READ || param->access > FM_ACCESS_READ_WRITE) {
+            return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "kernel '%s': parameter '%s' has access %d, which is none",
+                            info->name, param->name, (int)param->access);
+        }
+    }
+    return FM_OK;
+}
+
+static bool is_32_bit(fm_dtype dtype)
+{
+    return dtype == FM_DTYPE_F32 || dtype == FM_DTYPE_I32 || dtype == FM_DTYPE_U32;
+}
+
+static fm_status check_constants(const fm_kernel_info *info)
+{
+    if (info->constant_count > MAX_CONSTANTS_BYTES / 4) {
+        return fmi_fail(FM_ERROR_INVALID_ARGUMENT,
+                        "kernel '%s': %u constants are more than the %d bytes that a dispatch can carry", info->name,
+                        info->constant_count, (int)MAX_CONSTANTS_BYTES);
+    }
+    if (info->constant_count && !info->constants) {
+        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "kernel '%s': constants is NULL, but constant_count is %u",
+                        info->name, info->constant_count);
+    }
+    for (uint32_t i = 0; i < info->constant_count; i++) {
+        const fm_kernel_constant *constant = &info->constants[i];
+        fm_status status = check_name(info->name, "constant", i, constant->name);
+        if (status != FM_OK) {
+            return status;
+        }
+        if (!is_32_bit(constant->dtype)) {
+            return fmi_fail(FM_ERROR_INVALID_ARGUMENT,
+                            "kernel '%s': constant '%s' must be FM_DTYPE_F32, FM_DTYPE_I32 or FM_DTYPE_U32", info->name,
+                            constant->name);
+        }
+    }
+    return FM_OK;
+}
+
+static fm_status check_shared(const fmi_backend_caps *caps, const fm_kernel_info *info)
+{
+    if (info->shared_count && !caps->takes_shared_memory) {
+        return fmi_fail(FM_ERROR_UNSUPPORTED, "kernel '%s': device '%s' does not offer workgroup-shared arrays",
+                        info->name, caps->description);
+    }
+    if (info->shared_count > MAX_CONSTANTS_BYTES) {
+        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "kernel '%s': %u shared arrays are too many", info->name,
+                        info->shared_count);
+    }
+    if (info->shared_count && !info->shared) {
+        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "kernel '%s': shared is NULL, but shared_count is %u", info->name,
+                        info->shared_count);
+    }
+    uint64_t size_bytes = 0;
+    for (uint32_t i = 0; i < info->shared_count; i++) {
+        const fm_kernel_shared *shared = &info->shared[i];
+        fm_status status = check_name(info->name, "shared array", i, shared->name);
+        if (status != FM_OK) {
+            return status;
+        }
+        if (!is_32_bit(shared->dtype)) {
+            return fmi_fail(FM_ERROR_INVALID_ARGUMENT,
+                            "kernel '%s': shared array '%s' must be FM_DTYPE_F32, FM_DTYPE_I32 or FM_DTYPE_U32",
+                            info->name, shared->name);
+        }
+        size_bytes += 4 * (uint64_t)shared->count;
+        if (shared->count == 0 || size_bytes > MAX_SHARED_BYTES) {
+            return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "kernel '%s': shared array '%s' has %u elements", info->name,
+                            shared->name, shared->count);
+        }
+    }
+    return FM_OK;
+}
+
+static fm_status check_group_size(const fmi_backend_caps *caps, const fm_kernel_info *info)
+{
+    const uint32_t *size = info->group_size;
+    if (size[0] == 0 && size[1] == 0 && size[2] == 0) {
+        return FM_OK;
+    }
+    uint64_t product = 1;
+    for (int axis = 0; axis < 3; axis++) {
+        if (size[axis] == 0 || size[axis] > caps->max_group_size[axis]) {
+            return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "kernel '%s': group_size[%d] is %u; device '%s' allows 1 to %u",
+                            info->name, axis, size[axis], caps->description, caps->max_group_size[axis]);
+        }
+        product *= size[axis];
+        if (product > caps->max_group_invocations) {
+            return fmi_fail(FM_ERROR_INVALID_ARGUMENT,
+                            "kernel '%s': a workgroup of %u × %u × %u work-items is over the %u that device '%s' "
+                            "allows",
+                            info->name, size[0], size[1], size[2], caps->max_group_invocations, caps->description);
+        }
+    }
+    return FM_OK;
+}
+
+static fm_status check_text(const fm_kernel_info *info)
+{
+    if (!info->code) {
+        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "kernel '%s' has no code", info->name);
+    }
+    size_t length = fmi_kernel_code_length(info);
+    if (length > MAX_CODE_BYTES || (info->header && strlen(info->header) > MAX_CODE_BYTES)) {
+        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "kernel '%s': its text is longer than %d bytes", info->name,
+                        (int)MAX_CODE_BYTES);
+    }
+    if (memchr(info->code, 0, length)) {
+        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "kernel '%s': a zero byte lies within the %zu bytes of its text",
+                        info->name, length);
+    }
+    return FM_OK;
+}
+
+// Fields that the language does not use must be zero, so that a mistaken language is found here.
+static fm_status check_unused(const fm_kernel_info *info)
+{
+    bool is_portable = info->language == FM_KERNEL_PORTABLE;
+    bool is_host = info->language == FM_KERNEL_HOST_FUNCTION;
+    const struct {
+        const char *field;
+        bool is_wrong;
+    } rules[] = {
+        {"code", is_host && info->code},
+        {"code_size_bytes", is_host && info->code_size_bytes},
+        {"header", !is_portable && info->header},
+        {"params", !is_portable && !is_host && info->params},
+        {"param_count", !is_portable && !is_host && info->param_count},
+        {"constants", !is_portable && info->constants},
+        {"constant_count", !is_portable && info->constant_count},
+        {"constants_size_bytes", !is_host && info->constants_size_bytes},
+        {"shared", !is_portable && info->shared},
+        {"shared_count", !is_portable && info->shared_count},
+        {"group_size", !is_portable && (info->group_size[0] || info->group_size[1] || info->group_size[2])},
+        {"host_function", !is_host && info->host_function},
+        {"user", !is_host && info->user},
+    };
+    for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++) {
+        if (rules[i].is_wrong) {
+            return fmi_fail(FM_ERROR_INVALID_ARGUMENT,
+                            "kernel '%s': its language does not use '%s', which must be zero", info->name,
+                            rules[i].field);
+        }
+    }
+    return FM_OK;
+}
+
+static fm_status check_portable(const fmi_backend_caps *caps, const fm_kernel_info *info)
+{
+    fm_status status = check_text(info);
+    if (status == FM_OK) {
+        status = check_params(caps, info);
+    }
+    if (status == FM_OK) {
+        status = check_constants(info);
+    }
+    if (status == FM_OK) {
+        status = check_shared(caps, info);
+    }
+    if (status == FM_OK) {
+        status = check_unique(info);
+    }
+    return status == FM_OK ? check_group_size(caps, info) : status;
+}
+
+static fm_status check_module(const fmi_backend_caps *caps, const fm_kernel_info *info)
+{
+    bool is_glsl = info->language == FM_KERNEL_GLSL;
+    if (!caps->takes_spirv) {
+        return fmi_fail(FM_ERROR_UNSUPPORTED, "kernel '%s': device '%s' does not run kernels given as %s", info->name,
+                        caps->description, is_glsl ? "GLSL" : "SPIR-V");
+    }
+    if (is_glsl) {
+        return check_text(info);
+    }
+    if (!info->code || info->code_size_bytes == 0) {
+        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "kernel '%s' has no code, or its code_size_bytes is 0", info->name);
+    }
+    if (info->code_size_bytes > MAX_CODE_BYTES) {
+        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "kernel '%s': its module is longer than %d bytes", info->name,
+                        (int)MAX_CODE_BYTES);
+    }
+    return FM_OK;
+}
+
+static fm_status check_host_function(const fmi_backend_caps *caps, const fm_kernel_info *info)
+{
+    if (!caps->takes_host_functions) {
+        return fmi_fail(FM_ERROR_UNSUPPORTED, "kernel '%s': device '%s' does not run host functions", info->name,
+                        caps->description);
+    }
+    if (!info->host_function) {
+        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "kernel '%s': host_function is NULL", info->name);
+    }
+    if (info->constants_size_bytes > MAX_CONSTANTS_BYTES) {
+        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "kernel '%s': constants_size_bytes is %u, over the limit of %d",
+                        info->name, info->constants_size_bytes, (int)MAX_CONSTANTS_BYTES);
+    }
+    fm_status status = check_params(caps, info);
+    return status == FM_OK ? check_unique(info) : status;
+}
+
+fm_status fmi_kernel_check_info(const fmi_backend_caps *caps, const fm_kernel_info *info)
+{
+    if (!info->name || !info->name[0]) {
+        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "the kernel has no name");
+    }
+    if ((unsigned)info->language > FM_KERNEL_HOST_FUNCTION) {
+        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "kernel '%s': language %d is none", info->name, (int)info->language);
+    }
+    fm_status status = check_unused(info);
+    if (status != FM_OK) {
+        return status;
+    }
+    switch (info->language) {
+    case FM_KERNEL_PORTABLE: return check_portable(caps, info);
+    case FM_KERNEL_HOST_FUNCTION: return check_host_function(caps, info);
+    default: return check_module(caps, info);
+    }
+}

@@ -1,0 +1,39 @@
+// Generated sources: the user's body with a signature around it, for one choice of dtypes.
+// Writes text and knows the arrangement of arguments (fmi_kernel_code in backend.h); compiles nothing. Any thread.
+#ifndef FMI_KERNEL_GENERATE_H
+#define FMI_KERNEL_GENERATE_H
+
+#include "base/text.h"
+#include "kernel/source.h"
+
+// What to generate and, filled by the generator, how its arguments travel.
+typedef struct fmi_generated {
+    const fmi_kernel_source *source;
+    uint32_t param_count;
+    uint64_t dtypes; // 4 bits a parameter
+    fm_binding_mode binding_mode;
+    uint32_t max_push_constants_bytes;
+    bool indirect_arguments; // out
+    bool wants_group_count;  // out
+    uint32_t features;       // out: FMI_USES_*
+    fmi_text text;           // out: ends in a zero byte; freed by the caller, also on error
+} fmi_generated;
+
+// Fill `generated->text`. Errors of the body as in body.h; FM_ERROR_OUT_OF_HOST_MEMORY.
+fm_status fmi_generate_glsl(fmi_generated *generated);
+fm_status fmi_generate_c(fmi_generated *generated);
+
+// Looks for mistakes in body and header that do not depend on dtypes not yet known, and notes what they use.
+fm_status fmi_generate_check(const fmi_kernel_source *source, uint32_t param_count, uint32_t *out_features);
+
+// Translates header and body, with the dtypes of `generated` (shared by the generators).
+fm_status fmi_generate_texts(const fmi_generated *generated, fmi_body_target target, fmi_text *header, fmi_text *body,
+                             fmi_body_use *use);
+
+// The dtype of parameter `index` in a key.
+static inline fm_dtype fmi_key_dtype(uint64_t dtypes, uint32_t index)
+{
+    return (fm_dtype)((dtypes >> (4 * index)) & 15u);
+}
+
+#endif

@@ -1,0 +1,172 @@
+// Portable kernel to GLSL: the argument block, the buffers, the shared arrays and `main` around the translated body.
+// The arrangement of arguments is the one that fmi_kernel_code describes; bindings may alias, so nothing is `restrict`.
+#include "kernel/generate.h"
+
+#include "base/error.h"
+
+// A dtype's element in GLSL, and the extension that lets it stand in a buffer.
+static const struct {
+    const char *type;
+    const char *extension;
+} elements[] = {
+    [FM_DTYPE_F32] = {"float", NULL},
+    [FM_DTYPE_F16] = {"float16_t", "GL_EXT_shader_16bit_storage"},
+    [FM_DTYPE_I32] = {"int", NULL},
+    [FM_DTYPE_U32] = {"uint", NULL},
+    [FM_DTYPE_I8] = {"int8_t", "GL_EXT_shader_8bit_storage"},
+    [FM_DTYPE_U8] = {"uint8_t", "GL_EXT_shader_8bit_storage"},
+};
+
+static const char *const access_words[] = {
+    [FM_ACCESS_READ] = "readonly ",
+    [FM_ACCESS_WRITE] = "writeonly ",
+    [FM_ACCESS_READ_WRITE] = "",
+};
+
+static void write_start(const fmi_generated *generated, fmi_text *text)
+{
+    fmi_text_format(text, "#version 460\n");
+    if (generated->binding_mode == FM_BINDING_ADDRESSES) {
+        fmi_text_format(text, "#extension GL_EXT_buffer_reference : require\n");
+    }
+    for (uint32_t i = 0; i < generated->param_count; i++) {
+        const char *extension = elements[fmi_key_dtype(generated->dtypes, i)].extension;
+        if (extension) {
+            fmi_text_format(text, "#extension %s : require\n", extension);
+        }
+    }
+    const uint32_t *size = generated->source->group_size;
+    fmi_text_format(text, "layout(local_size_x = %u, local_size_y = %u, local_size_z = %u) in;\n", size[0], size[1],
+                    size[2]);
+}
+
+static void write_buffers(const fmi_generated *generated, fmi_text *text)
+{
+    for (uint32_t i = 0; i < generated->param_count; i++) {
+        const fmi_name *name = &generated->source->names[i];
+        fm_dtype dtype = fmi_key_dtype(generated->dtypes, i);
+        if (generated->binding_mode == FM_BINDING_ADDRESSES) {
+            fmi_text_format(text,
+                            "layout(buffer_reference, std430, buffer_reference_align = %u) %sbuffer fm_buffer_%u { %s "
+                            "v[]; };\n",
+                            fmi_dtype_size(dtype), access_words[name->access], i, elements[dtype].type);
+        } else {
+            fmi_text_format(text, "layout(set = 0, binding = %u, std430) %sbuffer fm_buffer_%u { %s v[]; } fm_b_%s;\n",
+                            i, access_words[name->access], i, elements[dtype].type, name->name);
+        }
+    }
+}
+
+// The members of the argument block: addresses, constants, group counts.
+static uint32_t write_members(const fmi_generated *generated, fmi_text *text)
+{
+    uint32_t size_bytes = 0;
+    if (generated->binding_mode == FM_BINDING_ADDRESSES) {
+        for (uint32_t i = 0; i < generated->param_count; i++) {
+            fmi_text_format(text, "    fm_buffer_%u b%u;\n", i, i);
+            size_bytes += 8;
+        }
+    }
+    const fmi_name *constants = generated->source->names + generated->param_count;
+    for (uint32_t i = 0; i < generated->source->constant_count; i++) {
+        fmi_text_format(text, "    %s c%u;\n", elements[constants[i].dtype].type, i);
+        size_bytes += 4;
+    }
+    if (generated->wants_group_count) {
+        fmi_text_format(text, "    uint g0; uint g1; uint g2;\n");
+        size_bytes += 12;
+    }
+    return size_bytes;
+}
+
+static void write_arguments(fmi_generated *generated, fmi_text *text)
+{
+    fmi_text members = {0};
+    uint32_t size_bytes = write_members(generated, &members);
+    generated->indirect_arguments = size_bytes > generated->max_push_constants_bytes;
+    if (members.failed) {
+        text->failed = true;
+    } else if (size_bytes == 0) {
+        // nothing travels
+    } else if (!generated->indirect_arguments) {
+        fmi_text_format(text, "layout(push_constant, std430) uniform fm_block {\n%s} fm_args;\n",
+                        fmi_text_get(&members));
+    } else if (generated->binding_mode == FM_BINDING_ADDRESSES) {
+        fmi_text_format(text,
+                        "layout(buffer_reference, std430, buffer_reference_align = 8) readonly buffer fm_block "
+                        "{\n%s};\n",
+                        fmi_text_get(&members));
+        fmi_text_format(text, "layout(push_constant, std430) uniform fm_push { fm_block fm_args; };\n");
+    } else {
+        fmi_text_format(text, "layout(set = 0, binding = %u, std430) readonly buffer fm_block {\n%s} fm_args;\n",
+                        generated->param_count, fmi_text_get(&members));
+    }
+    fmi_text_free(&members);
+}
+
+static void write_helpers(const fmi_generated *generated, fmi_text *text)
+{
+    const fmi_kernel_source *source = generated->source;
+    const fmi_name *shared = source->names + generated->param_count + source->constant_count;
+    for (uint32_t i = 0; i < source->shared_count; i++) {
+        fmi_text_format(text, "shared %s fm_s_%s[%u];\n", elements[shared[i].dtype].type, shared[i].name,
+                        source->shared_sizes[i]);
+    }
+    // What a store of a storage dtype converts through.
+    fmi_text_format(text, "float fm_float(float v) { return v; }\nint fm_int(int v) { return v; }\nuint fm_uint(uint "
+                          "v) { return v; }\n");
+    if (generated->features & FMI_USES_ABS) {
+        fmi_text_format(text, "float fm_abs(float v) { return abs(v); }\nint fm_abs(int v) { return abs(v); }\nuint "
+                              "fm_abs(uint v) { return v; }\n");
+    }
+}
+
+// Copies of the arguments, so that an argument block in memory is read once, whatever the body stores.
+static void write_locals(const fmi_generated *generated, fmi_text *text)
+{
+    const fmi_name *names = generated->source->names;
+    if (generated->binding_mode == FM_BINDING_ADDRESSES) {
+        for (uint32_t i = 0; i < generated->param_count; i++) {
+            fmi_text_format(text, "    fm_buffer_%u fm_b_%s = fm_args.b%u;\n", i, names[i].name, i);
+        }
+    }
+    const fmi_name *constants = names + generated->param_count;
+    for (uint32_t i = 0; i < generated->source->constant_count; i++) {
+        fmi_text_format(text, "    const %s fm_c_%s = fm_args.c%u;\n", elements[constants[i].dtype].type,
+                        constants[i].name, i);
+    }
+    if (generated->wants_group_count) {
+        fmi_text_format(text, "    const uvec3 fm_group_count = uvec3(fm_args.g0, fm_args.g1, fm_args.g2);\n");
+    }
+}
+
+fm_status fmi_generate_glsl(fmi_generated *generated)
+{
+    fmi_text header = {0};
+    fmi_text body = {0};
+    fmi_text *text = &generated->text;
+    fmi_body_use use = {0};
+    fm_status status = fmi_generate_texts(generated, FMI_BODY_GLSL, &header, &body, &use);
+    if (status == FM_OK) {
+        generated->features = use.features;
+        generated->wants_group_count = (use.features & FMI_USES_GROUP_COUNT) != 0;
+        write_start(generated, text);
+        write_buffers(generated, text);
+        write_arguments(generated, text);
+        write_helpers(generated, text);
+        // Source 0 is the body, 1 the header, 2 our own text: what compiler messages name.
+        fmi_text_format(text, "#line 1 1\n");
+        fmi_text_append(text, fmi_text_get(&header), header.length);
+        fmi_text_format(text, "\n#line 1 2\nvoid main()\n{\n");
+        write_locals(generated, text);
+        fmi_text_format(text, "#line 1 0\n");
+        fmi_text_append(text, fmi_text_get(&body), body.length);
+        fmi_text_format(text, "\n#line 1 2\n}\n");
+        if (text->failed) {
+            status = fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "no host memory to generate the kernel");
+        }
+    }
+    fmi_text_free(&header);
+    fmi_text_free(&body);
+    return status;
+}

@@ -1,0 +1,48 @@
+// The copy of what the user gave, and what is still being compiled. Private to the kernel room (fmi_kernel.source).
+// Immutable once fmi_kernel_create has returned, except `compiling`, which the kernel's lock guards.
+#ifndef FMI_KERNEL_SOURCE_H
+#define FMI_KERNEL_SOURCE_H
+
+#include "kernel/body.h"
+#include "kernel/kernel.h"
+
+// A variant that some thread is compiling; lives on that thread's stack.
+typedef struct fmi_compiling {
+    struct fmi_compiling *next;
+    uint64_t dtypes;
+} fmi_compiling;
+
+typedef struct fmi_kernel_source {
+    char *body; // portable; owned
+    size_t body_length;
+    char *header; // portable, may be NULL; owned
+    size_t header_length;
+    char *glsl; // GLSL text, ends in a zero byte; owned until it is compiled
+    size_t glsl_length;
+    uint32_t *spirv; // GLSL and SPIR-V; owned
+    size_t spirv_size_bytes;
+    fmi_name *names; // parameters, then constants, then shared arrays; their texts are owned too
+    uint32_t name_count;
+    uint32_t constant_count;
+    uint32_t shared_count;
+    uint32_t *shared_sizes; // elements of each shared array; owned
+    uint32_t group_size[3];
+    uint32_t binding_numbers[FM_MAX_BINDINGS]; // GLSL and SPIR-V
+    bool reads_group_count_builtin;            // GLSL and SPIR-V
+    fm_host_function host_function;
+    void *user;               // borrowed until the kernel's last use is complete
+    pthread_cond_t compiled;  // signalled, under the kernel's lock, when an entry leaves `compiling`
+    fmi_compiling *compiling; // variants that are being compiled
+} fmi_kernel_source;
+
+// Copies a checked `info`; NULL without host memory.
+fmi_kernel_source *fmi_kernel_source_create(const fm_kernel_info *info);
+void fmi_kernel_source_destroy(fmi_kernel_source *source);
+
+// Checks everything about `info` that needs no compiler. Sets the last error without the caller's name.
+fm_status fmi_kernel_check_info(const fmi_backend_caps *caps, const fm_kernel_info *info);
+
+// The length of `info->code` as text, whether counted or ended by a zero byte.
+size_t fmi_kernel_code_length(const fm_kernel_info *info);
+
+#endif

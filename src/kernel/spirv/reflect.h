@@ -1,0 +1,26 @@
+// What a SPIR-V module binds and is: asked with SPIRV-Tools' validator and SPIRV-Cross. Compiled only with the Vulkan backend.
+// Nothing here trusts its input: the validator reads a module before anything else does. Any thread; no state.
+#ifndef FMI_KERNEL_SPIRV_REFLECT_H
+#define FMI_KERNEL_SPIRV_REFLECT_H
+
+#include <fermata/kernel.h>
+
+#include <stdbool.h>
+
+typedef struct fmi_reflection {
+    uint32_t binding_count;
+    uint32_t binding_numbers[FM_MAX_BINDINGS]; // rising
+    uint8_t access[FM_MAX_BINDINGS];           // fm_access
+    uint32_t push_constants_bytes;             // a multiple of 4
+    uint32_t group_size[3];
+    bool reads_group_count_builtin; // gl_NumWorkGroups
+} fmi_reflection;
+
+// Checks that the words are a valid module for Vulkan 1.2. FM_ERROR_COMPILE with the reason, FM_ERROR_OUT_OF_HOST_MEMORY.
+fm_status fmi_spirv_check(const uint32_t *words, size_t size_bytes);
+
+// Reads what the compute entry point `main` of a valid module binds. FM_ERROR_COMPILE (no such entry, cannot be read),
+// FM_ERROR_UNSUPPORTED (something other than storage buffers of set 0 and push constants), FM_ERROR_OUT_OF_HOST_MEMORY.
+fm_status fmi_spirv_reflect(const uint32_t *words, size_t size_bytes, fmi_reflection *out);
+
+#endif

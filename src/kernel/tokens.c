@@ -1,0 +1,401 @@
+// The tokenizer. See tokens.h.
+#include "kernel/tokens.h"
+
+#include "base/error.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct cutter {
+    const char *text;
+    size_t length;
+    size_t at;
+    uint32_t line;
+    size_t line_start;
+    bool is_header;
+    bool is_line_start; // nothing but spaces since the last line end
+    fmi_tokens *out;
+};
+
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+static bool is_name_start(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+}
+
+static bool is_name_part(char c)
+{
+    return is_name_start(c) || is_digit(c);
+}
+
+static char look(const struct cutter *cutter, size_t ahead)
+{
+    return cutter->length - cutter->at > ahead ? cutter->text[cutter->at + ahead] : 0;
+}
+
+static fm_status fail_at(const struct cutter *cutter, size_t at, const char *sentence)
+{
+    return fmi_fail(FM_ERROR_COMPILE, "%sline %u, column %zu: %s", cutter->out->place, cutter->line,
+                    at - cutter->line_start + 1, sentence);
+}
+
+static fm_status push(struct cutter *cutter, fmi_token_kind kind, size_t start, uint32_t line, size_t column)
+{
+    fmi_tokens *out = cutter->out;
+    if (out->count + 1 >= out->capacity) {
+        uint32_t capacity = out->capacity ? out->capacity * 2 : 256;
+        fmi_token *list = realloc(out->list, capacity * sizeof *list);
+        if (!list) {
+            return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "no host memory to read the kernel's text");
+        }
+        out->list = list;
+        out->capacity = capacity;
+    }
+    out->list[out->count++] = (fmi_token){.start = cutter->text + start,
+                                          .length = (uint32_t)(cutter->at - start),
+                                          .line = line,
+                                          .column = (uint32_t)column,
+                                          .kind = (uint8_t)kind};
+    return FM_OK;
+}
+
+static void end_line(struct cutter *cutter)
+{
+    cutter->line++;
+    cutter->line_start = cutter->at;
+    cutter->is_line_start = true;
+}
+
+// Moves past one comment, which starts here.
+static fm_status skip_comment(struct cutter *cutter)
+{
+    if (look(cutter, 1) == '/') {
+        while (cutter->at < cutter->length && cutter->text[cutter->at] != '\n') {
+            cutter->at++;
+        }
+        if (cutter->at > 0 && cutter->text[cutter->at - 1] == '\\') {
+            return fail_at(cutter, cutter->at - 1, "a comment must not end in a backslash");
+        }
+        return FM_OK;
+    }
+    size_t start = cutter->at;
+    cutter->at += 2;
+    while (look(cutter, 0) != '*' || look(cutter, 1) != '/') {
+        if (cutter->at >= cutter->length) {
+            return fail_at(cutter, start, "a comment has no end");
+        }
+        if (cutter->text[cutter->at++] == '\n') {
+            bool was_line_start = cutter->is_line_start;
+            end_line(cutter);
+            cutter->is_line_start = was_line_start;
+        }
+    }
+    cutter->at += 2;
+    return FM_OK;
+}
+
+// Moves past blanks, line ends, comments and, in a header, backslashes that continue a line.
+static fm_status skip_space(struct cutter *cutter)
+{
+    while (cutter->at < cutter->length) {
+        char c = look(cutter, 0);
+        if (c == '\n') {
+            cutter->at++;
+            end_line(cutter);
+        } else if (c == ' ' || c == '\t' || c == '\r' || c == '\f' || c == '\v') {
+            cutter->at++;
+        } else if (c == '/' && (look(cutter, 1) == '/' || look(cutter, 1) == '*')) {
+            fm_status status = skip_comment(cutter);
+            if (status != FM_OK) {
+                return status;
+            }
+        } else if (c == '\\' && cutter->is_header && look(cutter, 1) == '\n') {
+            bool was_line_start = cutter->is_line_start;
+            cutter->at += 2;
+            end_line(cutter);
+            cutter->is_line_start = was_line_start;
+        } else {
+            break;
+        }
+    }
+    return FM_OK;
+}
+
+// An integer without `u` must fit an int: C would make it a long, GLSL a negative number.
+static bool fits(const char *digits, size_t length, uint32_t base, bool is_unsigned)
+{
+    uint64_t value = 0;
+    for (size_t i = 0; i < length; i++) {
+        char c = digits[i];
+        uint32_t digit = is_digit(c) ? (uint32_t)(c - '0') : (uint32_t)((c | 32) - 'a') + 10;
+        if (digit >= base) {
+            return false;
+        }
+        value = value * base + digit;
+        if (value > UINT32_MAX) {
+            return false;
+        }
+    }
+    return is_unsigned || value <= INT32_MAX;
+}
+
+static fm_status check_integer(const struct cutter *cutter, size_t start, size_t end)
+{
+    const char *text = cutter->text + start;
+    size_t length = end - start;
+    bool is_hex = length > 2 && text[0] == '0' && (text[1] | 32) == 'x';
+    bool is_unsigned = length > 1 && (text[length - 1] | 32) == 'u';
+    uint32_t base = is_hex ? 16 : text[0] == '0' ? 8 : 10;
+    size_t skip = is_hex ? 2 : 0;
+    size_t digits = length - skip - is_unsigned;
+    for (size_t i = 0; i < digits; i++) {
+        char c = text[skip + i];
+        if (!is_digit(c) && !(is_hex && (c | 32) >= 'a' && (c | 32) <= 'f')) {
+            return fail_at(cutter, start, "a number is neither an int, a uint (1u) nor a float (1.0f)");
+        }
+    }
+    if (digits == 0 || !fits(text + skip, digits, base, is_unsigned)) {
+        return fail_at(cutter, start,
+                       "an integer does not fit 32 bits: an int is at most 2147483647, a uint (with the suffix u) "
+                       "4294967295");
+    }
+    return FM_OK;
+}
+
+static const char *skip_digits(const char *p, const char *end)
+{
+    while (p < end && is_digit(*p)) {
+        p++;
+    }
+    return p;
+}
+
+// Digits, at most one point among them, an exponent, and perhaps `f`: nothing else is a float.
+static fm_status check_float(const struct cutter *cutter, size_t start, size_t end)
+{
+    const char *p = skip_digits(cutter->text + start, cutter->text + end);
+    const char *last = cutter->text + end;
+    if (p < last && *p == '.') {
+        p = skip_digits(p + 1, last);
+    }
+    if (p < last && (*p | 32) == 'e') {
+        p++;
+        p += p < last && (*p == '+' || *p == '-');
+        if (p == last || !is_digit(*p)) {
+            return fail_at(cutter, start, "a float's exponent has no digits");
+        }
+        p = skip_digits(p, last);
+    }
+    if (p != last && !(p + 1 == last && (*p | 32) == 'f')) {
+        return fail_at(cutter, start, "a number is neither an int, a uint (1u) nor a float (1.0f)");
+    }
+    return FM_OK;
+}
+
+static fm_status cut_number(struct cutter *cutter, fmi_token_kind *out_kind)
+{
+    size_t start = cutter->at;
+    bool is_hex = look(cutter, 0) == '0' && (look(cutter, 1) | 32) == 'x';
+    bool is_float = false;
+    while (is_name_part(look(cutter, 0)) || look(cutter, 0) == '.') {
+        char c = look(cutter, 0);
+        cutter->at++;
+        is_float |= c == '.';
+        if (!is_hex && (c | 32) == 'e') {
+            is_float = true;
+            cutter->at += look(cutter, 0) == '+' || look(cutter, 0) == '-';
+        }
+    }
+    *out_kind = is_float ? FMI_TOKEN_FLOAT : FMI_TOKEN_INTEGER;
+    return is_float ? check_float(cutter, start, cutter->at) : check_integer(cutter, start, cutter->at);
+}
+
+static fm_status check_directive(const struct cutter *cutter)
+{
+    static const char *const allowed[] = {"define", "undef", "if", "ifdef", "ifndef", "elif", "else", "endif"};
+    size_t at = cutter->at;
+    while (at < cutter->length && (cutter->text[at] == ' ' || cutter->text[at] == '\t')) {
+        at++;
+    }
+    size_t end = at;
+    while (end < cutter->length && is_name_part(cutter->text[end])) {
+        end++;
+    }
+    for (size_t i = 0; i < sizeof allowed / sizeof allowed[0]; i++) {
+        if (strlen(allowed[i]) == end - at && memcmp(allowed[i], cutter->text + at, end - at) == 0) {
+            return FM_OK;
+        }
+    }
+    return fail_at(cutter, cutter->at - 1,
+                   "the only directives are #define, #undef, #if, #ifdef, #ifndef, #elif, #else and #endif");
+}
+
+static fm_status cut_operator(struct cutter *cutter)
+{
+    static const char *const operators[] = {"<<=", ">>=", "++", "--", "+=", "-=", "*=", "/=", "%=", "&=", "|=",
+                                            "^=",  "<<",  ">>", "<=", ">=", "==", "!=", "&&", "||", "##"};
+    size_t left = cutter->length - cutter->at;
+    const char *here = cutter->text + cutter->at;
+    if (*here == '#') {
+        if (!cutter->is_header) {
+            return fail_at(cutter, cutter->at, "a body has no preprocessor lines; they belong into the header");
+        }
+        if (cutter->is_line_start) {
+            cutter->at++;
+            return check_directive(cutter);
+        }
+    }
+    for (size_t i = 0; i < sizeof operators / sizeof operators[0]; i++) {
+        size_t length = strlen(operators[i]);
+        if (length <= left && memcmp(here, operators[i], length) == 0) {
+            cutter->at += length;
+            return FM_OK;
+        }
+    }
+    if (*here && strchr("+-*/%&|^~!<>=?:;,.()[]{}", *here)) {
+        cutter->at++;
+        return FM_OK;
+    }
+    return fail_at(cutter, cutter->at,
+                   *here == '"' || *here == '\'' ? "there are no strings and no character constants"
+                                                 : "this character has no meaning in a kernel");
+}
+
+static fm_status cut_token(struct cutter *cutter, fmi_token_kind *out_kind)
+{
+    char c = look(cutter, 0);
+    if (is_name_start(c)) {
+        while (is_name_part(look(cutter, 0))) {
+            cutter->at++;
+        }
+        *out_kind = FMI_TOKEN_NAME;
+        return FM_OK;
+    }
+    if (is_digit(c) || (c == '.' && is_digit(look(cutter, 1)))) {
+        return cut_number(cutter, out_kind);
+    }
+    *out_kind = FMI_TOKEN_OPERATOR;
+    return cut_operator(cutter);
+}
+
+static fm_status cut_all(struct cutter *cutter)
+{
+    while (cutter->at < cutter->length) {
+        size_t start = cutter->at;
+        uint32_t line = cutter->line;
+        size_t column = start - cutter->line_start + 1;
+        fmi_token_kind kind = FMI_TOKEN_SPACE;
+        fm_status status = skip_space(cutter);
+        if (status == FM_OK && cutter->at == start) {
+            status = cut_token(cutter, &kind);
+            cutter->is_line_start = false;
+        }
+        if (status == FM_OK) {
+            status = push(cutter, kind, start, line, column);
+        }
+        if (status != FM_OK) {
+            return status;
+        }
+    }
+    fm_status status = push(cutter, FMI_TOKEN_END, cutter->at, cutter->line, cutter->at - cutter->line_start + 1);
+    cutter->out->count -= status == FM_OK;
+    return status;
+}
+
+static char partner(char c)
+{
+    return (char)(c == ')' ? '(' : c == ']' ? '[' : c == '}' ? '{' : 0);
+}
+
+// Finds each bracket's partner. Open brackets are chained through `match` until their partner comes.
+static fm_status match_brackets(const fmi_tokens *tokens)
+{
+    uint32_t open = UINT32_MAX;
+    for (uint32_t i = 0; i < tokens->count; i++) {
+        fmi_token *token = &tokens->list[i];
+        if (token->kind != FMI_TOKEN_OPERATOR || token->length != 1) {
+            continue;
+        }
+        char c = *token->start;
+        if (c == '(' || c == '[' || c == '{') {
+            token->match = open;
+            open = i;
+        } else if (partner(c)) {
+            if (open == UINT32_MAX || *tokens->list[open].start != partner(c)) {
+                return fmi_token_fail(tokens, i, "'%c' closes nothing", c);
+            }
+            uint32_t outer = tokens->list[open].match;
+            tokens->list[open].match = i;
+            token->match = open;
+            open = outer;
+        }
+    }
+    if (open != UINT32_MAX) {
+        return fmi_token_fail(tokens, open, "'%c' is never closed", *tokens->list[open].start);
+    }
+    return FM_OK;
+}
+
+fm_status fmi_tokens_cut(const char *text, size_t length, bool is_header, fmi_tokens *out)
+{
+    *out = (fmi_tokens){.place = is_header ? "header " : ""};
+    struct cutter cutter = {
+        .text = text, .length = length, .line = 1, .is_header = is_header, .is_line_start = true, .out = out};
+    fm_status status = cut_all(&cutter);
+    if (status == FM_OK && !is_header) {
+        status = match_brackets(out);
+    }
+    if (status != FM_OK) {
+        fmi_tokens_free(out);
+    }
+    return status;
+}
+
+void fmi_tokens_free(fmi_tokens *tokens)
+{
+    free(tokens->list);
+    *tokens = (fmi_tokens){0};
+}
+
+bool fmi_token_is(const fmi_tokens *tokens, uint32_t index, const char *text)
+{
+    size_t length = strlen(text);
+    return index < tokens->count && tokens->list[index].length == length &&
+           memcmp(tokens->list[index].start, text, length) == 0;
+}
+
+uint32_t fmi_token_next(const fmi_tokens *tokens, uint32_t index)
+{
+    do {
+        index++;
+    } while (index < tokens->count && tokens->list[index].kind == FMI_TOKEN_SPACE);
+    return index < tokens->count ? index : tokens->count;
+}
+
+uint32_t fmi_token_previous(const fmi_tokens *tokens, uint32_t index)
+{
+    while (index > 0) {
+        index--;
+        if (tokens->list[index].kind != FMI_TOKEN_SPACE) {
+            return index;
+        }
+    }
+    return UINT32_MAX;
+}
+
+fm_status fmi_token_fail(const fmi_tokens *tokens, uint32_t index, const char *format, ...)
+{
+    char sentence[512];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(sentence, sizeof sentence, format, args);
+    va_end(args);
+    const fmi_token *token = &tokens->list[index];
+    return fmi_fail(FM_ERROR_COMPILE, "%sline %u, column %u: %s", tokens->place, token->line, token->column, sentence);
+}

@@ -1,0 +1,51 @@
+// Cuts the user's text (a body or a header) into tokens, with line, column and matching brackets.
+// Knows characters, not meaning: body.c gives the tokens meaning. No state; any thread.
+#ifndef FMI_KERNEL_TOKENS_H
+#define FMI_KERNEL_TOKENS_H
+
+#include <fermata/status.h>
+
+#include <stdbool.h>
+
+typedef enum fmi_token_kind {
+    FMI_TOKEN_SPACE = 0, // blanks, line ends and comments
+    FMI_TOKEN_NAME,
+    FMI_TOKEN_INTEGER,
+    FMI_TOKEN_FLOAT,
+    FMI_TOKEN_OPERATOR, // also brackets and, in a header, the `#` of a directive
+    FMI_TOKEN_END,      // one past the last, so that looking ahead is always allowed
+} fmi_token_kind;
+
+typedef struct fmi_token {
+    const char *start; // borrowed: in the user's text
+    uint32_t length;
+    uint32_t line;   // from 1
+    uint32_t column; // from 1, in bytes
+    uint32_t match;  // brackets: index of the partner; 0 elsewhere (and for brackets of a header)
+    uint8_t kind;    // fmi_token_kind
+} fmi_token;
+
+typedef struct fmi_tokens {
+    fmi_token *list; // owned
+    uint32_t count;  // without the END token
+    uint32_t capacity;
+    const char *place; // "" or "header ": how sentences name the text
+} fmi_tokens;
+
+// Cuts `text`. A header may hold #define, #undef and conditionals; a body no directives. On error the last error says
+// where, and nothing needs to be freed. FM_ERROR_COMPILE, FM_ERROR_OUT_OF_HOST_MEMORY.
+fm_status fmi_tokens_cut(const char *text, size_t length, bool is_header, fmi_tokens *out);
+void fmi_tokens_free(fmi_tokens *tokens);
+
+// True if token `index` is exactly `text`.
+bool fmi_token_is(const fmi_tokens *tokens, uint32_t index, const char *text);
+
+// The nearest token that is no space, after or before `index`; the END token's index, or UINT32_MAX, if there is none.
+uint32_t fmi_token_next(const fmi_tokens *tokens, uint32_t index);
+uint32_t fmi_token_previous(const fmi_tokens *tokens, uint32_t index);
+
+// `return fmi_token_fail(tokens, index, "…", …)`: FM_ERROR_COMPILE with "line L, column C: " before the sentence.
+fm_status fmi_token_fail(const fmi_tokens *tokens, uint32_t index, const char *format, ...)
+    __attribute__((format(printf, 3, 4), cold));
+
+#endif

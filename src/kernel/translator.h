@@ -1,0 +1,36 @@
+// What body.c and element.c share while they translate one text. Private to these two files; lives on the caller's stack.
+#ifndef FMI_KERNEL_TRANSLATOR_H
+#define FMI_KERNEL_TRANSLATOR_H
+
+#include "kernel/body.h"
+#include "kernel/tokens.h"
+
+typedef struct fmi_translator {
+    const fmi_body_input *input;
+    fmi_tokens tokens;
+    fmi_text *out; // borrowed
+    fmi_body_use *use;
+    uint32_t depth; // of ranges inside ranges, bounded because each is a call
+    bool is_flat;   // inside a repeated index: line ends and comments were there the first time
+} fmi_translator;
+
+// Appends text to the output; does nothing when only checking.
+void fmi_translator_emit(fmi_translator *translator, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+// Translates tokens [begin, end).
+fm_status fmi_translate_range(fmi_translator *translator, uint32_t begin, uint32_t end);
+
+// Translates an access to the element `name[index]` whose name is token `*at`; leaves `*at` at its last token.
+fm_status fmi_translate_element(fmi_translator *translator, const fmi_name *name, uint32_t *at);
+
+// Translates an atomic function up to its first argument, an element; `*at` is the function's name, then the element's last token.
+fm_status fmi_translate_atomic(fmi_translator *translator, const fmi_word *word, uint32_t *at);
+
+// The declared name that token `index` is; NULL if it is none.
+const fmi_name *fmi_translator_find(const fmi_translator *translator, uint32_t index);
+
+// True for `=`, `+=` and the like; true for `++` and `--`.
+bool fmi_token_is_assignment(const fmi_tokens *tokens, uint32_t index);
+bool fmi_token_is_step(const fmi_tokens *tokens, uint32_t index);
+
+#endif

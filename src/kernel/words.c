@@ -1,0 +1,106 @@
+// The table of words. See words.h.
+#include "kernel/words.h"
+
+#include <string.h>
+
+#define SAME(word)                                                                                                     \
+    {                                                                                                                  \
+        word, NULL, NULL, 0, FMI_WORD_KEYWORD                                                                          \
+    }
+#define FUNCTION(word, glsl, c)                                                                                        \
+    {                                                                                                                  \
+        word, glsl, c, 0, FMI_WORD_FUNCTION                                                                            \
+    }
+#define ATOMIC(word, glsl)                                                                                             \
+    {                                                                                                                  \
+        word, glsl, "fm_" word, 0, FMI_WORD_ATOMIC                                                                     \
+    }
+
+// clang-format off
+static const fmi_word words[] = {
+    SAME("if"), SAME("else"), SAME("for"), SAME("while"), SAME("do"), SAME("break"), SAME("continue"), SAME("switch"),
+    SAME("case"), SAME("default"), SAME("const"), SAME("void"),
+    {"return", NULL, "goto fm_next", FMI_USES_RETURN, FMI_WORD_RETURN},
+    {"float", NULL, "float", 0, FMI_WORD_TYPE},
+    {"int", NULL, "int", 0, FMI_WORD_TYPE},
+    {"uint", NULL, "unsigned", 0, FMI_WORD_TYPE},
+    {"bool", NULL, "_Bool", 0, FMI_WORD_TYPE},
+    {"true", NULL, "1", 0, FMI_WORD_LITERAL},
+    {"false", NULL, "0", 0, FMI_WORD_LITERAL},
+    {"global_id", "gl_GlobalInvocationID", "fm_global_id", FMI_USES_GLOBAL_ID, FMI_WORD_ID},
+    {"local_id", "gl_LocalInvocationID", "fm_local_id", FMI_USES_LOCAL_ID, FMI_WORD_ID},
+    {"group_id", "gl_WorkGroupID", "fm_group_id", FMI_USES_GROUP_ID, FMI_WORD_ID},
+    {"group_count", "fm_group_count", "fm_group_count", FMI_USES_GROUP_COUNT, FMI_WORD_ID},
+    {"group_size", NULL, NULL, 0, FMI_WORD_ID}, // becomes a number
+    {"barrier", NULL, "fm_barrier", FMI_USES_BARRIER, FMI_WORD_FUNCTION},
+    {"abs", "fm_abs", "fm_abs", FMI_USES_ABS, FMI_WORD_FUNCTION},
+    FUNCTION("min", NULL, "fm_min"), FUNCTION("max", NULL, "fm_max"), FUNCTION("clamp", NULL, "fm_clamp"),
+    FUNCTION("fma", NULL, "fmaf"), FUNCTION("sqrt", NULL, "sqrtf"), FUNCTION("rsqrt", "inversesqrt", "fm_rsqrt"),
+    FUNCTION("exp", NULL, "expf"), FUNCTION("exp2", NULL, "exp2f"), FUNCTION("log", NULL, "logf"),
+    FUNCTION("log2", NULL, "log2f"), FUNCTION("pow", NULL, "powf"), FUNCTION("sin", NULL, "sinf"),
+    FUNCTION("cos", NULL, "cosf"), FUNCTION("tan", NULL, "tanf"), FUNCTION("tanh", NULL, "tanhf"),
+    FUNCTION("floor", NULL, "floorf"), FUNCTION("ceil", NULL, "ceilf"), FUNCTION("trunc", NULL, "truncf"),
+    FUNCTION("as_uint", "floatBitsToUint", "fm_as_uint"), FUNCTION("as_int", "floatBitsToInt", "fm_as_int"),
+    FUNCTION("as_float", "uintBitsToFloat", "fm_as_float"),
+    ATOMIC("atomic_add", "atomicAdd"), ATOMIC("atomic_min", "atomicMin"), ATOMIC("atomic_max", "atomicMax"),
+    ATOMIC("atomic_and", "atomicAnd"), ATOMIC("atomic_or", "atomicOr"), ATOMIC("atomic_xor", "atomicXor"),
+    ATOMIC("atomic_exchange", "atomicExchange"), ATOMIC("atomic_compare_exchange", "atomicCompSwap"),
+};
+
+static const char *const c_words[] = {
+    "auto", "char", "double", "enum", "extern", "goto", "inline", "long", "register", "restrict", "short", "signed", "sizeof",
+    "static", "struct", "typedef", "union", "unsigned", "volatile", "asm", "typeof", "_Alignas", "_Alignof", "_Atomic", "_Bool",
+    "_Complex", "_Generic", "_Imaginary", "_Noreturn", "_Static_assert", "_Thread_local", "__asm__", "__asm", "__attribute__",
+    "__attribute", "__typeof__", "__typeof", "__extension__", "__builtin_va_list", "__label__",
+};
+
+static const char *const glsl_words[] = {
+    "active", "atomic_uint", "attribute", "buffer", "cast", "centroid", "class", "coherent", "common", "demote", "discard",
+    "external", "filter", "fixed", "flat", "float16_t", "float32_t", "float64_t", "half", "highp", "hvec2", "hvec3", "hvec4", "image1D",
+    "image2D", "image3D", "in", "inout", "input", "int16_t", "int32_t", "int64_t", "int8_t", "interface", "invariant", "layout",
+    "lowp", "mediump", "namespace", "noinline", "noperspective", "nonuniformEXT", "out", "output", "partition", "patch", "precise",
+    "precision", "public", "readonly", "resource", "sample", "sampler", "sampler1D", "sampler2D", "sampler3D", "shared", "smooth",
+    "subpassInput", "subroutine", "superp", "template", "texture1D", "texture2D", "texture3D", "this", "uint16_t", "uint32_t",
+    "uint64_t", "uint8_t", "uniform", "using", "varying", "workgroupcoherent", "writeonly", "vec2", "vec3", "vec4", "ivec2",
+    "ivec3", "ivec4", "uvec2", "uvec3", "uvec4", "bvec2", "bvec3", "bvec4", "dvec2", "dvec3", "dvec4", "mat2", "mat3", "mat4",
+    "mat2x2", "mat2x3", "mat2x4", "mat3x2", "mat3x3", "mat3x4", "mat4x2", "mat4x3", "mat4x4", "dmat2", "dmat3", "dmat4",
+};
+// clang-format on
+
+static bool is_same(const char *word, const char *name, size_t length)
+{
+    return strncmp(word, name, length) == 0 && word[length] == 0;
+}
+
+static bool is_in(const char *const *list, size_t count, const char *name, size_t length)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (is_same(list[i], name, length)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+const fmi_word *fmi_word_find(const char *name, size_t length)
+{
+    static const fmi_word c_word = {.kind = FMI_WORD_C};
+    static const fmi_word glsl_word = {.kind = FMI_WORD_GLSL};
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+        if (is_same(words[i].name, name, length)) {
+            return &words[i];
+        }
+    }
+    if (is_in(c_words, sizeof c_words / sizeof c_words[0], name, length)) {
+        return &c_word;
+    }
+    if (is_in(glsl_words, sizeof glsl_words / sizeof glsl_words[0], name, length)) {
+        return &glsl_word;
+    }
+    return NULL;
+}
+
+bool fmi_word_has_free_prefix(const char *name, size_t length)
+{
+    return length < 3 || (strncmp(name, "fm_", 3) != 0 && strncmp(name, "gl_", 3) != 0);
+}

@@ -1,0 +1,52 @@
+// The words of the portable language: what each becomes in GLSL and in C, and which words a portable body must not use.
+// One constant table, no state. Used by the body rewriter and by the check of parameter names.
+#ifndef FMI_KERNEL_WORDS_H
+#define FMI_KERNEL_WORDS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef enum fmi_word_kind {
+    FMI_WORD_NONE = 0, // not in the table: an identifier like any other
+    FMI_WORD_KEYWORD,  // the same in all languages
+    FMI_WORD_TYPE,     // a type; before `(` a cast
+    FMI_WORD_LITERAL,  // true, false
+    FMI_WORD_RETURN,
+    FMI_WORD_ID,       // a built-in with members x, y, z
+    FMI_WORD_FUNCTION, // a function; replaced only before `(`
+    FMI_WORD_ATOMIC,   // a function whose first argument is an element
+    FMI_WORD_C,        // a keyword of C that the language lacks
+    FMI_WORD_GLSL,     // a word of GLSL that the language lacks
+} fmi_word_kind;
+
+// What a body uses; bits of fmi_body_use.features.
+enum {
+    FMI_USES_GLOBAL_ID = 1u << 0,
+    FMI_USES_LOCAL_ID = 1u << 1,
+    FMI_USES_GROUP_ID = 1u << 2,
+    FMI_USES_GROUP_COUNT = 1u << 3,
+    FMI_USES_BARRIER = 1u << 4,
+    FMI_USES_SHARED = 1u << 5,
+    FMI_USES_RETURN = 1u << 6,
+    FMI_USES_ABS = 1u << 7,
+};
+
+typedef struct fmi_word {
+    const char *name;
+    const char *glsl; // NULL: as it is
+    const char *c;    // NULL: as it is
+    uint32_t feature; // FMI_USES_* or 0
+    uint8_t kind;     // fmi_word_kind
+} fmi_word;
+
+// Finds a word; NULL if it is none. `name` need not end in a zero byte.
+const fmi_word *fmi_word_find(const char *name, size_t length);
+
+// The most characters that a parameter's name has.
+enum { FMI_MAX_NAME_LENGTH = 64 };
+
+// True if `name` can be the first bytes of an identifier of the user: it does not start with fm_ or gl_.
+bool fmi_word_has_free_prefix(const char *name, size_t length);
+
+#endif

@@ -1,0 +1,34 @@
+// The one list of the suite's groups. A group is one file, one cmocka run and one line here.
+#ifndef FERMATA_TESTS_CONFORMANCE_GROUPS_H
+#define FERMATA_TESTS_CONFORMANCE_GROUPS_H
+
+// In the order in which they run: what later groups lean on comes first.
+#define CT_GROUPS(X)                                                                                                   \
+    X(status)                                                                                                          \
+    X(device)                                                                                                          \
+    X(close)                                                                                                           \
+    X(settings)                                                                                                        \
+    X(buffer)                                                                                                          \
+    X(memory)                                                                                                          \
+    X(kernel)                                                                                                          \
+    X(glsl)                                                                                                            \
+    X(host_function)                                                                                                   \
+    X(builtins)                                                                                                        \
+    X(dtypes)                                                                                                          \
+    X(dispatch)                                                                                                        \
+    X(commands)                                                                                                        \
+    X(transfer)                                                                                                        \
+    X(stream)                                                                                                          \
+    X(point)                                                                                                           \
+    X(failure)                                                                                                         \
+    X(readback)                                                                                                        \
+    X(order)                                                                                                           \
+    X(lifetime)                                                                                                        \
+    X(concurrency)
+
+// Each runs its group and returns the number of tests that failed.
+#define CT_GROUP_DECLARE(name) int ct_group_##name(void);
+CT_GROUPS(CT_GROUP_DECLARE)
+#undef CT_GROUP_DECLARE
+
+#endif

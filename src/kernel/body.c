@@ -2,6 +2,7 @@
 #include "kernel/body.h"
 
 #include "base/error.h"
+#include "kernel/flow.h"
 #include "kernel/translator.h"
 
 #include <stdarg.h>
@@ -123,7 +124,8 @@ static fm_status translate_id(fmi_translator *translator, const fmi_word *word, 
     return FM_OK;
 }
 
-static fm_status translate_return(fmi_translator *translator, const fmi_word *word, uint32_t at)
+// In C the body stands in a loop over work-items, or, if its flow is not plain to see, in a function of its own.
+static fm_status translate_return(fmi_translator *translator, uint32_t at)
 {
     if (translator->input->is_header) {
         emit_token(translator, at);
@@ -133,8 +135,8 @@ static fm_status translate_return(fmi_translator *translator, const fmi_word *wo
     if (!fmi_token_is(&translator->tokens, next, ";")) {
         return fmi_token_fail(&translator->tokens, at, "a body returns nothing: write 'return;'");
     }
-    translator->use->features |= word->feature;
-    fmi_translator_emit(translator, "%s", translator->input->target == FMI_BODY_C ? word->c : word->name);
+    bool is_in_loop = translator->input->target == FMI_BODY_C && !(translator->use->features & FMI_USES_HIDDEN_FLOW);
+    fmi_translator_emit(translator, is_in_loop ? "continue" : "return");
     return FM_OK;
 }
 
@@ -157,17 +159,12 @@ static void translate_plain(fmi_translator *translator, const fmi_word *word, ui
 static fm_status translate_word(fmi_translator *translator, const fmi_word *word, uint32_t *at)
 {
     const fmi_token *token = &translator->tokens.list[*at];
-    bool is_header = translator->input->is_header;
     switch (word->kind) {
     case FMI_WORD_C:
     case FMI_WORD_GLSL:
-        if (!is_header) {
-            return fmi_token_fail(&translator->tokens, *at, "'%.*s' is no word of the portable language",
-                                  (int)token->length, token->start);
-        }
-        emit_token(translator, *at);
-        return FM_OK;
-    case FMI_WORD_RETURN: return translate_return(translator, word, *at);
+        return fmi_token_fail(&translator->tokens, *at, "'%.*s' is no word of the portable language",
+                              (int)token->length, token->start);
+    case FMI_WORD_RETURN: return translate_return(translator, *at);
     case FMI_WORD_ID: return translate_id(translator, word, at);
     case FMI_WORD_ATOMIC: return fmi_translate_atomic(translator, word, at);
     default: translate_plain(translator, word, *at); return FM_OK;
@@ -224,6 +221,24 @@ fm_status fmi_translate_range(fmi_translator *translator, uint32_t begin, uint32
     return FM_OK;
 }
 
+// Notes what hides flow: in a header any macro could.
+static fm_status check_flow(fmi_translator *translator)
+{
+    const fmi_tokens *tokens = &translator->tokens;
+    bool is_simple = true;
+    if (!translator->input->is_header) {
+        fm_status status = fmi_flow_check(tokens, &is_simple);
+        if (status != FM_OK) {
+            return status;
+        }
+    }
+    for (uint32_t i = 0; i < tokens->count && translator->input->is_header; i++) {
+        is_simple &= !fmi_token_is(tokens, i, "#");
+    }
+    translator->use->features |= is_simple ? 0 : FMI_USES_HIDDEN_FLOW;
+    return FM_OK;
+}
+
 fm_status fmi_body_translate(const fmi_body_input *input, fmi_text *out, fmi_body_use *use)
 {
     fmi_translator translator = {.input = input, .out = out, .use = use};
@@ -231,7 +246,10 @@ fm_status fmi_body_translate(const fmi_body_input *input, fmi_text *out, fmi_bod
     if (status != FM_OK) {
         return status;
     }
-    status = fmi_translate_range(&translator, 0, translator.tokens.count);
+    status = check_flow(&translator);
+    if (status == FM_OK) {
+        status = fmi_translate_range(&translator, 0, translator.tokens.count);
+    }
     fmi_tokens_free(&translator.tokens);
     if (status == FM_OK && out && out->failed) {
         status = fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "no host memory to translate the kernel's text");

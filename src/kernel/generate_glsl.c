@@ -161,7 +161,7 @@ fm_status fmi_generate_glsl(fmi_generated *generated)
         write_locals(generated, text);
         fmi_text_format(text, "#line 1 0\n");
         fmi_text_append(text, fmi_text_get(&body), body.length);
-        fmi_text_format(text, "\n#line 1 2\n}\n");
+        fmi_text_format(text, "\n}\n");
         if (text->failed) {
             status = fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "no host memory to generate the kernel");
         }

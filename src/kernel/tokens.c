@@ -342,6 +342,22 @@ static fm_status match_brackets(const fmi_tokens *tokens)
     return FM_OK;
 }
 
+// A colon belongs to a `?`. There are no labels, and none may reach libtcc: after an error behind one it reads freed memory.
+static fm_status check_colons(const fmi_tokens *tokens)
+{
+    uint32_t questions = 0;
+    for (uint32_t i = 0; i < tokens->count; i++) {
+        if (fmi_token_is(tokens, i, "?")) {
+            questions++;
+        } else if (fmi_token_is(tokens, i, ":") && questions-- == 0) {
+            return fmi_token_fail(tokens, i, "':' belongs to no '?'");
+        } else if (fmi_token_is(tokens, i, ";") || fmi_token_is(tokens, i, "{") || fmi_token_is(tokens, i, "}")) {
+            questions = 0;
+        }
+    }
+    return FM_OK;
+}
+
 fm_status fmi_tokens_cut(const char *text, size_t length, bool is_header, fmi_tokens *out)
 {
     *out = (fmi_tokens){.place = is_header ? "header " : ""};
@@ -350,6 +366,9 @@ fm_status fmi_tokens_cut(const char *text, size_t length, bool is_header, fmi_to
     fm_status status = cut_all(&cutter);
     if (status == FM_OK && !is_header) {
         status = match_brackets(out);
+    }
+    if (status == FM_OK) {
+        status = check_colons(out);
     }
     if (status != FM_OK) {
         fmi_tokens_free(out);

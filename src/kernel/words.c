@@ -18,9 +18,9 @@
 
 // clang-format off
 static const fmi_word words[] = {
-    SAME("if"), SAME("else"), SAME("for"), SAME("while"), SAME("do"), SAME("break"), SAME("continue"), SAME("switch"),
-    SAME("case"), SAME("default"), SAME("const"), SAME("void"),
-    {"return", NULL, "goto fm_next", FMI_USES_RETURN, FMI_WORD_RETURN},
+    SAME("if"), SAME("else"), SAME("for"), SAME("while"), SAME("do"), SAME("break"), SAME("continue"), SAME("const"),
+    SAME("void"),
+    {"return", NULL, NULL, 0, FMI_WORD_RETURN},
     {"float", NULL, "float", 0, FMI_WORD_TYPE},
     {"int", NULL, "int", 0, FMI_WORD_TYPE},
     {"uint", NULL, "unsigned", 0, FMI_WORD_TYPE},
@@ -48,8 +48,8 @@ static const fmi_word words[] = {
 };
 
 static const char *const c_words[] = {
-    "auto", "char", "double", "enum", "extern", "goto", "inline", "long", "register", "restrict", "short", "signed", "sizeof",
-    "static", "struct", "typedef", "union", "unsigned", "volatile", "asm", "typeof", "_Alignas", "_Alignof", "_Atomic", "_Bool",
+    "auto", "case", "char", "default", "double", "enum", "extern", "goto", "inline", "long", "register", "restrict", "short", "signed", "sizeof",
+    "static", "struct", "switch", "typedef", "union", "unsigned", "volatile", "asm", "typeof", "_Alignas", "_Alignof", "_Atomic", "_Bool",
     "_Complex", "_Generic", "_Imaginary", "_Noreturn", "_Static_assert", "_Thread_local", "__asm__", "__asm", "__attribute__",
     "__attribute", "__typeof__", "__typeof", "__extension__", "__builtin_va_list", "__label__",
 };

@@ -52,7 +52,8 @@ static void rest(fmi_retirement *r, uint32_t *rounds)
     }
     // Store-then-load against fmi_keeper_notify's: either it sees `asleep`, or this sees its list.
     atomic_store(&keeper->asleep, 1);
-    while (atomic_load(&r->outstanding) == 0 && !keeper->due_first && !keeper->stop) {
+    // One wake is enough: if the work is done by the time this thread runs, it lingers again instead of costing the next commit a wake.
+    if (atomic_load(&r->outstanding) == 0 && !keeper->due_first && !keeper->stop) {
         pthread_cond_wait(&keeper->wake, &keeper->lock);
         atomic_fetch_add_explicit(&keeper->wakeups, 1, memory_order_relaxed);
     }

@@ -18,6 +18,19 @@ __attribute__((visibility("hidden"))) FILE *fmi_tcc_stdout;
 __attribute__((visibility("hidden"))) FILE *fmi_tcc_stderr;
 __attribute__((visibility("hidden"))) char **fmi_tcc_environ;
 
+// libtcc's own state, which the build shows under these names. After an error some of it points to what tcc_delete has freed, and
+// the next compile would read it.
+extern void *fmi_tcc_global_label_stack, *fmi_tcc_local_label_stack, *fmi_tcc_cur_switch, *fmi_tcc_pending_gotos;
+extern void *fmi_tcc_cur_scope, *fmi_tcc_root_scope, *fmi_tcc_loop_scope, *fmi_tcc_all_cleanups;
+extern int fmi_tcc_in_sizeof, fmi_tcc_in_generic;
+
+static void forget_failed_compile(void)
+{
+    fmi_tcc_global_label_stack = fmi_tcc_local_label_stack = fmi_tcc_cur_switch = fmi_tcc_pending_gotos = NULL;
+    fmi_tcc_cur_scope = fmi_tcc_root_scope = fmi_tcc_loop_scope = fmi_tcc_all_cleanups = NULL;
+    fmi_tcc_in_sizeof = fmi_tcc_in_generic = 0;
+}
+
 static pthread_mutex_t compiler = PTHREAD_MUTEX_INITIALIZER; // held while libtcc works
 
 static void note_message(void *context, const char *message)
@@ -43,6 +56,7 @@ static fm_status compile(const fmi_kernel_code *code, fmi_kernel_binary *binary,
         tcc_add_symbol(tcc, fmi_host_symbols[i].name, fmi_host_symbols[i].address);
     }
     if (tcc_compile_string(tcc, code->c_source) != 0 || tcc_relocate(tcc, TCC_RELOCATE_AUTO) < 0) {
+        forget_failed_compile();
         return fmi_fail(FM_ERROR_COMPILE, "kernel '%s' does not compile", code->name);
     }
     void *entry = tcc_get_symbol(tcc, "fm_kernel_main");

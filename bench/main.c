@@ -29,12 +29,13 @@ static void print_suites(FILE *out)
 
 static void print_usage(FILE *out)
 {
-    fprintf(out, "usage: fermata-bench SUITE [options]\n"
-                 "  --device NAME   auto, host, vulkan, vulkan:N or vulkan:TEXT (default: auto)\n"
-                 "  --json FILE     also write the rows to FILE, an array of objects\n"
-                 "  --with-driver   leave the driver's time in (record: otherwise a layer drops what reaches the driver)\n"
-                 "  --help          print this\n"
-                 "exit status: 0 good, 1 a check failed, 2 bad usage, 3 no such device\n");
+    fprintf(out,
+            "usage: fermata-bench SUITE [options]\n"
+            "  --device NAME   auto, host, vulkan, vulkan:N or vulkan:TEXT (default: auto)\n"
+            "  --json FILE     also write the rows to FILE, an array of objects\n"
+            "  --with-driver   leave the driver's time in (record: otherwise a layer drops what reaches the driver)\n"
+            "  --help          print this\n"
+            "exit status: 0 good, 1 a check failed, 2 bad usage, 3 no such device\n");
     print_suites(out);
 }
 
@@ -64,8 +65,11 @@ static bench_result run(const suite *chosen, const bench_options *options, const
 int main(int argc, char **argv)
 {
     static const struct option long_options[] = {
-        {"device", required_argument, NULL, 'd'}, {"json", required_argument, NULL, 'j'}, {"with-driver", no_argument, NULL, 'w'},
-        {"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0},
+        {"device", required_argument, NULL, 'd'},
+        {"json", required_argument, NULL, 'j'},
+        {"with-driver", no_argument, NULL, 'w'},
+        {"help", no_argument, NULL, 'h'},
+        {NULL, 0, NULL, 0},
     };
     bench_options options = {.device = "auto"};
     const char *json_path = NULL;

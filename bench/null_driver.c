@@ -50,7 +50,8 @@ bool null_driver_enable(void)
 {
     char folder[PATH_MAX], manifest[PATH_MAX + sizeof MANIFEST + 1];
     if (!find_folder(folder, sizeof folder)) {
-        fprintf(stderr, "fermata-bench: cannot tell where this program lies, so the null layer is not found; try --with-driver\n");
+        fprintf(stderr, "fermata-bench: cannot tell where this program lies, so the null layer is not found; try "
+                        "--with-driver\n");
         return false;
     }
     snprintf(manifest, sizeof manifest, "%s/%s", folder, MANIFEST);
@@ -58,8 +59,7 @@ bool null_driver_enable(void)
         fprintf(stderr, "fermata-bench: the null layer is not at %s; try --with-driver\n", manifest);
         return false;
     }
-    // VK_LAYER_PATH, where it is set, makes the loader ignore VK_ADD_LAYER_PATH. The last name stands nearest to the driver:
-    // other layers still see what this one drops.
+    // VK_LAYER_PATH, where it is set, makes the loader ignore VK_ADD_LAYER_PATH.
     return extend(getenv("VK_LAYER_PATH") ? "VK_LAYER_PATH" : "VK_ADD_LAYER_PATH", folder, true) &&
            extend("VK_INSTANCE_LAYERS", LAYER, false);
 }

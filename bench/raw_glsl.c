@@ -7,7 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool link_program(glslang_program_t *program, const glslang_input_t *input, uint32_t **out_words, size_t *out_size_bytes)
+static bool link_program(glslang_program_t *program, const glslang_input_t *input, uint32_t **out_words,
+                         size_t *out_size_bytes)
 {
     if (!glslang_program_link(program, (int)input->messages)) {
         fprintf(stderr, "fermata-bench: the floor's kernel does not link: %s\n", glslang_program_get_info_log(program));
@@ -34,7 +35,8 @@ static bool compile(const glslang_input_t *input, uint32_t **out_words, size_t *
     }
     bool good = glslang_shader_preprocess(shader, input) && glslang_shader_parse(shader, input);
     if (!good) {
-        fprintf(stderr, "fermata-bench: the floor's kernel does not compile: %s\n", glslang_shader_get_info_log(shader));
+        fprintf(stderr, "fermata-bench: the floor's kernel does not compile: %s\n",
+                glslang_shader_get_info_log(shader));
     }
     glslang_program_t *program = good ? glslang_program_create() : NULL;
     if (program) {

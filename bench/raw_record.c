@@ -16,7 +16,8 @@ static const char kernel_source[] =
     "#extension GL_EXT_buffer_reference : require\n"
     "layout(local_size_x = 64) in;\n"
     "layout(buffer_reference, std430, buffer_reference_align = 4) buffer floats { float at[]; };\n"
-    "layout(push_constant) uniform block { floats a; floats b; floats c; float k; float scale; float offset; uint n; };\n"
+    "layout(push_constant) uniform block { floats a; floats b; floats c; float k; float scale; float offset; uint n; "
+    "};\n"
     "void main() {\n"
     "    uint i = gl_GlobalInvocationID.x;\n"
     "    if (i < n) c.at[i] = c.at[i] + k * a.at[i] + scale * b.at[i] + offset;\n"
@@ -82,8 +83,9 @@ raw_record *raw_record_open(const char *description, uint32_t nth)
         fprintf(stderr, "fermata-bench: no memory is left\n");
         return NULL;
     }
-    if (!raw_open(&raw->vulkan, description, nth) || !raw_kernel_create(&raw->vulkan, kernel_source, sizeof(push), &raw->kernel) ||
-        !create_buffers(raw) || !create_commands(raw)) {
+    if (!raw_open(&raw->vulkan, description, nth) ||
+        !raw_kernel_create(&raw->vulkan, kernel_source, sizeof(push), &raw->kernel) || !create_buffers(raw) ||
+        !create_commands(raw)) {
         raw_record_close(raw);
         return NULL;
     }
@@ -137,8 +139,8 @@ static void encode(const raw_record *raw, const record_list *list)
         };
         push_constants(commands, layout, VK_SHADER_STAGE_COMPUTE_BIT, 0, sizeof block, &block);
         if (what.ordered && i > 0) {
-            pipeline_barrier(commands, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, 0, 1, &barrier,
-                             0, NULL, 0, NULL);
+            pipeline_barrier(commands, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, 0, 1,
+                             &barrier, 0, NULL, 0, NULL);
         }
         dispatch(commands, 1, 1, 1);
     }
@@ -163,8 +165,8 @@ static bool record_for(raw_record *raw, const record_list *list, bool for_host)
             .srcAccessMask = VK_ACCESS_SHADER_WRITE_BIT,
             .dstAccessMask = VK_ACCESS_HOST_READ_BIT,
         };
-        v->vk.vkCmdPipelineBarrier(raw->commands, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, VK_PIPELINE_STAGE_HOST_BIT, 0, 1, &barrier,
-                                   0, NULL, 0, NULL);
+        v->vk.vkCmdPipelineBarrier(raw->commands, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, VK_PIPELINE_STAGE_HOST_BIT, 0,
+                                   1, &barrier, 0, NULL, 0, NULL);
     }
     return raw_good(v->vk.vkEndCommandBuffer(raw->commands), "vkEndCommandBuffer");
 }

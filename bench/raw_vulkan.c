@@ -11,13 +11,13 @@ enum { MOST_DEVICES = 64, MOST_FAMILIES = 32 };
 static const uint64_t wait_ns = 10000000000;
 
 // Instance functions that opening needs, asked of our own instance: X(name).
-#define INSTANCE_FUNCTIONS(X)                                                                                               \
-    X(vkDestroyInstance)                                                                                                    \
-    X(vkEnumeratePhysicalDevices)                                                                                           \
-    X(vkGetPhysicalDeviceProperties)                                                                                        \
-    X(vkGetPhysicalDeviceFeatures2)                                                                                         \
-    X(vkGetPhysicalDeviceQueueFamilyProperties)                                                                             \
-    X(vkGetPhysicalDeviceMemoryProperties)                                                                                  \
+#define INSTANCE_FUNCTIONS(X)                                                                                          \
+    X(vkDestroyInstance)                                                                                               \
+    X(vkEnumeratePhysicalDevices)                                                                                      \
+    X(vkGetPhysicalDeviceProperties)                                                                                   \
+    X(vkGetPhysicalDeviceFeatures2)                                                                                    \
+    X(vkGetPhysicalDeviceQueueFamilyProperties)                                                                        \
+    X(vkGetPhysicalDeviceMemoryProperties)                                                                             \
     X(vkCreateDevice)
 
 typedef struct instance_table {

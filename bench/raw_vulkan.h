@@ -18,7 +18,7 @@ typedef struct raw_vulkan {
     uint32_t queue_family;
     VkQueue queue;
     uint32_t memory_types; // bit i: type i is visible to the host without flushes
-    VkSemaphore timeline; // signalled by the floor's submissions
+    VkSemaphore timeline;  // signalled by the floor's submissions
     struct VolkDeviceTable vk;
 } raw_vulkan;
 

@@ -13,15 +13,15 @@
 #include <string.h>
 
 enum {
-    SIDES = 2,                   // Fermata and the floor
-    MOST_REPETITIONS = 2000,     // of short lists
-    LONG_REPETITIONS = 400,      // of lists of RECORD_MOST
-    LEAST_REPETITIONS = 20,      // whatever the time
-    WARM_UP_SHARE = 10,          // one repetition in so many more runs first, unmeasured
+    SIDES = 2,               // Fermata and the floor
+    MOST_REPETITIONS = 2000, // of short lists
+    LONG_REPETITIONS = 400,  // of lists of RECORD_MOST
+    LEAST_REPETITIONS = 20,  // whatever the time
+    WARM_UP_SHARE = 10,      // one repetition in so many more runs first, unmeasured
 };
 
 static const uint64_t case_ns = 1200000000; // after which a case ends with the repetitions that it has
-static const uint64_t rest_ns = 30000;      // between idle and the next repetition: the driver's own threads have gone to sleep
+static const uint64_t rest_ns = 30000;      // between idle and the next repetition: a driver's own threads go to sleep
 static const uint64_t timeout_ns = 10000000000;
 
 // Fermata's side.
@@ -52,7 +52,9 @@ static bool create_kernel(fermata_side *side)
                                       {"b", FM_DTYPE_F32, FM_ACCESS_READ},
                                       {"c", FM_DTYPE_F32, FM_ACCESS_READ_WRITE}},
         .param_count = 3,
-        .constants = (fm_kernel_constant[]){{"k", FM_DTYPE_F32}, {"scale", FM_DTYPE_F32}, {"offset", FM_DTYPE_F32}, {"n", FM_DTYPE_U32}},
+        .constants =
+            (fm_kernel_constant[]){
+                {"k", FM_DTYPE_F32}, {"scale", FM_DTYPE_F32}, {"offset", FM_DTYPE_F32}, {"n", FM_DTYPE_U32}},
         .constant_count = 4,
     };
     return good(fm_kernel_create(side->device, &info, &side->kernel));
@@ -87,7 +89,8 @@ static bench_result open_side(fermata_side *side, const char *device)
         return status == FM_ERROR_NO_DEVICE ? BENCH_NO_DEVICE : BENCH_FAILED;
     }
     bool ready = good(fm_device_get_properties(side->device, &side->properties)) &&
-                 good(fm_stream_create(side->device, NULL, &side->stream)) && create_kernel(side) && create_buffers(side);
+                 good(fm_stream_create(side->device, NULL, &side->stream)) && create_kernel(side) &&
+                 create_buffers(side);
     return ready ? BENCH_GOOD : BENCH_FAILED;
 }
 
@@ -169,14 +172,14 @@ static bool results(void *self, const record_list *list, float *out)
 }
 
 // What is measured together.
-typedef struct session {
+typedef struct comparison {
     fermata_side fermata;
     raw_record *raw;          // NULL: no floor
     record_side sides[SIDES]; // Fermata, then the floor
     uint32_t side_count;
     bool verifies; // what is dispatched also runs
     report *report;
-} session;
+} comparison;
 
 // Runs a list on one side and compares every element of every output.
 static bool check_values(const record_side *side, const char *name, const record_list *list)
@@ -196,8 +199,8 @@ static bool check_values(const record_side *side, const char *name, const record
         right = found[i] == expected[i];
         if (!right) {
             fprintf(stderr, "fermata-bench: %s, %s list: output %u element %u is %g, not %g\n", name,
-                    list->ordered ? "ordered" : "independent", i / RECORD_ELEMENTS, i % RECORD_ELEMENTS, (double)found[i],
-                    (double)expected[i]);
+                    list->ordered ? "ordered" : "independent", i / RECORD_ELEMENTS, i % RECORD_ELEMENTS,
+                    (double)found[i], (double)expected[i]);
         }
     }
     free(found);
@@ -216,13 +219,13 @@ static bool check_waves(fermata_side *side, const record_list *list)
     uint64_t expected = list->ordered ? list->count : 1;
     uint64_t found = after.waves - before.waves;
     if (found != expected) {
-        fprintf(stderr, "fermata-bench: the %s list has %llu waves, not %llu\n", list->ordered ? "ordered" : "independent",
-                (unsigned long long)found, (unsigned long long)expected);
+        fprintf(stderr, "fermata-bench: the %s list has %llu waves, not %llu\n",
+                list->ordered ? "ordered" : "independent", (unsigned long long)found, (unsigned long long)expected);
     }
     return found == expected;
 }
 
-static bool check(session *s)
+static bool check(comparison *s)
 {
     static const record_list lists[] = {{RECORD_MOST, true}, {RECORD_MOST, false}};
     static const char *const names[SIDES] = {"fermata", "floor"};
@@ -237,7 +240,8 @@ static bool check(session *s)
         }
     }
     if (s->verifies) {
-        report_note("values verified on %s", s->side_count == SIDES ? "both sides" : "Fermata's side; there is no floor");
+        report_note("values verified on %s",
+                    s->side_count == SIDES ? "both sides" : "Fermata's side; there is no floor");
     } else {
         report_note("values not verified: nothing runs when the driver is left out; --with-driver verifies");
     }
@@ -263,9 +267,9 @@ static bool repeat(const record_side *side, const record_list *list, bool commit
 }
 
 // Measures all sides in turns; `out[side]` is the time a list.
-static bool measure(const session *s, const record_list *list, bool commits, spread out[SIDES])
+static bool measure(const comparison *s, const record_list *list, bool commits, spread out[SIDES])
 {
-    static double samples[SIDES][MOST_REPETITIONS]; // too large for the stack; the main thread's alone
+    double samples[SIDES][MOST_REPETITIONS];
     uint32_t most = list->count < RECORD_MOST ? MOST_REPETITIONS : LONG_REPETITIONS;
     uint32_t warm_up = most / WARM_UP_SHARE;
     uint32_t kept = 0;
@@ -285,7 +289,7 @@ static bool measure(const session *s, const record_list *list, bool commits, spr
     return true;
 }
 
-static void add_row(const session *s, const char *name, const spread times[SIDES], double factor, bool has_spread)
+static void add_row(const comparison *s, const char *name, const spread times[SIDES], double factor, bool has_spread)
 {
     bool has_floor = s->side_count == SIDES;
     report_add(s->report, &(report_row){
@@ -299,7 +303,7 @@ static void add_row(const session *s, const char *name, const spread times[SIDES
 }
 
 // The lengths of one kind of list, and what each dispatch adds when the fixed cost of a list is taken out.
-static bool measure_lengths(const session *s, bool commits, bool ordered)
+static bool measure_lengths(const comparison *s, bool commits, bool ordered)
 {
     static const uint32_t counts[] = {1, 16, RECORD_MOST};
     enum { COUNTS = sizeof counts / sizeof counts[0] };
@@ -341,7 +345,7 @@ static bool find_nth(const fm_device_properties *properties, uint32_t *out)
 }
 
 // Opens the floor, where there is one, on the same device.
-static bool open_floor(session *s, bool with_driver)
+static bool open_floor(comparison *s, bool with_driver)
 {
     s->sides[0] = (record_side){&s->fermata, record, commit, finish, results};
     s->side_count = 1;
@@ -364,17 +368,20 @@ static bool open_floor(session *s, bool with_driver)
     return true;
 }
 
-static void explain(const session *s, bool with_driver)
+static void explain(const comparison *s, bool with_driver)
 {
     static const char *const modes[] = {"auto", "addresses", "descriptors"};
     report_note("Fermata reaches memory by %s", modes[s->fermata.properties.binding_mode]);
     if (!s->raw) {
         report_note("no floor: the host device has no driver to call by hand");
     } else {
-        report_note("floor: Vulkan by hand, addresses in push constants, one barrier between ordered dispatches, no checks");
-        report_note("driver: %s", with_driver ? "in" : "left out on both sides: commands and submits are dropped by a layer");
+        report_note("floor: Vulkan by hand, addresses in push constants, one barrier between ordered dispatches, no "
+                    "checks");
+        report_note("driver: %s",
+                    with_driver ? "in" : "left out on both sides: commands and submits are dropped by a layer");
     }
-    report_note("record: begin, dispatches, throw away; commit: begin, dispatches, submit on an idle device, without the wait");
+    report_note("record: begin, dispatches, throw away; commit: begin, dispatches, submit on an idle device, without "
+                "the wait");
 }
 
 bench_result suite_record(const bench_options *options, report *results_out)
@@ -382,8 +389,7 @@ bench_result suite_record(const bench_options *options, report *results_out)
     if (!options->with_driver && !null_driver_enable()) {
         return BENCH_FAILED;
     }
-    static session s; // the sides' buffers make it large
-    s.report = results_out;
+    comparison s = {.report = results_out};
     bench_result result = open_side(&s.fermata, options->device);
     if (result == BENCH_GOOD) {
         report_begin(results_out, "record", s.fermata.properties.description);

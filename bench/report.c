@@ -101,7 +101,8 @@ static void print_spread(bool is_there, bool has_spread, spread s)
 static void print_row(report *results, const report_row *row)
 {
     if (!results->has_head) {
-        printf("\n%-28s %9s %8s %8s %9s %8s %8s %7s  %s\n", "case", "fermata", "p10", "p90", "floor", "p10", "p90", "ratio", "unit");
+        printf("\n%-28s %9s %8s %8s %9s %8s %8s %7s  %s\n", "case", "fermata", "p10", "p90", "floor", "p10", "p90",
+               "ratio", "unit");
         results->has_head = true;
     }
     printf("%-28s", row->name);
@@ -119,8 +120,8 @@ static void print_row(report *results, const report_row *row)
 void report_add(report *results, const report_row *row)
 {
     print_row(results, row);
-    json_t *object = json_pack("{s:s, s:s, s:s, s:s, s:f, s:o, s:o}", "suite", results->suite, "case", row->name, "device",
-                               results->device, "unit", row->unit, "value", row->value.median, "floor",
+    json_t *object = json_pack("{s:s, s:s, s:s, s:s, s:f, s:o, s:o}", "suite", results->suite, "case", row->name,
+                               "device", results->device, "unit", row->unit, "value", row->value.median, "floor",
                                row->has_floor ? json_real(row->floor.median) : json_null(), "ratio",
                                row->has_floor ? json_real(row->value.median / row->floor.median) : json_null());
     if (!object || json_array_append_new(results->rows, object) != 0) {
@@ -134,7 +135,8 @@ bool report_end(report **results)
     *results = NULL;
     bool good = true;
     if (ended->json) {
-        good = !ended->out_of_memory && json_dumpf(ended->rows, ended->json, JSON_INDENT(2) | JSON_REAL_PRECISION(DIGITS)) == 0;
+        good = !ended->out_of_memory &&
+               json_dumpf(ended->rows, ended->json, JSON_INDENT(2) | JSON_REAL_PRECISION(DIGITS)) == 0;
         good = fputc('\n', ended->json) != EOF && good;
         good = fclose(ended->json) == 0 && good;
         if (!good) {

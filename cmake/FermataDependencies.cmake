@@ -1,11 +1,10 @@
 # Finds the archives that Fermata stands on and gathers them in one target. Used by the build, and installed for whoever
 # links the static library. Archives, not shared objects: what links them runs where the -dev packages are not installed.
 
-# fermata_add_dependencies(<target> TCC <archive>)
+# fermata_add_dependencies(<target>)
 # Creates the interface target, or sets FERMATA_MISSING_DEPENDENCIES in the caller and creates nothing.
-# Reads FERMATA_VULKAN, FERMATA_HOST and FERMATA_PORTABLE. TCC names our private copy of libtcc (see PrivateTcc.cmake).
+# Reads FERMATA_VULKAN and FERMATA_PORTABLE.
 function(fermata_add_dependencies target)
-    cmake_parse_arguments(PARSE_ARGV 1 arg "" "TCC" "")
     # In link order: each archive stands before those that it needs.
     set(names xxhash)
     if(FERMATA_VULKAN)
@@ -28,13 +27,6 @@ function(fermata_add_dependencies target)
             list(APPEND missing lib${name}.a)
         endif()
     endforeach()
-    if(FERMATA_HOST)
-        if(arg_TCC)
-            list(PREPEND libraries ${arg_TCC})
-        else()
-            list(APPEND missing libtcc.a)
-        endif()
-    endif()
     if(missing)
         list(JOIN missing ", " missing)
         set(FERMATA_MISSING_DEPENDENCIES "${missing}" PARENT_SCOPE)

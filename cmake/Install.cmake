@@ -12,12 +12,9 @@ install(TARGETS fermata EXPORT fermataShared)
 install(TARGETS fermata_static EXPORT fermataStatic)
 install(EXPORT fermataShared NAMESPACE fermata:: DESTINATION ${package_dir})
 install(EXPORT fermataStatic NAMESPACE fermata:: DESTINATION ${package_dir})
-if(FERMATA_HOST)
-    install(FILES ${FERMATA_TCC_ARCHIVE} DESTINATION ${CMAKE_INSTALL_LIBDIR})
-endif()
 
 configure_package_config_file(cmake/fermataConfig.cmake.in ${PROJECT_BINARY_DIR}/package/fermataConfig.cmake
-    INSTALL_DESTINATION ${package_dir} PATH_VARS CMAKE_INSTALL_LIBDIR)
+    INSTALL_DESTINATION ${package_dir})
 write_basic_package_version_file(${PROJECT_BINARY_DIR}/package/fermataConfigVersion.cmake
     COMPATIBILITY SameMinorVersion)
 install(FILES ${PROJECT_BINARY_DIR}/package/fermataConfig.cmake ${PROJECT_BINARY_DIR}/package/fermataConfigVersion.cmake

@@ -6,8 +6,8 @@
 // one timeline must not see both.
 // Any number of instances and devices, on any thread: `links.lock` guards the two maps, which creation, destruction, look-ups by
 // name and submits use. A dropped command touches nothing at all.
-#include <vulkan/vulkan.h>
 #include <vulkan/vk_layer.h>
+#include <vulkan/vulkan.h>
 
 #include <pthread.h>
 #include <stdbool.h>
@@ -19,15 +19,15 @@
 // table; a physical device shares its instance's, queues and command buffers their device's.
 typedef struct link {
     struct link *next;
-    const void *key; // that pointer
-    VkInstance instance;                         // these three of an instance's link
+    const void *key;     // that pointer
+    VkInstance instance; // these three of an instance's link
     PFN_vkGetInstanceProcAddr get_instance_proc;
-    PFN_vkDestroyInstance destroy_instance;      // asked for at creation: later the loader answers with the first layer's
-    VkDevice device;                             // these five of a device's link
+    PFN_vkDestroyInstance destroy_instance; // asked for at creation: later the loader answers with the first layer's
+    VkDevice device;                        // these five of a device's link
     PFN_vkGetDeviceProcAddr get_device_proc;
     PFN_vkDestroyDevice destroy_device;
     PFN_vkQueueSubmit queue_submit;
-    PFN_vkSignalSemaphore signal_semaphore;      // NULL below Vulkan 1.2
+    PFN_vkSignalSemaphore signal_semaphore; // NULL below Vulkan 1.2
 } link;
 
 // Process-wide, since a layer is: the loader hands in nothing of ours that could carry it.
@@ -81,35 +81,40 @@ static link *remove_link(link **list, const void *dispatchable)
 }
 
 // What is dropped: X(name, parameters). The bodies are empty.
-#define DROPPED(X)                                                                                                          \
-    X(vkCmdBindPipeline, (VkCommandBuffer c, VkPipelineBindPoint p, VkPipeline l))                                          \
-    X(vkCmdBindDescriptorSets, (VkCommandBuffer c, VkPipelineBindPoint p, VkPipelineLayout l, uint32_t f, uint32_t n,       \
-                                const VkDescriptorSet *s, uint32_t m, const uint32_t *o))                                   \
-    X(vkCmdPushConstants, (VkCommandBuffer c, VkPipelineLayout l, VkShaderStageFlags f, uint32_t o, uint32_t n, const void *v)) \
-    X(vkCmdPushDescriptorSetKHR, (VkCommandBuffer c, VkPipelineBindPoint p, VkPipelineLayout l, uint32_t s, uint32_t n,     \
-                                  const VkWriteDescriptorSet *w))                                                           \
-    X(vkCmdPushDescriptorSetWithTemplateKHR, (VkCommandBuffer c, VkDescriptorUpdateTemplate t, VkPipelineLayout l,          \
-                                              uint32_t s, const void *d))                                                   \
-    X(vkCmdDispatch, (VkCommandBuffer c, uint32_t x, uint32_t y, uint32_t z))                                               \
-    X(vkCmdDispatchBase, (VkCommandBuffer c, uint32_t i, uint32_t j, uint32_t k, uint32_t x, uint32_t y, uint32_t z))       \
-    X(vkCmdDispatchIndirect, (VkCommandBuffer c, VkBuffer b, VkDeviceSize o))                                               \
-    X(vkCmdPipelineBarrier, (VkCommandBuffer c, VkPipelineStageFlags s, VkPipelineStageFlags d, VkDependencyFlags f,        \
-                             uint32_t n, const VkMemoryBarrier *m, uint32_t j, const VkBufferMemoryBarrier *b,              \
-                             uint32_t k, const VkImageMemoryBarrier *i))                                                    \
-    X(vkCmdPipelineBarrier2, (VkCommandBuffer c, const VkDependencyInfo *i))                                                \
-    X(vkCmdCopyBuffer, (VkCommandBuffer c, VkBuffer s, VkBuffer d, uint32_t n, const VkBufferCopy *r))                      \
-    X(vkCmdCopyBuffer2, (VkCommandBuffer c, const VkCopyBufferInfo2 *i))                                                    \
-    X(vkCmdFillBuffer, (VkCommandBuffer c, VkBuffer b, VkDeviceSize o, VkDeviceSize n, uint32_t v))                         \
-    X(vkCmdUpdateBuffer, (VkCommandBuffer c, VkBuffer b, VkDeviceSize o, VkDeviceSize n, const void *v))                    \
-    X(vkCmdBeginDebugUtilsLabelEXT, (VkCommandBuffer c, const VkDebugUtilsLabelEXT *l))                                     \
-    X(vkCmdInsertDebugUtilsLabelEXT, (VkCommandBuffer c, const VkDebugUtilsLabelEXT *l))                                    \
-    X(vkCmdEndDebugUtilsLabelEXT, (VkCommandBuffer c))                                                                      \
-    X(vkUpdateDescriptorSets, (VkDevice d, uint32_t n, const VkWriteDescriptorSet *w, uint32_t m, const VkCopyDescriptorSet *c)) \
+#define DROPPED(X)                                                                                                     \
+    X(vkCmdBindPipeline, (VkCommandBuffer c, VkPipelineBindPoint p, VkPipeline l))                                     \
+    X(vkCmdBindDescriptorSets, (VkCommandBuffer c, VkPipelineBindPoint p, VkPipelineLayout l, uint32_t f, uint32_t n,  \
+                                const VkDescriptorSet *s, uint32_t m, const uint32_t *o))                              \
+    X(vkCmdPushConstants,                                                                                              \
+      (VkCommandBuffer c, VkPipelineLayout l, VkShaderStageFlags f, uint32_t o, uint32_t n, const void *v))            \
+    X(vkCmdPushDescriptorSetKHR, (VkCommandBuffer c, VkPipelineBindPoint p, VkPipelineLayout l, uint32_t s,            \
+                                  uint32_t n, const VkWriteDescriptorSet *w))                                          \
+    X(vkCmdPushDescriptorSetWithTemplateKHR,                                                                           \
+      (VkCommandBuffer c, VkDescriptorUpdateTemplate t, VkPipelineLayout l, uint32_t s, const void *d))                \
+    X(vkCmdDispatch, (VkCommandBuffer c, uint32_t x, uint32_t y, uint32_t z))                                          \
+    X(vkCmdDispatchBase, (VkCommandBuffer c, uint32_t i, uint32_t j, uint32_t k, uint32_t x, uint32_t y, uint32_t z))  \
+    X(vkCmdDispatchIndirect, (VkCommandBuffer c, VkBuffer b, VkDeviceSize o))                                          \
+    X(vkCmdPipelineBarrier, (VkCommandBuffer c, VkPipelineStageFlags s, VkPipelineStageFlags d, VkDependencyFlags f,   \
+                             uint32_t n, const VkMemoryBarrier *m, uint32_t j, const VkBufferMemoryBarrier *b,         \
+                             uint32_t k, const VkImageMemoryBarrier *i))                                               \
+    X(vkCmdPipelineBarrier2, (VkCommandBuffer c, const VkDependencyInfo *i))                                           \
+    X(vkCmdCopyBuffer, (VkCommandBuffer c, VkBuffer s, VkBuffer d, uint32_t n, const VkBufferCopy *r))                 \
+    X(vkCmdCopyBuffer2, (VkCommandBuffer c, const VkCopyBufferInfo2 *i))                                               \
+    X(vkCmdFillBuffer, (VkCommandBuffer c, VkBuffer b, VkDeviceSize o, VkDeviceSize n, uint32_t v))                    \
+    X(vkCmdUpdateBuffer, (VkCommandBuffer c, VkBuffer b, VkDeviceSize o, VkDeviceSize n, const void *v))               \
+    X(vkCmdBeginDebugUtilsLabelEXT, (VkCommandBuffer c, const VkDebugUtilsLabelEXT *l))                                \
+    X(vkCmdInsertDebugUtilsLabelEXT, (VkCommandBuffer c, const VkDebugUtilsLabelEXT *l))                               \
+    X(vkCmdEndDebugUtilsLabelEXT, (VkCommandBuffer c))                                                                 \
+    X(vkUpdateDescriptorSets,                                                                                          \
+      (VkDevice d, uint32_t n, const VkWriteDescriptorSet *w, uint32_t m, const VkCopyDescriptorSet *c))               \
     X(vkUpdateDescriptorSetWithTemplate, (VkDevice d, VkDescriptorSet s, VkDescriptorUpdateTemplate t, const void *v))
 
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wunused-parameter"
-#define DROP(name, parameters) static VKAPI_ATTR void VKAPI_CALL drop_##name parameters {}
+#define DROP(name, parameters)                                                                                         \
+    static VKAPI_ATTR void VKAPI_CALL drop_##name parameters                                                           \
+    {                                                                                                                  \
+    }
 DROPPED(DROP)
 #undef DROP
 #pragma GCC diagnostic pop
@@ -135,7 +140,8 @@ static VkLayerInstanceCreateInfo *instance_note(const VkInstanceCreateInfo *info
 {
     // The loader passes the chain as const and expects its own note to be written to.
     VkLayerInstanceCreateInfo *note = (VkLayerInstanceCreateInfo *)(uintptr_t)info->pNext;
-    while (note && (note->sType != VK_STRUCTURE_TYPE_LOADER_INSTANCE_CREATE_INFO || note->function != VK_LAYER_LINK_INFO)) {
+    while (note &&
+           (note->sType != VK_STRUCTURE_TYPE_LOADER_INSTANCE_CREATE_INFO || note->function != VK_LAYER_LINK_INFO)) {
         note = (VkLayerInstanceCreateInfo *)(uintptr_t)note->pNext;
     }
     return note;
@@ -144,14 +150,15 @@ static VkLayerInstanceCreateInfo *instance_note(const VkInstanceCreateInfo *info
 static VkLayerDeviceCreateInfo *device_note(const VkDeviceCreateInfo *info)
 {
     VkLayerDeviceCreateInfo *note = (VkLayerDeviceCreateInfo *)(uintptr_t)info->pNext;
-    while (note && (note->sType != VK_STRUCTURE_TYPE_LOADER_DEVICE_CREATE_INFO || note->function != VK_LAYER_LINK_INFO)) {
+    while (note &&
+           (note->sType != VK_STRUCTURE_TYPE_LOADER_DEVICE_CREATE_INFO || note->function != VK_LAYER_LINK_INFO)) {
         note = (VkLayerDeviceCreateInfo *)(uintptr_t)note->pNext;
     }
     return note;
 }
 
-static VKAPI_ATTR VkResult VKAPI_CALL create_instance(const VkInstanceCreateInfo *info, const VkAllocationCallbacks *allocator,
-                                                      VkInstance *out)
+static VKAPI_ATTR VkResult VKAPI_CALL create_instance(const VkInstanceCreateInfo *info,
+                                                      const VkAllocationCallbacks *allocator, VkInstance *out)
 {
     VkLayerInstanceCreateInfo *note = instance_note(info);
     if (!note) {
@@ -231,11 +238,13 @@ static uint64_t value_signalled(const VkSubmitInfo *info)
 {
     const VkTimelineSemaphoreSubmitInfo *values = info->pNext;
     bool is_signal = values && values->sType == VK_STRUCTURE_TYPE_TIMELINE_SEMAPHORE_SUBMIT_INFO && !values->pNext &&
-                     info->waitSemaphoreCount == 0 && info->signalSemaphoreCount == 1 && values->signalSemaphoreValueCount == 1;
+                     info->waitSemaphoreCount == 0 && info->signalSemaphoreCount == 1 &&
+                     values->signalSemaphoreValueCount == 1;
     return is_signal ? values->pSignalSemaphoreValues[0] : 0;
 }
 
-static VKAPI_ATTR VkResult VKAPI_CALL queue_submit(VkQueue queue, uint32_t count, const VkSubmitInfo *infos, VkFence fence)
+static VKAPI_ATTR VkResult VKAPI_CALL queue_submit(VkQueue queue, uint32_t count, const VkSubmitInfo *infos,
+                                                   VkFence fence)
 {
     link item;
     if (!find_link(&links.devices, queue, &item)) {
@@ -303,7 +312,8 @@ static VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL get_instance_proc(VkInstance ins
 }
 
 // The one symbol of the library: the loader asks what we implement.
-VK_LAYER_EXPORT VKAPI_ATTR VkResult VKAPI_CALL vkNegotiateLoaderLayerInterfaceVersion(VkNegotiateLayerInterface *interface);
+VK_LAYER_EXPORT VKAPI_ATTR VkResult VKAPI_CALL
+vkNegotiateLoaderLayerInterfaceVersion(VkNegotiateLayerInterface *interface);
 
 VkResult vkNegotiateLoaderLayerInterfaceVersion(VkNegotiateLayerInterface *interface)
 {

@@ -36,9 +36,6 @@ bool failure_set(failure *f, exit_status status, const char *format, ...)
 bool failure_set_from_library(failure *f, fm_status status, const char *what)
 {
     exit_status code = status == FM_ERROR_NO_DEVICE ? EXIT_STATUS_NO_DEVICE : EXIT_STATUS_FAILED;
-    if (status == FM_TIMEOUT) {
-        return failure_set(f, code, "%s: the device did not finish in time", what);
-    }
     return failure_set(f, code, "%s: %s (%s)", what, fm_last_error(), fm_status_name(status));
 }
 

@@ -213,8 +213,8 @@ static const char quantise_body[] =
 typedef struct kernel_text {
     const char *name;
     const char *body;
-    fm_kernel_param params[FM_MAX_BINDINGS];
-    const char *constants[6];
+    fm_kernel_param params[FM_MAX_BINDINGS]; // in the order of the bindings
+    const char *constants[6];                // names, in the order of the struct in kernels.h
 } kernel_text;
 
 #define READS(name) {name, FM_DTYPE_F32, FM_ACCESS_READ}

@@ -14,11 +14,11 @@ static const uint64_t close_timeout_ns = 60000000000;
 // Everything that main owns.
 typedef struct program {
     options options;
-    failure failure;
-    progress progress;
+    failure failure;   // the first one, whoever met it
+    progress progress; // alive while run_sequences is
     model model;
     tokenizer tokenizer;
-    gold gold;           // empty when nothing needs it
+    gold gold;           // empty where the file was not found
     bool checks_itself;  // the answers are known: they are in `gold`
     sequence *sequences; // owned, [options.sequence_count]
     fm_device *device;

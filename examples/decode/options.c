@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_SEQUENCES = 4096, MOST_TOKENS = 1 << 30 };
+enum { MOST_SEQUENCES = 1024, MOST_TOKENS = 1 << 30 };
 
 const char *options_usage(void)
 {

@@ -11,9 +11,9 @@ typedef struct report {
     uint32_t sequence_count;
     double seconds; // from the first thread's start to the last one's end
     fm_device_properties device;
-    fm_device_stats stats;
-    uint32_t checked; // sequences that the gold file knows
-    uint32_t matched; // of these, those that say what it says
+    fm_device_stats stats; // after the last sequence
+    uint32_t checked;      // sequences that the gold file knows
+    uint32_t matched;      // of these, those that say what it says
 } report;
 
 // Counts `checked` and `matched`: as many bytes as were generated must be those of the gold file.

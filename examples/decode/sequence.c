@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { PROMPT_TOKENS_IN_FLIGHT = 8 }; // committed before one is waited for
+enum { PROMPT_TOKENS_IN_FLIGHT = 4 }; // committed before one is waited for
 static const uint64_t wait_timeout_ns = 60000000000;
 
 static bool check(sequence *s, fm_status status, uint32_t position)

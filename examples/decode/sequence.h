@@ -18,10 +18,10 @@ typedef struct sequence {
     const char *prompt;         // borrowed
     token_list prompt_tokens;   // owned
     uint32_t limit;             // tokens to generate at most
-    sampler sampler;
-    pthread_t thread;
-    bool started; // `thread` is to be joined
-    fm_stream stream;
+    sampler sampler;            // its own random numbers
+    pthread_t thread;           // meaningful while `started`
+    bool started;               // `thread` is to be joined
+    fm_stream stream;           // owned by the thread, as the cache is
     kv_cache cache;
 
     float *logits;        // owned, [vocab_size]: where the device's answer arrives

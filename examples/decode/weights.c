@@ -10,10 +10,10 @@ static const uint64_t write_timeout_ns = 60000000000;
 
 // What one upload needs.
 typedef struct uploader {
-    fm_device *device; // borrowed
-    fm_stream stream;  // of the uploads
-    fm_device_properties properties;
-    failure *failure; // borrowed
+    fm_device *device;               // borrowed
+    fm_stream stream;                // of the uploads
+    fm_device_properties properties; // of the device
+    failure *failure;                // borrowed
 } uploader;
 
 static bool create_tensor(uploader *u, const char *label, uint64_t elements, fm_buffer *out)

@@ -67,7 +67,7 @@ typedef struct fm_device_properties {
     fm_device_kind kind;
     fm_binding_mode binding_mode;     // the one in force, never FM_BINDING_AUTO
     uint64_t memory_bytes;            // device memory, as the driver reports it
-    uint64_t max_binding_bytes;       // largest range of one binding of a kernel that binds descriptors
+    uint64_t max_binding_bytes;       // largest range of one binding of a kernel that binds descriptors (GLSL, SPIR-V, or any in that mode)
     uint32_t max_group_size[3];       // work-items in one workgroup, an axis
     uint32_t max_group_invocations;   // work-items in one workgroup, in all
     uint32_t max_constants_bytes;     // constants of one dispatch of a generated kernel or host function

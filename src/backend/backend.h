@@ -60,7 +60,7 @@ typedef struct fmi_span {
 typedef enum fmi_command_kind {
     FMI_COMMAND_DISPATCH = 0, // spans: the bindings
     FMI_COMMAND_COPY = 1,     // spans: [0] source, [1] destination, equal sizes; also uploads and read-backs
-    FMI_COMMAND_FILL = 2,     // spans: [0] destination; its offset is a multiple of 4
+    FMI_COMMAND_FILL = 2,     // spans: [0] destination; its offset and size are multiples of 4
     FMI_COMMAND_BARRIER = 3,  // for the planner; never reaches a backend
 } fmi_command_kind;
 
@@ -106,15 +106,17 @@ typedef struct fmi_kernel_code {
     fm_host_function host_function;
     void *user;
     // How arguments travel, for SPIR-V:
-    //   FM_BINDING_ADDRESSES: the argument block is span_count 64-bit addresses, then the constants, then (if
-    //     wants_group_count) three 32-bit group counts aligned to 4. `indirect_arguments`: the push constant holds only the 64-bit
+    //   FM_BINDING_ADDRESSES: the argument block is span_count 64-bit addresses, then the constants, then aligned to 4 (if
+    //     wants_group_count) three 32-bit group counts and (if wants_group_base) three 32-bit group bases. `indirect_arguments`: the push constant holds only the 64-bit
     //     address of that block; else the block itself is the push constant.
-    //   FM_BINDING_DESCRIPTORS: storage buffer i is (set 0, binding_numbers[i]); the push constants are the constants, then the
-    //     group counts if wanted. `indirect_arguments`: that block is one more storage buffer, (set 0, arguments_binding).
+    //   FM_BINDING_DESCRIPTORS: storage buffer i is (set 0, binding_numbers[i]); the push constants are the constants, then
+    //     group counts and bases as above. `indirect_arguments`: that block is one more storage buffer, (set 0, arguments_binding).
     fm_binding_mode binding_mode;
     bool indirect_arguments;
     bool wants_group_count;
-    bool reads_group_count_builtin; // uses gl_NumWorkGroups: a dispatch over the device's limit cannot be split
+    // A dispatch over the device's limits is split into parts; the kernel adds each part's base to its group's number. A kernel that
+    // does not take a base can only be dispatched within the limits.
+    bool wants_group_base;
     uint32_t span_count;
     uint32_t binding_numbers[FM_MAX_BINDINGS];
     uint32_t arguments_binding;
@@ -153,7 +155,7 @@ typedef struct fmi_backend_ops {
     fm_status (*create_kernel)(fmi_backend *backend, const fmi_kernel_code *code, fmi_kernel_binary **out, fmi_text *log);
     void (*destroy_kernel)(fmi_backend *backend, fmi_kernel_binary *binary);
 
-    // Optional (NULL: any count runs). Any thread. May this kernel be dispatched with these group counts?
+    // Optional (NULL: any count runs). Any thread. Can this kernel be dispatched with these group counts?
     bool (*accepts_group_count)(fmi_backend *backend, const fmi_kernel_binary *binary, const uint32_t group_count[3]);
 
     // Required. One thread at a time. Starts the batch and returns; at most `batches_in_flight` are unretired. On error nothing of it

@@ -88,8 +88,8 @@ static fm_status make_room(fm_device *device, bool no_wait)
     atomic_fetch_add_explicit(&device->limit_waits, 1, memory_order_relaxed);
     fm_status status = fmi_wait_until(&device->retirement, place, device, device->config.info.commit_timeout_ns);
     if (status != FM_OK) {
-        return fmi_fail(status, "fm_commit: none of %u lists in flight completed within %llu ns", device->config.info.lists_in_flight,
-                        (unsigned long long)device->config.info.commit_timeout_ns);
+        return fmi_fail(status, "fm_commit: %u lists are in flight, which is the limit, and no place came free for this one within %llu ns",
+                        device->config.info.lists_in_flight, (unsigned long long)device->config.info.commit_timeout_ns);
     }
     return FM_OK;
 }

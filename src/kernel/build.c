@@ -83,7 +83,6 @@ static fm_status take_reflection(fmi_kernel *kernel, const fmi_reflection *refle
     memcpy(kernel->access, reflection->access, sizeof kernel->access);
     memcpy(source->binding_numbers, reflection->binding_numbers, sizeof source->binding_numbers);
     memcpy(source->group_size, reflection->group_size, sizeof source->group_size);
-    source->reads_group_count_builtin = reflection->reads_group_count_builtin;
     return FM_OK;
 }
 
@@ -138,6 +137,7 @@ static fm_status prepare_portable(const fmi_kernel *kernel, fmi_generated *gener
     code->binding_mode = generated->binding_mode;
     code->indirect_arguments = generated->indirect_arguments;
     code->wants_group_count = generated->wants_group_count;
+    code->wants_group_base = generated->wants_group_base;
     code->arguments_binding = kernel->param_count;
     for (uint32_t i = 0; i < kernel->param_count; i++) {
         code->binding_numbers[i] = i;
@@ -159,14 +159,12 @@ static void prepare_given(const fmi_kernel *kernel, fmi_kernel_code *code)
     code->host_function = source->host_function;
     code->user = source->user;
     code->binding_mode = FM_BINDING_DESCRIPTORS;
-    code->reads_group_count_builtin = source->reads_group_count_builtin;
     memcpy(code->binding_numbers, source->binding_numbers, sizeof code->binding_numbers);
 }
 
 static fm_status create_binary(const fmi_kernel *kernel, const fmi_kernel_code *code, fmi_kernel_binary **out)
 {
     fmi_text log = {0};
-    fmi_fail(FM_ERROR_BACKEND, "kernel '%s': the device refuses it", kernel->name); // for a backend that says nothing
     fm_status status = kernel->ops->create_kernel(kernel->backend, code, out, &log);
     if (status == FM_ERROR_COMPILE && log.length) {
         fail_to_compile(kernel, &log);

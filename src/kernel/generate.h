@@ -15,6 +15,7 @@ typedef struct fmi_generated {
     uint32_t max_push_constants_bytes;
     bool indirect_arguments; // out
     bool wants_group_count;  // out
+    bool wants_group_base;   // out
     uint32_t features;       // out: FMI_USES_*
     fmi_text text;           // out: ends in a zero byte; freed by the caller, also on error
 } fmi_generated;

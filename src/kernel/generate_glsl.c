@@ -57,7 +57,7 @@ static void write_buffers(const fmi_generated *generated, fmi_text *text)
     }
 }
 
-// The members of the argument block: addresses, constants, group counts.
+// The members of the argument block: addresses, constants, group counts, and where a part of a split dispatch begins.
 static uint32_t write_members(const fmi_generated *generated, fmi_text *text)
 {
     uint32_t size_bytes = 0;
@@ -74,6 +74,10 @@ static uint32_t write_members(const fmi_generated *generated, fmi_text *text)
     }
     if (generated->wants_group_count) {
         fmi_text_format(text, "    uint g0; uint g1; uint g2;\n");
+        size_bytes += 12;
+    }
+    if (generated->wants_group_base) {
+        fmi_text_format(text, "    uint o0; uint o1; uint o2;\n");
         size_bytes += 12;
     }
     return size_bytes;
@@ -138,6 +142,12 @@ static void write_locals(const fmi_generated *generated, fmi_text *text)
     if (generated->wants_group_count) {
         fmi_text_format(text, "    const uvec3 fm_group_count = uvec3(fm_args.g0, fm_args.g1, fm_args.g2);\n");
     }
+    if (generated->wants_group_base) {
+        fmi_text_format(text,
+                        "    const uvec3 fm_group_base = uvec3(fm_args.o0, fm_args.o1, fm_args.o2);\n"
+                        "    const uvec3 fm_group_id = gl_WorkGroupID + fm_group_base;\n"
+                        "    const uvec3 fm_global_id = gl_GlobalInvocationID + fm_group_base * gl_WorkGroupSize;\n");
+    }
 }
 
 fm_status fmi_generate_glsl(fmi_generated *generated)
@@ -150,6 +160,7 @@ fm_status fmi_generate_glsl(fmi_generated *generated)
     if (status == FM_OK) {
         generated->features = use.features;
         generated->wants_group_count = (use.features & FMI_USES_GROUP_COUNT) != 0;
+        generated->wants_group_base = (use.features & (FMI_USES_GLOBAL_ID | FMI_USES_GROUP_ID)) != 0;
         write_start(generated, text);
         write_buffers(generated, text);
         write_arguments(generated, text);

@@ -28,7 +28,6 @@ typedef struct fmi_kernel_source {
     uint32_t *shared_sizes; // elements of each shared array; owned
     uint32_t group_size[3];
     uint32_t binding_numbers[FM_MAX_BINDINGS]; // GLSL and SPIR-V
-    bool reads_group_count_builtin;            // GLSL and SPIR-V
     fm_host_function host_function;
     void *user;               // borrowed until the kernel's last use is complete
     pthread_cond_t compiled;  // signalled, under the kernel's lock, when an entry leaves `compiling`

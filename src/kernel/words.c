@@ -27,9 +27,9 @@ static const fmi_word words[] = {
     {"bool", NULL, "_Bool", 0, FMI_WORD_TYPE},
     {"true", NULL, "1", 0, FMI_WORD_LITERAL},
     {"false", NULL, "0", 0, FMI_WORD_LITERAL},
-    {"global_id", "gl_GlobalInvocationID", "fm_global_id", FMI_USES_GLOBAL_ID, FMI_WORD_ID},
+    {"global_id", "fm_global_id", "fm_global_id", FMI_USES_GLOBAL_ID, FMI_WORD_ID},
     {"local_id", "gl_LocalInvocationID", "fm_local_id", FMI_USES_LOCAL_ID, FMI_WORD_ID},
-    {"group_id", "gl_WorkGroupID", "fm_group_id", FMI_USES_GROUP_ID, FMI_WORD_ID},
+    {"group_id", "fm_group_id", "fm_group_id", FMI_USES_GROUP_ID, FMI_WORD_ID},
     {"group_count", "fm_group_count", "fm_group_count", FMI_USES_GROUP_COUNT, FMI_WORD_ID},
     {"group_size", NULL, NULL, 0, FMI_WORD_ID}, // becomes a number
     {"barrier", NULL, "fm_barrier", FMI_USES_BARRIER, FMI_WORD_FUNCTION},

@@ -110,28 +110,35 @@ static bool cut_from_any(fmi_pool *pool, fm_memory_kind kind, uint64_t size_byte
     return found;
 }
 
+// Takes room for a block of `shared` bytes under the limit, else of `exact` bytes; returns the size taken, 0 for none. Only what fits is
+// ever counted, so that no other thread is refused because of bytes that are given back a moment later.
+static uint64_t reserve(fmi_pool *pool, uint64_t shared, uint64_t exact)
+{
+    uint64_t reserved = atomic_load_explicit(&pool->reserved_bytes, memory_order_relaxed);
+    for (;;) {
+        uint64_t room = reserved < pool->limit_bytes ? pool->limit_bytes - reserved : 0;
+        uint64_t take = shared <= room ? shared : exact <= room ? exact : 0;
+        if (take == 0 || atomic_compare_exchange_weak_explicit(&pool->reserved_bytes, &reserved, reserved + take,
+                                                               memory_order_relaxed, memory_order_relaxed)) {
+            return take;
+        }
+    }
+}
+
 // Allocates a block that holds at least `size_bytes` and cuts the range from it before anyone else can.
 static fm_status add_block(fmi_pool *pool, fm_memory_kind kind, uint64_t size_bytes, fmi_allocation *out)
 {
-    uint64_t block_bytes = size_bytes > pool->block_size_bytes / 2 ? size_bytes : pool->block_size_bytes;
-    // The limit is taken first and given back on failure, so that two threads cannot pass it together.
-    uint64_t reserved = atomic_fetch_add_explicit(&pool->reserved_bytes, block_bytes, memory_order_relaxed);
-    if (reserved + block_bytes > pool->limit_bytes && block_bytes > size_bytes) {
-        atomic_fetch_sub_explicit(&pool->reserved_bytes, block_bytes - size_bytes, memory_order_relaxed);
-        block_bytes = size_bytes; // no room for a shared block: one of just this size
+    uint64_t shared = size_bytes > pool->block_size_bytes / 2 ? size_bytes : pool->block_size_bytes;
+    uint64_t block_bytes = reserve(pool, shared, size_bytes);
+    if (block_bytes == 0) {
+        return fmi_fail(FM_ERROR_OUT_OF_MEMORY, "%llu bytes more would exceed the limit of %llu bytes; %llu are reserved",
+                        (unsigned long long)size_bytes, (unsigned long long)pool->limit_bytes,
+                        (unsigned long long)atomic_load_explicit(&pool->reserved_bytes, memory_order_relaxed));
     }
     fmi_pool_block *block = calloc(1, sizeof *block);
     fmi_range *ranges = malloc(16 * sizeof *ranges);
-    fm_status status = FM_OK;
-    if (!block || !ranges) {
-        status = fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "no host memory for a memory block");
-    } else if (reserved + block_bytes > pool->limit_bytes) {
-        status = fmi_fail(FM_ERROR_OUT_OF_MEMORY, "%llu bytes more would exceed the limit of %llu bytes; %llu are reserved",
-                          (unsigned long long)block_bytes, (unsigned long long)pool->limit_bytes,
-                          (unsigned long long)reserved);
-    } else {
-        status = pool->ops->allocate_block(pool->backend, kind, block_bytes, &block->native);
-    }
+    fm_status status = block && ranges ? pool->ops->allocate_block(pool->backend, kind, block_bytes, &block->native)
+                                       : fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "no host memory for a memory block");
     if (status != FM_OK) {
         atomic_fetch_sub_explicit(&pool->reserved_bytes, block_bytes, memory_order_relaxed);
         free(block);

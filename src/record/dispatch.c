@@ -155,8 +155,8 @@ static fm_status dispatch(fm_commands *commands, const fm_dispatch_info *info)
     }
     if (room->ops->accepts_group_count && !room->ops->accepts_group_count(room->backend, variant->binary, info->group_count)) {
         return fmi_fail(FM_ERROR_UNSUPPORTED,
-                        "fm_dispatch: kernel '%s' reads the number of workgroups itself, so %u x %u x %u cannot be split for this device",
-                        kernel->name, info->group_count[0], info->group_count[1], info->group_count[2]);
+                        "fm_dispatch: %u x %u x %u workgroups exceed the device's limits, and kernel '%s' was not generated to run in parts",
+                        info->group_count[0], info->group_count[1], info->group_count[2], kernel->name);
     }
     // Written where it stays. A refused binding leaves it out of the list; its few bytes go back with the list.
     uint32_t count = kernel->param_count;

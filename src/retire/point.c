@@ -17,8 +17,12 @@ static void block(fmi_retirement *r, uint64_t most_ns)
 {
     uint64_t retired = atomic_load_explicit(&r->retired_value, memory_order_acquire);
     if (atomic_load_explicit(&r->engine->submitted_value, memory_order_acquire) > retired) {
-        // The answer does not matter: progress asks again, and a lost device shows there.
-        (void)r->engine->ops->wait(r->engine->backend, retired + 1, most_ns < BLOCK_NS ? most_ns : BLOCK_NS);
+        // On an error or time-out progress asks again, and a lost device shows there. When the batch is complete, one thread retires
+        // it: the others wait for that thread here, or their polling would keep it from the processor.
+        if (r->engine->ops->wait(r->engine->backend, retired + 1, most_ns < BLOCK_NS ? most_ns : BLOCK_NS) == FM_OK) {
+            pthread_mutex_lock(&r->lock);
+            pthread_mutex_unlock(&r->lock);
+        }
         return;
     }
     uint64_t pause = most_ns < PENDING_NS ? most_ns : PENDING_NS;

@@ -6,8 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_FAILURES = 64 }; // kept a stream; the oldest goes first
-
 fm_status fmi_stream_create(fmi_table *table, const char *label, uint64_t *out_id)
 {
     char *copy = label ? strdup(label) : NULL;
@@ -46,22 +44,19 @@ void fmi_stream_free(void *unused, fmi_slot *slot)
     pthread_mutex_destroy(&stream->lock);
 }
 
-// Room for one more entry. Called under the lock; false: no host memory and no older entry to give up.
+// Room for one more entry. Called under the lock; false: no host memory.
 static bool make_room(fmi_stream *stream, uint32_t count)
 {
     if (count < stream->failure_capacity) {
         return true;
     }
-    if (stream->failure_capacity < MOST_FAILURES) {
-        uint32_t capacity = stream->failure_capacity ? 2 * stream->failure_capacity : 4;
-        fmi_failure *failures = realloc(stream->failures, capacity * sizeof *failures);
-        if (failures) {
-            stream->failures = failures;
-            stream->failure_capacity = capacity;
-            return true;
-        }
+    uint32_t capacity = stream->failure_capacity ? 2 * stream->failure_capacity : 4;
+    fmi_failure *failures = realloc(stream->failures, capacity * sizeof *failures);
+    if (failures) {
+        stream->failures = failures;
+        stream->failure_capacity = capacity;
     }
-    return false;
+    return failures != NULL;
 }
 
 void fmi_stream_note_failure(fmi_stream *stream, uint64_t value, fm_status status, const char *sentence)
@@ -72,6 +67,8 @@ void fmi_stream_note_failure(fmi_stream *stream, uint64_t value, fm_status statu
     if (newest && status == FM_ERROR_DEPENDENCY && newest->status == status && newest->last + 1 == value) {
         newest->last = value;
     } else {
+        // Each failure stays until the stream goes (READ-5); a stream fails again only after its owner has reset it. Without host
+        // memory for another entry the oldest gives way.
         if (!make_room(stream, count) && count > 0) {
             free(stream->failures[0].sentence);
             memmove(stream->failures, stream->failures + 1, (count - 1) * sizeof *stream->failures);

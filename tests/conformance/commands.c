@@ -300,7 +300,7 @@ static void commit_at_the_limit_blocks_or_says_so(void **state)
         assert_null(commands);
     }
     ct_expect_words(f, counter, 1, 40 * 64);
-    assert_true(refused == 0 || ct_stats(f).limit_waits <= refused);
+    assert_true(ct_stats(f).limit_waits <= refused + 1); // and perhaps the read's own commit
 }
 
 // The wait at the limit ends too: nothing waits without an end (LEARNED-11).

@@ -57,7 +57,12 @@ static void device_open_of_each_listed_name_opens_that_device(void **state)
     CT_OK(fm_device_list(entries, &count));
     for (uint32_t i = 0; i < count && i < 8; i++) {
         fm_device *device = NULL;
-        CT_OK(fm_device_open(entries[i].name, &(fm_device_info){.log = ct_log_nothing}, &device));
+        fm_status status = fm_device_open(entries[i].name, &(fm_device_info){.log = ct_log_nothing}, &device);
+        if (status != FM_OK && getenv("FERMATA_BINDING_MODE")) { // asks for what some devices do not have
+            CT_STATUS(status, FM_ERROR_UNSUPPORTED);
+            continue;
+        }
+        CT_OK(status);
         fm_device_properties properties;
         CT_OK(fm_device_get_properties(device, &properties));
         assert_string_equal(properties.name, entries[i].name);

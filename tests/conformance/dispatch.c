@@ -358,8 +358,8 @@ static void expect_groups(ct_fixture *f, uint32_t x, uint32_t y, uint32_t z)
 static void dispatch_of_any_group_count_runs_each_group_once(void **state)
 {
     static const uint32_t counts[][3] = {
-        {1, 1, 1},     {3, 5, 7},     {1, 9, 1},     {1, 1, 9},     {65535, 1, 1},  {65536, 1, 1}, {70000, 1, 1},
-        {1, 65536, 1}, {1, 70000, 1}, {1, 1, 70000}, {3, 65537, 1}, {131073, 1, 2}, {2, 1, 65537},
+        {1, 1, 1},     {3, 5, 7},     {1, 9, 1},     {1, 1, 9},      {65536, 1, 1}, {70000, 1, 1},
+        {1, 70000, 1}, {1, 1, 70000}, {2, 65537, 1}, {131073, 1, 1}, {1, 2, 65537},
     };
     for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++)
         expect_groups(*state, counts[i][0], counts[i][1], counts[i][2]);

@@ -20,6 +20,13 @@ static override set_variable(const char *name, const char *value)
     return saved;
 }
 
+static override remove_variable(const char *name)
+{
+    override saved = set_variable(name, "");
+    unsetenv(name);
+    return saved;
+}
+
 static void restore_variable(const override *saved)
 {
     if (saved->was_set) {
@@ -59,6 +66,7 @@ static void settings_in_range_are_taken(void **state)
 static void settings_out_of_range_are_invalid(void **state)
 {
     (void)state;
+    override saved = remove_variable("FERMATA_BINDING_MODE");
     const fm_device_info infos[] = {
         {.log = ct_log_nothing, .batches_in_flight = 17},
         {.log = ct_log_nothing, .batches_in_flight = UINT32_MAX},
@@ -70,6 +78,7 @@ static void settings_out_of_range_are_invalid(void **state)
         CT_STATUS(fm_device_open(ct_device_name(), &infos[i], &device), FM_ERROR_INVALID_ARGUMENT);
         assert_null(device);
     }
+    restore_variable(&saved);
 }
 
 static void settings_variables_out_of_range_are_invalid(void **state)
@@ -150,8 +159,7 @@ static void settings_binding_mode_is_in_force_or_unsupported(void **state)
 {
     (void)state;
     fm_device *device = NULL;
-    override saved = set_variable("FERMATA_BINDING_MODE", "auto");
-    unsetenv("FERMATA_BINDING_MODE");
+    override saved = remove_variable("FERMATA_BINDING_MODE");
     fm_device_info info = {.log = ct_log_nothing, .binding_mode = FM_BINDING_DESCRIPTORS};
     fm_status status = fm_device_open(ct_device_name(), &info, &device);
     restore_variable(&saved);

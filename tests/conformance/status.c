@@ -89,6 +89,46 @@ static void last_error_after_an_answer_that_is_no_error_is_a_sentence(void **sta
     CT_OK(fm_point_wait(f->device, point, CT_TIMEOUT_NS));
 }
 
+// A long way through the library on which nothing is refused, so nothing may be said.
+static void succeed_everywhere(ct_worker *worker)
+{
+    fm_device *device = worker->fixture->device;
+    fm_stream stream;
+    fm_buffer buffer, second;
+    fm_kernel kernel;
+    fm_kernel_param param = {"x", FM_DTYPE_U32, FM_ACCESS_WRITE};
+    fm_kernel_info info = {.name = "quiet", .code = "x[global_id.x] = 1u;", .params = &param, .param_count = 1};
+    fm_commands *commands = NULL;
+    fm_point point;
+    uint32_t words[64];
+    CT_WORKER_OK(worker, fm_stream_create(device, NULL, &stream));
+    CT_WORKER_OK(worker, fm_buffer_create(device, &(fm_buffer_info){.size_bytes = 256}, &buffer));
+    CT_WORKER_OK(worker, fm_buffer_create(device, &(fm_buffer_info){.size_bytes = 256}, &second));
+    CT_WORKER_OK(worker, fm_kernel_create(device, &info, &kernel));
+    CT_WORKER_OK(worker, fm_commands_begin(device, NULL, &commands));
+    fm_dispatch_info dispatch = ct_dispatch_info(kernel, 1, CT_BINDINGS({.buffer = buffer}), NULL, 0);
+    CT_WORKER_OK(worker, fm_dispatch(commands, &dispatch));
+    CT_WORKER_OK(worker, fm_copy(commands, buffer, 0, second, 0, 256));
+    CT_WORKER_OK(worker, fm_fill(commands, buffer, 0, FM_WHOLE_SIZE, 2));
+    CT_WORKER_OK(worker, fm_upload(commands, buffer, 0, 4, words));
+    CT_WORKER_OK(worker, fm_read(commands, second, 0, sizeof words, words));
+    CT_WORKER_OK(worker, fm_commit(&commands, &(fm_commit_info){.stream = stream}, &point));
+    CT_WORKER_OK(worker, fm_buffer_destroy(device, second));
+    CT_WORKER_OK(worker, fm_kernel_destroy(device, kernel));
+    CT_WORKER_OK(worker, fm_point_wait(device, point, CT_TIMEOUT_NS));
+    CT_WORKER_OK(worker, fm_point_poll(device, point));
+    CT_WORKER_OK(worker, fm_buffer_write(device, stream, buffer, 0, sizeof words, words, CT_TIMEOUT_NS));
+    CT_WORKER_OK(worker, fm_buffer_read(device, stream, buffer, 0, sizeof words, words, CT_TIMEOUT_NS));
+    CT_WORKER_OK(worker, fm_stream_reset(device, stream, CT_TIMEOUT_NS));
+    CT_WORKER_OK(worker, fm_stream_destroy(device, stream));
+    CT_WORKER_TRUE(worker, fm_last_error()[0] == '\0');
+}
+
+static void last_error_after_successes_alone_is_empty(void **state)
+{
+    ct_run_workers(*state, 1, succeed_everywhere, NULL);
+}
+
 int ct_group_status(void)
 {
     const struct CMUnitTest tests[] = {
@@ -98,6 +138,7 @@ int ct_group_status(void)
         cmocka_unit_test(status_name_of_an_unknown_value_says_so),
         CT_TEST(last_error_on_a_fresh_thread_is_empty),
         CT_TEST(last_error_after_another_threads_failure_is_unchanged),
+        CT_TEST(last_error_after_successes_alone_is_empty),
         CT_TEST(last_error_after_an_answer_that_is_no_error_is_a_sentence),
     };
     return cmocka_run_group_tests_name("status", tests, NULL, NULL);

@@ -155,9 +155,8 @@ static void create_kernel_that_cannot_be_is_refused_with_a_sentence(void **state
     assert_null(binary);
     assert_true(log.length > 0);
 
-    // The same without constants is fine, and is not split when it reads gl_NumWorkGroups.
+    // The same without constants is fine, and is not split: it takes no base.
     large.constants_size_bytes = 0;
-    large.reads_group_count_builtin = true;
     must(f.ops->create_kernel(f.backend, &large, &binary, &log));
     const uint32_t *limit = f.backend->max_group_count;
     assert_true(f.ops->accepts_group_count(f.backend, binary, limit));

@@ -146,7 +146,7 @@ typedef struct kernel_text {
     uint32_t span_count;
     uint32_t constant_words;
     uint32_t group_size;
-    bool wants_group_count; // as group_count[3] behind the constants
+    bool wants_group_count; // as group_count[3] behind the constants, and group_base[3] behind that
 } kernel_text;
 
 static inline void write_parameters(fmi_text *text, const kernel_text *kernel, bool addresses)
@@ -158,7 +158,7 @@ static inline void write_parameters(fmi_text *text, const kernel_text *kernel, b
         fmi_text_format(text, "uint v[%u]; ", kernel->constant_words);
     }
     if (kernel->wants_group_count) {
-        fmi_text_format(text, "uint group_count[3]; ");
+        fmi_text_format(text, "uint group_count[3]; uint group_base[3]; ");
     }
 }
 
@@ -205,6 +205,7 @@ static inline fmi_kernel_binary *fixture_kernel(fixture *f, kernel_text kernel)
         .binding_mode = f->variant.mode,
         .indirect_arguments = f->variant.indirect,
         .wants_group_count = kernel.wants_group_count,
+        .wants_group_base = kernel.wants_group_count,
         .span_count = kernel.span_count,
         .arguments_binding = 33,
         .constants_size_bytes = kernel.constant_words * 4,

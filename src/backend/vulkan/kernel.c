@@ -18,15 +18,16 @@ static void lay_out_arguments(fmi_kernel_binary *binary, const fmi_kernel_code *
     binary->takes_addresses = code->binding_mode == FM_BINDING_ADDRESSES;
     binary->indirect_arguments = code->indirect_arguments;
     binary->wants_group_count = code->wants_group_count;
-    binary->reads_group_count_builtin = code->reads_group_count_builtin;
+    binary->wants_group_base = code->wants_group_base;
     binary->span_count = code->span_count;
     binary->constants_offset_bytes = binary->takes_addresses ? code->span_count * (uint32_t)sizeof(uint64_t) : 0;
     binary->constants_size_bytes = code->constants_size_bytes;
     binary->group_count_offset_bytes = round_up(binary->constants_offset_bytes + code->constants_size_bytes, 4);
     binary->block_size_bytes =
-        binary->group_count_offset_bytes + (code->wants_group_count ? 3 * (uint32_t)sizeof(uint32_t) : 0);
+        binary->group_count_offset_bytes +
+        3 * (uint32_t)sizeof(uint32_t) * ((uint32_t)code->wants_group_count + (uint32_t)code->wants_group_base);
     binary->pushes_constants_as_recorded = !binary->takes_addresses && !binary->indirect_arguments &&
-                                           !binary->wants_group_count && code->constants_size_bytes % 4 == 0;
+                                           !binary->wants_group_count && !binary->wants_group_base && code->constants_size_bytes % 4 == 0;
     binary->descriptor_count = 0;
     if (!binary->takes_addresses) {
         binary->descriptor_count = code->span_count + (code->indirect_arguments ? 1 : 0);
@@ -151,7 +152,6 @@ static fm_status create_pipeline(fmi_backend *backend, const fmi_kernel_code *co
     }
     VkComputePipelineCreateInfo info = {
         .sType = VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO,
-        .flags = VK_PIPELINE_CREATE_DISPATCH_BASE_BIT,
         .stage =
             {
                 .sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO,
@@ -211,8 +211,8 @@ void fmi_vulkan_destroy_kernel(fmi_backend *backend, fmi_kernel_binary *binary)
 bool fmi_vulkan_accepts_group_count(fmi_backend *backend, const fmi_kernel_binary *binary,
                                     const uint32_t group_count[3])
 {
-    // A dispatch over the limit is split, and each part would see its own count in gl_NumWorkGroups.
+    // A dispatch over the limit is split, and each part must know where it begins.
     const uint32_t *limit = backend->max_group_count;
-    return !binary->reads_group_count_builtin ||
+    return binary->wants_group_base ||
            (group_count[0] <= limit[0] && group_count[1] <= limit[1] && group_count[2] <= limit[2]);
 }

@@ -105,8 +105,8 @@ static inline uint32_t writes_host(const fmi_span *span)
     return (uint32_t)(span->block->kind == FM_MEMORY_HOST) & span->access >> 1;
 }
 
-// Writes the argument block: addresses, constants, group counts. `out` is 8-byte aligned.
-static inline void write_block(uint8_t *out, const fmi_command *command, const fmi_kernel_binary *binary)
+// Writes the argument block: addresses, constants, group counts, base. `out` is 8-byte aligned.
+static inline void write_block(uint8_t *out, const fmi_command *command, const fmi_kernel_binary *binary, const uint32_t base[3])
 {
     if (binary->takes_addresses) {
         uint64_t *addresses = (uint64_t *)(void *)out;
@@ -115,8 +115,13 @@ static inline void write_block(uint8_t *out, const fmi_command *command, const f
         }
     }
     memcpy(out + binary->constants_offset_bytes, FMI_COMMAND_CONSTANTS(command), binary->constants_size_bytes);
+    uint8_t *end = out + binary->group_count_offset_bytes;
     if (binary->wants_group_count) {
-        memcpy(out + binary->group_count_offset_bytes, command->group_count, sizeof command->group_count);
+        memcpy(end, command->group_count, sizeof command->group_count);
+        end += sizeof command->group_count;
+    }
+    if (binary->wants_group_base) {
+        memcpy(end, base, 3 * sizeof *base);
     }
 }
 
@@ -163,28 +168,9 @@ static inline void encode_descriptors(vulkan_encoder *encoder, const fmi_command
     }
 }
 
-// A dispatch over the device's limits, in parts.
-static void dispatch_in_parts(vulkan_encoder *encoder, const uint32_t count[3])
-{
-    const uint32_t *limit = encoder->backend->max_group_count;
-    uint64_t base[3];
-    for (base[2] = 0; base[2] < count[2]; base[2] += limit[2]) {
-        for (base[1] = 0; base[1] < count[1]; base[1] += limit[1]) {
-            for (base[0] = 0; base[0] < count[0]; base[0] += limit[0]) {
-                uint32_t part[3];
-                for (uint32_t axis = 0; axis < 3; axis++) {
-                    uint64_t left = count[axis] - base[axis];
-                    part[axis] = left < limit[axis] ? (uint32_t)left : limit[axis];
-                }
-                encoder->backend->vk.vkCmdDispatchBase(encoder->commands, (uint32_t)base[0], (uint32_t)base[1],
-                                                       (uint32_t)base[2], part[0], part[1], part[2]);
-            }
-        }
-    }
-}
-
 // Arguments that lie in a buffer. False when there is no room for them.
-static bool encode_indirect(vulkan_encoder *encoder, const fmi_command *command, const fmi_kernel_binary *binary)
+static bool encode_indirect(vulkan_encoder *encoder, const fmi_command *command, const fmi_kernel_binary *binary,
+                            const uint32_t base[3])
 {
     fmi_vulkan_arguments arguments;
     fm_status status =
@@ -193,7 +179,7 @@ static bool encode_indirect(vulkan_encoder *encoder, const fmi_command *command,
         encoder->status = status;
         return false;
     }
-    write_block(arguments.mapped, command, binary);
+    write_block(arguments.mapped, command, binary, base);
     if (binary->takes_addresses) {
         encoder->push_constants(encoder->commands, binary->layout, VK_SHADER_STAGE_COMPUTE_BIT, 0,
                                 sizeof arguments.device_address, &arguments.device_address);
@@ -203,8 +189,56 @@ static bool encode_indirect(vulkan_encoder *encoder, const fmi_command *command,
     return true;
 }
 
+// The kernel's arguments for the part that begins at `base`. False when there is no room for them.
+static inline bool encode_arguments(vulkan_encoder *encoder, const fmi_command *command, const fmi_kernel_binary *binary,
+                                    const uint32_t base[3])
+{
+    if (binary->indirect_arguments) {
+        return encode_indirect(encoder, command, binary, base);
+    }
+    if (!binary->takes_addresses) {
+        encode_descriptors(encoder, command, binary, NULL);
+    }
+    uint64_t block[FMI_VULKAN_PUSH_BYTES / sizeof(uint64_t)];
+    const void *push = block;
+    if (binary->pushes_constants_as_recorded) {
+        push = FMI_COMMAND_CONSTANTS(command);
+    } else {
+        write_block((uint8_t *)block, command, binary, base);
+    }
+    if (binary->block_size_bytes) {
+        encoder->push_constants(encoder->commands, binary->layout, VK_SHADER_STAGE_COMPUTE_BIT, 0, binary->block_size_bytes,
+                                push);
+    }
+    return true;
+}
+
+// A dispatch over the device's limits, in parts that each know where they begin.
+static void dispatch_in_parts(vulkan_encoder *encoder, const fmi_command *command, const fmi_kernel_binary *binary)
+{
+    const uint32_t *limit = encoder->backend->max_group_count, *count = command->group_count;
+    uint64_t at[3];
+    for (at[2] = 0; at[2] < count[2]; at[2] += limit[2]) {
+        for (at[1] = 0; at[1] < count[1]; at[1] += limit[1]) {
+            for (at[0] = 0; at[0] < count[0]; at[0] += limit[0]) {
+                uint32_t part[3], base[3];
+                for (uint32_t axis = 0; axis < 3; axis++) {
+                    uint64_t left = count[axis] - at[axis];
+                    part[axis] = left < limit[axis] ? (uint32_t)left : limit[axis];
+                    base[axis] = (uint32_t)at[axis];
+                }
+                if (!encode_arguments(encoder, command, binary, base)) {
+                    return;
+                }
+                encoder->dispatch(encoder->commands, part[0], part[1], part[2]);
+            }
+        }
+    }
+}
+
 static inline void encode_dispatch(vulkan_encoder *encoder, const fmi_command *command)
 {
+    static const uint32_t no_base[3] = {0, 0, 0};
     const fmi_kernel_binary *binary = command->binary;
     if (binary != encoder->bound) {
         encoder->bound = binary;
@@ -213,31 +247,11 @@ static inline void encode_dispatch(vulkan_encoder *encoder, const fmi_command *c
     for (uint32_t i = 0; i < command->span_count; i++) {
         encoder->host_writes |= writes_host(&command->spans[i]) * DISPATCHES;
     }
-    if (binary->indirect_arguments) {
-        if (!encode_indirect(encoder, command, binary)) {
-            return;
-        }
-    } else {
-        if (!binary->takes_addresses) {
-            encode_descriptors(encoder, command, binary, NULL);
-        }
-        uint64_t block[FMI_VULKAN_PUSH_BYTES / sizeof(uint64_t)];
-        const void *push = block;
-        if (binary->pushes_constants_as_recorded) {
-            push = FMI_COMMAND_CONSTANTS(command);
-        } else {
-            write_block((uint8_t *)block, command, binary);
-        }
-        if (binary->block_size_bytes) {
-            encoder->push_constants(encoder->commands, binary->layout, VK_SHADER_STAGE_COMPUTE_BIT, 0,
-                                    binary->block_size_bytes, push);
-        }
-    }
     const uint32_t *count = command->group_count;
-    if (__builtin_expect(((count[0] | count[1] | count[2]) & ~encoder->group_count_mask) == 0, 1)) {
+    if (__builtin_expect(((count[0] | count[1] | count[2]) & ~encoder->group_count_mask) != 0, 0)) {
+        dispatch_in_parts(encoder, command, binary);
+    } else if (encode_arguments(encoder, command, binary, no_base)) {
         encoder->dispatch(encoder->commands, count[0], count[1], count[2]);
-    } else {
-        dispatch_in_parts(encoder, count);
     }
 }
 

@@ -44,7 +44,7 @@ struct fmi_kernel_binary {
     bool takes_addresses;              // the argument block starts with addresses
     bool indirect_arguments;           // the argument block lies in a buffer
     bool wants_group_count;            // the argument block ends in the group counts
-    bool reads_group_count_builtin;
+    bool wants_group_base;             // and then in the base of the part
     bool pushes_constants_as_recorded; // the argument block is just the constants, as they lie in the command
 };
 

@@ -5,6 +5,7 @@
 
 #include <spirv-tools/libspirv.h>
 #include <spirv_cross/spirv_cross_c.h>
+#include <stdbool.h>
 #include <string.h>
 
 enum { MAX_ID_BOUND = 1 << 20 }; // SPIRV-Cross allocates in proportion to it; real modules stay far below
@@ -242,24 +243,10 @@ static fm_status read_group_size(const struct reader *reader)
     return FM_OK;
 }
 
-static fm_status read_builtins(const struct reader *reader)
-{
-    const spvc_reflected_builtin_resource *list = NULL;
-    size_t count = 0;
-    if (spvc_resources_get_builtin_resource_list_for_type(reader->resources, SPVC_BUILTIN_RESOURCE_TYPE_STAGE_INPUT,
-                                                          &list, &count) != SPVC_SUCCESS) {
-        return fail_reading(reader);
-    }
-    for (size_t i = 0; i < count; i++) {
-        reader->out->reads_group_count_builtin |= list[i].builtin == SpvBuiltInNumWorkgroups;
-    }
-    return FM_OK;
-}
-
 fm_status fmi_spirv_reflect(const uint32_t *words, size_t size_bytes, fmi_reflection *out)
 {
     static fm_status (*const steps[])(const struct reader *) = {refuse_other_kinds, read_bindings, read_push_constants,
-                                                                read_group_size, read_builtins};
+                                                                read_group_size};
     *out = (fmi_reflection){0};
     struct reader reader = {.out = out};
     if (spvc_context_create(&reader.context) != SPVC_SUCCESS) {

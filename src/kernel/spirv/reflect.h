@@ -5,15 +5,12 @@
 
 #include <fermata/kernel.h>
 
-#include <stdbool.h>
-
 typedef struct fmi_reflection {
     uint32_t binding_count;
     uint32_t binding_numbers[FM_MAX_BINDINGS]; // rising
     uint8_t access[FM_MAX_BINDINGS];           // fm_access
     uint32_t push_constants_bytes;             // a multiple of 4
     uint32_t group_size[3];
-    bool reads_group_count_builtin; // gl_NumWorkGroups
 } fmi_reflection;
 
 // Checks that the words are a valid module for Vulkan 1.2. FM_ERROR_COMPILE with the reason, FM_ERROR_OUT_OF_HOST_MEMORY.

@@ -1,4 +1,6 @@
-// The body translator: one pass over the tokens. Elements of buffers and shared arrays are element.c's. See body.h.
+// The body translator: one pass over the tokens of a body or header. See body.h.
+// Words and constants are handled here, elements of buffers and shared arrays in element.c. Whatever has no meaning of its own
+// passes through as it is, so that the target's compiler judges it, on the user's line.
 #include "kernel/body.h"
 
 #include "base/error.h"

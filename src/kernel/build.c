@@ -1,4 +1,6 @@
 // From a kernel's source and one choice of dtypes to a binary. See build.h.
+// The one place that knows the order: generate, compile, decorate, hand to the backend; and for given modules: compile, check,
+// reflect. Compiler messages become one sentence with the kernel's name here. Nothing is locked.
 #include "kernel/build.h"
 
 #include "base/error.h"

@@ -1,5 +1,6 @@
 // Builds one variant of a kernel: generates its source, compiles it, and has the backend make a binary of it.
-// Private to the kernel room; holds no lock while a compiler works. See kernel.h.
+// Private to the kernel room: kernel.c calls it, outside its lock, for as long as a compiler takes. Keeps no variants itself.
+// Any thread; different variants of one kernel may be built at the same time.
 #ifndef FMI_KERNEL_BUILD_H
 #define FMI_KERNEL_BUILD_H
 

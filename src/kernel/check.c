@@ -1,4 +1,6 @@
-// Checks what the user gave to fm_kernel_create, one sentence a mistake. Needs no compiler; keeps nothing. See source.h.
+// Checks what the user gave to fm_kernel_create, one sentence a mistake. See source.h.
+// Needs no compiler and keeps nothing: text is only measured here, and read by body.c. Everything below this check assumes
+// that names, counts and sizes are right.
 #include "kernel/source.h"
 
 #include "base/error.h"

@@ -1,5 +1,6 @@
 // Accesses to elements, `name[index]`: checks them against the parameter's access and turns loads and stores of storage dtypes
 // into conversions. 32-bit elements stay lvalues of the target language. See body.h.
+// An access is parsed only as far as a store needs: to the end of the value that is stored.
 #include "kernel/translator.h"
 
 #include "kernel/kernel.h"

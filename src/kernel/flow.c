@@ -1,5 +1,6 @@
-// The walk over a body's statements. See flow.h. What is no statement of the language is left to the compiler; it only makes the
-// flow count as not simple.
+// The walk over a body's statements. See flow.h.
+// It follows the language's grammar for statements; an expression is skipped to its semicolon. What fits no rule is left to the
+// compiler to judge; it only makes the flow count as not simple.
 #include "kernel/flow.h"
 
 enum { MAX_DEPTH = 200 };

@@ -1,5 +1,6 @@
 // Where a body's statements leave: finds `break` and `continue` outside of loops, and whether every `return` can become a
-// `continue` of the generated loop over work-items (generate_c.c). Reads tokens only. Any thread; no state.
+// `continue` of the generated loop over work-items (generate_c.c).
+// Reads tokens and changes nothing. Any thread; no state.
 #ifndef FMI_KERNEL_FLOW_H
 #define FMI_KERNEL_FLOW_H
 

@@ -1,4 +1,6 @@
 // What both generators share: translating header and body with one choice of dtypes. See generate.h.
+// The key's dtypes take the place of the declared ones in a copy of the names, so that a kernel's source stays as it is while
+// several threads generate from it.
 #include "kernel/generate.h"
 
 #include "base/error.h"

@@ -1,5 +1,6 @@
 // Generated sources: the user's body with a signature around it, for one choice of dtypes.
-// Writes text and knows the arrangement of arguments (fmi_kernel_code in backend.h); compiles nothing. Any thread.
+// Writes text and knows the arrangement of arguments (fmi_kernel_code in backend.h); compiles nothing, checks nothing but the
+// body. Any thread; the caller owns what is generated.
 #ifndef FMI_KERNEL_GENERATE_H
 #define FMI_KERNEL_GENERATE_H
 

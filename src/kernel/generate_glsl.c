@@ -1,5 +1,6 @@
 // Portable kernel to GLSL: the argument block, the buffers, the shared arrays and `main` around the translated body.
 // The arrangement of arguments is the one that fmi_kernel_code describes; bindings may alias, so nothing is `restrict`.
+// One function a part of the shader, in the order in which they appear in it.
 #include "kernel/generate.h"
 
 #include "base/error.h"

@@ -1,4 +1,6 @@
-// The functions behind the table. See host_symbols.h. Float math is single precision throughout (libm's …f functions).
+// The functions behind the table that compiled C kernels link to. See host_symbols.h.
+// Float math is single precision throughout (libm's …f functions). libtcc has neither atomics nor a runtime library here: what
+// its code calls stands in the table, compiled by our own compiler.
 #include "kernel/host_symbols.h"
 
 #include <math.h>

@@ -1,4 +1,6 @@
 // Shortens compiler logs. See message.h.
+// Each line is tried as a message of glslang, then of libtcc; what neither wrote, and what repeats the outcome, is dropped.
+// Reads hostile text safely: nothing is assumed of a line but its end.
 #include "kernel/message.h"
 
 #include <string.h>

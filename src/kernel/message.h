@@ -1,5 +1,6 @@
 // Compiler messages made short: from the log of glslang or libtcc, the lines that help the user, as one sentence's end.
-// Knows the source names that the generators use (body, header, own text). No state; any thread.
+// Knows the source names that the generators use (body, header, own text), so that line numbers are the user's.
+// No state; any thread.
 #ifndef FMI_KERNEL_MESSAGE_H
 #define FMI_KERNEL_MESSAGE_H
 

@@ -1,4 +1,6 @@
 // Copies and frees what the user gave. See source.h.
+// Everything is copied, so that nothing of fm_kernel_info is borrowed after fm_kernel_create but `user`. A copy that runs out of
+// memory half-way is freed here.
 #include "kernel/source.h"
 
 #include <stdlib.h>

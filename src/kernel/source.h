@@ -1,5 +1,6 @@
 // The copy of what the user gave, and what is still being compiled. Private to the kernel room (fmi_kernel.source).
 // Immutable once fmi_kernel_create has returned, except `compiling`, which the kernel's lock guards.
+// Also the check of fm_kernel_info, which comes before the copy.
 #ifndef FMI_KERNEL_SOURCE_H
 #define FMI_KERNEL_SOURCE_H
 

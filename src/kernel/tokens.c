@@ -1,4 +1,6 @@
-// The tokenizer. See tokens.h.
+// The tokenizer of bodies and headers. See tokens.h.
+// It also refuses what the language has no use for: directives in a body, strings, labels, numbers that C and GLSL read
+// differently. So the translator meets only text that means the same in both.
 #include "kernel/tokens.h"
 
 #include "base/error.h"

@@ -1,5 +1,6 @@
 // Cuts the user's text (a body or a header) into tokens, with line, column and matching brackets.
-// Knows characters, not meaning: body.c gives the tokens meaning. No state; any thread.
+// Knows characters, not meaning: body.c gives the tokens meaning. Every byte of the text is in some token.
+// No state; any thread.
 #ifndef FMI_KERNEL_TOKENS_H
 #define FMI_KERNEL_TOKENS_H
 

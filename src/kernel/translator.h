@@ -1,4 +1,6 @@
-// What body.c and element.c share while they translate one text. Private to these two files; lives on the caller's stack.
+// What body.c and element.c share while they translate one text.
+// Private to these two files; a translator lives on the stack of fmi_body_translate, so nothing here is locked. Recursion is
+// bounded by `depth`, because the text is the user's.
 #ifndef FMI_KERNEL_TRANSLATOR_H
 #define FMI_KERNEL_TRANSLATOR_H
 

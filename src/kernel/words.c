@@ -1,4 +1,6 @@
-// The table of words. See words.h.
+// The table of the language's words. See words.h.
+// Words of C and GLSL that the language lacks stand in two more lists: a body that used them would run on one target only.
+// Searched from front to back: a body has a few hundred names at most.
 #include "kernel/words.h"
 
 #include <string.h>

@@ -1,5 +1,6 @@
 // The words of the portable language: what each becomes in GLSL and in C, and which words a portable body must not use.
-// One constant table, no state. Used by the body rewriter and by the check of parameter names.
+// One constant table, no state; any thread. Used by the body rewriter and by the check of parameter names.
+// docs/kernel-language.md describes the same words for the user.
 #ifndef FMI_KERNEL_WORDS_H
 #define FMI_KERNEL_WORDS_H
 

@@ -1,4 +1,5 @@
 // The body translator: what element accesses, words and literals become, that lines stay, and which mistakes it names.
+// Every case runs for both targets; every mistake also for the check that knows no dtypes yet. Random text must never crash it.
 #include "base/text.h"
 #include "kernel/body.h"
 

@@ -1,4 +1,5 @@
-// Kernel objects on a backend of this test's own: what is checked, what the backend is given, and how variants are found and made.
+// Kernel objects on a backend of this test's own: what is checked, what the backend is given, and how variants are found
+// and made. The backend can hold a compile half-way, so that what other threads do meanwhile is a matter of order, not of luck.
 #include "base/error.h"
 #include "base/text.h"
 #include "kernel/kernel.h"
@@ -392,7 +393,7 @@ static void create_portable_kernel_arranges_its_arguments(void **state)
 
 #endif
 
-static void variant_is_compiled_once_a_choice_of_dtypes_KEY_1(void **state)
+static void variant_is_compiled_once_a_choice_of_dtypes_key_1(void **state)
 {
     (void)state;
     fmi_backend backend;
@@ -472,7 +473,7 @@ static void *ask(void *user)
     return NULL;
 }
 
-static void variant_wanted_by_many_threads_is_compiled_once_and_holds_up_no_other_KEY_4(void **state)
+static void variant_wanted_by_many_threads_is_compiled_once_and_holds_up_no_other_key_4(void **state)
 {
     (void)state;
     fmi_backend backend;
@@ -536,10 +537,10 @@ int main(void)
         cmocka_unit_test(create_module_takes_bindings_from_its_code),
         cmocka_unit_test(create_portable_kernel_arranges_its_arguments),
 #endif
-        cmocka_unit_test(variant_is_compiled_once_a_choice_of_dtypes_KEY_1),
+        cmocka_unit_test(variant_is_compiled_once_a_choice_of_dtypes_key_1),
         cmocka_unit_test(variant_of_a_wrong_key_is_refused),
         cmocka_unit_test(variant_that_failed_is_tried_again),
-        cmocka_unit_test(variant_wanted_by_many_threads_is_compiled_once_and_holds_up_no_other_KEY_4),
+        cmocka_unit_test(variant_wanted_by_many_threads_is_compiled_once_and_holds_up_no_other_key_4),
         cmocka_unit_test(dtype_names_and_sizes_are_those_of_the_language),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

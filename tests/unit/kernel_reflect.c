@@ -1,4 +1,5 @@
 // SPIR-V modules: what is read from good ones, what is said about wrong ones, and that no bytes whatever do harm.
+// Good modules come from glslang; wrong ones are cut short, renamed, or mutated at random with a fixed seed.
 #ifdef FMI_HAVE_VULKAN
 
 #include "base/text.h"

@@ -1,4 +1,6 @@
-// GLSL to SPIR-V. See compile.h. glslang keeps its state per shader and per thread; what threads share it locks itself.
+// GLSL to SPIR-V. See compile.h.
+// glslang keeps its state per shader and per thread, and locks what threads share itself, so compiles run side by side.
+// SPIR-V is not optimized here: drivers do that, and glslang's output is what they know best.
 #include "kernel/spirv/compile.h"
 
 #include "base/error.h"

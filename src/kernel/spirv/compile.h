@@ -1,5 +1,6 @@
 // GLSL to SPIR-V with glslang. Compiled only into builds with the Vulkan backend.
 // Any thread; glslang is initialised once a process and never taken down, since other users of it may live in the program.
+// Knows no kernels: it takes text and gives words or a log.
 #ifndef FMI_KERNEL_SPIRV_COMPILE_H
 #define FMI_KERNEL_SPIRV_COMPILE_H
 

@@ -1,5 +1,6 @@
 // Adds to a generated module what GLSL cannot say: stores to half round to nearest even, and storage buffers may alias.
-// Works on modules that glslang has just made, never on the user's. Compiled only with the Vulkan backend. Any thread; no state.
+// Works on modules that glslang has just made, never on the user's. Compiled only with the Vulkan backend.
+// Any thread; no state.
 #ifndef FMI_KERNEL_SPIRV_DECORATE_H
 #define FMI_KERNEL_SPIRV_DECORATE_H
 

@@ -1,4 +1,6 @@
 // Validation and reflection of SPIR-V. See reflect.h.
+// Each step of the reflection reads one kind of thing into fmi_reflection and stops at the first that a dispatch could not bind.
+// Strings of SPIRV-Cross are borrowed until its context goes; sentences copy them.
 #include "kernel/spirv/reflect.h"
 
 #include "base/error.h"

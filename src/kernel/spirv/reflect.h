@@ -1,5 +1,6 @@
-// What a SPIR-V module binds and is: asked with SPIRV-Tools' validator and SPIRV-Cross. Compiled only with the Vulkan backend.
-// Nothing here trusts its input: the validator reads a module before anything else does. Any thread; no state.
+// What a SPIR-V module binds and is: asked with SPIRV-Tools' validator and SPIRV-Cross.
+// Nothing here trusts its input: the validator reads a module before anything else does. Compiled only with the Vulkan backend.
+// Any thread; no state.
 #ifndef FMI_KERNEL_SPIRV_REFLECT_H
 #define FMI_KERNEL_SPIRV_REFLECT_H
 

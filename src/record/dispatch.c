@@ -106,8 +106,15 @@ refuse_range(const fmi_kernel *kernel, uint32_t i, const fm_binding *b, const fm
                     i, kernel->name, (unsigned long long)size);
 }
 
+// What every binding of a dispatch is checked against; in locals, because spans are written in between.
+typedef struct bind_limits {
+    uint64_t alignment_mask;
+    uint64_t most_bytes;
+} bind_limits;
+
 // Fills span i from binding i: finds and holds the buffer, checks the range.
-static inline fm_status bind(fm_commands *commands, const fmi_kernel *kernel, const fm_binding *b, uint32_t i, fmi_span *out)
+static inline fm_status bind(fm_commands *commands, const fmi_kernel *kernel, const fm_binding *b, uint32_t i,
+                             const bind_limits limits, fmi_span *out)
 {
     fmi_buffer *buffer;
     if (FMI_ABLATED(commands->room->ablations, FM_ABLATE_HOLD_IN_BIND) && !(kernel->access[i] & FM_ACCESS_WRITE)) {
@@ -119,17 +126,15 @@ static inline fm_status bind(fm_commands *commands, const fmi_kernel *kernel, co
     if (__builtin_expect(status != FM_OK, 0)) {
         return blame_binding(status, i);
     }
-    uint64_t size = b->size_bytes;
+    uint64_t offset = b->offset_bytes, size = b->size_bytes;
+    uint64_t room = buffer->size_bytes - offset; // nonsense when the offset is beyond the end, refused below
     if (size == 0 || size == FM_WHOLE_SIZE) {
-        size = buffer->size_bytes - b->offset_bytes; // nonsense when the offset is beyond the end, refused below
+        size = room;
     }
-    const fmi_backend_caps *caps = commands->room->caps;
-    uint64_t most = kernel->binds_descriptors ? caps->max_binding_bytes : UINT64_MAX;
-    if (__builtin_expect((b->offset_bytes & (caps->binding_alignment_bytes - 1)) || b->offset_bytes >= buffer->size_bytes ||
-                             size > buffer->size_bytes - b->offset_bytes || size > most, 0)) {
-        return refuse_range(kernel, i, b, buffer, size, caps->binding_alignment_bytes);
+    if (__builtin_expect((offset & limits.alignment_mask) || offset >= buffer->size_bytes || size > room || size > limits.most_bytes, 0)) {
+        return refuse_range(kernel, i, b, buffer, size, (uint32_t)limits.alignment_mask + 1);
     }
-    *out = fmi_buffer_span(buffer, b->offset_bytes, size, kernel->access[i]);
+    *out = fmi_buffer_span(buffer, offset, size, kernel->access[i]);
     return FM_OK;
 }
 
@@ -164,8 +169,11 @@ static fm_status dispatch(fm_commands *commands, const fm_dispatch_info *info)
     if (!command) {
         return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "fm_dispatch: no host memory for a command");
     }
+    const bind_limits limits = {room->caps->binding_alignment_bytes - 1,
+                                kernel->binds_descriptors ? room->caps->max_binding_bytes : UINT64_MAX};
+    const fm_binding *bindings = info->bindings;
     for (uint32_t i = 0; i < count; i++) {
-        status = bind(commands, kernel, &info->bindings[i], i, &command->spans[i]);
+        status = bind(commands, kernel, &bindings[i], i, limits, &command->spans[i]);
         if (__builtin_expect(status != FM_OK, 0)) {
             return status;
         }

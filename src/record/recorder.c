@@ -22,8 +22,8 @@ void fmi_record_room_destroy(fmi_record_room *room)
     while (room->free) {
         fm_commands *commands = room->free;
         room->free = commands->next;
-        free(commands->buffer_stamps.epochs);
-        free(commands->kernel_stamps.epochs);
+        free(commands->buffer_stamps.entries);
+        free(commands->kernel_stamps.entries);
         commands->buffer_stamps = commands->kernel_stamps = (fmi_stamps){0};
         commands->room = NULL;
         fmi_shell_give(FMI_SHELL_COMMANDS, commands);
@@ -67,10 +67,10 @@ fm_status fmi_recorder_begin(fmi_record_room *room, const fm_commands_info *info
     if (++commands->epoch == 0) { // stamps of 2^32 lists ago must not look new
         commands->epoch = 1;
         if (commands->buffer_stamps.capacity) {
-            memset(commands->buffer_stamps.epochs, 0, commands->buffer_stamps.capacity * sizeof(uint32_t));
+            memset(commands->buffer_stamps.entries, 0, commands->buffer_stamps.capacity * sizeof(fmi_stamp));
         }
         if (commands->kernel_stamps.capacity) {
-            memset(commands->kernel_stamps.epochs, 0, commands->kernel_stamps.capacity * sizeof(uint32_t));
+            memset(commands->kernel_stamps.entries, 0, commands->kernel_stamps.capacity * sizeof(fmi_stamp));
         }
     }
     atomic_fetch_add_explicit(&room->recording, 1, memory_order_relaxed);
@@ -141,12 +141,12 @@ static bool grow_stamps(fmi_stamps *stamps, uint32_t index)
     while (capacity <= index) {
         capacity *= 2;
     }
-    uint32_t *epochs = realloc(stamps->epochs, capacity * sizeof *epochs);
-    if (!epochs) {
+    fmi_stamp *entries = realloc(stamps->entries, capacity * sizeof *entries);
+    if (!entries) {
         return false;
     }
-    memset(epochs + stamps->capacity, 0, (capacity - stamps->capacity) * sizeof *epochs);
-    stamps->epochs = epochs;
+    memset(entries + stamps->capacity, 0, (capacity - stamps->capacity) * sizeof *entries);
+    stamps->entries = entries;
     stamps->capacity = capacity;
     return true;
 }
@@ -164,7 +164,8 @@ fm_status fmi_recorder_hold_slow(fm_commands *commands, fmi_table *table, fmi_st
         fmi_table_release(table, slot);
         return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "no host memory to hold a %s", table->noun);
     }
-    stamps->epochs[slot->index] = commands->epoch;
+    stamps->entries[slot->index] = (fmi_stamp){slot, commands->epoch};
+    stamps->tag_bits = (uint32_t)table->tag << 24;
     *out = slot;
     return FM_OK;
 }

@@ -17,10 +17,16 @@ typedef enum fmi_recorder_state {
     FMI_RECORDER_INSIDE = 2, // a call is in progress
 } fmi_recorder_state;
 
-// "Held already by this list?" by slot index: a stamp equal to the recorder's epoch says yes (HOLD-3).
+// "Held already by this list?" by slot index: a stamp of the recorder's epoch says yes, and where the slot is (HOLD-3).
+typedef struct fmi_stamp {
+    fmi_slot *slot;
+    uint32_t epoch;
+} fmi_stamp;
+
 typedef struct fmi_stamps {
-    uint32_t *epochs; // by slot index
+    fmi_stamp *entries; // by slot index
     uint32_t capacity;
+    uint32_t tag_bits;  // the table's tag where it stands in the upper half of its handles
 } fmi_stamps;
 
 // What recorders of one device share; constant but for `lock` and `free`.
@@ -86,10 +92,16 @@ fm_status fmi_recorder_hold_slow(fm_commands *commands, fmi_table *table, fmi_st
 static inline fm_status fmi_recorder_hold(fm_commands *commands, fmi_table *table, fmi_stamps *stamps,
                                           fmi_hold_chunk **chain, uint64_t id, fmi_slot **out)
 {
-    fmi_slot *slot = fmi_table_find(table, id);
-    if (slot && slot->index < stamps->capacity && stamps->epochs[slot->index] == commands->epoch) {
-        *out = slot;
-        return FM_OK;
+    // A handle of another table or device gets an index beyond every capacity.
+    uint32_t index = (uint32_t)(id >> 32) ^ stamps->tag_bits;
+    if (__builtin_expect(index < stamps->capacity && stamps->entries[index].epoch == commands->epoch, 1)) {
+        // Held by this list, so the slot stays this object's; but its handle may have been destroyed meanwhile.
+        fmi_slot *slot = stamps->entries[index].slot;
+        uint64_t word = atomic_load_explicit(&slot->word, memory_order_relaxed);
+        if (__builtin_expect((uint32_t)(word >> 32) == fmi_id_generation(id) && (id & 1), 1)) {
+            *out = slot;
+            return FM_OK;
+        }
     }
     return fmi_recorder_hold_slow(commands, table, stamps, chain, id, out);
 }

@@ -127,6 +127,16 @@ static void merge_hazards(fmi_region_state *state)
     state->count = 1;
 }
 
+static inline void use(fmi_hazard *h, uint32_t access, uint32_t wave)
+{
+    if ((access & FM_ACCESS_READ) && wave > h->read_wave) {
+        h->read_wave = wave;
+    }
+    if ((access & FM_ACCESS_WRITE) && wave > h->write_wave) {
+        h->write_wave = wave;
+    }
+}
+
 // Remembers that the span is used in `wave`.
 static inline void mark(fmi_planner *planner, const fmi_span *span, uint32_t wave)
 {
@@ -154,12 +164,16 @@ static inline void mark(fmi_planner *planner, const fmi_span *span, uint32_t wav
         found = &state->hazards[state->count++];
         *found = (fmi_hazard){span->offset_bytes, end, 0, 0};
     }
-    if ((span->access & FM_ACCESS_READ) && wave > found->read_wave) {
-        found->read_wave = wave;
-    }
-    if ((span->access & FM_ACCESS_WRITE) && wave > found->write_wave) {
-        found->write_wave = wave;
-    }
+    use(found, span->access, wave);
+}
+
+static inline void append(fmi_planner *planner, fmi_command *command, uint32_t list_index, uint32_t wave)
+{
+    command->list = list_index;
+    command->wave = wave;
+    planner->sorted = planner->sorted && wave >= planner->last_wave;
+    planner->last_wave = wave > planner->last_wave ? wave : planner->last_wave;
+    planner->arrays->planned[planner->count++] = command;
 }
 
 static inline void place(fmi_planner *planner, fmi_command *command, uint32_t list_index, uint32_t wave)
@@ -167,11 +181,7 @@ static inline void place(fmi_planner *planner, fmi_command *command, uint32_t li
     for (uint32_t i = 0; i < command->span_count; i++) {
         mark(planner, &command->spans[i], wave);
     }
-    command->list = list_index;
-    command->wave = wave;
-    planner->sorted = planner->sorted && wave >= planner->last_wave;
-    planner->last_wave = wave > planner->last_wave ? wave : planner->last_wave;
-    planner->arrays->planned[planner->count++] = command;
+    append(planner, command, list_index, wave);
 }
 
 static inline uint32_t conflicts_of(const fmi_planner *planner, const fmi_command *command)
@@ -184,6 +194,54 @@ static inline uint32_t conflicts_of(const fmi_planner *planner, const fmi_comman
     return wave;
 }
 
+// One look at a span: raises `wave` to the last wave that it must come after, and returns the entry that is exactly its range,
+// making it if the region is new to the batch. NULL: none is, and mark() must find room.
+static inline fmi_hazard *look(fmi_region_state *regions, uint64_t batch, const fmi_span *span, uint32_t *wave)
+{
+    fmi_region_state *state = &regions[span->region];
+    uint64_t begin = span->offset_bytes, end = begin + span->size_bytes;
+    if (state->batch != batch) {
+        state->batch = batch;
+        state->count = 1;
+        state->hazards[0] = (fmi_hazard){begin, end, 0, 0};
+        return &state->hazards[0];
+    }
+    fmi_hazard *exact = NULL;
+    for (fmi_hazard *h = state->hazards, *last = h + state->count; h < last; h++) {
+        if (begin < h->end && h->begin < end) {
+            uint32_t read_wave = span->access & FM_ACCESS_WRITE ? h->read_wave : 0;
+            uint32_t conflict = h->write_wave > read_wave ? h->write_wave : read_wave;
+            *wave = conflict > *wave ? conflict : *wave;
+            exact = h->begin == begin && h->end == end ? h : exact;
+        }
+    }
+    return exact;
+}
+
+// Gives a tracked command the wave after `floor` and its conflicts, and remembers what it uses. The usual case, ranges that were seen
+// before, costs one look at each span.
+static inline uint32_t place_after_conflicts(fmi_planner *planner, fmi_command *command, uint32_t list_index, uint32_t floor)
+{
+    fmi_hazard *exact[FM_MAX_BINDINGS];
+    uint32_t wave = floor;
+    bool all = true;
+    for (uint32_t i = 0; i < command->span_count; i++) {
+        bool private = command->spans[i].access & FMI_SPAN_PRIVATE;
+        exact[i] = private ? NULL : look(planner->regions, planner->batch, &command->spans[i], &wave);
+        all = all && exact[i];
+    }
+    wave = 1 + (planner->ignore_hazards ? floor : wave);
+    if (!all) {
+        place(planner, command, list_index, wave);
+        return wave;
+    }
+    for (uint32_t i = 0; i < command->span_count; i++) {
+        use(exact[i], command->spans[i].access, wave);
+    }
+    append(planner, command, list_index, wave);
+    return wave;
+}
+
 // Commands after `floor`, each as early as its hazards allow; returns the highest wave used.
 static uint32_t add_tracked(fmi_planner *planner, fmi_list *list, uint32_t list_index, uint32_t floor)
 {
@@ -193,9 +251,7 @@ static uint32_t add_tracked(fmi_planner *planner, fmi_list *list, uint32_t list_
             floor = highest;
             continue;
         }
-        uint32_t conflict = planner->ignore_hazards ? 0 : conflicts_of(planner, command);
-        uint32_t wave = 1 + (conflict > floor ? conflict : floor);
-        place(planner, command, list_index, wave);
+        uint32_t wave = place_after_conflicts(planner, command, list_index, floor);
         highest = wave > highest ? wave : highest;
     }
     return highest;
@@ -258,35 +314,45 @@ fm_status fmi_planner_add(fmi_planner *planner, fmi_list *list, uint32_t list_in
     return FM_OK;
 }
 
-void fmi_planner_finish(fmi_planner *planner, fmi_batch_plan *plan)
+// Puts the planned commands in wave order.
+static fmi_command **sort_by_wave(fmi_planner *planner)
 {
     fmi_plan_arrays *arrays = planner->arrays;
-    uint32_t *ends = arrays->wave_ends; // ends[w]: first place after wave w; ends[0] stays 0
+    if (planner->sorted) {
+        return arrays->planned;
+    }
+    uint32_t *ends = arrays->wave_ends; // for now: where wave w's next command goes
     memset(ends, 0, (planner->last_wave + 2) * sizeof *ends);
     for (uint32_t i = 0; i < planner->count; i++) {
         ends[arrays->planned[i]->wave]++;
     }
-    // Waves that hold only what a floor skipped are empty: close the gaps while turning counts into ends.
-    uint32_t total = 0, waves = 0;
+    uint32_t total = 0;
     for (uint32_t w = 1; w <= planner->last_wave; w++) {
         uint32_t count = ends[w];
-        ends[w] = total; // where the wave starts, for the placing below
+        ends[w] = total;
         total += count;
-        waves += count > 0;
     }
-    fmi_command **commands = arrays->planned;
-    if (!planner->sorted) {
-        commands = arrays->sorted;
-        for (uint32_t i = 0; i < planner->count; i++) {
-            fmi_command *command = arrays->planned[i];
-            commands[ends[command->wave]++] = command;
-        }
-    }
-    uint32_t wave = 0;
     for (uint32_t i = 0; i < planner->count; i++) {
-        if (i + 1 == planner->count || commands[i + 1]->wave != commands[i]->wave) {
-            ends[wave++] = i + 1;
+        fmi_command *command = arrays->planned[i];
+        arrays->sorted[ends[command->wave]++] = command;
+    }
+    return arrays->sorted;
+}
+
+void fmi_planner_finish(fmi_planner *planner, fmi_batch_plan *plan)
+{
+    fmi_command **commands = sort_by_wave(planner);
+    uint32_t *ends = planner->arrays->wave_ends;
+    // Waves that only a floor made are empty and do not count: there is no barrier for nothing.
+    uint32_t waves = 0, current = planner->count ? commands[0]->wave : 0;
+    for (uint32_t i = 0; i < planner->count; i++) {
+        if (commands[i]->wave != current) {
+            ends[waves++] = i;
+            current = commands[i]->wave;
         }
+    }
+    if (planner->count) {
+        ends[waves++] = planner->count;
     }
     plan->commands = commands;
     plan->command_count = planner->count;

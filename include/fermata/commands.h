@@ -34,11 +34,12 @@ typedef struct fm_binding {
 
 // One dispatch.
 typedef struct fm_dispatch_info {
-    fm_kernel kernel;           // held until the list's point
-    uint32_t group_count[3];    // workgroups an axis, each 1 or more; no limit but 32 bits
-    const fm_binding *bindings; // in the order of the kernel's parameters (GLSL and SPIR-V: by rising binding number); copied
-    uint32_t binding_count;     // exactly the kernel's
-    const void *constants;      // copied
+    fm_kernel kernel;        // held until the list's point
+    uint32_t group_count[3]; // workgroups an axis, each 1 or more; no limit but 32 bits
+    const fm_binding
+        *bindings; // in the order of the kernel's parameters (GLSL and SPIR-V: by rising binding number); copied
+    uint32_t binding_count;        // exactly the kernel's
+    const void *constants;         // copied
     uint32_t constants_size_bytes; // exactly the kernel's
 } fm_dispatch_info;
 
@@ -85,14 +86,16 @@ FM_API fm_status fm_copy(fm_commands *commands, fm_buffer source, uint64_t sourc
 // FM_WHOLE_SIZE: to the end (a last part of under 4 bytes gets the value's first bytes); `value`.
 // Errors: handle errors, FM_ERROR_OUT_OF_RANGE, FM_ERROR_INVALID_ARGUMENT (size 0, not a multiple of 4), FM_ERROR_BUSY, FM_ERROR_OUT_OF_HOST_MEMORY.
 // Thread-safety: the list's owner. Lifetime: the buffer is held until the list is complete or cancelled (HOLD-1).
-FM_API fm_status fm_fill(fm_commands *commands, fm_buffer buffer, uint64_t offset_bytes, uint64_t size_bytes, uint32_t value);
+FM_API fm_status fm_fill(fm_commands *commands, fm_buffer buffer, uint64_t offset_bytes, uint64_t size_bytes,
+                         uint32_t value);
 
 // Records a write of host bytes into a buffer; the bytes are captured at this call.
 // Parameters: `commands`, borrowed; `buffer`; `offset_bytes`; `size_bytes`, 1 or more; `source`, copied now (LEARNED-16).
 // Errors: handle errors, FM_ERROR_OUT_OF_RANGE, FM_ERROR_INVALID_ARGUMENT, FM_ERROR_OUT_OF_MEMORY (staging), FM_ERROR_BUSY, FM_ERROR_OUT_OF_HOST_MEMORY.
 // Thread-safety: the list's owner. Lifetime: `source` is the caller's again on return; buffer and staging memory are held until
 // the list is complete or cancelled (HOLD-1).
-FM_API fm_status fm_upload(fm_commands *commands, fm_buffer buffer, uint64_t offset_bytes, uint64_t size_bytes, const void *source);
+FM_API fm_status fm_upload(fm_commands *commands, fm_buffer buffer, uint64_t offset_bytes, uint64_t size_bytes,
+                           const void *source);
 
 // Records a read-back: `destination` holds the bytes, as they are at this place in the list, once the list's point is complete.
 // Parameters: `commands`, borrowed; `buffer`; `offset_bytes`; `size_bytes`, 1 or more; `destination`, borrowed until the list's
@@ -100,7 +103,8 @@ FM_API fm_status fm_upload(fm_commands *commands, fm_buffer buffer, uint64_t off
 // Errors: handle errors, FM_ERROR_OUT_OF_RANGE, FM_ERROR_INVALID_ARGUMENT, FM_ERROR_OUT_OF_MEMORY (staging), FM_ERROR_BUSY, FM_ERROR_OUT_OF_HOST_MEMORY.
 // Thread-safety: the list's owner; the bytes are written by whichever thread retires the list, before its point is published.
 // Lifetime: buffer and staging memory are held until the list is complete or cancelled (READ-1, READ-6, HOLD-1).
-FM_API fm_status fm_read(fm_commands *commands, fm_buffer buffer, uint64_t offset_bytes, uint64_t size_bytes, void *destination);
+FM_API fm_status fm_read(fm_commands *commands, fm_buffer buffer, uint64_t offset_bytes, uint64_t size_bytes,
+                         void *destination);
 
 // Records a barrier: every command recorded after it runs after every command recorded before it in this list.
 // Parameters: `commands`, borrowed. Errors: FM_ERROR_BUSY, FM_ERROR_INVALID_ARGUMENT, FM_ERROR_OUT_OF_HOST_MEMORY.

@@ -48,52 +48,58 @@ typedef struct fm_device_entry {
 // Settings of an open device. All zero is the documented default. Each field has an environment
 // variable that overrides it, read once at open with secure_getenv.
 typedef struct fm_device_info {
-    fm_binding_mode binding_mode;   // FERMATA_BINDING_MODE = auto | addresses | descriptors
-    uint32_t batches_in_flight;     // FERMATA_BATCHES_IN_FLIGHT: batches given to the driver at once; 0 = 2, at most 16
-    uint32_t lists_in_flight;       // FERMATA_LISTS_IN_FLIGHT: committed lists not yet retired before a commit waits for the oldest; 0 = 4096
-    uint32_t host_threads;          // FERMATA_HOST_THREADS: worker threads of the host device; 0 = one a processor
-    uint64_t memory_limit_bytes;    // FERMATA_MEMORY_LIMIT: device memory held at most; 0 = what the device reports
-    uint64_t block_size_bytes;      // FERMATA_BLOCK_SIZE: size of one native allocation that buffers share; 0 = 64 MiB
-    uint64_t spin_ns;               // FERMATA_SPIN_NS: how long a wait polls before it blocks; 0 = 50,000 on a GPU, none on a CPU; 1 = never polls
-    uint64_t commit_timeout_ns;     // FERMATA_COMMIT_TIMEOUT_NS: how long a commit waits at the in-flight limit; 0 = 30 seconds
-    void (*log)(void *log_user, const char *message); // warnings, one sentence each; NULL = stderr. Called on any thread, must not call Fermata
-    void *log_user;                 // passed to `log`; borrowed until the device is closed
+    fm_binding_mode binding_mode; // FERMATA_BINDING_MODE = auto | addresses | descriptors
+    uint32_t batches_in_flight;   // FERMATA_BATCHES_IN_FLIGHT: batches given to the driver at once; 0 = 2, at most 16
+    uint32_t
+        lists_in_flight; // FERMATA_LISTS_IN_FLIGHT: committed lists not yet retired before a commit waits for the oldest; 0 = 4096
+    uint32_t host_threads;       // FERMATA_HOST_THREADS: worker threads of the host device; 0 = one a processor
+    uint64_t memory_limit_bytes; // FERMATA_MEMORY_LIMIT: device memory held at most; 0 = what the device reports
+    uint64_t block_size_bytes;   // FERMATA_BLOCK_SIZE: size of one native allocation that buffers share; 0 = 64 MiB
+    uint64_t
+        spin_ns; // FERMATA_SPIN_NS: how long a wait polls before it blocks; 0 = 50,000 on a GPU, none on a CPU; 1 = never polls
+    uint64_t
+        commit_timeout_ns; // FERMATA_COMMIT_TIMEOUT_NS: how long a commit waits at the in-flight limit; 0 = 30 seconds
+    void (*log)(void *log_user,
+                const char *
+                    message); // warnings, one sentence each; NULL = stderr. Called on any thread, must not call Fermata
+    void *log_user;           // passed to `log`; borrowed until the device is closed
 } fm_device_info;
 
 // What an open device is and can do. Constant while it is open.
 typedef struct fm_device_properties {
-    char name[32];                    // the name that opens it again
-    char description[256];            // the driver's name for it
+    char name[32];         // the name that opens it again
+    char description[256]; // the driver's name for it
     fm_device_kind kind;
-    fm_binding_mode binding_mode;     // the one in force, never FM_BINDING_AUTO
-    uint64_t memory_bytes;            // device memory, as the driver reports it
-    uint64_t max_binding_bytes;       // largest range of one binding of a kernel that binds descriptors (GLSL, SPIR-V, or any in that mode)
-    uint32_t max_group_size[3];       // work-items in one workgroup, an axis
-    uint32_t max_group_invocations;   // work-items in one workgroup, in all
-    uint32_t max_constants_bytes;     // constants of one dispatch of a generated kernel or host function
+    fm_binding_mode binding_mode; // the one in force, never FM_BINDING_AUTO
+    uint64_t memory_bytes;        // device memory, as the driver reports it
+    uint64_t
+        max_binding_bytes; // largest range of one binding of a kernel that binds descriptors (GLSL, SPIR-V, or any in that mode)
+    uint32_t max_group_size[3];        // work-items in one workgroup, an axis
+    uint32_t max_group_invocations;    // work-items in one workgroup, in all
+    uint32_t max_constants_bytes;      // constants of one dispatch of a generated kernel or host function
     uint32_t max_push_constants_bytes; // push constants of one dispatch of a kernel given as GLSL or SPIR-V
-    uint32_t binding_alignment_bytes; // every binding's offset is a multiple of this
-    uint32_t dtype_mask;              // bit (1 << fm_dtype) is set for each dtype that buffers in kernels can have
-    uint8_t runs_glsl;                // 1: takes GLSL and SPIR-V kernels
-    uint8_t runs_host_functions;      // 1: takes host functions
-    uint8_t runs_shared_memory;       // 1: generated kernels may declare workgroup-shared arrays and call barrier()
+    uint32_t binding_alignment_bytes;  // every binding's offset is a multiple of this
+    uint32_t dtype_mask;               // bit (1 << fm_dtype) is set for each dtype that buffers in kernels can have
+    uint8_t runs_glsl;                 // 1: takes GLSL and SPIR-V kernels
+    uint8_t runs_host_functions;       // 1: takes host functions
+    uint8_t runs_shared_memory;        // 1: generated kernels may declare workgroup-shared arrays and call barrier()
 } fm_device_properties;
 
 // Counters since the device was opened. Each is exact; together they are not one instant.
 typedef struct fm_device_stats {
-    uint64_t commits;                // command lists committed
-    uint64_t submissions;            // batches given to the driver
-    uint64_t dispatches;             // dispatches submitted
-    uint64_t transfers;              // copies, fills, uploads and read-backs submitted
-    uint64_t waves;                  // groups of commands that ran without a barrier between them
-    uint64_t barriers;               // barriers given to the driver
-    uint64_t lists_in_flight;        // committed, not yet retired (now)
-    uint64_t bytes_in_use;           // bytes of all buffers alive or held, staging included (now)
-    uint64_t bytes_in_use_peak;      // the most that bytes_in_use has been
-    uint64_t bytes_reserved;         // bytes of native allocations (now)
-    uint64_t limit_waits;            // commits that waited for the oldest list because of lists_in_flight
-    uint64_t keeper_wakeups;         // times that the device's keeper thread woke
-    uint64_t kernels_compiled;       // kernel variants compiled
+    uint64_t commits;           // command lists committed
+    uint64_t submissions;       // batches given to the driver
+    uint64_t dispatches;        // dispatches submitted
+    uint64_t transfers;         // copies, fills, uploads and read-backs submitted
+    uint64_t waves;             // groups of commands that ran without a barrier between them
+    uint64_t barriers;          // barriers given to the driver
+    uint64_t lists_in_flight;   // committed, not yet retired (now)
+    uint64_t bytes_in_use;      // bytes of all buffers alive or held, staging included (now)
+    uint64_t bytes_in_use_peak; // the most that bytes_in_use has been
+    uint64_t bytes_reserved;    // bytes of native allocations (now)
+    uint64_t limit_waits;       // commits that waited for the oldest list because of lists_in_flight
+    uint64_t keeper_wakeups;    // times that the device's keeper thread woke
+    uint64_t kernels_compiled;  // kernel variants compiled
 } fm_device_stats;
 
 // Lists the devices that fm_device_open can open, best first (the order of "auto").

@@ -55,13 +55,13 @@ typedef struct fm_kernel_shared {
 
 // One dispatch, as a host function sees it.
 typedef struct fm_host_call {
-    void *const *bindings;        // start of each bound range
-    const uint64_t *size_bytes;   // length of each bound range
+    void *const *bindings;      // start of each bound range
+    const uint64_t *size_bytes; // length of each bound range
     uint32_t binding_count;
-    const void *constants;        // the dispatch's constants, 8-byte aligned
+    const void *constants; // the dispatch's constants, 8-byte aligned
     uint32_t constants_size_bytes;
-    uint32_t group_count[3];      // the dispatch's group counts: the function is called once for all of them
-    void *user;                   // fm_kernel_info.user
+    uint32_t group_count[3]; // the dispatch's group counts: the function is called once for all of them
+    void *user;              // fm_kernel_info.user
 } fm_host_call;
 
 // A kernel in C, called once a dispatch on a worker thread. FM_OK: done; anything else fails the list (FM_ERROR_KERNEL_FAILED).
@@ -71,15 +71,15 @@ typedef fm_status (*fm_host_function)(const fm_host_call *call);
 typedef struct fm_kernel_info {
     const char *name; // for error sentences and traces; copied; not NULL or empty
     fm_kernel_language language;
-    const void *code;          // portable and GLSL: text; SPIR-V: words; copied
-    size_t code_size_bytes;    // length of `code`; 0 for text that ends in a zero byte
-    const char *header;        // portable: text put before the kernel (helper functions); NULL = none; copied
-    const fm_kernel_param *params; // portable, host function; GLSL and SPIR-V are asked what they bind
-    uint32_t param_count;          // at most FM_MAX_BINDINGS
+    const void *code;                    // portable and GLSL: text; SPIR-V: words; copied
+    size_t code_size_bytes;              // length of `code`; 0 for text that ends in a zero byte
+    const char *header;                  // portable: text put before the kernel (helper functions); NULL = none; copied
+    const fm_kernel_param *params;       // portable, host function; GLSL and SPIR-V are asked what they bind
+    uint32_t param_count;                // at most FM_MAX_BINDINGS
     const fm_kernel_constant *constants; // portable
     uint32_t constant_count;
-    uint32_t constants_size_bytes;       // host function: bytes that each dispatch must give
-    const fm_kernel_shared *shared;      // portable
+    uint32_t constants_size_bytes;  // host function: bytes that each dispatch must give
+    const fm_kernel_shared *shared; // portable
     uint32_t shared_count;
     uint32_t group_size[3]; // portable: work-items in a workgroup; {0} = {64, 1, 1}
     fm_host_function host_function;

@@ -24,27 +24,27 @@ extern "C" {
 
 // The one list of status codes: X(name, value, sentence). Zero is success, positive values are answers
 // that are no error, negative values are errors. Values never change between versions.
-#define FM_STATUS_LIST(X)                                                                          \
-    X(FM_OK, 0, "success")                                                                         \
-    X(FM_WOULD_BLOCK, 1, "the call would have to wait and was asked not to")                       \
-    X(FM_NOT_READY, 2, "the point is not complete yet")                                            \
-    X(FM_TIMEOUT, 3, "the time ran out before the work was complete")                              \
-    X(FM_ERROR_INVALID_ARGUMENT, -1, "an argument is not allowed")                                 \
-    X(FM_ERROR_OUT_OF_RANGE, -2, "a range exceeds the object that it names")                       \
-    X(FM_ERROR_NULL_HANDLE, -3, "the handle is null")                                              \
-    X(FM_ERROR_STALE_HANDLE, -4, "the handle's object has been destroyed")                         \
-    X(FM_ERROR_FOREIGN_HANDLE, -5, "the handle belongs to another device")                         \
-    X(FM_ERROR_BUSY, -6, "the object is in use by another thread")                                 \
-    X(FM_ERROR_CLOSED, -7, "the device has been closed")                                           \
-    X(FM_ERROR_NO_DEVICE, -8, "no such device")                                                    \
-    X(FM_ERROR_UNSUPPORTED, -9, "the device or this build does not offer what was asked for")      \
-    X(FM_ERROR_COMPILE, -10, "the kernel's source does not compile")                               \
-    X(FM_ERROR_OUT_OF_MEMORY, -11, "no device memory is left within the limit")                    \
-    X(FM_ERROR_OUT_OF_HOST_MEMORY, -12, "no host memory is left")                                  \
-    X(FM_ERROR_DEVICE_LOST, -13, "the device stopped responding")                                  \
-    X(FM_ERROR_DEPENDENCY, -14, "earlier work on the same stream failed")                          \
-    X(FM_ERROR_KERNEL_FAILED, -15, "a host function reported a failure")                           \
-    X(FM_ERROR_BACKEND, -16, "the driver reported an error")                                       \
+#define FM_STATUS_LIST(X)                                                                                              \
+    X(FM_OK, 0, "success")                                                                                             \
+    X(FM_WOULD_BLOCK, 1, "the call would have to wait and was asked not to")                                           \
+    X(FM_NOT_READY, 2, "the point is not complete yet")                                                                \
+    X(FM_TIMEOUT, 3, "the time ran out before the work was complete")                                                  \
+    X(FM_ERROR_INVALID_ARGUMENT, -1, "an argument is not allowed")                                                     \
+    X(FM_ERROR_OUT_OF_RANGE, -2, "a range exceeds the object that it names")                                           \
+    X(FM_ERROR_NULL_HANDLE, -3, "the handle is null")                                                                  \
+    X(FM_ERROR_STALE_HANDLE, -4, "the handle's object has been destroyed")                                             \
+    X(FM_ERROR_FOREIGN_HANDLE, -5, "the handle belongs to another device")                                             \
+    X(FM_ERROR_BUSY, -6, "the object is in use by another thread")                                                     \
+    X(FM_ERROR_CLOSED, -7, "the device has been closed")                                                               \
+    X(FM_ERROR_NO_DEVICE, -8, "no such device")                                                                        \
+    X(FM_ERROR_UNSUPPORTED, -9, "the device or this build does not offer what was asked for")                          \
+    X(FM_ERROR_COMPILE, -10, "the kernel's source does not compile")                                                   \
+    X(FM_ERROR_OUT_OF_MEMORY, -11, "no device memory is left within the limit")                                        \
+    X(FM_ERROR_OUT_OF_HOST_MEMORY, -12, "no host memory is left")                                                      \
+    X(FM_ERROR_DEVICE_LOST, -13, "the device stopped responding")                                                      \
+    X(FM_ERROR_DEPENDENCY, -14, "earlier work on the same stream failed")                                              \
+    X(FM_ERROR_KERNEL_FAILED, -15, "a host function reported a failure")                                               \
+    X(FM_ERROR_BACKEND, -16, "the driver reported an error")                                                           \
     X(FM_ERROR_CANCELLED, -17, "the device was closed before the work could run")
 
 // What a call answered. Every function that can fail returns one.

@@ -16,22 +16,22 @@ typedef struct fmi_text fmi_text;                   // growing text (base/text.h
 
 // What a device can do, filled by `open`. Constant afterwards.
 typedef struct fmi_backend_caps {
-    char description[256];               // the driver's name for the device
+    char description[256]; // the driver's name for the device
     fm_device_kind kind;
-    uint64_t memory_bytes;               // device memory
-    uint64_t max_binding_bytes;          // largest descriptor range; UINT64_MAX where there is no limit
-    uint64_t max_block_bytes;            // largest memory block; UINT64_MAX where there is no limit
-    uint32_t binding_alignment_bytes;    // offsets of bindings are multiples of this; at least 16
+    uint64_t memory_bytes;            // device memory
+    uint64_t max_binding_bytes;       // largest descriptor range; UINT64_MAX where there is no limit
+    uint64_t max_block_bytes;         // largest memory block; UINT64_MAX where there is no limit
+    uint32_t binding_alignment_bytes; // offsets of bindings are multiples of this; at least 16
     uint32_t max_group_size[3];
     uint32_t max_group_invocations;
-    uint32_t max_push_constants_bytes;   // for kernels that bind descriptors themselves (GLSL, SPIR-V)
-    uint32_t dtype_mask;                 // bit (1 << fm_dtype)
-    fm_binding_mode binding_mode;        // the one in force for generated kernels; FM_BINDING_ADDRESSES on host
-    bool takes_spirv;                    // generated kernels are SPIR-V; else C text
+    uint32_t max_push_constants_bytes; // for kernels that bind descriptors themselves (GLSL, SPIR-V)
+    uint32_t dtype_mask;               // bit (1 << fm_dtype)
+    fm_binding_mode binding_mode;      // the one in force for generated kernels; FM_BINDING_ADDRESSES on host
+    bool takes_spirv;                  // generated kernels are SPIR-V; else C text
     bool takes_host_functions;
     bool takes_shared_memory;
-    bool manual;                         // executes only when a test steps it: there is no keeper, and freed memory is poisoned
-    bool on_cpu;                         // the device computes on this machine's processors: waits must not spin
+    bool manual; // executes only when a test steps it: there is no keeper, and freed memory is poisoned
+    bool on_cpu; // the device computes on this machine's processors: waits must not spin
     uint8_t device_uuid[16];
     uint32_t driver_version;
 } fmi_backend_caps;
@@ -50,8 +50,8 @@ typedef struct fmi_span {
     const fmi_block *block;
     uint64_t offset_bytes; // in the block
     uint64_t size_bytes;
-    uint32_t region;       // dense index of the memory for the planner's hazards
-    uint32_t access;       // fm_access, and FMI_SPAN_PRIVATE
+    uint32_t region; // dense index of the memory for the planner's hazards
+    uint32_t access; // fm_access, and FMI_SPAN_PRIVATE
 } fmi_span;
 
 // In fmi_span.access: no other command touches this range, so it needs no hazard tracking (staging memory, used once).
@@ -70,8 +70,8 @@ typedef struct fmi_command {
     uint8_t kind;             // fmi_command_kind
     uint8_t span_count;
     uint16_t constants_size_bytes;
-    uint32_t list;            // index of its list in the batch (written by the planner)
-    uint32_t wave;            // (written by the planner)
+    uint32_t list; // index of its list in the batch (written by the planner)
+    uint32_t wave; // (written by the planner)
     union {
         uint32_t group_count[3]; // dispatch
         uint32_t fill_value;     // fill
@@ -86,23 +86,24 @@ typedef struct fmi_command {
 // A planned batch: commands in execution order, grouped in waves. Commands of one wave are independent; everything in a
 // wave happens after everything in the wave before it. The device signals `value` when all of it is done.
 typedef struct fmi_batch_plan {
-    uint64_t value;                // counts up by 1 from 1, no gaps between successful submits
+    uint64_t value; // counts up by 1 from 1, no gaps between successful submits
     fmi_command *const *commands;
     uint32_t command_count;
-    const uint32_t *wave_ends;     // wave w is commands [wave_ends[w-1], wave_ends[w])
+    const uint32_t *wave_ends; // wave w is commands [wave_ends[w-1], wave_ends[w])
     uint32_t wave_count;
-    bool after_in_flight;          // the first wave also waits for everything submitted before
-    fm_status *list_status;        // one a list, FM_OK at submit; a backend stores FM_ERROR_KERNEL_FAILED for a list whose host function failed, before `value` is signalled
-    uint32_t barriers;             // out: barriers that `submit` encoded
+    bool after_in_flight; // the first wave also waits for everything submitted before
+    fm_status *
+        list_status; // one a list, FM_OK at submit; a backend stores FM_ERROR_KERNEL_FAILED for a list whose host function failed, before `value` is signalled
+    uint32_t barriers; // out: barriers that `submit` encoded
 } fmi_batch_plan;
 
 // What to build a kernel binary from.
 typedef struct fmi_kernel_code {
     const char *name;
     // Exactly one of the three:
-    const uint32_t *spirv;         // entry `main`
+    const uint32_t *spirv; // entry `main`
     size_t spirv_size_bytes;
-    const char *c_source;          // ends in a zero byte; entry `fm_kernel_main` (fmi_host_entry in kernel/host_entry.h)
+    const char *c_source; // ends in a zero byte; entry `fm_kernel_main` (fmi_host_entry in kernel/host_entry.h)
     fm_host_function host_function;
     void *user;
     // How arguments travel, for SPIR-V:
@@ -141,7 +142,8 @@ typedef struct fmi_backend_ops {
     fm_status (*list)(fmi_list_visitor visit, void *user);
 
     // Required. Any thread. Opens the device whose exact listed name is `name`. On error sets the last error.
-    fm_status (*open)(const char *name, const fmi_backend_settings *settings, fmi_backend **out, fmi_backend_caps *out_caps);
+    fm_status (*open)(const char *name, const fmi_backend_settings *settings, fmi_backend **out,
+                      fmi_backend_caps *out_caps);
 
     // Required. One thread, nothing else running. Waits until the device is idle (or gone) and frees everything.
     void (*close)(fmi_backend *backend);
@@ -152,7 +154,8 @@ typedef struct fmi_backend_ops {
     void (*free_block)(fmi_backend *backend, fmi_block *block);
 
     // Required. Any thread. Compiler messages go to `log`. FM_ERROR_COMPILE, FM_ERROR_UNSUPPORTED, FM_ERROR_BACKEND.
-    fm_status (*create_kernel)(fmi_backend *backend, const fmi_kernel_code *code, fmi_kernel_binary **out, fmi_text *log);
+    fm_status (*create_kernel)(fmi_backend *backend, const fmi_kernel_code *code, fmi_kernel_binary **out,
+                               fmi_text *log);
     void (*destroy_kernel)(fmi_backend *backend, fmi_kernel_binary *binary);
 
     // Optional (NULL: any count runs). Any thread. Can this kernel be dispatched with these group counts?

@@ -1,4 +1,5 @@
 // Arena. See arena.h.
+// Only growing, resetting and freeing are here: the fast path is in the header.
 #include "base/arena.h"
 
 #include <stdlib.h>

@@ -7,12 +7,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define FMI_ASSERT(tag, expr)                                                                      \
-    do {                                                                                           \
-        if (__builtin_expect(!(expr), 0)) {                                                        \
-            fprintf(stderr, "fermata: %s:%d: invariant %s is broken: %s\n", __FILE__, __LINE__, tag, #expr); \
-            abort();                                                                               \
-        }                                                                                          \
+#define FMI_ASSERT(tag, expr)                                                                                          \
+    do {                                                                                                               \
+        if (__builtin_expect(!(expr), 0)) {                                                                            \
+            fprintf(stderr, "fermata: %s:%d: invariant %s is broken: %s\n", __FILE__, __LINE__, tag, #expr);           \
+            abort();                                                                                                   \
+        }                                                                                                              \
     } while (0)
 
 #endif

@@ -1,4 +1,5 @@
 // Status names and the calling thread's last error. See error.h.
+// All state is the calling thread's own; no locks.
 #include "base/error.h"
 
 #include <stdarg.h>
@@ -12,9 +13,8 @@ static _Thread_local char sentence[SENTENCE_BYTES];
 const char *fm_status_name(fm_status status)
 {
     switch (status) {
-#define CASE(name, value, text)                                                                    \
-    case name:                                                                                     \
-        return #name;
+#define CASE(name, value, text)                                                                                        \
+    case name: return #name;
         FM_STATUS_LIST(CASE)
 #undef CASE
     }
@@ -24,9 +24,8 @@ const char *fm_status_name(fm_status status)
 const char *fm_status_text(fm_status status)
 {
     switch (status) {
-#define CASE(name, value, text)                                                                    \
-    case name:                                                                                     \
-        return text;
+#define CASE(name, value, text)                                                                                        \
+    case name: return text;
         FM_STATUS_LIST(CASE)
 #undef CASE
     }

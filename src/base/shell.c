@@ -1,4 +1,5 @@
 // Shells. See shell.h. The lists below are one of the library's few process-wide states: pointer handles outlive their device.
+// Called when a device or recorder is made or given up, never on a hot path.
 #include "base/shell.h"
 
 #include <pthread.h>

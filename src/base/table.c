@@ -1,4 +1,5 @@
 // Handle table. See table.h for the rules; the word's transitions are all in this file.
+// The lock guards the free list alone; handles are checked, held and dropped by atomics on the word.
 #include "base/table.h"
 
 #include "base/assert.h"

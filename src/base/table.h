@@ -27,17 +27,17 @@ typedef struct fmi_slot {
 typedef void (*fmi_slot_free)(void *user, fmi_slot *slot);
 
 typedef struct fmi_table {
-    _Atomic(char *) *chunks;   // FMI_TABLE_MAX_CHUNKS pointers; a chunk is published once, with release
+    _Atomic(char *) *chunks; // FMI_TABLE_MAX_CHUNKS pointers; a chunk is published once, with release
     size_t object_bytes;
     const char *noun;          // "buffer", for sentences
     uint8_t tag;               // the device's tag: bits 56–63 of its handles
     uint32_t first_generation; // odd; differs from device to device, so that old handles rarely meet a live one
     fmi_slot_free free_object;
     void *user;
-    pthread_mutex_t lock;      // guards the two below and slots' next_free
-    uint32_t free_head;        // index + 1; 0 = none
-    uint32_t slot_count;       // slots that exist
-    _Atomic(uint32_t) alive;   // objects not yet freed
+    pthread_mutex_t lock;    // guards the two below and slots' next_free
+    uint32_t free_head;      // index + 1; 0 = none
+    uint32_t slot_count;     // slots that exist
+    _Atomic(uint32_t) alive; // objects not yet freed
 } fmi_table;
 
 fm_status fmi_table_init(fmi_table *table, size_t object_bytes, const char *noun, uint8_t tag, uint32_t serial,

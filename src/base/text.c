@@ -1,4 +1,5 @@
 // Growing text. See text.h.
+// Not thread-safe; one owner.
 #include "base/text.h"
 
 #include <stdarg.h>

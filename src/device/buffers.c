@@ -1,4 +1,5 @@
 // Public functions of buffers: create with zeroed content, size, and the synchronous write and read.
+// Any thread. Reads wait outside every lock, for their own list alone (READ-1, READ-2).
 #include "device/device.h"
 
 #include <string.h>
@@ -51,7 +52,8 @@ fm_status fm_buffer_create(fm_device *device, const fm_buffer_info *info, fm_buf
     }
     fmi_buffer *buffer;
     fm_buffer handle;
-    status = fmi_buffer_create(&device->buffers, &device->pool, info->memory, info->size_bytes, info->label, &handle.id, &buffer);
+    status = fmi_buffer_create(&device->buffers, &device->pool, info->memory, info->size_bytes, info->label, &handle.id,
+                               &buffer);
     if (status == FM_OK && !(info->flags & FM_BUFFER_UNINITIALIZED)) {
         uint8_t *mapped = fmi_buffer_mapped(buffer);
         if (mapped) {
@@ -156,8 +158,8 @@ static bool __attribute__((unused)) has_retired(void *context)
 }
 
 // Reads with the stream held, so that its counters stay this stream's even if another thread destroys the handle.
-static fm_status read_on(fm_device *device, fm_stream handle, fmi_stream *stream, fm_commands *commands, fm_buffer buffer,
-                         fmi_range range, void *destination, uint64_t timeout_ns)
+static fm_status read_on(fm_device *device, fm_stream handle, fmi_stream *stream, fm_commands *commands,
+                         fm_buffer buffer, fmi_range range, void *destination, uint64_t timeout_ns)
 {
     fmi_readback *readback = NULL;
     fm_point point;
@@ -185,8 +187,8 @@ static fm_status read_on(fm_device *device, fm_stream handle, fmi_stream *stream
     return status;
 }
 
-fm_status fm_buffer_read(fm_device *device, fm_stream stream, fm_buffer buffer, uint64_t offset_bytes, uint64_t size_bytes,
-                         void *destination, uint64_t timeout_ns)
+fm_status fm_buffer_read(fm_device *device, fm_stream stream, fm_buffer buffer, uint64_t offset_bytes,
+                         uint64_t size_bytes, void *destination, uint64_t timeout_ns)
 {
     fm_status status = fmi_device_check(device, "fm_buffer_read");
     if (status != FM_OK) {
@@ -204,8 +206,8 @@ fm_status fm_buffer_read(fm_device *device, fm_stream stream, fm_buffer buffer, 
     fm_commands *commands;
     status = fmi_recorder_begin(&device->record, NULL, &commands);
     if (status == FM_OK) {
-        status = read_on(device, stream, (fmi_stream *)held, commands, buffer, (fmi_range){offset_bytes, size_bytes}, destination,
-                         timeout_ns);
+        status = read_on(device, stream, (fmi_stream *)held, commands, buffer, (fmi_range){offset_bytes, size_bytes},
+                         destination, timeout_ns);
     }
     fmi_table_release(&device->streams, held);
     return status;

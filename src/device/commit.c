@@ -1,4 +1,5 @@
 // Command lists from the outside: begin, cancel, commit.
+// Any thread that owns the list. What can fail comes first; from taking the value on nothing fails (LEARNED-8).
 #include "device/device.h"
 
 #include <string.h>
@@ -77,18 +78,22 @@ static fm_status make_room(fm_device *device, bool no_wait)
     if (take_place(device)) {
         return FM_OK;
     }
-    fmi_wait_done place = FMI_ABLATED(&device->ablations, FM_ABLATE_WAIT_FOR_OLDEST) ? take_place_when_drained : take_place;
+    fmi_wait_done place =
+        FMI_ABLATED(&device->ablations, FM_ABLATE_WAIT_FOR_OLDEST) ? take_place_when_drained : take_place;
     fmi_progress(&device->retirement);
     if (place(device)) {
         return FM_OK;
     }
     if (no_wait) {
-        return fmi_fail(FM_WOULD_BLOCK, "fm_commit: %u lists are in flight, which is the limit", device->config.info.lists_in_flight);
+        return fmi_fail(FM_WOULD_BLOCK, "fm_commit: %u lists are in flight, which is the limit",
+                        device->config.info.lists_in_flight);
     }
     atomic_fetch_add_explicit(&device->limit_waits, 1, memory_order_relaxed);
     fm_status status = fmi_wait_until(&device->retirement, place, device, device->config.info.commit_timeout_ns);
     if (status != FM_OK) {
-        return fmi_fail(status, "fm_commit: %u lists are in flight, which is the limit, and no place came free for this one within %llu ns",
+        return fmi_fail(status,
+                        "fm_commit: %u lists are in flight, which is the limit, and no place came free for this one "
+                        "within %llu ns",
                         device->config.info.lists_in_flight, (unsigned long long)device->config.info.commit_timeout_ns);
     }
     return FM_OK;
@@ -114,7 +119,8 @@ static fm_status take_after(fm_device *device, fmi_list *list, const fm_commit_i
             continue;
         }
         if (status != FM_NOT_READY) {
-            bool failed_work = status == FM_ERROR_KERNEL_FAILED || status == FM_ERROR_DEVICE_LOST || status == FM_ERROR_BACKEND;
+            bool failed_work =
+                status == FM_ERROR_KERNEL_FAILED || status == FM_ERROR_DEVICE_LOST || status == FM_ERROR_BACKEND;
             return failed_work ? fmi_fail(FM_ERROR_DEPENDENCY, "%s", fm_last_error()) : status;
         }
         fmi_slot *held;
@@ -149,7 +155,8 @@ static fm_status prepare(fm_device *device, fmi_list *list, const fm_commit_info
     if (atomic_load_explicit(&device->engine.lost, memory_order_acquire)) {
         status = fmi_fail(FM_ERROR_DEVICE_LOST, "fm_commit: the device is lost");
     } else if (atomic_load_explicit(&stream->failed, memory_order_acquire)) {
-        status = fmi_fail(FM_ERROR_DEPENDENCY, "fm_commit: stream '%s' has failed; fm_stream_reset clears it", fmi_stream_label(stream));
+        status = fmi_fail(FM_ERROR_DEPENDENCY, "fm_commit: stream '%s' has failed; fm_stream_reset clears it",
+                          fmi_stream_label(stream));
     } else {
         status = make_room(device, info->no_wait);
     }

@@ -24,13 +24,16 @@ typedef struct setting {
 } setting;
 
 static const setting settings[] = {
-    {"FERMATA_BATCHES_IN_FLIGHT", offsetof(fm_device_info, batches_in_flight), false, DEFAULT_BATCHES, 1, FMI_MOST_BATCHES},
+    {"FERMATA_BATCHES_IN_FLIGHT", offsetof(fm_device_info, batches_in_flight), false, DEFAULT_BATCHES, 1,
+     FMI_MOST_BATCHES},
     {"FERMATA_LISTS_IN_FLIGHT", offsetof(fm_device_info, lists_in_flight), false, DEFAULT_LISTS, 1, UINT32_MAX / 2},
     {"FERMATA_HOST_THREADS", offsetof(fm_device_info, host_threads), false, 0, 0, 256},
     {"FERMATA_MEMORY_LIMIT", offsetof(fm_device_info, memory_limit_bytes), true, 0, 0, UINT64_MAX},
-    {"FERMATA_BLOCK_SIZE", offsetof(fm_device_info, block_size_bytes), true, DEFAULT_BLOCK_BYTES, 4096, (uint64_t)1 << 40},
+    {"FERMATA_BLOCK_SIZE", offsetof(fm_device_info, block_size_bytes), true, DEFAULT_BLOCK_BYTES, 4096,
+     (uint64_t)1 << 40},
     {"FERMATA_SPIN_NS", offsetof(fm_device_info, spin_ns), true, 0, 0, 1000000000u},
-    {"FERMATA_COMMIT_TIMEOUT_NS", offsetof(fm_device_info, commit_timeout_ns), true, DEFAULT_COMMIT_TIMEOUT_NS, 1, UINT64_MAX},
+    {"FERMATA_COMMIT_TIMEOUT_NS", offsetof(fm_device_info, commit_timeout_ns), true, DEFAULT_COMMIT_TIMEOUT_NS, 1,
+     UINT64_MAX},
 };
 enum { SETTING_COUNT = sizeof settings / sizeof *settings };
 
@@ -84,8 +87,9 @@ static fm_status apply(const setting *s, fm_device_info *info)
     }
     value = value ? value : s->normal;
     if (value < s->least || value > s->most) {
-        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_device_open: %s is %llu; allowed are %llu to %llu", s->variable + 8,
-                        (unsigned long long)value, (unsigned long long)s->least, (unsigned long long)s->most);
+        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_device_open: %s is %llu; allowed are %llu to %llu",
+                        s->variable + 8, (unsigned long long)value, (unsigned long long)s->least,
+                        (unsigned long long)s->most);
     }
     narrow = (uint32_t)value;
     if (s->wide) {
@@ -112,7 +116,8 @@ static fm_status read_binding_mode(fm_device_info *info)
         }
     }
     if ((uint32_t)info->binding_mode > FM_BINDING_DESCRIPTORS) {
-        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_device_open: binding_mode %u is unknown", (uint32_t)info->binding_mode);
+        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_device_open: binding_mode %u is unknown",
+                        (uint32_t)info->binding_mode);
     }
     return FM_OK;
 }
@@ -140,7 +145,8 @@ static void warn_about_unknown_names(const fmi_config *config)
     for (char **entry = environ; entry && *entry; entry++) {
         const char *equals = strchr(*entry, '=');
         if (equals && strncmp(*entry, "FERMATA_", 8) == 0 && !is_known(*entry, (size_t)(equals - *entry))) {
-            fmi_device_warn(config, "environment variable %.*s is not a setting of Fermata", (int)(equals - *entry), *entry);
+            fmi_device_warn(config, "environment variable %.*s is not a setting of Fermata", (int)(equals - *entry),
+                            *entry);
         }
     }
 }

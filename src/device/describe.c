@@ -1,4 +1,5 @@
 // What a device is, and its counters.
+// Any thread; loads only.
 #include "device/device.h"
 
 #include <stdio.h>

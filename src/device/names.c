@@ -1,4 +1,5 @@
 // Device names: listing in order of preference, and what "auto", "vulkan" and "vulkan:TEXT" mean.
+// Any thread; asks each backend for its devices and keeps nothing.
 #include "device/device.h"
 
 #include <stdio.h>
@@ -107,13 +108,15 @@ static void append_names(char *text, size_t size, const listing *l)
 {
     for (uint32_t i = 0; i < l->count; i++) {
         size_t used = strlen(text);
-        snprintf(text + used, size - used, "%s%s (%s)", i ? ", " : "", l->items[i].entry.name, l->items[i].entry.description);
+        snprintf(text + used, size - used, "%s%s (%s)", i ? ", " : "", l->items[i].entry.name,
+                 l->items[i].entry.description);
     }
 }
 
 fm_status fmi_open_backend(const char *name, const fmi_config *config, fm_device *device)
 {
-    fmi_backend_settings settings = {config->info.binding_mode, config->info.batches_in_flight, config->info.host_threads};
+    fmi_backend_settings settings = {config->info.binding_mode, config->info.batches_in_flight,
+                                     config->info.host_threads};
 #if defined(FMI_HAVE_HOST) && defined(FERMATA_TESTING)
     if (strcmp(name, "manual") == 0) {
         snprintf(device->name, sizeof device->name, "%s", name);

@@ -1,4 +1,5 @@
 // Public functions of kernels, streams and points: checks, then the room that knows.
+// Any thread; no state of their own.
 #include "device/device.h"
 
 fm_status fm_kernel_create(fm_device *device, const fm_kernel_info *info, fm_kernel *out_kernel)

@@ -1,4 +1,5 @@
 // Opening and closing: builds the rooms from the ground up, and takes them down from the top when nothing is left to do.
+// One thread opens and closes a device; nothing else of it runs meanwhile.
 #include "device/device.h"
 
 #include "base/clock.h"
@@ -55,7 +56,8 @@ static fm_status init_tables(fm_device *device)
 {
     uint32_t serial = atomic_fetch_add_explicit(&device_serial, 1, memory_order_relaxed) + 1;
     uint8_t tag = (uint8_t)(serial % 255 + 1);
-    fm_status status = fmi_table_init(&device->buffers, sizeof(fmi_buffer), "buffer", tag, serial, fmi_buffer_free, &device->pool);
+    fm_status status =
+        fmi_table_init(&device->buffers, sizeof(fmi_buffer), "buffer", tag, serial, fmi_buffer_free, &device->pool);
     if (status == FM_OK) {
         status = fmi_table_init(&device->kernels, sizeof(fmi_kernel_object), "kernel", tag, serial, free_kernel, NULL);
     }
@@ -98,10 +100,12 @@ static fm_status build(fm_device *device)
         .ablations = &device->ablations,
     };
     fmi_record_room_init(&device->record);
-    fmi_engine_init(&device->engine, device->ops, device->backend, &device->record, &device->ablations, info->batches_in_flight);
-    uint64_t spin_ns = info->spin_ns ? (info->spin_ns == 1 ? 0 : info->spin_ns) : (device->caps.on_cpu ? 0 : GPU_SPIN_NS);
-    status = fmi_retirement_init(&device->retirement, &device->engine, &device->record, &device->streams, &device->ablations,
-                                 &device->caps, spin_ns);
+    fmi_engine_init(&device->engine, device->ops, device->backend, &device->record, &device->ablations,
+                    info->batches_in_flight);
+    uint64_t spin_ns =
+        info->spin_ns ? (info->spin_ns == 1 ? 0 : info->spin_ns) : (device->caps.on_cpu ? 0 : GPU_SPIN_NS);
+    status = fmi_retirement_init(&device->retirement, &device->engine, &device->record, &device->streams,
+                                 &device->ablations, &device->caps, spin_ns);
     if (status != FM_OK) {
         fmi_engine_destroy(&device->engine);
         fmi_record_room_destroy(&device->record);
@@ -191,7 +195,8 @@ fm_status fm_device_close(fm_device **device, uint64_t timeout_ns)
     }
     uint32_t recording = atomic_load_explicit(&d->record.recording, memory_order_acquire);
     if (recording > 0) {
-        return fmi_fail(FM_ERROR_BUSY, "fm_device_close: %u command lists are being recorded; commit or cancel them first", recording);
+        return fmi_fail(FM_ERROR_BUSY,
+                        "fm_device_close: %u command lists are being recorded; commit or cancel them first", recording);
     }
     status = fmi_wait_until(&d->retirement, all_done, d, timeout_ns);
     if (status != FM_OK) {

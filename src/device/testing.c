@@ -1,4 +1,5 @@
 // The functions of fermata/testing.h. Only in builds with FERMATA_TESTING.
+// One thread, a test's; see the header for each function.
 #include "device/device.h"
 
 #include "backend/manual/manual.h"

@@ -1,4 +1,5 @@
 // Buffers: allocation behind a handle. See buffer.h.
+// Any thread. Frees run on whichever thread drops the last hold.
 #include "memory/buffer.h"
 
 #include "base/error.h"

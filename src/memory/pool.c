@@ -1,4 +1,5 @@
 // Pool. See pool.h. First fit over address-ordered free ranges; big requests get a block of their own.
+// The lock guards blocks and ranges; native allocation and freeing happen outside it.
 #include "memory/pool.h"
 
 #include "base/assert.h"
@@ -131,7 +132,8 @@ static fm_status add_block(fmi_pool *pool, fm_memory_kind kind, uint64_t size_by
     uint64_t shared = size_bytes > pool->block_size_bytes / 2 ? size_bytes : pool->block_size_bytes;
     uint64_t block_bytes = reserve(pool, shared, size_bytes);
     if (block_bytes == 0) {
-        return fmi_fail(FM_ERROR_OUT_OF_MEMORY, "%llu bytes more would exceed the limit of %llu bytes; %llu are reserved",
+        return fmi_fail(FM_ERROR_OUT_OF_MEMORY,
+                        "%llu bytes more would exceed the limit of %llu bytes; %llu are reserved",
                         (unsigned long long)size_bytes, (unsigned long long)pool->limit_bytes,
                         (unsigned long long)atomic_load_explicit(&pool->reserved_bytes, memory_order_relaxed));
     }

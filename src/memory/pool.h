@@ -41,8 +41,8 @@ typedef struct fmi_pool {
     uint64_t limit_bytes;      // native bytes of both kinds together
     uint64_t block_size_bytes; // of a shared block
     uint64_t max_block_bytes;
-    bool poison;               // fill memory that comes back, so that a late use shows (manual devices)
-    fmi_pool_reclaim reclaim;  // set once by the device room
+    bool poison;              // fill memory that comes back, so that a late use shows (manual devices)
+    fmi_pool_reclaim reclaim; // set once by the device room
     void *reclaim_user;
     pthread_mutex_t lock;      // guards blocks and everything in them
     fmi_pool_block *blocks[2]; // by fm_memory_kind

@@ -24,8 +24,8 @@ static fm_status choose_dtypes(const fmi_kernel *kernel, const fm_dispatch_info 
         uint32_t bound = (uint32_t)info->bindings[i].dtype;
         uint32_t own = kernel->dtype[i];
         if (own != FM_DTYPE_NONE && bound != FM_DTYPE_NONE && bound != own) {
-            return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_dispatch: binding %u of kernel '%s' takes dtype %s, not %u", i,
-                            kernel->name, fmi_dtype_name((fm_dtype)own), bound);
+            return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_dispatch: binding %u of kernel '%s' takes dtype %s, not %u",
+                            i, kernel->name, fmi_dtype_name((fm_dtype)own), bound);
         }
         uint32_t dtype = own != FM_DTYPE_NONE ? own : bound;
         if (dtype == FM_DTYPE_NONE) {
@@ -78,8 +78,9 @@ static fm_status __attribute__((cold)) refuse_shape(const fmi_kernel *kernel, co
     if (!info->constants && info->constants_size_bytes) {
         return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_dispatch: constants is NULL");
     }
-    return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_dispatch: kernel '%s': group_count is {%u, %u, %u}; each must be 1 or more",
-                    kernel->name, info->group_count[0], info->group_count[1], info->group_count[2]);
+    return fmi_fail(FM_ERROR_INVALID_ARGUMENT,
+                    "fm_dispatch: kernel '%s': group_count is {%u, %u, %u}; each must be 1 or more", kernel->name,
+                    info->group_count[0], info->group_count[1], info->group_count[2]);
 }
 
 static bool shape_fits(const fmi_kernel *kernel, const fm_dispatch_info *info)
@@ -89,21 +90,24 @@ static bool shape_fits(const fmi_kernel *kernel, const fm_dispatch_info *info)
            info->group_count[0] && info->group_count[1] && info->group_count[2];
 }
 
-static fm_status __attribute__((cold))
-refuse_range(const fmi_kernel *kernel, uint32_t i, const fm_binding *b, const fmi_buffer *buffer, uint64_t size, uint32_t align)
+static fm_status __attribute__((cold)) refuse_range(const fmi_kernel *kernel, uint32_t i, const fm_binding *b,
+                                                    const fmi_buffer *buffer, uint64_t size, uint32_t align)
 {
     if (b->offset_bytes & (align - 1)) {
-        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_dispatch: binding %u of kernel '%s': offset %llu is not a multiple of %u",
-                        i, kernel->name, (unsigned long long)b->offset_bytes, align);
+        return fmi_fail(FM_ERROR_INVALID_ARGUMENT,
+                        "fm_dispatch: binding %u of kernel '%s': offset %llu is not a multiple of %u", i, kernel->name,
+                        (unsigned long long)b->offset_bytes, align);
     }
     if (b->offset_bytes >= buffer->size_bytes || size > buffer->size_bytes - b->offset_bytes) {
         return fmi_fail(FM_ERROR_OUT_OF_RANGE,
-                        "fm_dispatch: binding %u of kernel '%s': %llu bytes at offset %llu exceed buffer '%s' of %llu bytes", i,
-                        kernel->name, (unsigned long long)size, (unsigned long long)b->offset_bytes,
+                        "fm_dispatch: binding %u of kernel '%s': %llu bytes at offset %llu exceed buffer '%s' of %llu "
+                        "bytes",
+                        i, kernel->name, (unsigned long long)size, (unsigned long long)b->offset_bytes,
                         fmi_buffer_label(buffer), (unsigned long long)buffer->size_bytes);
     }
-    return fmi_fail(FM_ERROR_OUT_OF_RANGE, "fm_dispatch: binding %u of kernel '%s': %llu bytes exceed the device's largest binding",
-                    i, kernel->name, (unsigned long long)size);
+    return fmi_fail(FM_ERROR_OUT_OF_RANGE,
+                    "fm_dispatch: binding %u of kernel '%s': %llu bytes exceed the device's largest binding", i,
+                    kernel->name, (unsigned long long)size);
 }
 
 // What every binding of a dispatch is checked against; in locals, because spans are written in between.
@@ -119,7 +123,9 @@ static inline fm_status bind(fm_commands *commands, const fmi_kernel *kernel, co
     fmi_buffer *buffer;
     if (FMI_ABLATED(commands->room->ablations, FM_ABLATE_HOLD_IN_BIND) && !(kernel->access[i] & FM_ACCESS_WRITE)) {
         buffer = (fmi_buffer *)fmi_table_find(commands->room->buffers, b->buffer.id);
-        *out = buffer ? fmi_buffer_span(buffer, b->offset_bytes, buffer->size_bytes - b->offset_bytes, kernel->access[i]) : *out;
+        *out = buffer
+                   ? fmi_buffer_span(buffer, b->offset_bytes, buffer->size_bytes - b->offset_bytes, kernel->access[i])
+                   : *out;
         return buffer ? FM_OK : FM_ERROR_STALE_HANDLE;
     }
     fm_status status = fmi_recorder_hold_buffer(commands, b->buffer, &buffer);
@@ -131,7 +137,9 @@ static inline fm_status bind(fm_commands *commands, const fmi_kernel *kernel, co
     if (size == 0 || size == FM_WHOLE_SIZE) {
         size = room;
     }
-    if (__builtin_expect((offset & limits.alignment_mask) || offset >= buffer->size_bytes || size > room || size > limits.most_bytes, 0)) {
+    if (__builtin_expect((offset & limits.alignment_mask) || offset >= buffer->size_bytes || size > room ||
+                             size > limits.most_bytes,
+                         0)) {
         return refuse_range(kernel, i, b, buffer, size, (uint32_t)limits.alignment_mask + 1);
     }
     *out = fmi_buffer_span(buffer, offset, size, kernel->access[i]);
@@ -143,8 +151,8 @@ static fm_status dispatch(fm_commands *commands, const fm_dispatch_info *info)
     fmi_record_room *room = commands->room;
     fmi_list *list = commands->list;
     fmi_kernel_object *object;
-    fm_status status = fmi_recorder_hold(commands, room->kernels, &commands->kernel_stamps, &list->kernels, info->kernel.id,
-                                         (fmi_slot **)&object);
+    fm_status status = fmi_recorder_hold(commands, room->kernels, &commands->kernel_stamps, &list->kernels,
+                                         info->kernel.id, (fmi_slot **)&object);
     if (status != FM_OK) {
         fmi_error_prefix("fm_dispatch");
         return status;
@@ -158,9 +166,11 @@ static fm_status dispatch(fm_commands *commands, const fm_dispatch_info *info)
     if (status != FM_OK) {
         return status;
     }
-    if (room->ops->accepts_group_count && !room->ops->accepts_group_count(room->backend, variant->binary, info->group_count)) {
+    if (room->ops->accepts_group_count &&
+        !room->ops->accepts_group_count(room->backend, variant->binary, info->group_count)) {
         return fmi_fail(FM_ERROR_UNSUPPORTED,
-                        "fm_dispatch: %u x %u x %u workgroups exceed the device's limits, and kernel '%s' was not generated to run in parts",
+                        "fm_dispatch: %u x %u x %u workgroups exceed the device's limits, and kernel '%s' was not "
+                        "generated to run in parts",
                         info->group_count[0], info->group_count[1], info->group_count[2], kernel->name);
     }
     // Written where it stays. A refused binding leaves it out of the list; its few bytes go back with the list.

@@ -1,4 +1,5 @@
 // Labels of a list: a stack of names in the list's arena. A command points to the innermost one's path.
+// Written by the list's owner while it records; read by backends until the list is retired.
 #ifndef FMI_RECORD_LABEL_H
 #define FMI_RECORD_LABEL_H
 

@@ -1,4 +1,5 @@
 // Recorded lists and their recycling. See list.h.
+// A list has one owner at a time; only the pool of free lists is shared, under its lock.
 #include "record/list.h"
 
 #include <stdlib.h>

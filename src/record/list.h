@@ -43,7 +43,7 @@ typedef struct fmi_list {
     fmi_hold_chunk *buffers; // held slots of the buffer table, each once (HOLD-3)
     fmi_hold_chunk *kernels; // held slots of the kernel table, each once
     fmi_readback *readbacks;
-    bool buffers_released;   // the holds above were dropped early (ablations)
+    bool buffers_released; // the holds above were dropped early (ablations)
     bool kernels_released;
     const char *label; // NULL = none
     bool untracked;    // FM_COMMANDS_UNTRACKED
@@ -77,8 +77,9 @@ bool fmi_list_note_hold(fmi_list *list, fmi_hold_chunk **chain, fmi_slot *slot);
 static inline fmi_command *fmi_list_new_command(fmi_list *list, fmi_command_kind kind, uint32_t span_count,
                                                 uint32_t constants_size_bytes)
 {
-    fmi_command *command = (fmi_command *)fmi_arena_alloc(
-        &list->arena, sizeof *command + span_count * sizeof(fmi_span) + constants_size_bytes);
+    fmi_command *command =
+        (fmi_command *)fmi_arena_alloc(&list->arena,
+                                       sizeof *command + span_count * sizeof(fmi_span) + constants_size_bytes);
     if (command) {
         command->next = NULL;
         command->kind = (uint8_t)kind;

@@ -1,4 +1,5 @@
 // Recorders: begin, finish, the owner check, holds and staging. See recorder.h.
+// The list's owner calls; what recorders share is the room's free list, under its lock.
 #include "record/recorder.h"
 
 #include "base/assert.h"
@@ -117,7 +118,8 @@ static fm_status __attribute__((cold)) refuse_entry(uint32_t state, const char *
     if (state == FMI_RECORDER_INSIDE) {
         return fmi_fail(FM_ERROR_BUSY, "%s: another thread is inside this command list", caller);
     }
-    return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "%s: the command list is not being recorded (committed or cancelled)", caller);
+    return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "%s: the command list is not being recorded (committed or cancelled)",
+                    caller);
 }
 
 fm_status fmi_recorder_enter(fm_commands *commands, const char *caller)

@@ -26,7 +26,7 @@ typedef struct fmi_stamp {
 typedef struct fmi_stamps {
     fmi_stamp *entries; // by slot index
     uint32_t capacity;
-    uint32_t tag_bits;  // the table's tag where it stands in the upper half of its handles
+    uint32_t tag_bits; // the table's tag where it stands in the upper half of its handles
 } fmi_stamps;
 
 // What recorders of one device share; constant but for `lock` and `free`.

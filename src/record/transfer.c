@@ -65,7 +65,8 @@ fm_status fm_copy(fm_commands *commands, fm_buffer source, uint64_t source_offse
     return status;
 }
 
-static fm_status fill(fm_commands *commands, fm_buffer handle, uint64_t offset_bytes, uint64_t size_bytes, uint32_t value)
+static fm_status fill(fm_commands *commands, fm_buffer handle, uint64_t offset_bytes, uint64_t size_bytes,
+                      uint32_t value)
 {
     fmi_buffer *buffer;
     fm_status status = fmi_recorder_hold_buffer(commands, handle, &buffer);
@@ -80,7 +81,8 @@ static fm_status fill(fm_commands *commands, fm_buffer handle, uint64_t offset_b
                         (unsigned long long)size_bytes);
     }
     if (offset_bytes % 4 != 0 || size_bytes == 0) {
-        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_fill: offset_bytes %llu is not a multiple of 4 or size_bytes is 0",
+        return fmi_fail(FM_ERROR_INVALID_ARGUMENT,
+                        "fm_fill: offset_bytes %llu is not a multiple of 4 or size_bytes is 0",
                         (unsigned long long)offset_bytes);
     }
     status = fmi_check_range("fm_fill", buffer, offset_bytes, size_bytes);
@@ -108,7 +110,8 @@ fm_status fm_fill(fm_commands *commands, fm_buffer buffer, uint64_t offset_bytes
     return status;
 }
 
-fm_status fm_upload(fm_commands *commands, fm_buffer buffer, uint64_t offset_bytes, uint64_t size_bytes, const void *source)
+fm_status fm_upload(fm_commands *commands, fm_buffer buffer, uint64_t offset_bytes, uint64_t size_bytes,
+                    const void *source)
 {
     fm_status status = fmi_recorder_enter(commands, "fm_upload");
     if (status != FM_OK) {
@@ -161,7 +164,8 @@ fm_status fmi_record_readback(fm_commands *commands, fm_buffer buffer, uint64_t 
     return status;
 }
 
-fm_status fm_read(fm_commands *commands, fm_buffer buffer, uint64_t offset_bytes, uint64_t size_bytes, void *destination)
+fm_status fm_read(fm_commands *commands, fm_buffer buffer, uint64_t offset_bytes, uint64_t size_bytes,
+                  void *destination)
 {
     fm_status status = fmi_recorder_enter(commands, "fm_read");
     if (status != FM_OK) {

@@ -9,9 +9,9 @@
 #include <string.h>
 
 enum {
-    WATCH_NS = 1000000,   // pause while waiters do the work
-    DEVICE_NS = 2000000,  // longest block on the device
-    IDLE_ROUNDS = 10,     // pauses with nothing outstanding before it sleeps: saves waking it for each commit
+    WATCH_NS = 1000000,  // pause while waiters do the work
+    DEVICE_NS = 2000000, // longest block on the device
+    IDLE_ROUNDS = 10,    // pauses with nothing outstanding before it sleeps: saves waking it for each commit
 };
 
 static void pause_for(fmi_keeper *keeper, uint64_t ns)

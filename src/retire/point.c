@@ -1,4 +1,5 @@
 // Points: poll, wait, callbacks, and the library's one wait loop. See retire.h.
+// Any thread. Holds no lock while it waits (READ-2, LEARNED-4).
 #include "base/clock.h"
 #include "base/error.h"
 #include "retire/retire.h"
@@ -6,9 +7,9 @@
 #include <stdlib.h>
 
 enum {
-    BLOCK_NS = 5000000,   // longest single block, so that a waiter also helps others along
-    PENDING_NS = 20000,   // pause while the list is with another thread that leads
-    PAUSES = 16,          // between two polls
+    BLOCK_NS = 5000000, // longest single block, so that a waiter also helps others along
+    PENDING_NS = 20000, // pause while the list is with another thread that leads
+    PAUSES = 16,        // between two polls
 };
 
 // Blocks for a while in the way that suits what is under way: on the oldest batch in flight, or a short pause while the list
@@ -64,7 +65,8 @@ static bool is_null(fm_point point)
 
 static fm_status refuse_future(fm_point point, uint64_t committed, const char *caller)
 {
-    return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "%s: no commit has returned value %llu of this stream yet; the last is %llu", caller,
+    return fmi_fail(FM_ERROR_INVALID_ARGUMENT,
+                    "%s: no commit has returned value %llu of this stream yet; the last is %llu", caller,
                     (unsigned long long)point.value, (unsigned long long)committed);
 }
 
@@ -84,7 +86,8 @@ static fm_status look(fmi_retirement *r, fm_point point, const char *caller)
     }
     // Acquire: pairs with retirement's store; read-back bytes and failures are visible.
     uint64_t completed = atomic_load_explicit(&stream->completed, memory_order_acquire);
-    uint64_t committed = completed < point.value ? atomic_load_explicit(&stream->committed, memory_order_acquire) : completed;
+    uint64_t committed =
+        completed < point.value ? atomic_load_explicit(&stream->committed, memory_order_acquire) : completed;
     // Acquire, all three: the second look at the generation comes after them.
     uint32_t failures = atomic_load_explicit(&stream->failure_count, memory_order_acquire);
     if (fmi_table_find(r->streams, point.stream.id) != &stream->slot) {
@@ -130,7 +133,8 @@ static bool is_complete(void *context)
     return atomic_load_explicit(&t->stream->completed, memory_order_acquire) >= t->value;
 }
 
-fm_status fmi_stream_wait(fmi_retirement *r, fmi_stream *stream, uint64_t value, uint64_t timeout_ns, const char *caller)
+fm_status fmi_stream_wait(fmi_retirement *r, fmi_stream *stream, uint64_t value, uint64_t timeout_ns,
+                          const char *caller)
 {
     target t = {stream, value};
     fm_status status = fmi_wait_until(r, is_complete, &t, timeout_ns);

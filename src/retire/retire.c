@@ -1,6 +1,8 @@
 // The ordered drainer. See retire.h. Per batch: status, read-backs, points, callbacks, holds, memory.
+// Runs on whichever thread gets the lock by trying; nobody queues for it to make progress.
 #include "retire/retire.h"
 
+#include "base/assert.h"
 #include "base/error.h"
 
 #include <stdio.h>
@@ -11,7 +13,8 @@
 static fm_status list_outcome(const fmi_batch *batch, const fmi_list *list, uint32_t index, char *sentence, size_t size)
 {
     if (batch->status != FM_OK) {
-        snprintf(sentence, size, "list '%s' was not run: %s", list->label ? list->label : "(no label)", batch->sentence);
+        snprintf(sentence, size, "list '%s' was not run: %s", list->label ? list->label : "(no label)",
+                 batch->sentence);
         return batch->status;
     }
     bool stream_failed = list->stream && atomic_load_explicit(&list->stream->failed, memory_order_relaxed);
@@ -28,7 +31,8 @@ static fm_status list_outcome(const fmi_batch *batch, const fmi_list *list, uint
     if (status == FM_ERROR_DEPENDENCY) {
         snprintf(sentence, size, "list '%s' depends on work that failed", list->label ? list->label : "(no label)");
     } else if (status != FM_OK) {
-        snprintf(sentence, size, "list '%s': a host function reported a failure", list->label ? list->label : "(no label)");
+        snprintf(sentence, size, "list '%s': a host function reported a failure",
+                 list->label ? list->label : "(no label)");
     }
     return status;
 }
@@ -97,6 +101,8 @@ static void retire_list(fmi_retirement *r, const fmi_batch *batch, fmi_list *lis
         if (status != FM_OK && !FMI_ABLATED(r->ablations, FM_ABLATE_KEEP_FAILURES)) {
             fmi_stream_note_failure(stream, list->value, status, sentence);
         }
+        FMI_ASSERT("RETIRE-9", list->value > atomic_load_explicit(&stream->completed, memory_order_relaxed) ||
+                                   FMI_ABLATED(r->ablations, FM_ABLATE_ORDERED_PUBLISH));
         // Release: who sees the value sees the read-back bytes and the failure (READ-3). Sequentially consistent for
         // collect_callbacks.
         atomic_store(&stream->completed, list->value);
@@ -118,7 +124,8 @@ static void retire_batch(fmi_retirement *r, fmi_batch *batch, bool lost)
     for (uint32_t i = 0; list; i++) {
         fmi_list *next = list->next;
         // A batch that was never submitted holds nothing that the device could still use.
-        retire_list(r, batch, list, i, lost && batch->value > atomic_load_explicit(&r->retired_value, memory_order_relaxed));
+        retire_list(r, batch, list, i,
+                    lost && batch->value > atomic_load_explicit(&r->retired_value, memory_order_relaxed));
         list = next;
     }
 }

@@ -10,14 +10,14 @@
 // The keeper: one thread a device that completes work nobody waits for and runs callbacks. Asleep when nothing is outstanding.
 typedef struct fmi_keeper {
     pthread_t thread;
-    pthread_mutex_t lock;       // guards the four below
+    pthread_mutex_t lock; // guards the four below
     pthread_cond_t wake;
-    fmi_callback *due_first;    // callbacks to run, in order of completion
+    fmi_callback *due_first; // callbacks to run, in order of completion
     fmi_callback *due_last;
-    bool absent;                // a manual device: no thread, callbacks run by fmi_keeper_run_due
+    bool absent; // a manual device: no thread, callbacks run by fmi_keeper_run_due
     bool stop;
-    bool running_callbacks;     // between taking the queue and having run it
-    _Atomic(uint32_t) asleep;   // 1: waits without a timeout; whoever makes work must wake it
+    bool running_callbacks;   // between taking the queue and having run it
+    _Atomic(uint32_t) asleep; // 1: waits without a timeout; whoever makes work must wake it
     _Atomic(uint64_t) wakeups;
 } fmi_keeper;
 
@@ -26,13 +26,13 @@ typedef struct fmi_retirement {
     fmi_record_room *record;
     fmi_table *streams;
     const fmi_ablations *ablations;
-    _Atomic(uint32_t) reading;         // synchronous reads that wait; counted for FM_ABLATE_RETIRE_ON_READ alone
-    uint64_t spin_ns;                  // how long a wait polls before it blocks
-    pthread_mutex_t lock;              // held by whoever retires; guards `lost` and committed read-backs' destinations
-    _Atomic(uint64_t) retired_value;   // last device value retired; stored under `lock`
-    _Atomic(uint32_t) outstanding;     // lists counted in and not yet retired
-    _Atomic(uint32_t) waiters;         // threads inside fmi_wait_until
-    fmi_list *lost;                    // lists of a lost device: what they hold is freed when it is closed (LEARNED-9)
+    _Atomic(uint32_t) reading;       // synchronous reads that wait; counted for FM_ABLATE_RETIRE_ON_READ alone
+    uint64_t spin_ns;                // how long a wait polls before it blocks
+    pthread_mutex_t lock;            // held by whoever retires; guards `lost` and committed read-backs' destinations
+    _Atomic(uint64_t) retired_value; // last device value retired; stored under `lock`
+    _Atomic(uint32_t) outstanding;   // lists counted in and not yet retired
+    _Atomic(uint32_t) waiters;       // threads inside fmi_wait_until
+    fmi_list *lost;                  // lists of a lost device: what they hold is freed when it is closed (LEARNED-9)
     fmi_keeper keeper;
 } fmi_retirement;
 
@@ -58,7 +58,8 @@ fm_status fmi_wait_until(fmi_retirement *r, fmi_wait_done done, void *context, u
 fm_status fmi_point_poll(fmi_retirement *r, fm_point point, const char *caller);
 fm_status fmi_point_wait(fmi_retirement *r, fm_point point, uint64_t timeout_ns, const char *caller);
 // The wait itself, for a stream that the caller holds.
-fm_status fmi_stream_wait(fmi_retirement *r, fmi_stream *stream, uint64_t value, uint64_t timeout_ns, const char *caller);
+fm_status fmi_stream_wait(fmi_retirement *r, fmi_stream *stream, uint64_t value, uint64_t timeout_ns,
+                          const char *caller);
 fm_status fmi_point_on_complete(fmi_retirement *r, fm_point point, fm_completion_callback callback, void *user);
 
 // Keeper (keeper.c).

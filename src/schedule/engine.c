@@ -1,4 +1,5 @@
 // Submit engine. See engine.h.
+// Pushing is lock-free; everything between taking and giving up the seat is the leader's alone.
 #include "schedule/engine.h"
 
 #include "base/error.h"
@@ -210,7 +211,8 @@ static bool lead(fmi_engine *engine)
     if (status == FM_OK) {
         status = submit(engine, batch, &plan);
     }
-    for (fmi_list *list = batch->first; list && FMI_ABLATED(engine->ablations, FM_ABLATE_FREE_AFTER_DONE); list = list->next) {
+    for (fmi_list *list = batch->first; list && FMI_ABLATED(engine->ablations, FM_ABLATE_FREE_AFTER_DONE);
+         list = list->next) {
         fmi_record_release_holds(engine->record, list, true, true);
     }
     batch->status = status;

@@ -15,11 +15,11 @@ enum {
 };
 
 typedef struct fmi_batch {
-    fmi_list *first;       // its lists, in commit order
+    fmi_list *first; // its lists, in commit order
     uint32_t list_count;
-    uint64_t value;        // complete when the device has reached this
-    fm_status status;      // FM_OK, or why submit failed: then all its lists failed
-    char sentence[256];    // the cause, when status is not FM_OK
+    uint64_t value;         // complete when the device has reached this
+    fm_status status;       // FM_OK, or why submit failed: then all its lists failed
+    char sentence[256];     // the cause, when status is not FM_OK
     fm_status *list_status; // one a list, see fmi_batch_plan
     uint32_t list_capacity;
     fmi_plan_arrays arrays;
@@ -37,20 +37,21 @@ typedef struct fmi_engine_counters {
 typedef struct fmi_engine {
     const fmi_backend_ops *ops;
     fmi_backend *backend;
-    fmi_record_room *record;             // for FM_ABLATE_FREE_AFTER_DONE alone
+    fmi_record_room *record; // for FM_ABLATE_FREE_AFTER_DONE alone
     const fmi_ablations *ablations;
-    uint32_t depth;                      // batches in flight at most
-    _Atomic(fmi_list *) incoming;        // committed lists, newest first
-    _Atomic(uint32_t) seat;              // 1: someone leads
-    fmi_list *backlog_first;             // drained but not yet in a batch, oldest first; the leader's
+    uint32_t depth;               // batches in flight at most
+    _Atomic(fmi_list *) incoming; // committed lists, newest first
+    _Atomic(uint32_t) seat;       // 1: someone leads
+    fmi_list *backlog_first;      // drained but not yet in a batch, oldest first; the leader's
     fmi_list *backlog_last;
-    _Atomic(uint32_t) backlog_count;     // stored by the leader
-    fmi_planner planner;                 // the leader's
-    _Atomic(uint64_t) submitted_value;   // last value given to the backend; stored by the leader
-    _Atomic(uint32_t) lost;              // 1: the device is lost; nothing is submitted any more
-    _Atomic(uint64_t) head;              // batches added; stored by the leader with release
-    _Atomic(uint64_t) tail;              // batches removed; stored by retirement with release
-    fmi_batch ring[FMI_MOST_BATCHES];    // batch n is ring[n % FMI_MOST_BATCHES]; the leader's before head passes it, then retirement's
+    _Atomic(uint32_t) backlog_count;   // stored by the leader
+    fmi_planner planner;               // the leader's
+    _Atomic(uint64_t) submitted_value; // last value given to the backend; stored by the leader
+    _Atomic(uint32_t) lost;            // 1: the device is lost; nothing is submitted any more
+    _Atomic(uint64_t) head;            // batches added; stored by the leader with release
+    _Atomic(uint64_t) tail;            // batches removed; stored by retirement with release
+    fmi_batch ring
+        [FMI_MOST_BATCHES]; // batch n is ring[n % FMI_MOST_BATCHES]; the leader's before head passes it, then retirement's
     fmi_engine_counters counters;
 } fmi_engine;
 

@@ -1,4 +1,5 @@
 // Planner. See planner.h. ASAP levelling over ranges of memory regions.
+// The leader's alone; no locks, no atomics.
 #include "schedule/planner.h"
 
 #include "base/error.h"
@@ -220,7 +221,8 @@ static inline fmi_hazard *look(fmi_region_state *regions, uint64_t batch, const 
 
 // Gives a tracked command the wave after `floor` and its conflicts, and remembers what it uses. The usual case, ranges that were seen
 // before, costs one look at each span.
-static inline uint32_t place_after_conflicts(fmi_planner *planner, fmi_command *command, uint32_t list_index, uint32_t floor)
+static inline uint32_t place_after_conflicts(fmi_planner *planner, fmi_command *command, uint32_t list_index,
+                                             uint32_t floor)
 {
     fmi_hazard *exact[FM_MAX_BINDINGS];
     uint32_t wave = floor;

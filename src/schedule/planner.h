@@ -29,18 +29,18 @@ typedef struct fmi_plan_arrays {
     fmi_command **planned; // in the order in which lists were added
     fmi_command **sorted;  // in wave order
     uint32_t *wave_ends;
-    uint32_t capacity;     // commands that fit all three
+    uint32_t capacity; // commands that fit all three
 } fmi_plan_arrays;
 
 typedef struct fmi_planner {
     fmi_region_state *regions; // by dense index
     uint32_t region_capacity;
-    uint64_t batch;            // stamp of the batch being planned
-    fmi_plan_arrays *arrays;   // of that batch
-    uint32_t count;            // commands planned so far
-    uint32_t last_wave;        // highest wave so far
-    bool sorted;               // waves have only risen so far: no sort is needed
-    bool ignore_hazards;       // ablation: everything shares one wave (FERMATA_TESTING)
+    uint64_t batch;          // stamp of the batch being planned
+    fmi_plan_arrays *arrays; // of that batch
+    uint32_t count;          // commands planned so far
+    uint32_t last_wave;      // highest wave so far
+    bool sorted;             // waves have only risen so far: no sort is needed
+    bool ignore_hazards;     // ablation: everything shares one wave (FERMATA_TESTING)
 } fmi_planner;
 
 // Starts a batch that will hold at most `most_commands`. FM_ERROR_OUT_OF_HOST_MEMORY.

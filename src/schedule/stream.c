@@ -1,4 +1,5 @@
 // Streams: creation and failures. See stream.h.
+// The stream's lock guards failures; counters are atomics that retirement stores.
 #include "schedule/stream.h"
 
 #include "base/error.h"
@@ -95,8 +96,10 @@ fm_status fmi_stream_status(fmi_stream *stream, uint64_t value, const char *call
     for (uint32_t i = 0; i < count; i++) {
         const fmi_failure *f = &stream->failures[i];
         if (f->first <= value && value <= f->last) {
-            status = !caller ? f->status : fmi_fail(f->status, "%s: stream '%s': list %llu: %s", caller, fmi_stream_label(stream),
-                              (unsigned long long)value, f->sentence ? f->sentence : fm_status_text(f->status));
+            status = !caller
+                         ? f->status
+                         : fmi_fail(f->status, "%s: stream '%s': list %llu: %s", caller, fmi_stream_label(stream),
+                                    (unsigned long long)value, f->sentence ? f->sentence : fm_status_text(f->status));
             break;
         }
     }

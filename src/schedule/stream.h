@@ -38,7 +38,7 @@ typedef struct fmi_stream {
     pthread_mutex_t lock;             // guards the three below
     fmi_failure *failures;            // by rising value
     uint32_t failure_capacity;
-    fmi_callback *callbacks;          // not due yet, in any order
+    fmi_callback *callbacks; // not due yet, in any order
     // The planner's, touched by the engine's leader alone:
     uint64_t planned_batch; // stamp of the batch that the two below belong to
     uint32_t last_wave;     // highest wave of this stream's lists in that batch

@@ -115,8 +115,9 @@ static fm_commands *begin(bench *b)
 static void record_twice(bench *b, fm_commands *commands, fm_kernel kernel)
 {
     fm_binding bindings[] = {{.buffer = b->x}, {.buffer = b->y}};
-    MUST(fm_dispatch(commands, &(fm_dispatch_info){
-                                   .kernel = kernel, .group_count = {1, 1, 1}, .bindings = bindings, .binding_count = 2}));
+    MUST(fm_dispatch(commands,
+                     &(fm_dispatch_info){
+                         .kernel = kernel, .group_count = {1, 1, 1}, .bindings = bindings, .binding_count = 2}));
 }
 
 static fm_point commit(bench *b, fm_commands *commands)
@@ -223,7 +224,8 @@ static bool read_own_list(bool ablate)
     commit(&b, commands);
     MUST(fm_testing_step(b.device, ALL, NULL));
     MUST(fm_testing_step_in_waits(b.device, 1));
-    bool right = fm_buffer_read(b.device, b.stream, b.y, 0, sizeof b.out, b.out, 1000000000) == FM_OK && all_are(b.out, 7.0f);
+    bool right =
+        fm_buffer_read(b.device, b.stream, b.y, 0, sizeof b.out, b.out, 1000000000) == FM_OK && all_are(b.out, 7.0f);
     return tear_down(&b) && right;
 }
 
@@ -236,7 +238,7 @@ static bool barriers(bool ablate)
     return finish(&b, commit(&b, record_all(&b, 3.0f)), 7.0f);
 }
 
-// Two batches of one stream complete before anyone looks; a published point must never become incomplete again.
+// RETIRE-9. Two batches of one stream complete before anyone looks; a published point must never become incomplete again.
 static bool ordered_publish(bool ablate)
 {
     bench b;
@@ -322,10 +324,12 @@ static const guard guards[FM_ABLATE_COUNT] = {
     [FM_ABLATE_FREE_AFTER_DONE] = {"free after done", "RETIRE-1", "memory is freed at submit", free_after_done},
     [FM_ABLATE_READ_OWN_LIST] = {"read waits for its own list", "READ-1", "stale bytes are read", read_own_list},
     [FM_ABLATE_BARRIERS] = {"barriers", "LEARNED-13", "dependent commands run in any order", barriers},
-    [FM_ABLATE_ORDERED_PUBLISH] = {"ordered publishing", "LEARNED-1", "a complete point turns incomplete", ordered_publish},
+    [FM_ABLATE_ORDERED_PUBLISH] = {"ordered publishing", "LEARNED-1", "a complete point turns incomplete",
+                                   ordered_publish},
     [FM_ABLATE_KEEP_FAILURES] = {"failures are kept", "READ-5", "a failure reads as success", keep_failures},
     [FM_ABLATE_RETIRE_ON_READ] = {"reads retire", "READ-4", "memory grows with each read", retire_on_read},
-    [FM_ABLATE_WAIT_FOR_OLDEST] = {"limit waits for the oldest", "RETIRE-4", "the commit waits for everything", wait_for_oldest},
+    [FM_ABLATE_WAIT_FOR_OLDEST] = {"limit waits for the oldest", "RETIRE-4", "the commit waits for everything",
+                                   wait_for_oldest},
 };
 
 static void guard_present_passes_and_absent_fails(void **state)
@@ -341,7 +345,8 @@ static int print_table(void)
 {
     enum { RUNS = 100 };
     int bad = 0;
-    printf("| guard | requirement | without it | failed without, of %d | failed with, of %d |\n|---|---|---|---|---|\n", RUNS, RUNS);
+    printf("| guard | requirement | without it | failed without, of %d | failed with, of %d |\n|---|---|---|---|---|\n",
+           RUNS, RUNS);
     for (int i = 0; i < FM_ABLATE_COUNT; i++) {
         int without = 0, with = 0;
         for (int run = 0; run < RUNS; run++) {
@@ -361,7 +366,8 @@ int main(int argc, char **argv)
     }
     struct CMUnitTest tests[FM_ABLATE_COUNT];
     for (int i = 0; i < FM_ABLATE_COUNT; i++) {
-        tests[i] = (struct CMUnitTest){guards[i].name, guard_present_passes_and_absent_fails, NULL, NULL, (void *)&guards[i]};
+        tests[i] =
+            (struct CMUnitTest){guards[i].name, guard_present_passes_and_absent_fails, NULL, NULL, (void *)&guards[i]};
     }
     return cmocka_run_group_tests_name("ablate", tests, NULL, NULL);
 }

@@ -10,24 +10,41 @@
 #include <time.h>
 
 enum {
-    BUFFERS = 6,     // handles that a trace juggles
+    BUFFERS = 6, // handles that a trace juggles
     STREAMS = 3,
-    LISTS = 3,       // recorded at once
-    WORDS = 8,       // of each buffer
+    LISTS = 3, // recorded at once
+    WORDS = 8, // of each buffer
     OPS = 60,
-    POINTS = 200,    // more than commits in a trace
+    POINTS = 200, // more than commits in a trace
     READS = 200,
     PER_DEVICE = 64, // schedules before the device is opened anew
 };
 
 typedef enum op_kind {
-    OP_CREATE, OP_DESTROY, OP_FILL, OP_COPY, OP_TWICE, OP_UPLOAD, OP_READ, OP_BARRIER, OP_COMMIT, OP_CANCEL,
-    OP_POLL, OP_WAIT, OP_READ_NOW, OP_WRITE_NOW, OP_STEP, OP_STEP_MANY, OP_ORDER, OP_KERNEL, OP_KINDS
+    OP_CREATE,
+    OP_DESTROY,
+    OP_FILL,
+    OP_COPY,
+    OP_TWICE,
+    OP_UPLOAD,
+    OP_READ,
+    OP_BARRIER,
+    OP_COMMIT,
+    OP_CANCEL,
+    OP_POLL,
+    OP_WAIT,
+    OP_READ_NOW,
+    OP_WRITE_NOW,
+    OP_STEP,
+    OP_STEP_MANY,
+    OP_ORDER,
+    OP_KERNEL,
+    OP_KINDS
 } op_kind;
 
 static const char *const op_names[OP_KINDS] = {
-    "create", "destroy", "fill", "copy", "twice", "upload", "read", "barrier", "commit", "cancel",
-    "poll", "wait", "read now", "write now", "step", "step many", "order", "kernel",
+    "create", "destroy", "fill", "copy",     "twice",     "upload", "read",      "barrier", "commit",
+    "cancel", "poll",    "wait", "read now", "write now", "step",   "step many", "order",   "kernel",
 };
 static const uint8_t op_weights[OP_KINDS] = {6, 5, 5, 5, 10, 4, 8, 1, 12, 1, 6, 2, 3, 2, 14, 3, 2, 2};
 
@@ -39,7 +56,7 @@ typedef struct op {
 // What a recorded command does to the model, applied when its list is committed.
 typedef struct effect {
     op_kind kind;
-    int from, to;         // buffers by their serial number
+    int from, to; // buffers by their serial number
     uint32_t value;
     uint32_t *destination; // of a read
 } effect;
@@ -101,9 +118,16 @@ static bool fails(world *w, fm_status status, const char *what)
 
 static void make_kernel(world *w)
 {
-    static const fm_kernel_param params[] = {{"x", FM_DTYPE_U32, FM_ACCESS_READ}, {"y", FM_DTYPE_U32, FM_ACCESS_READ_WRITE}};
-    fails(w, fm_kernel_create(w->device, &(fm_kernel_info){.name = "twice", .language = FM_KERNEL_HOST_FUNCTION,
-                                                           .params = params, .param_count = 2, .host_function = run_twice}, &w->twice),
+    static const fm_kernel_param params[] = {{"x", FM_DTYPE_U32, FM_ACCESS_READ},
+                                             {"y", FM_DTYPE_U32, FM_ACCESS_READ_WRITE}};
+    fails(w,
+          fm_kernel_create(w->device,
+                           &(fm_kernel_info){.name = "twice",
+                                             .language = FM_KERNEL_HOST_FUNCTION,
+                                             .params = params,
+                                             .param_count = 2,
+                                             .host_function = run_twice},
+                           &w->twice),
           "kernel");
 }
 
@@ -165,7 +189,8 @@ static void record(world *w, const op *o)
 {
     const model_buffer *a = &w->buffers[o->a % BUFFERS], *b = &w->buffers[o->b % BUFFERS];
     fm_commands *commands = list_of(w, o->list);
-    if (b->serial < 0 || w->effect_count[o->list] >= OPS || ((o->kind == OP_COPY || o->kind == OP_TWICE) && (a->serial < 0 || a == b))) {
+    if (b->serial < 0 || w->effect_count[o->list] >= OPS ||
+        ((o->kind == OP_COPY || o->kind == OP_TWICE) && (a->serial < 0 || a == b))) {
         return;
     }
     effect e = {(op_kind)o->kind, a->serial, b->serial, o->value, NULL};
@@ -177,7 +202,10 @@ static void record(world *w, const op *o)
         status = fm_copy(commands, a->handle, 0, b->handle, 0, WORDS * 4);
     } else if (o->kind == OP_TWICE) {
         fm_binding bindings[] = {{.buffer = a->handle}, {.buffer = b->handle}};
-        status = fm_dispatch(commands, &(fm_dispatch_info){.kernel = w->twice, .group_count = {1, 1, 1}, .bindings = bindings, .binding_count = 2});
+        status =
+            fm_dispatch(commands,
+                        &(fm_dispatch_info){
+                            .kernel = w->twice, .group_count = {1, 1, 1}, .bindings = bindings, .binding_count = 2});
     } else if (o->kind == OP_UPLOAD) {
         for (uint32_t i = 0; i < WORDS; i++) {
             bytes[i] = o->value + i;
@@ -215,7 +243,11 @@ static void commit(world *w, int l, int stream)
         }
     }
     fm_point point;
-    fm_status status = fm_commit(&w->lists[l], &(fm_commit_info){.stream = w->streams[stream], .after = after, .after_count = after_count, .no_wait = 1}, &point);
+    fm_status status =
+        fm_commit(&w->lists[l],
+                  &(fm_commit_info){
+                      .stream = w->streams[stream], .after = after, .after_count = after_count, .no_wait = 1},
+                  &point);
     if (status == FM_WOULD_BLOCK) {
         return; // the list stays ours (RETIRE-4)
     }
@@ -267,7 +299,8 @@ static void read_or_write_now(world *w, const op *o)
         memset(bytes, 0xA5, sizeof bytes);
         if (!fails(w, fm_buffer_read(w->device, stream, b->handle, 0, sizeof bytes, bytes, 1000000000), "read now") &&
             memcmp(bytes, w->contents[b->serial], sizeof bytes) != 0 && !w->failure[0]) {
-            snprintf(w->failure, sizeof w->failure, "read now: word 0 is %#x, must be %#x", bytes[0], w->contents[b->serial][0]);
+            snprintf(w->failure, sizeof w->failure, "read now: word 0 is %#x, must be %#x", bytes[0],
+                     w->contents[b->serial][0]);
         }
     } else {
         for (uint32_t i = 0; i < WORDS; i++) {
@@ -283,7 +316,11 @@ static void perform(world *w, const op *o)
     switch ((op_kind)o->kind) {
     case OP_CREATE: create(w, o->a % BUFFERS); break;
     case OP_DESTROY: destroy(w, o->a % BUFFERS); break;
-    case OP_FILL: case OP_COPY: case OP_TWICE: case OP_UPLOAD: case OP_READ: record(w, o); break;
+    case OP_FILL:
+    case OP_COPY:
+    case OP_TWICE:
+    case OP_UPLOAD:
+    case OP_READ: record(w, o); break;
     case OP_BARRIER: fails(w, fm_barrier(list_of(w, o->list)), "barrier"); break;
     case OP_COMMIT: commit(w, o->list, o->stream); break;
     case OP_CANCEL: fails(w, fm_commands_cancel(&w->lists[o->list]), "cancel"); break;
@@ -295,7 +332,8 @@ static void perform(world *w, const op *o)
             fails(w, fm_testing_step_in_waits(w->device, 0), "step in waits");
         }
         break;
-    case OP_READ_NOW: case OP_WRITE_NOW: read_or_write_now(w, o); break;
+    case OP_READ_NOW:
+    case OP_WRITE_NOW: read_or_write_now(w, o); break;
     case OP_STEP: fails(w, fm_testing_step(w->device, 1, NULL), "step"); break;
     case OP_STEP_MANY: fails(w, fm_testing_step(w->device, o->value % 10, NULL), "step"); break;
     case OP_ORDER: fails(w, fm_testing_set_order(w->device, o->value % 5), "order"); break;
@@ -330,8 +368,10 @@ static void settle(world *w)
     fails(w, fm_testing_violations(w->device, &violations), "violations");
     fails(w, fm_device_get_stats(w->device, &stats), "stats");
     if (!w->failure[0] && (violations || stats.bytes_in_use || stats.lists_in_flight)) {
-        snprintf(w->failure, sizeof w->failure, "%llu commands touched what nothing held, %llu bytes and %llu lists are left over",
-                 (unsigned long long)violations, (unsigned long long)stats.bytes_in_use, (unsigned long long)stats.lists_in_flight);
+        snprintf(w->failure, sizeof w->failure,
+                 "%llu commands touched what nothing held, %llu bytes and %llu lists are left over",
+                 (unsigned long long)violations, (unsigned long long)stats.bytes_in_use,
+                 (unsigned long long)stats.lists_in_flight);
     }
 }
 
@@ -359,7 +399,8 @@ static fm_device *open_device(int ablate)
 {
     fm_device *device;
     fm_device_info info = {.batches_in_flight = 2, .lists_in_flight = 5, .block_size_bytes = 65536};
-    if (fm_device_open("manual", &info, &device) != FM_OK || (ablate >= 0 && fm_testing_ablate(device, (fm_ablation)ablate, 1) != FM_OK)) {
+    if (fm_device_open("manual", &info, &device) != FM_OK ||
+        (ablate >= 0 && fm_testing_ablate(device, (fm_ablation)ablate, 1) != FM_OK)) {
         fprintf(stderr, "explore: %s\n", fm_last_error());
         exit(2);
     }
@@ -387,8 +428,12 @@ static void make_trace(uint64_t seed, op *ops)
         while (pick >= op_weights[kind]) {
             pick -= op_weights[kind++];
         }
-        ops[i] = (op){(uint8_t)kind, (uint8_t)(next_random(&r) % LISTS), (uint8_t)(next_random(&r) % BUFFERS),
-                      (uint8_t)(next_random(&r) % BUFFERS), (uint8_t)(next_random(&r) % STREAMS), next_random(&r)};
+        ops[i] = (op){(uint8_t)kind,
+                      (uint8_t)(next_random(&r) % LISTS),
+                      (uint8_t)(next_random(&r) % BUFFERS),
+                      (uint8_t)(next_random(&r) % BUFFERS),
+                      (uint8_t)(next_random(&r) % STREAMS),
+                      next_random(&r)};
     }
 }
 
@@ -421,8 +466,8 @@ static void report(uint64_t seed, op *ops, const char *failure, int ablate)
     printf("seed %llu fails: %s\n", (unsigned long long)seed, failure);
     int count = shrink(ops, OPS, ablate);
     for (int i = 0; i < count; i++) {
-        printf("  %2d %-9s list %u a %u b %u stream %u value %u\n", i, op_names[ops[i].kind], ops[i].list, ops[i].a, ops[i].b,
-               ops[i].stream, ops[i].value);
+        printf("  %2d %-9s list %u a %u b %u stream %u value %u\n", i, op_names[ops[i].kind], ops[i].list, ops[i].a,
+               ops[i].b, ops[i].stream, ops[i].value);
     }
 }
 

@@ -67,7 +67,8 @@ static void table_old_foreign_and_null_handles_are_refused(void **state)
     assert_int_equal(fmi_table_kill(&f.table, id), FM_ERROR_STALE_HANDLE);
     // Indices that no chunk has, and every generation near a real one.
     for (uint64_t index = 0; index < 0xffffff; index += 4097) {
-        assert_int_equal(fmi_table_kill(&f.table, (uint64_t)3 << 56 | index << 32 | 0xfffffff1u), FM_ERROR_STALE_HANDLE);
+        assert_int_equal(fmi_table_kill(&f.table, (uint64_t)3 << 56 | index << 32 | 0xfffffff1u),
+                         FM_ERROR_STALE_HANDLE);
     }
     assert_int_equal(fmi_table_kill(&f.table, id + 1), FM_ERROR_STALE_HANDLE);
     fmi_table_destroy(&f.table);

@@ -81,7 +81,8 @@ static void pool_random_use_never_overlaps(void **state)
         uint64_t size = 1 + next_random(&seed) % (next_random(&seed) % 50 == 0 ? 3 * BLOCK : 20000);
         assert_int_equal(fmi_pool_alloc(&pool, next_random(&seed) % 2, size, a), FM_OK);
         assert_true(a->size_bytes >= size && a->offset_bytes % 256 == 0);
-        assert_true(a->offset_bytes + a->size_bytes <= a->block->native.size_bytes || a->block->native.size_bytes >= size);
+        assert_true(a->offset_bytes + a->size_bytes <= a->block->native.size_bytes ||
+                    a->block->native.size_bytes >= size);
         used += a->size_bytes;
         for (int k = 0; k < LIVE; k++) {
             assert_false(&live[k] != a && live[k].block && overlap(&live[k], a));

@@ -64,7 +64,8 @@ static fm_buffer make(fixture *f, uint64_t size_bytes)
 {
     fm_buffer handle;
     fmi_buffer *buffer;
-    assert_int_equal(fmi_buffer_create(&f->buffers, &f->pool, FM_MEMORY_DEVICE, size_bytes, NULL, &handle.id, &buffer), FM_OK);
+    assert_int_equal(fmi_buffer_create(&f->buffers, &f->pool, FM_MEMORY_DEVICE, size_bytes, NULL, &handle.id, &buffer),
+                     FM_OK);
     return handle;
 }
 
@@ -159,7 +160,8 @@ static void holds_block_reuse_of_destroyed_memory(void **state)
         fmi_allocation m = ((fmi_buffer *)fmi_table_find(&f.buffers, others[i].id))->memory;
         assert_false(m.block == memory.block && m.offset_bytes == memory.offset_bytes);
     }
-    assert_int_equal(fm_copy(commands, a, 0, sink, 0, 64), FM_ERROR_STALE_HANDLE); // dead at once, also for a list that holds it
+    assert_int_equal(fm_copy(commands, a, 0, sink, 0, 64),
+                     FM_ERROR_STALE_HANDLE); // dead at once, also for a list that holds it
     assert_int_equal(fm_commands_cancel(&commands), FM_OK);
     fm_buffer again = make(&f, 4096);
     fmi_allocation m = ((fmi_buffer *)fmi_table_find(&f.buffers, again.id))->memory;

@@ -34,8 +34,9 @@ static uint32_t next_random(uint32_t *seed)
 
 static bool spans_conflict(const fmi_span *a, const fmi_span *b)
 {
-    return a->region == b->region && !((a->access | b->access) & FMI_SPAN_PRIVATE) && ((a->access | b->access) & FM_ACCESS_WRITE) &&
-           a->offset_bytes < b->offset_bytes + b->size_bytes && b->offset_bytes < a->offset_bytes + a->size_bytes;
+    return a->region == b->region && !((a->access | b->access) & FMI_SPAN_PRIVATE) &&
+           ((a->access | b->access) & FM_ACCESS_WRITE) && a->offset_bytes < b->offset_bytes + b->size_bytes &&
+           b->offset_bytes < a->offset_bytes + a->size_bytes;
 }
 
 static bool commands_conflict(const fmi_command *a, const fmi_command *b)
@@ -56,7 +57,8 @@ static fmi_span random_span(uint32_t *seed, uint32_t grid)
     uint32_t place = next_random(seed) % grid;
     uint32_t cells = grid <= FMI_HAZARD_RANGES ? 1 : 1 + next_random(seed) % 3;
     uint32_t private = next_random(seed) % 20 == 0 ? FMI_SPAN_PRIVATE : 0;
-    return (fmi_span){NULL, place * 64, cells * 64, next_random(seed) % REGIONS * 50, (1 + next_random(seed) % 3) | private};
+    return (fmi_span){NULL, place * 64, cells * 64, next_random(seed) % REGIONS * 50,
+                      (1 + next_random(seed) % 3) | private};
 }
 
 static void build(sequence *s, uint32_t *seed, uint32_t grid, bool untracked_too)
@@ -82,7 +84,8 @@ static void build(sequence *s, uint32_t *seed, uint32_t grid, bool untracked_too
         for (uint32_t c = 0; c < commands && s->count < MOST_COMMANDS; c++) {
             bool barrier = next_random(seed) % 10 == 0;
             uint32_t spans = barrier ? 0 : next_random(seed) % (MOST_SPANS + 1);
-            fmi_command *command = fmi_list_append(list, barrier ? FMI_COMMAND_BARRIER : FMI_COMMAND_DISPATCH, spans, 0);
+            fmi_command *command =
+                fmi_list_append(list, barrier ? FMI_COMMAND_BARRIER : FMI_COMMAND_DISPATCH, spans, 0);
             for (uint32_t i = 0; i < spans; i++) {
                 command->spans[i] = random_span(seed, grid);
             }
@@ -213,7 +216,8 @@ static void planner_few_ranges_give_the_earliest_wave(void **state)
                 }
             }
             if (s.commands[j]->wave != s.expected[j]) {
-                fail_msg("seed %u: command %u is in wave %u, could be in %u", seed, j, s.commands[j]->wave, s.expected[j]);
+                fail_msg("seed %u: command %u is in wave %u, could be in %u", seed, j, s.commands[j]->wave,
+                         s.expected[j]);
             }
         }
         release(&s);

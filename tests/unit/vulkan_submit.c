@@ -194,10 +194,9 @@ static void submit_many_dispatches_in_one_wave_each_see_their_own_arguments(void
 }
 
 static const kernel_text count_groups = {
-    .body =
-        "uvec3 at = gl_WorkGroupID + uvec3(c.group_base[0], c.group_base[1], c.group_base[2]);"
-        "uint group = (at.z * c.group_count[1] + at.y) * c.group_count[0] + at.x;"
-        "atomicAdd(b0(group), c.v[0]);",
+    .body = "uvec3 at = gl_WorkGroupID + uvec3(c.group_base[0], c.group_base[1], c.group_base[2]);"
+            "uint group = (at.z * c.group_count[1] + at.y) * c.group_count[0] + at.x;"
+            "atomicAdd(b0(group), c.v[0]);",
     .span_count = 1,
     .constant_words = 1,
     .group_size = 1,

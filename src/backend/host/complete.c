@@ -1,4 +1,5 @@
 // Host backend: completion. One atomic value; waiters sleep on a condition.
+// Any thread may ask or wait; the queue thread alone raises the value, under the backend's lock.
 #include "backend/host/host.h"
 
 #include "base/clock.h"
@@ -18,7 +19,8 @@ fm_status fmi_host_wait(fmi_backend *backend, uint64_t value, uint64_t timeout_n
     while (atomic_load_explicit(&backend->completed, memory_order_acquire) < value) {
         if (deadline == UINT64_MAX) {
             pthread_cond_wait(&backend->finished, &backend->lock);
-        } else if (pthread_cond_timedwait(&backend->finished, &backend->lock, &until) != 0 && fmi_remaining_ns(deadline) == 0) {
+        } else if (pthread_cond_timedwait(&backend->finished, &backend->lock, &until) != 0 &&
+                   fmi_remaining_ns(deadline) == 0) {
             status = atomic_load_explicit(&backend->completed, memory_order_acquire) < value ? FM_TIMEOUT : FM_OK;
             break;
         }

@@ -1,4 +1,5 @@
 // Host backend: what the device is, its threads, open and close.
+// Open and close run on one thread; the threads started here live in submit.c.
 #include "backend/host/host.h"
 
 #include "base/error.h"
@@ -82,7 +83,8 @@ static void init_conditions(fmi_backend *backend)
     pthread_condattr_destroy(&monotonic);
 }
 
-static fm_status open_host(const char *name, const fmi_backend_settings *settings, fmi_backend **out, fmi_backend_caps *out_caps)
+static fm_status open_host(const char *name, const fmi_backend_settings *settings, fmi_backend **out,
+                           fmi_backend_caps *out_caps)
 {
     (void)name;
     if (settings->binding_mode == FM_BINDING_DESCRIPTORS) {
@@ -114,7 +116,8 @@ static fm_status open_host(const char *name, const fmi_backend_settings *setting
     if (failed) {
         stop_threads(backend, queue_runs, workers);
         destroy(backend);
-        return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "the host device's threads cannot be started: %s", strerror(failed));
+        return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "the host device's threads cannot be started: %s",
+                        strerror(failed));
     }
     pthread_mutex_lock(&backend->lock);
     backend->thread_count = workers;

@@ -16,38 +16,38 @@ enum {
 };
 
 struct fmi_kernel_binary {
-    fmi_host_entry entry;     // generated kernel; NULL for a host function
-    TCCState *compiled;       // owns the entry's code
+    fmi_host_entry entry; // generated kernel; NULL for a host function
+    TCCState *compiled;   // owns the entry's code
     fm_host_function function;
     void *user;
     uint32_t constants_size_bytes;
-    uint32_t group_items;     // work-items in a workgroup
+    uint32_t group_items; // work-items in a workgroup
 };
 
 // The wave that runs now. Written by the queue thread while no worker is in it.
 typedef struct fmi_host_wave {
     fmi_command *const *commands;
     uint32_t command_count;
-    uint32_t parts;            // each dispatch is cut into so many tasks
-    fm_status *list_status;    // stored and loaded atomically
-    _Atomic(uint32_t) next;    // next task: command next / parts, part next % parts
+    uint32_t parts;         // each dispatch is cut into so many tasks
+    fm_status *list_status; // stored and loaded atomically
+    _Atomic(uint32_t) next; // next task: command next / parts, part next % parts
 } fmi_host_wave;
 
 struct fmi_backend {
-    uint32_t thread_count;      // workers, the queue thread not counted
+    uint32_t thread_count; // workers, the queue thread not counted
     pthread_t queue_thread;
     pthread_t workers[FMI_HOST_MOST_THREADS];
-    pthread_mutex_t lock;       // guards all below but the atomics
-    pthread_cond_t submitted;   // queue thread waits: a batch or stop
-    pthread_cond_t finished;    // waiters wait: `completed` rose
-    pthread_cond_t wave_begins; // workers wait: `wave_number` rose or stop
-    pthread_cond_t wave_ends;   // queue thread waits: `inside` is 0
+    pthread_mutex_t lock;                          // guards all below but the atomics
+    pthread_cond_t submitted;                      // queue thread waits: a batch or stop
+    pthread_cond_t finished;                       // waiters wait: `completed` rose
+    pthread_cond_t wave_begins;                    // workers wait: `wave_number` rose or stop
+    pthread_cond_t wave_ends;                      // queue thread waits: `inside` is 0
     fmi_batch_plan batches[FMI_HOST_MOST_BATCHES]; // batch of value v is [v % FMI_HOST_MOST_BATCHES]
     uint64_t submitted_value;
-    bool stop;                  // the queue thread ends when it has run what was submitted
-    bool stop_workers;          // set after the queue thread has ended
+    bool stop;         // the queue thread ends when it has run what was submitted
+    bool stop_workers; // set after the queue thread has ended
     uint64_t wave_number;
-    uint32_t inside;            // workers that work on the wave
+    uint32_t inside; // workers that work on the wave
     fmi_host_wave wave;
     _Atomic(uint64_t) completed; // last batch done; release store pairs with acquire loads
 };
@@ -55,7 +55,8 @@ struct fmi_backend {
 void fmi_host_describe(fmi_backend_caps *caps);
 fm_status fmi_host_allocate_block(fmi_backend *backend, fm_memory_kind kind, uint64_t size_bytes, fmi_block *out);
 void fmi_host_free_block(fmi_backend *backend, fmi_block *block);
-fm_status fmi_host_create_kernel(fmi_backend *backend, const fmi_kernel_code *code, fmi_kernel_binary **out, fmi_text *log);
+fm_status fmi_host_create_kernel(fmi_backend *backend, const fmi_kernel_code *code, fmi_kernel_binary **out,
+                                 fmi_text *log);
 void fmi_host_destroy_kernel(fmi_backend *backend, fmi_kernel_binary *binary);
 fm_status fmi_host_submit(fmi_backend *backend, fmi_batch_plan *plan);
 fm_status fmi_host_completed(fmi_backend *backend, uint64_t *out_value);

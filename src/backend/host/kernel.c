@@ -67,7 +67,8 @@ static fm_status compile(const fmi_kernel_code *code, fmi_kernel_binary *binary,
     return FM_OK;
 }
 
-fm_status fmi_host_create_kernel(fmi_backend *backend, const fmi_kernel_code *code, fmi_kernel_binary **out, fmi_text *log)
+fm_status fmi_host_create_kernel(fmi_backend *backend, const fmi_kernel_code *code, fmi_kernel_binary **out,
+                                 fmi_text *log)
 {
     fmi_kernel_binary *binary = calloc(1, sizeof *binary);
     if (!binary) {

@@ -1,4 +1,5 @@
 // Host backend: memory blocks are page-aligned host memory, always mapped. Their address is their device address.
+// No state of its own: any thread. Knows no buffers and no limits; the pool above does.
 #include "backend/host/host.h"
 
 #include "base/error.h"
@@ -13,7 +14,8 @@ fm_status fmi_host_allocate_block(fmi_backend *backend, fm_memory_kind kind, uin
     uint64_t rounded = (size_bytes + PAGE_BYTES - 1) & ~(uint64_t)(PAGE_BYTES - 1);
     void *memory = aligned_alloc(PAGE_BYTES, (size_t)rounded);
     if (!memory) {
-        return fmi_fail(FM_ERROR_OUT_OF_MEMORY, "the host has no %llu bytes of memory left", (unsigned long long)rounded);
+        return fmi_fail(FM_ERROR_OUT_OF_MEMORY, "the host has no %llu bytes of memory left",
+                        (unsigned long long)rounded);
     }
     *out = (fmi_block){memory, memory, (uint64_t)(uintptr_t)memory, size_bytes, kind};
     return FM_OK;

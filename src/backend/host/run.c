@@ -1,4 +1,5 @@
 // Host backend: runs one command on the calling thread. Knows no queue and no waves; the manual device (backend/manual) uses it, too.
+// Any thread that has been given the command; the caller keeps waves apart.
 #include "backend/host/host.h"
 
 #include <string.h>
@@ -15,14 +16,20 @@ static void run_dispatch(const fmi_command *command, uint32_t part, uint32_t par
     const uint32_t *n = command->group_count;
     if (binary->entry) {
         uint64_t groups = (uint64_t)n[0] * n[1] * n[2];
-        fmi_host_entry_args args = {bindings, FMI_COMMAND_CONSTANTS(command), groups / parts * part, 0, {n[0], n[1], n[2]}};
+        fmi_host_entry_args args = {
+            bindings, FMI_COMMAND_CONSTANTS(command), groups / parts * part, 0, {n[0], n[1], n[2]}};
         args.last = part + 1 == parts ? groups : groups / parts * (part + 1);
         if (args.first < args.last) {
             binary->entry(&args);
         }
     } else if (part == 0) {
-        fm_host_call call = {bindings, sizes, command->span_count, FMI_COMMAND_CONSTANTS(command),
-                             command->constants_size_bytes, {n[0], n[1], n[2]}, binary->user};
+        fm_host_call call = {bindings,
+                             sizes,
+                             command->span_count,
+                             FMI_COMMAND_CONSTANTS(command),
+                             command->constants_size_bytes,
+                             {n[0], n[1], n[2]},
+                             binary->user};
         if (binary->function(&call) != FM_OK) {
             __atomic_store_n(&list_status[command->list], FM_ERROR_KERNEL_FAILED, __ATOMIC_RELAXED);
         }

@@ -3,7 +3,7 @@
 #include "backend/host/host.h"
 
 enum {
-    ALONE_ITEMS = 512,      // a wave of fewer work-items is not worth waking workers for
+    ALONE_ITEMS = 512,       // a wave of fewer work-items is not worth waking workers for
     ALONE_BYTES = 256 << 10, // or of fewer bytes to move
     PARTS_A_THREAD = 4,
 };
@@ -28,7 +28,8 @@ static bool worth_sharing(const fmi_host_wave *wave)
         if (command->kind == FMI_COMMAND_DISPATCH) {
             const uint32_t *n = command->group_count;
             // A host function says nothing about its size: it counts as worth a thread.
-            items += command->binary->entry ? (uint64_t)n[0] * n[1] * n[2] * command->binary->group_items : ALONE_ITEMS / 2;
+            items +=
+                command->binary->entry ? (uint64_t)n[0] * n[1] * n[2] * command->binary->group_items : ALONE_ITEMS / 2;
         } else {
             bytes += command->spans[0].size_bytes;
         }

@@ -1,4 +1,5 @@
 // The manual device. See manual.h. Memory, kernels and commands are the host backend's.
+// Tests step it from one thread; completion may be asked from any, so its own lock guards the state.
 #include "backend/manual/manual.h"
 
 #include "backend/host/host.h"
@@ -15,18 +16,18 @@ typedef struct manual_kernel {
     struct fmi_kernel_binary shown; // what commands point to: a copy of the host's
     fmi_kernel_binary *host;        // owns the code
     bool destroyed;
-    struct manual_kernel *next;     // all of the device's
+    struct manual_kernel *next; // all of the device's
 } manual_kernel;
 
 // The host's functions take an fmi_backend that they do not look at; this device's own state lies in its place.
 typedef struct manual_device {
-    pthread_mutex_t lock; // guards all below; completion is asked from any thread
+    pthread_mutex_t lock;                 // guards all below; completion is asked from any thread
     fmi_batch_plan batches[MOST_BATCHES]; // batch of value v is [v % MOST_BATCHES]
     uint64_t submitted;
     uint64_t completed;
-    uint32_t done;          // commands of batch completed + 1 that have run
-    fmi_command **order;    // that batch's commands in the order in which they run
-    uint32_t order_count;   // 0: not laid out yet
+    uint32_t done;        // commands of batch completed + 1 that have run
+    fmi_command **order;  // that batch's commands in the order in which they run
+    uint32_t order_count; // 0: not laid out yet
     uint32_t order_capacity;
     uint64_t seed;
     void (*run)(void *user); // called by waits, without the lock
@@ -46,7 +47,8 @@ static fm_status list(fmi_list_visitor visit, void *user)
     return FM_OK;
 }
 
-static fm_status open_manual(const char *name, const fmi_backend_settings *settings, fmi_backend **out, fmi_backend_caps *out_caps)
+static fm_status open_manual(const char *name, const fmi_backend_settings *settings, fmi_backend **out,
+                             fmi_backend_caps *out_caps)
 {
     (void)name;
     (void)settings;
@@ -76,7 +78,8 @@ static void close_manual(fmi_backend *backend)
     free(device);
 }
 
-static fm_status create_kernel(fmi_backend *backend, const fmi_kernel_code *code, fmi_kernel_binary **out, fmi_text *log)
+static fm_status create_kernel(fmi_backend *backend, const fmi_kernel_code *code, fmi_kernel_binary **out,
+                               fmi_text *log)
 {
     manual_device *device = device_of(backend);
     manual_kernel *kernel = calloc(1, sizeof *kernel);
@@ -207,7 +210,8 @@ static void pass(fmi_backend *backend, bool run)
     pthread_mutex_lock(&device->lock);
     if (lay_out(device)) {
         if (run) {
-            fmi_host_run(device->order[device->done], 0, 1, device->batches[(device->completed + 1) % MOST_BATCHES].list_status);
+            fmi_host_run(device->order[device->done], 0, 1,
+                         device->batches[(device->completed + 1) % MOST_BATCHES].list_status);
         }
         if (++device->done == device->order_count) {
             device->order_count = 0;

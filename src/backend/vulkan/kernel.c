@@ -27,7 +27,8 @@ static void lay_out_arguments(fmi_kernel_binary *binary, const fmi_kernel_code *
         binary->group_count_offset_bytes +
         3 * (uint32_t)sizeof(uint32_t) * ((uint32_t)code->wants_group_count + (uint32_t)code->wants_group_base);
     binary->pushes_constants_as_recorded = !binary->takes_addresses && !binary->indirect_arguments &&
-                                           !binary->wants_group_count && !binary->wants_group_base && code->constants_size_bytes % 4 == 0;
+                                           !binary->wants_group_count && !binary->wants_group_base &&
+                                           code->constants_size_bytes % 4 == 0;
     binary->descriptor_count = 0;
     if (!binary->takes_addresses) {
         binary->descriptor_count = code->span_count + (code->indirect_arguments ? 1 : 0);

@@ -106,7 +106,8 @@ static inline uint32_t writes_host(const fmi_span *span)
 }
 
 // Writes the argument block: addresses, constants, group counts, base. `out` is 8-byte aligned.
-static inline void write_block(uint8_t *out, const fmi_command *command, const fmi_kernel_binary *binary, const uint32_t base[3])
+static inline void write_block(uint8_t *out, const fmi_command *command, const fmi_kernel_binary *binary,
+                               const uint32_t base[3])
 {
     if (binary->takes_addresses) {
         uint64_t *addresses = (uint64_t *)(void *)out;
@@ -190,8 +191,8 @@ static bool encode_indirect(vulkan_encoder *encoder, const fmi_command *command,
 }
 
 // The kernel's arguments for the part that begins at `base`. False when there is no room for them.
-static inline bool encode_arguments(vulkan_encoder *encoder, const fmi_command *command, const fmi_kernel_binary *binary,
-                                    const uint32_t base[3])
+static inline bool encode_arguments(vulkan_encoder *encoder, const fmi_command *command,
+                                    const fmi_kernel_binary *binary, const uint32_t base[3])
 {
     if (binary->indirect_arguments) {
         return encode_indirect(encoder, command, binary, base);
@@ -207,8 +208,8 @@ static inline bool encode_arguments(vulkan_encoder *encoder, const fmi_command *
         write_block((uint8_t *)block, command, binary, base);
     }
     if (binary->block_size_bytes) {
-        encoder->push_constants(encoder->commands, binary->layout, VK_SHADER_STAGE_COMPUTE_BIT, 0, binary->block_size_bytes,
-                                push);
+        encoder->push_constants(encoder->commands, binary->layout, VK_SHADER_STAGE_COMPUTE_BIT, 0,
+                                binary->block_size_bytes, push);
     }
     return true;
 }

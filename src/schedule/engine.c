@@ -225,7 +225,7 @@ static bool lead(fmi_engine *engine)
 
 void fmi_engine_kick(fmi_engine *engine)
 {
-    // No list is left behind. A thread that pushes and then finds the seat taken leaves: the leader loads `incoming` after it
+    // No list is left behind (ENGINE-1). A thread that pushes and then finds the seat taken leaves: the leader loads `incoming` after it
     // gave up the seat. One that pushes and finds no room leaves: retirement loads `incoming` after it made room. Both pairs
     // are store-then-load on each side, so push, seat, tail and the loads here are sequentially consistent.
     while (atomic_load(&engine->incoming) || atomic_load(&engine->backlog_count) > 0) {

@@ -33,6 +33,8 @@ typedef struct ct_gate {
     uint32_t entered; // calls that have come to the door
 } ct_gate;
 
+enum { CT_MAX_BEGUN = 64 };
+
 // What a test starts with. Each test has its own, so nothing leaks from one into the next.
 typedef struct ct_fixture {
     const char *device_name; // FERMATA_TEST_DEVICE, or "host"
@@ -40,7 +42,9 @@ typedef struct ct_fixture {
     fm_device *other; // a second open device, NULL until ct_other_device
     fm_device_properties properties;
     fm_stream stream;
-    fm_kernel gate_kernel; // null until the first ct_record_gate
+    fm_kernel gate_kernel;            // null until the first ct_record_gate
+    fm_commands *begun[CT_MAX_BEGUN]; // the last lists of ct_begin, in turn; most have been committed since
+    uint32_t begun_count;
     ct_gate gate;
 } ct_fixture;
 

@@ -76,7 +76,7 @@ static void table_old_foreign_and_null_handles_are_refused(void **state)
     assert_int_equal(other.freed, 1); // what was alive is freed with the table
 }
 
-// HOLD-1: destroying leaves the object to its holders; the last one frees it, once.
+// HOLD-1, HANDLE-3: destroying leaves the object to its holders; the last one frees it, once.
 static void table_destroyed_object_lives_until_last_release(void **state)
 {
     (void)state;

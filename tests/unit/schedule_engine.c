@@ -1,0 +1,184 @@
+// Submit engine: no list is left behind, whoever pushes, leads and retires at the same time (ENGINE-1). Runs on a fake backend whose
+// work is done as soon as it is submitted; a retiring thread only makes room and kicks, as retirement does.
+#include "schedule/engine.h"
+
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum { THREADS = 4, LISTS = 2000 };
+
+typedef struct fake {
+    _Atomic(uint64_t) commands; // submitted so far
+    uint64_t last_value;        // the leader's
+    uint32_t refuse;            // this many submits fail first
+} fake;
+
+static fm_status take(fmi_backend *backend, fmi_batch_plan *plan)
+{
+    fake *f = (fake *)(void *)backend;
+    if (f->refuse > 0) {
+        f->refuse--;
+        return FM_ERROR_BACKEND;
+    }
+    assert_int_equal(plan->value, f->last_value + 1); // no gaps
+    f->last_value = plan->value;
+    atomic_fetch_add(&f->commands, plan->command_count);
+    return FM_OK;
+}
+
+static const fmi_backend_ops ops = {.prefix = "fake", .submit = take};
+
+typedef struct shared {
+    fake device;
+    fmi_engine engine;
+    fmi_list *lists; // THREADS * LISTS
+    _Atomic(uint32_t) pushing;
+} shared;
+
+typedef struct worker {
+    shared *s;
+    uint32_t number;
+} worker;
+
+static void *push_and_kick(void *context)
+{
+    worker *w = context;
+    for (uint32_t i = 0; i < LISTS; i++) {
+        fmi_engine_push(&w->s->engine, &w->s->lists[w->number * LISTS + i]);
+        fmi_engine_kick(&w->s->engine);
+    }
+    atomic_fetch_sub(&w->s->pushing, 1);
+    return NULL;
+}
+
+// Retires one batch, then kicks: what fmi_progress does.
+static bool retire_one(fmi_engine *engine)
+{
+    uint64_t tail = atomic_load(&engine->tail);
+    if (tail == atomic_load(&engine->head)) {
+        return false;
+    }
+    atomic_store(&engine->tail, tail + 1);
+    fmi_engine_kick(engine);
+    return true;
+}
+
+static void set_up(shared *s, uint32_t depth)
+{
+    memset(s, 0, sizeof *s);
+    fmi_engine_init(&s->engine, &ops, (fmi_backend *)(void *)&s->device, NULL, NULL, depth);
+    s->lists = calloc(THREADS * LISTS, sizeof *s->lists);
+    assert_non_null(s->lists);
+    for (uint32_t i = 0; i < THREADS * LISTS; i++) {
+        assert_non_null(fmi_list_append(&s->lists[i], FMI_COMMAND_DISPATCH, 0, 0));
+    }
+}
+
+static void tear_down(shared *s)
+{
+    for (uint32_t i = 0; i < THREADS * LISTS; i++) {
+        fmi_arena_free(&s->lists[i].arena);
+    }
+    free(s->lists);
+    fmi_engine_destroy(&s->engine);
+}
+
+static void run_threads(uint32_t depth)
+{
+    static shared s;
+    set_up(&s, depth);
+    atomic_store(&s.pushing, THREADS);
+    pthread_t threads[THREADS];
+    worker workers[THREADS];
+    for (uint32_t i = 0; i < THREADS; i++) {
+        workers[i] = (worker){&s, i};
+        assert_int_equal(pthread_create(&threads[i], NULL, push_and_kick, &workers[i]), 0);
+    }
+    while (atomic_load(&s.pushing) > 0) {
+        retire_one(&s.engine);
+    }
+    for (uint32_t i = 0; i < THREADS; i++) {
+        pthread_join(threads[i], NULL);
+    }
+    while (retire_one(&s.engine)) {
+    }
+    // Nothing is in flight and nobody will kick again: whatever still waited here would wait for ever.
+    assert_null(atomic_load(&s.engine.incoming));
+    assert_int_equal(atomic_load(&s.engine.backlog_count), 0);
+    assert_int_equal(atomic_load(&s.device.commands), THREADS * LISTS);
+    tear_down(&s);
+}
+
+static void engine_threads_push_and_no_list_is_left(void **state)
+{
+    (void)state;
+    for (int round = 0; round < 5; round++) {
+        run_threads(1);
+        run_threads(2);
+    }
+}
+
+static void engine_full_leaves_the_list_for_retirement(void **state)
+{
+    (void)state;
+    static shared s;
+    set_up(&s, 1);
+    for (uint32_t i = 0; i < 3; i++) {
+        fmi_engine_push(&s.engine, &s.lists[i]);
+        fmi_engine_kick(&s.engine);
+    }
+    assert_int_equal(atomic_load(&s.device.commands), 1); // depth 1: the other two wait
+    assert_true(retire_one(&s.engine));
+    assert_int_equal(atomic_load(&s.device.commands), 3); // and go together
+    tear_down(&s);
+}
+
+// LEARNED-8: a submit that fails keeps its lists in the ring, with the cause, and takes no value.
+static void engine_failed_submit_keeps_lists_and_value(void **state)
+{
+    (void)state;
+    static shared s;
+    set_up(&s, 2);
+    s.device.refuse = 1;
+    fmi_engine_push(&s.engine, &s.lists[0]);
+    fmi_engine_kick(&s.engine);
+    assert_int_equal(s.engine.ring[0].status, FM_ERROR_BACKEND);
+    assert_ptr_equal(s.engine.ring[0].first, &s.lists[0]);
+    assert_int_equal(s.engine.ring[0].value, 0); // complete when everything before it is
+    fmi_engine_push(&s.engine, &s.lists[1]);
+    fmi_engine_kick(&s.engine);
+    assert_int_equal(s.engine.ring[1].status, FM_OK);
+    assert_int_equal(s.engine.ring[1].value, 1);
+    tear_down(&s);
+}
+
+static void engine_batch_is_capped(void **state)
+{
+    (void)state;
+    static shared s;
+    set_up(&s, 1);
+    for (uint32_t i = 0; i < FMI_BATCH_MOST_LISTS + 100; i++) {
+        fmi_engine_push(&s.engine, &s.lists[i]);
+    }
+    fmi_engine_kick(&s.engine);
+    assert_int_equal(atomic_load(&s.device.commands), FMI_BATCH_MOST_LISTS);
+    assert_true(retire_one(&s.engine));
+    assert_int_equal(atomic_load(&s.device.commands), FMI_BATCH_MOST_LISTS + 100);
+    tear_down(&s);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(engine_threads_push_and_no_list_is_left),
+        cmocka_unit_test(engine_full_leaves_the_list_for_retirement),
+        cmocka_unit_test(engine_failed_submit_keeps_lists_and_value),
+        cmocka_unit_test(engine_batch_is_capped),
+    };
+    return cmocka_run_group_tests_name("schedule_engine", tests, NULL, NULL);
+}

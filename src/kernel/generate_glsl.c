@@ -28,7 +28,8 @@ static void write_start(const fmi_generated *generated, fmi_text *text)
 {
     fmi_text_format(text, "#version 460\n");
     if (generated->binding_mode == FM_BINDING_ADDRESSES) {
-        fmi_text_format(text, "#extension GL_EXT_buffer_reference : require\n");
+        fmi_text_format(text, "#extension GL_EXT_buffer_reference : require\n"
+                              "#extension GL_EXT_buffer_reference_uvec2 : require\n");
     }
     for (uint32_t i = 0; i < generated->param_count; i++) {
         const char *extension = elements[fmi_key_dtype(generated->dtypes, i)].extension;
@@ -64,7 +65,8 @@ static uint32_t write_members(const fmi_generated *generated, fmi_text *text)
     uint32_t size_bytes = 0;
     if (generated->binding_mode == FM_BINDING_ADDRESSES) {
         for (uint32_t i = 0; i < generated->param_count; i++) {
-            fmi_text_format(text, "    fm_buffer_%u b%u;\n", i, i);
+            // As words: glslang 12 loads a reference from an argument block in memory with too small an alignment.
+            fmi_text_format(text, "    uvec2 b%u;\n", i);
             size_bytes += 8;
         }
     }
@@ -132,7 +134,7 @@ static void write_locals(const fmi_generated *generated, fmi_text *text)
     const fmi_name *names = generated->source->names;
     if (generated->binding_mode == FM_BINDING_ADDRESSES) {
         for (uint32_t i = 0; i < generated->param_count; i++) {
-            fmi_text_format(text, "    fm_buffer_%u fm_b_%s = fm_args.b%u;\n", i, names[i].name, i);
+            fmi_text_format(text, "    fm_buffer_%u fm_b_%s = fm_buffer_%u(fm_args.b%u);\n", i, names[i].name, i, i);
         }
     }
     const fmi_name *constants = names + generated->param_count;

@@ -3,6 +3,8 @@
 #include "groups.h"
 #include "threads.h"
 
+#include <time.h>
+
 // What a host function saw, checked after the list is complete.
 typedef struct seen {
     _Atomic(uint32_t) calls;
@@ -133,6 +135,87 @@ static void host_functions_on_one_buffer_run_in_order(void **state)
     for (uint32_t i = 0; i < 100; i++) assert_int_equal(words[i + 1], i * i);
 }
 
+// Two host functions with no memory in common: only a point can order them.
+typedef struct duet {
+    pthread_mutex_t lock;   // guards the rest
+    pthread_cond_t changed; // signalled when the second is called
+    bool first_is_done;
+    bool second_was_called;
+    bool overtaken; // the second was called before the first was done
+} duet;
+
+// Stays inside for a while, so that a second that does not wait for it has the time to be seen.
+static fm_status play_first(const fm_host_call *call)
+{
+    duet *d = call->user;
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_nsec += 20000000;
+    until.tv_sec += until.tv_nsec / 1000000000;
+    until.tv_nsec %= 1000000000;
+    int late = 0;
+    pthread_mutex_lock(&d->lock);
+    while (!d->second_was_called && !late) late = pthread_cond_timedwait(&d->changed, &d->lock, &until);
+    d->first_is_done = true;
+    pthread_mutex_unlock(&d->lock);
+    return FM_OK;
+}
+
+static fm_status play_second(const fm_host_call *call)
+{
+    duet *d = call->user;
+    pthread_mutex_lock(&d->lock);
+    if (!d->first_is_done) d->overtaken = true;
+    d->second_was_called = true;
+    pthread_cond_broadcast(&d->changed);
+    pthread_mutex_unlock(&d->lock);
+    return FM_OK;
+}
+
+static fm_point commit_duet(ct_fixture *f, fm_host_function function, duet *d, fm_stream stream, fm_point after)
+{
+    fm_kernel_info create = {.name = "duet", .language = FM_KERNEL_HOST_FUNCTION, .host_function = function, .user = d};
+    fm_kernel kernel = {0};
+    CT_OK(fm_kernel_create(f->device, &create, &kernel));
+    fm_commands *commands = ct_begin(f);
+    fm_dispatch_info info = ct_dispatch_info(kernel, 1, NULL, 0, NULL, 0);
+    CT_OK(fm_dispatch(commands, &info));
+    CT_OK(fm_kernel_destroy(f->device, kernel));
+    fm_point point = {{0}, 0};
+    fm_commit_info commit = {.stream = stream, .after = &after, .after_count = 1};
+    CT_OK(fm_commit(&commands, &commit, &point));
+    return point;
+}
+
+// Directly, and through an empty list of a third stream. Lists are held back at first, so that all come into one batch.
+static void host_functions_on_two_streams_run_in_the_order_of_their_points(void **state)
+{
+    ct_fixture *f = *state;
+    if (!f->properties.runs_host_functions) return;
+    fm_stream streams[3];
+    fm_buffer doors[8];
+    for (uint32_t i = 0; i < 3; i++) CT_OK(fm_stream_create(f->device, NULL, &streams[i]));
+    for (uint32_t i = 0; i < 8; i++) {
+        doors[i] = ct_buffer(f, 4);
+        ct_commit_gate(f, f->stream, doors[i]);
+    }
+    duet duets[2] = {{.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER},
+                     {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER}};
+    fm_point last = {{0}, 0};
+    for (uint32_t i = 0; i < 2; i++) {
+        fm_point between = commit_duet(f, play_first, &duets[i], streams[0], last);
+        if (i == 1) {
+            fm_commands *commands = ct_begin(f);
+            fm_commit_info commit = {.stream = streams[2], .after = &between, .after_count = 1};
+            CT_OK(fm_commit(&commands, &commit, &between));
+        }
+        last = commit_duet(f, play_second, &duets[i], streams[1], between);
+    }
+    ct_gate_open(f);
+    CT_OK(fm_point_wait(f->device, last, CT_TIMEOUT_NS));
+    for (uint32_t i = 0; i < 2; i++) assert_true(duets[i].second_was_called && !duets[i].overtaken);
+}
+
 static void host_function_missing_or_with_bad_fields_is_invalid(void **state)
 {
     ct_fixture *f = *state;
@@ -199,6 +282,7 @@ int ct_group_host_function(void)
     const struct CMUnitTest tests[] = {
         CT_TEST(host_function_sees_what_was_bound),
         CT_TEST(host_functions_on_one_buffer_run_in_order),
+        CT_TEST(host_functions_on_two_streams_run_in_the_order_of_their_points),
         CT_TEST(host_function_missing_or_with_bad_fields_is_invalid),
         CT_TEST(host_function_dispatch_with_wrong_counts_is_invalid),
         CT_TEST(host_function_destroyed_after_dispatch_still_runs),

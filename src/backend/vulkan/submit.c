@@ -214,10 +214,12 @@ static inline bool encode_arguments(vulkan_encoder *encoder, const fmi_command *
     return true;
 }
 
-// A dispatch over the device's limits, in parts that each know where they begin.
+// A dispatch over the device's limits, in parts that each know where they begin. The parts bind the same ranges, so to a
+// validation layer they conflict: a barrier between them costs nothing beside the limit's 65,535 workgroups or more.
 static void dispatch_in_parts(vulkan_encoder *encoder, const fmi_command *command, const fmi_kernel_binary *binary)
 {
     const uint32_t *limit = encoder->backend->max_group_count, *count = command->group_count;
+    bool first = true;
     uint64_t at[3];
     for (at[2] = 0; at[2] < count[2]; at[2] += limit[2]) {
         for (at[1] = 0; at[1] < count[1]; at[1] += limit[1]) {
@@ -228,6 +230,10 @@ static void dispatch_in_parts(vulkan_encoder *encoder, const fmi_command *comman
                     part[axis] = left < limit[axis] ? (uint32_t)left : limit[axis];
                     base[axis] = (uint32_t)at[axis];
                 }
+                if (!first) {
+                    encode_barrier(encoder, DISPATCHES, DISPATCHES);
+                }
+                first = false;
                 if (!encode_arguments(encoder, command, binary, base)) {
                     return;
                 }

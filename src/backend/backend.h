@@ -148,12 +148,16 @@ typedef struct fmi_backend_ops {
     // Required. One thread, nothing else running. Waits until the device is idle (or gone) and frees everything.
     void (*close)(fmi_backend *backend);
 
+    // Optional (NULL: nothing runs that has not been reported complete). One thread. Returns when the device is idle or gone, before
+    // anything is freed.
+    void (*quiesce)(fmi_backend *backend);
+
     // Required. Any thread. Content is undefined. Host-kind blocks are always mapped; device-kind ones where it costs nothing.
     // FM_ERROR_OUT_OF_MEMORY without harm.
     fm_status (*allocate_block)(fmi_backend *backend, fm_memory_kind kind, uint64_t size_bytes, fmi_block *out);
     void (*free_block)(fmi_backend *backend, fmi_block *block);
 
-    // Required. Any thread. Compiler messages go to `log`. FM_ERROR_COMPILE, FM_ERROR_UNSUPPORTED, FM_ERROR_BACKEND.
+    // Required. Any thread. Compiler messages go to `log`; sets the last error. FM_ERROR_COMPILE, FM_ERROR_UNSUPPORTED, FM_ERROR_BACKEND.
     fm_status (*create_kernel)(fmi_backend *backend, const fmi_kernel_code *code, fmi_kernel_binary **out,
                                fmi_text *log);
     void (*destroy_kernel)(fmi_backend *backend, fmi_kernel_binary *binary);

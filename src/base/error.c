@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { SENTENCE_BYTES = 4096 };
+enum { SENTENCE_BYTES = sizeof((fmi_error_state *)0)->text };
 
 static _Thread_local char sentence[SENTENCE_BYTES];
 
@@ -54,6 +54,16 @@ fm_status fmi_answer(fm_status status)
     const char *text = fm_status_text(status);
     memcpy(sentence, text, strlen(text) + 1);
     return status;
+}
+
+void fmi_error_save(fmi_error_state *state)
+{
+    memcpy(state->text, sentence, strlen(sentence) + 1);
+}
+
+void fmi_error_restore(const fmi_error_state *state)
+{
+    memcpy(sentence, state->text, strlen(state->text) + 1);
 }
 
 void fmi_error_prefix(const char *prefix)

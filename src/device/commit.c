@@ -114,22 +114,28 @@ static fm_status take_after(fm_device *device, fmi_list *list, const fm_commit_i
         return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "fm_commit: no host memory for %u points", info->after_count);
     }
     for (uint32_t i = 0; i < info->after_count; i++) {
-        fm_status status = fmi_point_poll(&device->retirement, info->after[i], "fm_commit: after");
-        if (status == FM_OK) {
-            continue;
-        }
-        if (status != FM_NOT_READY) {
-            bool failed_work =
-                status == FM_ERROR_KERNEL_FAILED || status == FM_ERROR_DEVICE_LOST || status == FM_ERROR_BACKEND;
-            return failed_work ? fmi_fail(FM_ERROR_DEPENDENCY, "%s", fm_last_error()) : status;
+        fm_point point = info->after[i];
+        if (point.stream.id == 0) {
+            continue; // the null point is always complete
         }
         fmi_slot *held;
-        status = fmi_table_hold(&device->streams, info->after[i].stream.id, &held);
+        fm_status status = fmi_table_hold(&device->streams, point.stream.id, &held);
         if (status != FM_OK) {
             fmi_error_prefix("fm_commit: after");
             return status;
         }
-        list->after[list->after_count++] = (fmi_after){(fmi_stream *)held, info->after[i].value};
+        fmi_stream *stream = (fmi_stream *)held;
+        list->after[list->after_count++] = (fmi_after){stream, point.value}; // released with the list, or by drop_after
+        uint64_t committed = atomic_load_explicit(&stream->committed, memory_order_acquire);
+        if (point.value > committed) {
+            return fmi_fail(FM_ERROR_INVALID_ARGUMENT,
+                            "fm_commit: after: no commit has returned value %llu of stream '%s' yet",
+                            (unsigned long long)point.value, fmi_stream_label(stream));
+        }
+        if (atomic_load_explicit(&stream->completed, memory_order_acquire) >= point.value &&
+            fmi_stream_status(stream, point.value, "fm_commit: after") != FM_OK) {
+            return fmi_fail(FM_ERROR_DEPENDENCY, "%s", fm_last_error());
+        }
     }
     return FM_OK;
 }

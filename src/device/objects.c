@@ -2,6 +2,8 @@
 // Any thread; no state of their own.
 #include "device/device.h"
 
+#include "base/clock.h"
+
 fm_status fm_kernel_create(fm_device *device, const fm_kernel_info *info, fm_kernel *out_kernel)
 {
     if (out_kernel) {
@@ -77,11 +79,48 @@ fm_status fm_stream_create(fm_device *device, const fm_stream_info *info, fm_str
     return status;
 }
 
-static bool caught_up(void *context)
+// A stream and how far it must come.
+typedef struct reset_target {
+    fmi_stream *stream;
+    uint64_t value;
+} reset_target;
+
+static bool has_completed(void *context)
 {
-    fmi_stream *stream = context;
-    return atomic_load_explicit(&stream->completed, memory_order_acquire) ==
-           atomic_load_explicit(&stream->committed, memory_order_acquire);
+    const reset_target *t = context;
+    return atomic_load_explicit(&t->stream->completed, memory_order_acquire) >= t->value;
+}
+
+// Clears the failure if nothing is under way. Under the order lock no list gets a value meanwhile, so no new failure can be wiped out.
+static bool clear_failure(fmi_stream *stream)
+{
+    pthread_mutex_lock(&stream->order);
+    bool idle = atomic_load_explicit(&stream->completed, memory_order_acquire) ==
+                atomic_load_explicit(&stream->committed, memory_order_relaxed);
+    if (idle) {
+        atomic_store_explicit(&stream->failed, 0, memory_order_release);
+    }
+    pthread_mutex_unlock(&stream->order);
+    return idle;
+}
+
+static fm_status reset(fm_device *device, fmi_stream *stream, uint64_t timeout_ns)
+{
+    uint64_t deadline = fmi_deadline(timeout_ns);
+    while (atomic_load_explicit(&stream->failed, memory_order_acquire)) {
+        if (atomic_load_explicit(&device->engine.lost, memory_order_acquire)) {
+            return fmi_fail(FM_ERROR_DEVICE_LOST, "fm_stream_reset: the device is lost");
+        }
+        reset_target t = {stream, atomic_load_explicit(&stream->committed, memory_order_acquire)};
+        if (fmi_wait_until(&device->retirement, has_completed, &t, fmi_remaining_ns(deadline)) != FM_OK) {
+            return fmi_fail(FM_TIMEOUT, "fm_stream_reset: earlier work of stream '%s' is not retired",
+                            fmi_stream_label(stream));
+        }
+        if (clear_failure(stream)) {
+            break;
+        }
+    }
+    return FM_OK;
 }
 
 fm_status fm_stream_reset(fm_device *device, fm_stream stream, uint64_t timeout_ns)
@@ -96,17 +135,7 @@ fm_status fm_stream_reset(fm_device *device, fm_stream stream, uint64_t timeout_
         fmi_error_prefix("fm_stream_reset");
         return status;
     }
-    fmi_stream *s = (fmi_stream *)held;
-    if (atomic_load_explicit(&device->engine.lost, memory_order_acquire)) {
-        status = fmi_fail(FM_ERROR_DEVICE_LOST, "fm_stream_reset: the device is lost");
-    } else {
-        status = fmi_wait_until(&device->retirement, caught_up, s, timeout_ns);
-        if (status != FM_OK) {
-            fmi_fail(status, "fm_stream_reset: earlier work of stream '%s' is not retired", fmi_stream_label(s));
-        } else {
-            atomic_store_explicit(&s->failed, 0, memory_order_release);
-        }
-    }
+    status = reset(device, (fmi_stream *)held, timeout_ns);
     fmi_table_release(&device->streams, held);
     return status;
 }

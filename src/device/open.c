@@ -9,7 +9,10 @@
 
 #define GPU_SPIN_NS 50000u
 
-enum { MOST_RECLAIMS = 64 }; // waits for one allocation: others that keep committing must not keep it waiting for ever
+enum {
+    RECLAIM_NS = 5000000,
+    MOST_RECLAIMS = 6000
+}; // 30 seconds at most: others that keep committing must not make it endless
 
 // Counts devices opened by this process: makes handles of different devices differ.
 static _Atomic(uint32_t) device_serial;
@@ -28,7 +31,7 @@ static void free_kernel(void *unused, fmi_slot *slot)
     fmi_kernel_destroy(((fmi_kernel_object *)slot)->kernel);
 }
 
-// The pool's way to make memory free: retire, then wait for the oldest batch, again and again until nothing is in flight.
+// The pool's way to make memory free: retire, then wait for the oldest work, again and again until nothing is in flight.
 static bool reclaim(void *user, uint32_t attempt)
 {
     fm_device *device = user;
@@ -37,17 +40,10 @@ static bool reclaim(void *user, uint32_t attempt)
     if (attempt == 0 || attempt > MOST_RECLAIMS) {
         return attempt == 0;
     }
-    uint64_t retired = atomic_load_explicit(&r->retired_value, memory_order_acquire);
-    bool on_device = atomic_load_explicit(&device->engine.submitted_value, memory_order_acquire) > retired;
-    if (!on_device && atomic_load(&r->outstanding) == 0) {
+    if (atomic_load(&r->outstanding) == 0) {
         return false;
     }
-    if (on_device) {
-        // Waits for the oldest batch alone. A device that hangs ends the attempts: the caller gets FM_ERROR_OUT_OF_MEMORY.
-        if (device->ops->wait(device->backend, retired + 1, device->config.info.commit_timeout_ns) != FM_OK) {
-            return false;
-        }
-    }
+    fmi_wait_a_moment(r, RECLAIM_NS);
     fmi_progress(r);
     return true;
 }
@@ -168,6 +164,10 @@ static void take_down(fm_device *device)
 {
     // Release: later calls see a closed device before anything is gone.
     atomic_store_explicit(&device->state, FMI_DEVICE_CLOSED, memory_order_release);
+    if (device->ops->quiesce) {
+        device->ops->quiesce(
+            device->backend); // a lost device's work may still run: nothing is freed before that is over (LEARNED-9)
+    }
     fmi_retirement_destroy(&device->retirement);
     fmi_engine_destroy(&device->engine);
     fmi_record_room_destroy(&device->record);

@@ -25,6 +25,7 @@ fm_status fmi_buffer_create(fmi_table *table, fmi_pool *pool, fm_memory_kind kin
     buffer->size_bytes = size_bytes;
     buffer->memory = memory;
     buffer->label = copy;
+    atomic_store_explicit(&buffer->unzeroed, 0, memory_order_relaxed);
     *out_id = fmi_table_publish(table, &buffer->slot);
     *out = buffer;
     return FM_OK;

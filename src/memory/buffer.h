@@ -12,6 +12,8 @@ typedef struct fmi_buffer {
     uint64_t size_bytes;   // as the user asked
     fmi_allocation memory; // at least size_bytes
     char *label;           // NULL = none
+    _Atomic(uint32_t)
+        unzeroed; // 1: its first fill failed, so its content is not what was promised; lists that use it fail
 } fmi_buffer;
 
 // Creates a buffer in `table` and returns its handle. The content is undefined. Errors as fm_buffer_create.

@@ -168,12 +168,15 @@ fm_status fmi_pool_alloc(fmi_pool *pool, fm_memory_kind kind, uint64_t size_byte
                                                                                        : pool->limit_bytes));
     }
     size_bytes = (size_bytes + GRANULARITY_BYTES - 1) & ~(uint64_t)(GRANULARITY_BYTES - 1);
+    fmi_error_state callers;
+    fmi_error_save(&callers);
     for (uint32_t attempt = 0;; attempt++) {
         fm_status status = FM_OK;
         if (!cut_from_any(pool, kind, size_bytes, out)) {
             status = add_block(pool, kind, size_bytes, out);
         }
         if (status == FM_OK) {
+            fmi_error_restore(&callers); // attempts that failed on the way are nobody's error
             uint64_t used = atomic_fetch_add_explicit(&pool->used_bytes, size_bytes, memory_order_relaxed) + size_bytes;
             uint64_t peak = atomic_load_explicit(&pool->peak_bytes, memory_order_relaxed);
             while (used > peak && !atomic_compare_exchange_weak_explicit(&pool->peak_bytes, &peak, used,

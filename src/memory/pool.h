@@ -1,6 +1,6 @@
 // Pool: native blocks, sub-allocated into ranges, within a limit in bytes.
 // Gives out a range only when nothing on the device uses it: buffers return theirs when their last hold is dropped, which is
-// after completion (HOLD-6). Knows no buffers and no streams. Any thread; one lock, held for no driver call but block allocation.
+// after completion (HOLD-6). Knows no buffers and no streams. Any thread; one lock, held for no driver call.
 #ifndef FMI_MEMORY_POOL_H
 #define FMI_MEMORY_POOL_H
 

@@ -1,6 +1,6 @@
 // The object behind an fm_commands pointer: a list being recorded, its owner check, and what makes binding cheap.
 // One owner at a time (THREAD-2): each public call enters and leaves; a second thread inside is told so. Shells are type-stable,
-// so an old pointer finds "not recording". The public recording functions are here and in record.c, transfer.c.
+// so an old pointer is never freed memory: it finds "not recording", or the list that its shell serves by then. The public recording functions are in dispatch.c and transfer.c.
 #ifndef FMI_RECORD_RECORDER_H
 #define FMI_RECORD_RECORDER_H
 
@@ -40,10 +40,10 @@ typedef struct fmi_record_room {
     const fmi_backend_caps *caps;
     const fmi_ablations *ablations;
     fmi_list_pool lists;
-    pthread_mutex_t lock;        // guards the two below
-    struct fm_commands *free;    // recorders not in use
-    uint32_t shells;             // recorders of this device, in use or not
-    _Atomic(uint32_t) recording; // recorders in use
+    pthread_mutex_t lock;            // guards `free`
+    struct fm_commands *free;        // recorders not in use
+    _Atomic(uint32_t) recording;     // recorders in use
+    _Atomic(uint32_t) zero_failures; // buffers whose first fill failed, so far
 } fmi_record_room;
 
 struct fm_commands {

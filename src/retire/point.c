@@ -14,14 +14,23 @@ enum {
 
 // Blocks for a while in the way that suits what is under way: on the oldest batch in flight, or a short pause while the list
 // is not on the device yet.
-static void block(fmi_retirement *r, uint64_t most_ns)
+void fmi_wait_a_moment(fmi_retirement *r, uint64_t most_ns)
 {
     uint64_t retired = atomic_load_explicit(&r->retired_value, memory_order_acquire);
     if (atomic_load_explicit(&r->engine->submitted_value, memory_order_acquire) > retired) {
         // On an error or time-out progress asks again, and a lost device shows there. When the batch is complete, one thread retires
         // it: the others wait for that thread here, or their polling would keep it from the processor.
-        if (r->engine->ops->wait(r->engine->backend, retired + 1, most_ns < BLOCK_NS ? most_ns : BLOCK_NS) == FM_OK) {
-            pthread_mutex_lock(&r->lock);
+        uint64_t slice = most_ns < BLOCK_NS ? most_ns : BLOCK_NS;
+        fmi_error_state callers;
+        fmi_error_save(&callers);
+        fm_status status = r->engine->ops->wait(r->engine->backend, retired + 1, slice);
+        fmi_error_restore(&callers);
+        struct timespec until; // pthread_mutex_timedlock knows this clock only; a jump costs one slice
+        clock_gettime(CLOCK_REALTIME, &until);
+        until.tv_nsec += (long)slice;
+        until.tv_sec += until.tv_nsec / 1000000000;
+        until.tv_nsec %= 1000000000;
+        if (status == FM_OK && pthread_mutex_timedlock(&r->lock, &until) == 0) {
             pthread_mutex_unlock(&r->lock);
         }
         return;
@@ -52,7 +61,7 @@ fm_status fmi_wait_until(fmi_retirement *r, fmi_wait_done done, void *context, u
             }
             continue;
         }
-        block(r, left);
+        fmi_wait_a_moment(r, left);
     }
     atomic_fetch_sub(&r->waiters, 1);
     return status;
@@ -176,7 +185,6 @@ static void queue_now(fmi_retirement *r, fmi_callback *callback, fm_status statu
 // Leaves the callback with its stream, unless the point completes meanwhile.
 static void leave_with_stream(fmi_retirement *r, fmi_stream *stream, fmi_callback *callback)
 {
-    bool due = false;
     pthread_mutex_lock(&stream->lock);
     callback->next = stream->callbacks;
     stream->callbacks = callback;
@@ -185,12 +193,10 @@ static void leave_with_stream(fmi_retirement *r, fmi_stream *stream, fmi_callbac
     if (atomic_load(&stream->completed) >= callback->point.value) {
         stream->callbacks = callback->next;
         atomic_fetch_sub(&stream->callback_count, 1);
-        due = true;
+        // Under the lock, so that no later completion's callback is queued before it.
+        queue_now(r, callback, fmi_stream_status_locked(stream, callback->point.value));
     }
     pthread_mutex_unlock(&stream->lock);
-    if (due) {
-        queue_now(r, callback, fmi_stream_status(stream, callback->point.value, NULL));
-    }
 }
 
 fm_status fmi_point_on_complete(fmi_retirement *r, fm_point point, fm_completion_callback function, void *user)

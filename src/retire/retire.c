@@ -9,38 +9,76 @@
 #include <stdlib.h>
 #include <string.h>
 
-// What a list answers, and the sentence for its stream.
-static fm_status list_outcome(const fmi_batch *batch, const fmi_list *list, uint32_t index, char *sentence, size_t size)
+// The sentence of a list that fails because of `stream`'s failure.
+static void name_root(fmi_stream *stream, uint64_t value, char *sentence, size_t size)
 {
-    if (batch->status != FM_OK) {
-        snprintf(sentence, size, "list '%s' was not run: %s", list->label ? list->label : "(no label)",
-                 batch->sentence);
-        return batch->status;
+    static const char prefix[] = "it depends on work that failed: ";
+    char root[384];
+    fmi_stream_root(stream, value, root, sizeof root);
+    bool is_root = strncmp(root, prefix, sizeof prefix - 1) != 0;
+    snprintf(sentence, size, "%s%s", is_root ? prefix : "", root[0] ? root : "its stream was stopped");
+}
+
+// Was a buffer that the list uses never zeroed, because its fill failed? Looked at only after such a failure.
+static bool uses_unzeroed(const fmi_retirement *r, const fmi_list *list)
+{
+    if (atomic_load_explicit(&r->record->zero_failures, memory_order_acquire) == 0) {
+        return false;
     }
-    bool stream_failed = list->stream && atomic_load_explicit(&list->stream->failed, memory_order_relaxed);
-    fm_status status = list->status != FM_OK ? list->status : batch->list_status[index];
-    if (status == FM_OK && !stream_failed) {
-        for (uint32_t i = 0; i < list->after_count && status == FM_OK; i++) {
-            bool fine = fmi_stream_status(list->after[i].stream, list->after[i].value, NULL) == FM_OK;
-            status = fine ? FM_OK : FM_ERROR_DEPENDENCY;
+    for (const fmi_hold_chunk *chunk = list->buffers; chunk; chunk = chunk->next) {
+        for (uint32_t i = 0; i < chunk->count; i++) {
+            if (atomic_load_explicit(&((fmi_buffer *)chunk->slots[i])->unzeroed, memory_order_relaxed)) {
+                return true;
+            }
         }
     }
-    if (stream_failed) {
-        status = FM_ERROR_DEPENDENCY;
+    return false;
+}
+
+// What a list answers, and the sentence for its stream.
+static fm_status list_outcome(const fmi_retirement *r, const fmi_batch *batch, const fmi_list *list, uint32_t index,
+                              char *sentence, size_t size)
+{
+    const char *label = list->label ? list->label : "(no label)";
+    if (list->stream && atomic_load_explicit(&list->stream->failed, memory_order_relaxed)) {
+        name_root(list->stream, list->value, sentence, size);
+        return FM_ERROR_DEPENDENCY;
     }
+    for (uint32_t i = 0; i < list->after_count; i++) {
+        if (fmi_stream_status(list->after[i].stream, list->after[i].value, NULL) != FM_OK) {
+            name_root(list->after[i].stream, list->after[i].value, sentence, size);
+            return FM_ERROR_DEPENDENCY;
+        }
+    }
+    if (batch->status != FM_OK) {
+        snprintf(sentence, size, "list '%s' was not run: %s", label, batch->sentence);
+        return batch->status;
+    }
+    if (uses_unzeroed(r, list)) {
+        snprintf(sentence, size, "list '%s' uses a buffer whose memory could not be zeroed", label);
+        return FM_ERROR_BACKEND;
+    }
+    fm_status status = list->status != FM_OK ? list->status : batch->list_status[index];
     if (status == FM_ERROR_DEPENDENCY) {
-        snprintf(sentence, size, "list '%s' depends on work that failed", list->label ? list->label : "(no label)");
+        snprintf(sentence, size, "it depends on work that failed");
     } else if (status != FM_OK) {
-        snprintf(sentence, size, "list '%s': a host function reported a failure",
-                 list->label ? list->label : "(no label)");
+        snprintf(sentence, size, "list '%s': a host function reported a failure", label);
     }
     return status;
+}
+
+// The library's own fill of new memory failed: nothing may use that buffer.
+static void mark_unzeroed(fmi_retirement *r, const fmi_list *list)
+{
+    fmi_buffer *buffer = (fmi_buffer *)fmi_table_slot(r->record->buffers, list->first->spans[0].region);
+    atomic_store_explicit(&buffer->unzeroed, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&r->record->zero_failures, 1, memory_order_release);
 }
 
 // Moves the callbacks that the stream's progress made due to the keeper, by rising value.
 static void collect_callbacks(fmi_retirement *r, fmi_stream *stream)
 {
-    // Pairs with the count's increment in fmi_point_on_complete: `completed` was stored before this load, the count is raised
+    // Pairs with the count's increment in leave_with_stream (point.c): `completed` was stored before this load, the count is raised
     // before `completed` is loaded there, so one of the two sees the other.
     if (atomic_load(&stream->callback_count) == 0) {
         return;
@@ -63,14 +101,12 @@ static void collect_callbacks(fmi_retirement *r, fmi_stream *stream)
         }
         callback->next = *place;
         *place = callback;
-    }
-    pthread_mutex_unlock(&stream->lock);
-    for (fmi_callback *callback = due; callback; callback = callback->next) {
-        callback->status = fmi_stream_status(stream, callback->point.value, NULL);
+        callback->status = fmi_stream_status_locked(stream, callback->point.value);
     }
     if (due) {
-        fmi_keeper_queue(r, due);
+        fmi_keeper_queue(r, due); // under the lock: the stream's callbacks are queued in the order of their completion
     }
+    pthread_mutex_unlock(&stream->lock);
 }
 
 static void release_list(fmi_retirement *r, fmi_list *list)
@@ -88,7 +124,7 @@ static void release_list(fmi_retirement *r, fmi_list *list)
 static void retire_list(fmi_retirement *r, const fmi_batch *batch, fmi_list *list, uint32_t index, bool keep_holds)
 {
     char sentence[512];
-    fm_status status = list_outcome(batch, list, index, sentence, sizeof sentence);
+    fm_status status = list_outcome(r, batch, list, index, sentence, sizeof sentence);
     if (status == FM_OK) {
         for (fmi_readback *readback = list->readbacks; readback; readback = readback->next) {
             if (readback->destination) {
@@ -108,14 +144,18 @@ static void retire_list(fmi_retirement *r, const fmi_batch *batch, fmi_list *lis
         atomic_store(&stream->completed, list->value);
         collect_callbacks(r, stream);
     }
+    if (!stream && status != FM_OK) {
+        mark_unzeroed(r, list);
+    }
     bool keep = keep_holds || (FMI_ABLATED(r->ablations, FM_ABLATE_RETIRE_ON_READ) && atomic_load(&r->reading));
     if (keep) {
         list->next = r->lost;
         r->lost = list;
+        atomic_fetch_sub(&r->outstanding, 1);
     } else {
-        release_list(r, list);
+        list->next = r->done; // let go of after the lock: freeing memory and kernels may take long
+        r->done = list;
     }
-    atomic_fetch_sub(&r->outstanding, 1);
 }
 
 static void retire_batch(fmi_retirement *r, fmi_batch *batch, bool lost)
@@ -185,8 +225,21 @@ void fmi_progress(fmi_retirement *r)
 {
     // Whoever holds the lock retires for all and kicks afterwards; there is nothing to wait for.
     if (fmi_engine_in_flight(r->engine) > 0 && pthread_mutex_trylock(&r->lock) == 0) {
+        fmi_error_state callers; // retiring is work for others: this thread's own last error stays
+        fmi_error_save(&callers);
         retire_complete(r);
+        fmi_error_restore(&callers);
+        fmi_list *done = r->done;
+        r->done = NULL;
         pthread_mutex_unlock(&r->lock);
+        fmi_engine_kick(r->engine); // the device gets work before memory is put in order
+        while (done) {
+            fmi_list *next = done->next;
+            release_list(r, done);
+            atomic_fetch_sub(&r->outstanding, 1); // last: until here a close waits
+            done = next;
+        }
+        return;
     }
     fmi_engine_kick(r->engine);
 }

@@ -10,7 +10,7 @@
 // The keeper: one thread a device that completes work nobody waits for and runs callbacks. Asleep when nothing is outstanding.
 typedef struct fmi_keeper {
     pthread_t thread;
-    pthread_mutex_t lock; // guards the four below
+    pthread_mutex_t lock; // guards the five below
     pthread_cond_t wake;
     fmi_callback *due_first; // callbacks to run, in order of completion
     fmi_callback *due_last;
@@ -26,12 +26,13 @@ typedef struct fmi_retirement {
     fmi_record_room *record;
     fmi_table *streams;
     const fmi_ablations *ablations;
-    _Atomic(uint32_t) reading;       // synchronous reads that wait; counted for FM_ABLATE_RETIRE_ON_READ alone
-    uint64_t spin_ns;                // how long a wait polls before it blocks
-    pthread_mutex_t lock;            // held by whoever retires; guards `lost` and committed read-backs' destinations
+    _Atomic(uint32_t) reading; // synchronous reads that wait; counted for FM_ABLATE_RETIRE_ON_READ alone
+    uint64_t spin_ns;          // how long a wait polls before it blocks
+    pthread_mutex_t lock;      // held by whoever retires; guards `done`, `lost` and committed read-backs' destinations
     _Atomic(uint64_t) retired_value; // last device value retired; stored under `lock`
     _Atomic(uint32_t) outstanding;   // lists counted in and not yet retired
     _Atomic(uint32_t) waiters;       // threads inside fmi_wait_until
+    fmi_list *done;                  // retired under `lock`, still to be let go of; empty when nobody holds it
     fmi_list *lost;                  // lists of a lost device: what they hold is freed when it is closed (LEARNED-9)
     fmi_keeper keeper;
 } fmi_retirement;
@@ -53,6 +54,9 @@ void fmi_retirement_count_out(fmi_retirement *r);
 // Waits until `done` says so: FM_OK or FM_TIMEOUT. The one wait of the library; makes progress while it waits.
 typedef bool (*fmi_wait_done)(void *context);
 fm_status fmi_wait_until(fmi_retirement *r, fmi_wait_done done, void *context, uint64_t timeout_ns);
+
+// Blocks for a moment, at most `most_ns`, in the way that suits what is under way. Any thread, no lock held.
+void fmi_wait_a_moment(fmi_retirement *r, uint64_t most_ns);
 
 // fm_point_poll, fm_point_wait and fm_point_on_complete without the device check.
 fm_status fmi_point_poll(fmi_retirement *r, fm_point point, const char *caller);

@@ -63,16 +63,29 @@ static void drain(fmi_engine *engine)
     atomic_store(&engine->backlog_count, atomic_load(&engine->backlog_count) + count);
 }
 
-// Why a list must not run: its stream, or one that it waits for, has failed.
-static fm_status decide(fmi_list *list)
+// Does a list that waits for this value have to fail? Yes if the value failed, and also while the stream refuses work: what it has not
+// completed by then fails, too.
+static bool is_lost_cause(const fmi_engine *engine, fmi_stream *stream, uint64_t value)
 {
-    if (list->stream && atomic_load_explicit(&list->stream->failed, memory_order_acquire)) {
+    if (atomic_load_explicit(&stream->completed, memory_order_acquire) >= value) {
+        return fmi_stream_status(stream, value, NULL) != FM_OK;
+    }
+    return atomic_load_explicit(&stream->failed, memory_order_acquire) ||
+           stream->skipped_batch == engine->planner.batch;
+}
+
+// Why a list must not run: its stream, or one that it waits for, has failed, or was found to in this batch.
+static fm_status decide(const fmi_engine *engine, fmi_list *list)
+{
+    fmi_stream *stream = list->stream;
+    if (stream && (atomic_load_explicit(&stream->failed, memory_order_acquire) ||
+                   stream->skipped_batch == engine->planner.batch)) {
         return FM_ERROR_DEPENDENCY;
     }
     for (uint32_t i = 0; i < list->after_count; i++) {
-        fmi_stream *other = list->after[i].stream;
-        if (atomic_load_explicit(&other->completed, memory_order_acquire) >= list->after[i].value &&
-            fmi_stream_status(other, list->after[i].value, NULL) != FM_OK) {
+        if (is_lost_cause(engine, list->after[i].stream, list->after[i].value)) {
+            stream->skipped_batch =
+                engine->planner.batch; // later lists of the batch that build on this one must not run, either
             return FM_ERROR_DEPENDENCY;
         }
     }
@@ -130,7 +143,7 @@ static fm_status plan_lists(fmi_engine *engine, fmi_batch *batch, fmi_batch_plan
     uint32_t index = 0;
     for (fmi_list *list = batch->first; list; list = list->next, index++) {
         batch->list_status[index] = FM_OK;
-        list->status = decide(list);
+        list->status = decide(engine, list);
         if (list->status == FM_OK) {
             fm_status status = fmi_planner_add(&engine->planner, list, index);
             if (status != FM_OK) {
@@ -182,6 +195,8 @@ static fm_status submit(fmi_engine *engine, fmi_batch *batch, fmi_batch_plan *pl
 // Builds and submits one batch. The caller has the seat and room in the ring. False: there was nothing to take.
 static bool lead(fmi_engine *engine)
 {
+    fmi_error_state callers; // the thread that leads works for others: its own last error stays
+    fmi_error_save(&callers);
     drain(engine);
     uint32_t commands;
     uint32_t count = choose_count(engine, &commands);
@@ -218,6 +233,7 @@ static bool lead(fmi_engine *engine)
     batch->status = status;
     if (status != FM_OK) {
         snprintf(batch->sentence, sizeof batch->sentence, "%s", fm_last_error());
+        fmi_error_restore(&callers);
     }
     atomic_store(&engine->head, head + 1);
     return true;

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,11 +24,10 @@ fm_status fmi_stream_create(fmi_table *table, const char *label, uint64_t *out_i
     atomic_store_explicit(&stream->failed, 0, memory_order_relaxed);
     atomic_store_explicit(&stream->failure_count, 0, memory_order_relaxed);
     atomic_store_explicit(&stream->callback_count, 0, memory_order_relaxed);
-    stream->failures = NULL;
-    stream->failure_capacity = 0;
+    stream->failures = &stream->first_failure;
+    stream->failure_capacity = 1;
     stream->callbacks = NULL;
-    stream->planned_batch = 0;
-    stream->id = 0;
+    stream->planned_batch = stream->skipped_batch = 0;
     *out_id = fmi_table_publish(table, &stream->slot);
     return FM_OK;
 }
@@ -39,7 +39,9 @@ void fmi_stream_free(void *unused, fmi_slot *slot)
     for (uint32_t i = 0; i < atomic_load_explicit(&stream->failure_count, memory_order_relaxed); i++) {
         free(stream->failures[i].sentence);
     }
-    free(stream->failures);
+    if (stream->failures != &stream->first_failure) {
+        free(stream->failures);
+    }
     free(stream->label);
     pthread_mutex_destroy(&stream->order);
     pthread_mutex_destroy(&stream->lock);
@@ -51,13 +53,23 @@ static bool make_room(fmi_stream *stream, uint32_t count)
     if (count < stream->failure_capacity) {
         return true;
     }
-    uint32_t capacity = stream->failure_capacity ? 2 * stream->failure_capacity : 4;
-    fmi_failure *failures = realloc(stream->failures, capacity * sizeof *failures);
-    if (failures) {
-        stream->failures = failures;
-        stream->failure_capacity = capacity;
+    uint32_t capacity = 4 * stream->failure_capacity;
+    fmi_failure *failures = malloc(capacity * sizeof *failures);
+    if (!failures) {
+        return false;
     }
-    return failures != NULL;
+    memcpy(failures, stream->failures, count * sizeof *failures);
+    if (stream->failures != &stream->first_failure) {
+        free(stream->failures);
+    }
+    stream->failures = failures;
+    stream->failure_capacity = capacity;
+    return true;
+}
+
+static bool is_same_failure(const fmi_failure *f, uint64_t value, fm_status status, const char *sentence)
+{
+    return f->last + 1 == value && f->status == status && f->sentence && strcmp(f->sentence, sentence) == 0;
 }
 
 void fmi_stream_note_failure(fmi_stream *stream, uint64_t value, fm_status status, const char *sentence)
@@ -65,24 +77,57 @@ void fmi_stream_note_failure(fmi_stream *stream, uint64_t value, fm_status statu
     pthread_mutex_lock(&stream->lock);
     uint32_t count = atomic_load_explicit(&stream->failure_count, memory_order_relaxed);
     fmi_failure *newest = count ? &stream->failures[count - 1] : NULL;
-    if (newest && status == FM_ERROR_DEPENDENCY && newest->status == status && newest->last + 1 == value) {
+    if (newest && is_same_failure(newest, value, status, sentence)) {
         newest->last = value;
+    } else if (make_room(stream, count)) {
+        // Each failure stays until the stream goes (READ-5); a stream fails again only after its owner has reset it.
+        stream->failures[count++] = (fmi_failure){value, value, status, strdup(sentence)};
     } else {
-        // Each failure stays until the stream goes (READ-5); a stream fails again only after its owner has reset it. Without host
-        // memory for another entry the oldest gives way.
-        if (!make_room(stream, count) && count > 0) {
-            free(stream->failures[0].sentence);
-            memmove(stream->failures, stream->failures + 1, (count - 1) * sizeof *stream->failures);
-            count--;
-        }
-        if (count < stream->failure_capacity) {
-            stream->failures[count++] = (fmi_failure){value, value, status, sentence ? strdup(sentence) : NULL};
-        }
+        newest->last =
+            value; // without host memory the newest entry covers it: a failure too many is safe, one too few is not
     }
     atomic_store_explicit(&stream->failure_count, count, memory_order_relaxed);
     pthread_mutex_unlock(&stream->lock);
     // Relaxed is enough: `completed` is published after this with release.
     atomic_store_explicit(&stream->failed, 1, memory_order_relaxed);
+}
+
+// The entry that covers a value; NULL if it did not fail. Called under the lock. Entries are by rising value.
+static const fmi_failure *find_failure(const fmi_stream *stream, uint64_t value)
+{
+    uint32_t low = 0, high = atomic_load_explicit(&stream->failure_count, memory_order_relaxed);
+    while (low < high) {
+        uint32_t middle = (low + high) / 2;
+        if (stream->failures[middle].last < value) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    bool found = low < atomic_load_explicit(&stream->failure_count, memory_order_relaxed) &&
+                 stream->failures[low].first <= value;
+    return found ? &stream->failures[low] : NULL;
+}
+
+fm_status fmi_stream_status_locked(const fmi_stream *stream, uint64_t value)
+{
+    const fmi_failure *f = find_failure(stream, value);
+    return f ? f->status : FM_OK;
+}
+
+void fmi_stream_root(fmi_stream *stream, uint64_t value, char *out, size_t size_bytes)
+{
+    out[0] = 0;
+    pthread_mutex_lock(&stream->lock);
+    uint32_t count = atomic_load_explicit(&stream->failure_count, memory_order_relaxed);
+    const fmi_failure *f = find_failure(stream, value);
+    if (!f && count > 0) {
+        f = &stream->failures[count - 1]; // not noted itself: it follows the newest
+    }
+    if (f) {
+        snprintf(out, size_bytes, "%s", f->sentence ? f->sentence : fm_status_text(f->status));
+    }
+    pthread_mutex_unlock(&stream->lock);
 }
 
 fm_status fmi_stream_status(fmi_stream *stream, uint64_t value, const char *caller)
@@ -92,16 +137,11 @@ fm_status fmi_stream_status(fmi_stream *stream, uint64_t value, const char *call
     }
     fm_status status = FM_OK;
     pthread_mutex_lock(&stream->lock);
-    uint32_t count = atomic_load_explicit(&stream->failure_count, memory_order_relaxed);
-    for (uint32_t i = 0; i < count; i++) {
-        const fmi_failure *f = &stream->failures[i];
-        if (f->first <= value && value <= f->last) {
-            status = !caller
-                         ? f->status
+    const fmi_failure *f = find_failure(stream, value);
+    if (f) {
+        status = !caller ? f->status
                          : fmi_fail(f->status, "%s: stream '%s': list %llu: %s", caller, fmi_stream_label(stream),
                                     (unsigned long long)value, f->sentence ? f->sentence : fm_status_text(f->status));
-            break;
-        }
     }
     pthread_mutex_unlock(&stream->lock);
     return status;

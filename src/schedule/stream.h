@@ -28,18 +28,19 @@ typedef struct fmi_callback {
 typedef struct fmi_stream {
     fmi_slot slot;
     char *label;                      // NULL = none
-    uint64_t id;                      // the handle, for points that callbacks get
     pthread_mutex_t order;            // held while a commit takes its value and its place in the queue (READ-2, READ-3)
     _Atomic(uint64_t) committed;      // last value given out; stored under `order`
     _Atomic(uint64_t) completed;      // last value retired; stored by retirement alone, with release (READ-3)
     _Atomic(uint32_t) failed;         // 1: refuses commits until fm_stream_reset
     _Atomic(uint32_t) failure_count;  // entries of `failures`; lets polls skip the lock
     _Atomic(uint32_t) callback_count; // entries of `callbacks`; lets retirement skip the lock
-    pthread_mutex_t lock;             // guards the three below
-    fmi_failure *failures;            // by rising value
+    pthread_mutex_t lock;             // guards the four below
+    fmi_failure first_failure;        // so that noting the first needs no memory
+    fmi_failure *failures;            // by rising value; &first_failure until a second comes
     uint32_t failure_capacity;
     fmi_callback *callbacks; // not due yet, in any order
     // The planner's, touched by the engine's leader alone:
+    uint64_t skipped_batch; // stamp of the batch in which a list of this stream was found not to run
     uint64_t planned_batch; // stamp of the batch that the two below belong to
     uint32_t last_wave;     // highest wave of this stream's lists in that batch
     uint32_t floor;         // later lists of this stream start after this wave
@@ -51,12 +52,18 @@ fm_status fmi_stream_create(fmi_table *table, const char *label, uint64_t *out_i
 // The table's free function.
 void fmi_stream_free(void *unused, fmi_slot *slot);
 
-// Notes that list `value` failed; a list that only follows an earlier failure extends that entry. Called by retirement, before
-// `completed` is published.
+// Notes that list `value` failed; a neighbour with the same status and sentence is extended. Called by retirement, before `completed` is
+// published.
 void fmi_stream_note_failure(fmi_stream *stream, uint64_t value, fm_status status, const char *sentence);
 
 // The status of a value that is complete: FM_OK, or its failure, with the sentence as the last error unless `caller` is NULL.
 fm_status fmi_stream_status(fmi_stream *stream, uint64_t value, const char *caller);
+
+// The same for a caller that holds the stream's lock; sets no last error.
+fm_status fmi_stream_status_locked(const fmi_stream *stream, uint64_t value);
+
+// Copies the sentence of the failure that `value`, which failed or follows a failure, goes back to; "" if there is none.
+void fmi_stream_root(fmi_stream *stream, uint64_t value, char *out, size_t size_bytes);
 
 static inline const char *fmi_stream_label(const fmi_stream *stream)
 {

@@ -66,7 +66,8 @@ static void settings_in_range_are_taken(void **state)
 static void settings_out_of_range_are_invalid(void **state)
 {
     (void)state;
-    override saved = remove_variable("FERMATA_BINDING_MODE");
+    override mode = remove_variable("FERMATA_BINDING_MODE"); // a variable would hide the field
+    override batches = remove_variable("FERMATA_BATCHES_IN_FLIGHT");
     const fm_device_info infos[] = {
         {.log = ct_log_nothing, .batches_in_flight = 17},
         {.log = ct_log_nothing, .batches_in_flight = UINT32_MAX},
@@ -78,7 +79,8 @@ static void settings_out_of_range_are_invalid(void **state)
         CT_STATUS(fm_device_open(ct_device_name(), &infos[i], &device), FM_ERROR_INVALID_ARGUMENT);
         assert_null(device);
     }
-    restore_variable(&saved);
+    restore_variable(&mode);
+    restore_variable(&batches);
 }
 
 static void settings_variables_out_of_range_are_invalid(void **state)

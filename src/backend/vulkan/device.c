@@ -337,11 +337,16 @@ static fm_status prepare(fmi_backend *backend, const vulkan_offer *offer)
     return result == VK_SUCCESS ? FM_OK : fmi_vulkan_fail(backend, result, "vkCreateSemaphore", "opening it");
 }
 
+// A lost device answers an error at once; either way nothing of it runs afterwards.
+static void quiesce(fmi_backend *backend)
+{
+    (void)backend->vk.vkDeviceWaitIdle(backend->device);
+}
+
 static void close_backend(fmi_backend *backend)
 {
     if (backend->device) {
-        // A lost device answers an error at once; either way nothing of it runs afterwards.
-        (void)backend->vk.vkDeviceWaitIdle(backend->device);
+        quiesce(backend);
         fmi_vulkan_slots_destroy(backend);
         backend->vk.vkDestroySemaphore(backend->device, backend->timeline, NULL);
         backend->vk.vkDestroyDevice(backend->device, NULL);
@@ -418,6 +423,7 @@ const fmi_backend_ops fmi_backend_vulkan = {
     .free_block = fmi_vulkan_free_block,
     .create_kernel = fmi_vulkan_create_kernel,
     .destroy_kernel = fmi_vulkan_destroy_kernel,
+    .quiesce = quiesce,
     .accepts_group_count = fmi_vulkan_accepts_group_count,
     .submit = fmi_vulkan_submit,
     .completed = fmi_vulkan_completed,

@@ -7,7 +7,7 @@ JOBS ?= $(shell nproc)
 # Installs missing packages; `make BOOTSTRAP=true …` trusts that they are there.
 BOOTSTRAP ?= scripts/bootstrap
 RUNS ?= 1000
-FORMATTED = $(shell find src include examples bench tests tools -name '*.[ch]')
+FORMATTED = $(shell find $(wildcard src include examples bench tests tools) -name '*.[ch]')
 
 .PHONY: help
 help: ## Print this

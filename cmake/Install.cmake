@@ -37,5 +37,6 @@ endforeach()
 list(JOIN libs_private " " FERMATA_LIBS_PRIVATE)
 # The prefix relative to the file itself, so that an installation can be moved.
 file(RELATIVE_PATH FERMATA_PC_PREFIX ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig ${CMAKE_INSTALL_PREFIX})
+string(REGEX REPLACE "/$" "" FERMATA_PC_PREFIX "${FERMATA_PC_PREFIX}")
 configure_file(cmake/fermata.pc.in ${PROJECT_BINARY_DIR}/package/fermata.pc @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/package/fermata.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)

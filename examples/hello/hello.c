@@ -15,42 +15,29 @@ static void check(fm_status status) // every call answers one
 
 int main(void)
 {
-    const uint64_t ten_seconds = 10000000000; // timeouts are in nanoseconds
-    float x[64], y[64], a = 2.0f;
-    for (int i = 0; i < 64; i++) {
-        x[i] = (float)i;
-        y[i] = 100.0f;
-    }
-
+    float x[] = {1, 2, 3, 4}, y[] = {10, 20, 30, 40}, a = 2;
     fm_device *device;
     fm_stream stream;
     fm_buffer xs, ys;
+    fm_kernel axpy;
+    fm_commands *commands;
+    fm_point done;
+    const fm_kernel_info axpy_info = {
+        .name = "axpy",
+        .code = "uint i = global_id.x; if (i < 4u) y[i] = a * x[i] + y[i];",
+        .params = (fm_kernel_param[]){{"x", FM_DTYPE_F32, FM_ACCESS_READ}, {"y", FM_DTYPE_F32, FM_ACCESS_READ_WRITE}},
+        .param_count = 2,
+        .constants = &(fm_kernel_constant){"a", FM_DTYPE_F32},
+        .constant_count = 1,
+    };
     check(fm_device_open("auto", NULL, &device));
     check(fm_stream_create(device, NULL, &stream));
     check(fm_buffer_create(device, &(fm_buffer_info){.size_bytes = sizeof x}, &xs));
     check(fm_buffer_create(device, &(fm_buffer_info){.size_bytes = sizeof y}, &ys));
-
-    fm_kernel axpy;
-    const fm_kernel_info axpy_info = {
-        .name = "axpy",
-        .code = "uint i = global_id.x; y[i] = a * x[i] + y[i];",
-        .params = (fm_kernel_param[]){{"x", FM_DTYPE_F32, FM_ACCESS_READ}, {"y", FM_DTYPE_F32, FM_ACCESS_READ_WRITE}},
-        .param_count = 2,
-        .constants = (fm_kernel_constant[]){{"a", FM_DTYPE_F32}},
-        .constant_count = 1,
-    };
     check(fm_kernel_create(device, &axpy_info, &axpy));
 
-    fm_commands *commands;
-    fm_point done;
-    const fm_dispatch_info dispatch = {
-        .kernel = axpy,
-        .group_count = {1, 1, 1}, // of 64 work-items
-        .bindings = (fm_binding[]){{.buffer = xs}, {.buffer = ys}},
-        .binding_count = 2,
-        .constants = &a,
-        .constants_size_bytes = sizeof a,
-    };
+    fm_binding bindings[] = {{.buffer = xs}, {.buffer = ys}};
+    fm_dispatch_info dispatch = {axpy, {1, 1, 1}, bindings, 2, &a, sizeof a}; // one workgroup
     check(fm_commands_begin(device, NULL, &commands));
     check(fm_upload(commands, xs, 0, sizeof x, x));
     check(fm_upload(commands, ys, 0, sizeof y, y));
@@ -60,7 +47,7 @@ int main(void)
 
     check(fm_buffer_destroy(device, xs)); // at any moment: what a list uses lives until the list is done
     check(fm_buffer_destroy(device, ys));
-    check(fm_point_wait(device, done, ten_seconds));
-    printf("%g %g ... %g\n", (double)y[0], (double)y[1], (double)y[63]); // 100 102 ... 226
-    check(fm_device_close(&device, ten_seconds));                        // takes the kernel and the stream along
+    check(fm_point_wait(device, done, 10000000000));                                 // timeouts are in nanoseconds
+    printf("%g %g %g %g\n", (double)y[0], (double)y[1], (double)y[2], (double)y[3]); // 12 24 36 48
+    check(fm_device_close(&device, 10000000000)); // takes the kernel and the stream along
 }

@@ -35,7 +35,7 @@ typedef struct fm_binding {
 // One dispatch.
 typedef struct fm_dispatch_info {
     fm_kernel kernel;        // held until the list's point
-    uint32_t group_count[3]; // workgroups an axis, each 1 or more; no limit but 32 bits
+    uint32_t group_count[3]; // workgroups per axis, each 1 or more; no limit but 32 bits
     const fm_binding
         *bindings; // in the order of the kernel's parameters (GLSL and SPIR-V: by rising binding number); copied
     uint32_t binding_count;        // exactly the kernel's
@@ -129,7 +129,8 @@ FM_API fm_status fm_label_pop(fm_commands *commands);
 // FM_ERROR_DEVICE_LOST. On error `*commands` stays the caller's and nothing is lost (LEARNED-8).
 // Thread-safety: the list's owner; any thread may commit to any stream (THREAD-1). Never blocks on the device unless the
 // in-flight limit is reached, and then for the oldest list only (RETIRE-4). An empty list completes in its turn.
-// Lifetime: point and place in the stream's order are chosen in one step (READ-2, READ-3).
+// Lifetime: point and place in the stream's order are chosen in one step (READ-2, READ-3). A copy of the old pointer must not be used:
+// a later fm_commands_begin may return the same address.
 FM_API fm_status fm_commit(fm_commands **commands, const fm_commit_info *info, fm_point *out_point);
 
 #ifdef __cplusplus

@@ -22,7 +22,7 @@ typedef enum fm_device_kind {
 // How generated kernels reach memory.
 typedef enum fm_binding_mode {
     FM_BINDING_AUTO = 0,        // addresses where the device has them, else descriptors
-    FM_BINDING_ADDRESSES = 1,   // buffer device address: fewest calls a dispatch
+    FM_BINDING_ADDRESSES = 1,   // buffer device address: fewest calls per dispatch
     FM_BINDING_DESCRIPTORS = 2, // descriptors with robust access: what validation layers can see
 } fm_binding_mode;
 
@@ -52,7 +52,7 @@ typedef struct fm_device_info {
     uint32_t batches_in_flight;   // FERMATA_BATCHES_IN_FLIGHT: batches given to the driver at once; 0 = 2, at most 16
     uint32_t
         lists_in_flight; // FERMATA_LISTS_IN_FLIGHT: committed lists not yet retired before a commit waits for the oldest; 0 = 4096
-    uint32_t host_threads;       // FERMATA_HOST_THREADS: worker threads of the host device; 0 = one a processor
+    uint32_t host_threads;       // FERMATA_HOST_THREADS: worker threads of the host device; 0 = one per processor
     uint64_t memory_limit_bytes; // FERMATA_MEMORY_LIMIT: device memory held at most; 0 = what the device reports
     uint64_t block_size_bytes;   // FERMATA_BLOCK_SIZE: size of one native allocation that buffers share; 0 = 64 MiB
     uint64_t
@@ -74,7 +74,7 @@ typedef struct fm_device_properties {
     uint64_t memory_bytes;        // device memory, as the driver reports it
     uint64_t
         max_binding_bytes; // largest range of one binding of a kernel that binds descriptors (GLSL, SPIR-V, or any in that mode)
-    uint32_t max_group_size[3];        // work-items in one workgroup, an axis
+    uint32_t max_group_size[3];        // work-items in one workgroup, per axis
     uint32_t max_group_invocations;    // work-items in one workgroup, in all
     uint32_t max_constants_bytes;      // constants of one dispatch of a generated kernel or host function
     uint32_t max_push_constants_bytes; // push constants of one dispatch of a kernel given as GLSL or SPIR-V

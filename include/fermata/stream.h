@@ -42,7 +42,8 @@ FM_API fm_status fm_stream_destroy(fm_device *device, fm_stream stream);
 
 // Clears a stream's failure: later commits run again. Waits for work committed before to be retired.
 // Parameters: `device`; `stream`, borrowed; `timeout_ns`, for that wait.
-// Errors: handle errors, FM_TIMEOUT, FM_ERROR_DEVICE_LOST (cannot be cleared), FM_ERROR_CLOSED. A stream that has not failed answers FM_OK.
+// Errors: handle errors, FM_TIMEOUT, FM_ERROR_DEVICE_LOST (cannot be cleared), FM_ERROR_CLOSED. A stream that has not failed
+// answers FM_OK when that work is retired.
 // Thread-safety: any thread. Lifetime: points that failed before keep answering their failure (READ-5).
 FM_API fm_status fm_stream_reset(fm_device *device, fm_stream stream, uint64_t timeout_ns);
 

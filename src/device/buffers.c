@@ -166,7 +166,7 @@ static fm_status read_on(fm_device *device, fm_stream handle, fmi_stream *stream
     fm_status status = fmi_recorder_enter(commands, "fm_buffer_read");
     if (status == FM_OK) {
         status = fmi_record_readback(commands, buffer, range.offset_bytes, range.size_bytes, destination, &readback);
-        fmi_recorder_leave(commands);
+        fmi_recorder_leave(commands, status);
     }
     status = commit_or_cancel(commands, status, handle, &point);
     if (status != FM_OK) {

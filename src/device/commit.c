@@ -194,7 +194,7 @@ fm_status fm_commit(fm_commands **commands, const fm_commit_info *info, fm_point
     fmi_stream *stream;
     status = prepare(device, (*commands)->list, info, &stream);
     if (status != FM_OK) {
-        fmi_recorder_leave(*commands);
+        fmi_recorder_leave(*commands, status);
         return status;
     }
     fmi_list *list = fmi_recorder_finish(*commands);

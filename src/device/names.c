@@ -142,7 +142,9 @@ fm_status fmi_open_backend(const char *name, const fmi_config *config, fm_device
     if (!tried) {
         char names[1024] = "";
         append_names(names, sizeof names, &l);
-        status = fmi_fail(FM_ERROR_NO_DEVICE, "there is no device '%s'; there are: %s", name, names);
+        bool vulkan = strncmp(name, "vulkan", 6) == 0 && !strstr(names, "vulkan");
+        status = fmi_fail(FM_ERROR_NO_DEVICE, "there is no device '%s'%s; there are: %s", name,
+                          vulkan ? " (no Vulkan driver was found)" : "", names);
     }
     free(l.items);
     return status;

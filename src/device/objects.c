@@ -107,19 +107,17 @@ static bool clear_failure(fmi_stream *stream)
 static fm_status reset(fm_device *device, fmi_stream *stream, uint64_t timeout_ns)
 {
     uint64_t deadline = fmi_deadline(timeout_ns);
-    while (atomic_load_explicit(&stream->failed, memory_order_acquire)) {
+    do {
         if (atomic_load_explicit(&device->engine.lost, memory_order_acquire)) {
             return fmi_fail(FM_ERROR_DEVICE_LOST, "fm_stream_reset: the device is lost");
         }
+        // What is under way may fail yet. Later commits are not waited for.
         reset_target t = {stream, atomic_load_explicit(&stream->committed, memory_order_acquire)};
         if (fmi_wait_until(&device->retirement, has_completed, &t, fmi_remaining_ns(deadline)) != FM_OK) {
             return fmi_fail(FM_TIMEOUT, "fm_stream_reset: earlier work of stream '%s' is not retired",
                             fmi_stream_label(stream));
         }
-        if (clear_failure(stream)) {
-            break;
-        }
-    }
+    } while (atomic_load_explicit(&stream->failed, memory_order_acquire) && !clear_failure(stream));
     return FM_OK;
 }
 

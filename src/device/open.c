@@ -53,12 +53,14 @@ static fm_status init_tables(fm_device *device)
     uint32_t serial = atomic_fetch_add_explicit(&device_serial, 1, memory_order_relaxed) + 1;
     uint8_t tag = (uint8_t)(serial % 255 + 1);
     fm_status status =
-        fmi_table_init(&device->buffers, sizeof(fmi_buffer), "buffer", tag, serial, fmi_buffer_free, &device->pool);
+        fmi_table_init(&device->buffers, sizeof(fmi_buffer), "buffer", tag, 3 * serial, fmi_buffer_free, &device->pool);
     if (status == FM_OK) {
-        status = fmi_table_init(&device->kernels, sizeof(fmi_kernel_object), "kernel", tag, serial, free_kernel, NULL);
+        status = fmi_table_init(&device->kernels, sizeof(fmi_kernel_object), "kernel", tag, 3 * serial + 1, free_kernel,
+                                NULL);
     }
     if (status == FM_OK) {
-        status = fmi_table_init(&device->streams, sizeof(fmi_stream), "stream", tag, serial, fmi_stream_free, NULL);
+        status =
+            fmi_table_init(&device->streams, sizeof(fmi_stream), "stream", tag, 3 * serial + 2, fmi_stream_free, NULL);
     }
     return status;
 }
@@ -196,7 +198,8 @@ fm_status fm_device_close(fm_device **device, uint64_t timeout_ns)
     uint32_t recording = atomic_load_explicit(&d->record.recording, memory_order_acquire);
     if (recording > 0) {
         return fmi_fail(FM_ERROR_BUSY,
-                        "fm_device_close: %u command lists are being recorded; commit or cancel them first", recording);
+                        "fm_device_close: %u command list(s) are being recorded; commit or cancel them first",
+                        recording);
     }
     status = fmi_wait_until(&d->retirement, all_done, d, timeout_ns);
     if (status != FM_OK) {

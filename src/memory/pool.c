@@ -162,7 +162,8 @@ static fm_status add_block(fmi_pool *pool, fm_memory_kind kind, uint64_t size_by
 fm_status fmi_pool_alloc(fmi_pool *pool, fm_memory_kind kind, uint64_t size_bytes, fmi_allocation *out)
 {
     if (size_bytes > pool->max_block_bytes || size_bytes > pool->limit_bytes) {
-        return fmi_fail(FM_ERROR_OUT_OF_MEMORY, "%llu bytes exceed what the device can allocate at once (%llu)",
+        return fmi_fail(FM_ERROR_OUT_OF_MEMORY,
+                        "%llu bytes exceed what the device or its memory limit allows at once (%llu)",
                         (unsigned long long)size_bytes,
                         (unsigned long long)(pool->max_block_bytes < pool->limit_bytes ? pool->max_block_bytes
                                                                                        : pool->limit_bytes));

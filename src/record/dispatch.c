@@ -24,8 +24,9 @@ static fm_status choose_dtypes(const fmi_kernel *kernel, const fm_dispatch_info 
         uint32_t bound = (uint32_t)info->bindings[i].dtype;
         uint32_t own = kernel->dtype[i];
         if (own != FM_DTYPE_NONE && bound != FM_DTYPE_NONE && bound != own) {
-            return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_dispatch: binding %u of kernel '%s' takes dtype %s, not %u",
-                            i, kernel->name, fmi_dtype_name((fm_dtype)own), bound);
+            const char *name = fmi_dtype_name((fm_dtype)bound);
+            return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_dispatch: binding %u of kernel '%s' takes dtype %s, not %s",
+                            i, kernel->name, fmi_dtype_name((fm_dtype)own), name ? name : "an unknown one");
         }
         uint32_t dtype = own != FM_DTYPE_NONE ? own : bound;
         if (dtype == FM_DTYPE_NONE) {
@@ -206,7 +207,7 @@ fm_status fm_dispatch(fm_commands *commands, const fm_dispatch_info *info)
     fm_status status = fmi_recorder_enter(commands, "fm_dispatch");
     if (status == FM_OK) {
         status = dispatch(commands, info);
-        fmi_recorder_leave(commands);
+        fmi_recorder_leave(commands, status);
     }
     return status;
 }

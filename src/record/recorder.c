@@ -75,7 +75,7 @@ fm_status fmi_recorder_begin(fmi_record_room *room, const fm_commands_info *info
         }
     }
     atomic_fetch_add_explicit(&room->recording, 1, memory_order_relaxed);
-    fmi_recorder_leave(commands); // from here on the pointer is the caller's
+    fmi_recorder_leave(commands, FM_OK); // from here on the pointer is the caller's
     *out = commands;
     return FM_OK;
 }
@@ -133,7 +133,32 @@ fm_status fmi_recorder_enter(fm_commands *commands, const char *caller)
                                                  memory_order_relaxed)) {
         return refuse_entry(expected, caller);
     }
+    commands->new_buffers = commands->new_kernels = 0;
     return FM_OK;
+}
+
+// Takes the newest `count` holds of a chain back.
+static void undo_chain(fmi_table *table, fmi_stamps *stamps, fmi_hold_chunk **chain, uint32_t count)
+{
+    for (; count > 0; count--) {
+        fmi_hold_chunk *chunk = *chain;
+        fmi_slot *slot = chunk->slots[--chunk->count];
+        if (chunk->count == 0) {
+            *chain = chunk->next; // its memory goes back with the list
+        }
+        stamps->entries[slot->index].epoch = 0; // no list's epoch
+        fmi_table_release(table, slot);
+    }
+}
+
+void fmi_recorder_undo(fm_commands *commands)
+{
+    fmi_record_room *room = commands->room;
+    if (commands->new_buffers > 0) {
+        commands->staging = NULL; // it may be among them
+    }
+    undo_chain(room->buffers, &commands->buffer_stamps, &commands->list->buffers, commands->new_buffers);
+    undo_chain(room->kernels, &commands->kernel_stamps, &commands->list->kernels, commands->new_kernels);
 }
 
 // Makes room for stamps up to `index`.
@@ -166,6 +191,7 @@ fm_status fmi_recorder_hold_slow(fm_commands *commands, fmi_table *table, fmi_st
         fmi_table_release(table, slot);
         return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "no host memory to hold a %s", table->noun);
     }
+    *(table == commands->room->buffers ? &commands->new_buffers : &commands->new_kernels) += 1;
     stamps->entries[slot->index] = (fmi_stamp){slot, commands->epoch};
     stamps->tag_bits = (uint32_t)table->tag << 24;
     *out = slot;

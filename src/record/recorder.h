@@ -51,6 +51,8 @@ struct fm_commands {
     uint32_t epoch;          // counts lists of this recorder; a stamp of another epoch is void
     fmi_record_room *room;
     fmi_list *list;
+    uint32_t new_buffers; // holds that the call in progress has taken; undone when it fails
+    uint32_t new_kernels;
     fmi_stamps buffer_stamps;
     fmi_stamps kernel_stamps;
     fmi_buffer *staging;      // current staging memory, held by the list; NULL = none yet
@@ -79,8 +81,15 @@ fmi_list *fmi_recorder_finish(fm_commands *commands);
 // Enters the list for one call; every FM_OK is paired with fmi_recorder_leave.
 fm_status fmi_recorder_enter(fm_commands *commands, const char *caller);
 
-static inline void fmi_recorder_leave(fm_commands *commands)
+// Lets go of what the call in progress has newly held.
+void fmi_recorder_undo(fm_commands *commands) __attribute__((cold));
+
+// Leaves; a call that fails leaves the list holding what it held before.
+static inline void fmi_recorder_leave(fm_commands *commands, fm_status status)
 {
+    if (__builtin_expect(status != FM_OK, 0)) {
+        fmi_recorder_undo(commands);
+    }
     // Pairs with the acquire in fmi_recorder_enter: the next call, on any thread, sees this one's writes.
     atomic_store_explicit(&commands->state, FMI_RECORDER_IDLE, memory_order_release);
 }

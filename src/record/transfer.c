@@ -61,7 +61,7 @@ fm_status fm_copy(fm_commands *commands, fm_buffer source, uint64_t source_offse
     if (status == FM_OK) {
         status = append_copy(commands, "fm_copy", from, to);
     }
-    fmi_recorder_leave(commands);
+    fmi_recorder_leave(commands, status);
     return status;
 }
 
@@ -105,7 +105,7 @@ fm_status fm_fill(fm_commands *commands, fm_buffer buffer, uint64_t offset_bytes
     fm_status status = fmi_recorder_enter(commands, "fm_fill");
     if (status == FM_OK) {
         status = fill(commands, buffer, offset_bytes, size_bytes, value);
-        fmi_recorder_leave(commands);
+        fmi_recorder_leave(commands, status);
     }
     return status;
 }
@@ -133,7 +133,7 @@ fm_status fm_upload(fm_commands *commands, fm_buffer buffer, uint64_t offset_byt
         memcpy(mapped, source, (size_t)size_bytes);
         status = append_copy(commands, "fm_upload", from, to);
     }
-    fmi_recorder_leave(commands);
+    fmi_recorder_leave(commands, status);
     return status;
 }
 
@@ -142,7 +142,7 @@ fm_status fmi_record_readback(fm_commands *commands, fm_buffer buffer, uint64_t 
 {
     fmi_span from, to;
     uint8_t *mapped = NULL;
-    fm_status status = side(commands, "read-back", buffer, offset_bytes, size_bytes, FM_ACCESS_READ, &from);
+    fm_status status = side(commands, "source", buffer, offset_bytes, size_bytes, FM_ACCESS_READ, &from);
     if (status == FM_OK) {
         status = fmi_recorder_stage(commands, size_bytes, &mapped, &to);
     }
@@ -179,7 +179,7 @@ fm_status fm_read(fm_commands *commands, fm_buffer buffer, uint64_t offset_bytes
             fmi_error_prefix("fm_read");
         }
     }
-    fmi_recorder_leave(commands);
+    fmi_recorder_leave(commands, status);
     return status;
 }
 
@@ -192,7 +192,7 @@ fm_status fm_barrier(fm_commands *commands)
     if (!fmi_list_append(commands->list, FMI_COMMAND_BARRIER, 0, 0)) {
         status = fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "fm_barrier: no host memory for a command");
     }
-    fmi_recorder_leave(commands);
+    fmi_recorder_leave(commands, status);
     return status;
 }
 
@@ -220,7 +220,7 @@ fm_status fm_label_push(fm_commands *commands, const char *label)
     } else {
         status = fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "fm_label_push: no host memory for a label");
     }
-    fmi_recorder_leave(commands);
+    fmi_recorder_leave(commands, status);
     return status;
 }
 
@@ -235,6 +235,6 @@ fm_status fm_label_pop(fm_commands *commands)
     } else {
         status = fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_label_pop: no label is open");
     }
-    fmi_recorder_leave(commands);
+    fmi_recorder_leave(commands, status);
     return status;
 }

@@ -128,7 +128,7 @@ fm_status fmi_point_poll(fmi_retirement *r, fm_point point, const char *caller)
     }
     fmi_progress(r);
     status = look(r, point, caller);
-    return status == FM_NOT_READY ? fmi_answer(FM_NOT_READY) : status;
+    return status == FM_NOT_READY ? fmi_answer(FM_NOT_READY) : status; // asked often: no sentence of its own
 }
 
 typedef struct target {

@@ -55,6 +55,7 @@ static void commands_cancel_lets_go_of_what_the_list_held(void **state)
     fm_kernel kernel = ct_kernel_set(f);
     uint64_t before = ct_stats(f).bytes_in_use;
     fm_buffer buffer = ct_buffer(f, 1 << 20);
+    ct_wait_idle(f); // the zeroing of new memory holds it too
     fm_commands *commands = ct_begin(f);
     CT_OK(ct_record_set(commands, kernel, buffer, 64, 1));
     CT_OK(fm_buffer_destroy(f->device, buffer));

@@ -185,6 +185,27 @@ static void dispatch_with_a_wrong_dtype_is_invalid(void **state)
     CT_OK(fm_commands_cancel(&s.commands));
 }
 
+// "On error nothing is recorded and the list is as before": not even a hold stays behind.
+static void dispatch_that_is_refused_holds_nothing(void **state)
+{
+    ct_fixture *f = *state;
+    scene s;
+    set_scene(f, &s);
+    fm_buffer stale = ct_buffer(f, 256);
+    CT_OK(fm_buffer_destroy(f->device, stale));
+    fm_buffer good = ct_buffer(f, 1 << 20);
+    ct_wait_idle(f); // the zeroing of new memory holds it too
+    uint64_t with_good = ct_stats(f).bytes_in_use;
+    s.bindings[0].buffer = good;
+    s.bindings[1].buffer = stale;
+    CT_STATUS(fm_dispatch(s.commands, &s.info), FM_ERROR_STALE_HANDLE);
+    CT_OK(fm_buffer_destroy(f->device, good));
+    assert_true(ct_stats(f).bytes_in_use <= with_good - (1 << 20));
+    s.bindings[0].buffer = s.source;
+    s.bindings[1].buffer = s.target;
+    end_scene(f, &s);
+}
+
 static void dispatch_copies_what_it_is_given(void **state)
 {
     ct_fixture *f = *state;
@@ -398,6 +419,7 @@ int ct_group_dispatch(void)
         CT_TEST(dispatch_with_a_range_outside_its_buffer_is_out_of_range),
         CT_TEST(dispatch_with_a_misaligned_offset_is_invalid),
         CT_TEST(dispatch_with_a_wrong_dtype_is_invalid),
+        CT_TEST(dispatch_that_is_refused_holds_nothing),
         CT_TEST(dispatch_copies_what_it_is_given),
         CT_TEST(dispatch_with_a_size_of_zero_or_whole_binds_to_the_end),
         CT_TEST(dispatch_with_the_most_bindings_reaches_each),

@@ -1,5 +1,6 @@
 // Kernels given as GLSL or SPIR-V: what they bind is read from their code, and hazards follow readonly and writeonly.
 // On devices that do not run them, the documented FM_ERROR_UNSUPPORTED is the test.
+#include "add_spv.h"
 #include "groups.h"
 #include "support.h"
 
@@ -221,6 +222,57 @@ static void glsl_three_axes_and_shared_memory_run(void **state)
     for (uint32_t i = 0; i < 480; i++) assert_int_equal(words[i], i / 16 * 100 + 15 - i % 16);
 }
 
+// A shader that asks for the number of workgroups itself cannot be split, so a device may refuse what it cannot run whole.
+static void glsl_that_counts_its_workgroups_runs_whole_or_is_refused(void **state)
+{
+    ct_fixture *f = *state;
+    fm_kernel kernel = glsl_kernel(f, "#version 450\n"
+                                      "layout(local_size_x = 1) in;\n"
+                                      "layout(set = 0, binding = 0) buffer B { uint x[]; };\n"
+                                      "void main() { x[gl_WorkGroupID.x] = gl_NumWorkGroups.x + gl_WorkGroupID.x; }\n");
+    if (kernel.id == 0) return;
+    const uint32_t counts[2] = {1000, 70000};
+    for (uint32_t i = 0; i < 2; i++) {
+        fm_buffer buffer = ct_buffer(f, 4 * (uint64_t)counts[i]);
+        fm_commands *commands = ct_begin(f);
+        fm_dispatch_info info = ct_dispatch_info(kernel, counts[i], CT_BINDINGS({.buffer = buffer}), NULL, 0);
+        fm_status status = fm_dispatch(commands, &info);
+        CT_EITHER(status, FM_OK, i ? FM_ERROR_UNSUPPORTED : FM_OK);
+        ct_finish(f, commands);
+        uint32_t last = 0xA5A5A5A5;
+        ct_read(f, buffer, 4 * (uint64_t)(counts[i] - 1), 4, &last);
+        assert_int_equal(last, status == FM_OK ? 2 * counts[i] - 1 : 0);
+    }
+}
+
+static void spirv_module_runs(void **state)
+{
+    ct_fixture *f = *state;
+    uint32_t words[sizeof add_spv / 4];
+    memcpy(words, add_spv, sizeof words);
+    fm_kernel_info create = {
+        .name = "spirv", .language = FM_KERNEL_SPIRV, .code = words, .code_size_bytes = sizeof words};
+    if (!f->properties.runs_glsl) {
+        ct_expect_unsupported(f, &create);
+        return;
+    }
+    fm_kernel kernel = {0};
+    CT_OK(fm_kernel_create(f->device, &create, &kernel));
+    memset(words, CT_POISON, sizeof words); // copied at the call
+    fm_buffer source = ct_buffer(f, 256);
+    fm_buffer target = ct_buffer(f, 256);
+    fm_commands *commands = ct_begin(f);
+    CT_OK(fm_fill(commands, source, 0, FM_WHOLE_SIZE, 40));
+    for (uint32_t k = 1; k <= 3; k++) {
+        fm_dispatch_info info =
+            ct_dispatch_info(kernel, 1, CT_BINDINGS({.buffer = source}, {.buffer = target}), &k, sizeof k);
+        CT_OK(fm_dispatch(commands, &info));
+        CT_OK(fm_copy(commands, target, 0, source, 0, 256)); // so each sees the one before
+    }
+    ct_finish(f, commands);
+    ct_expect_words(f, target, 64, 46);
+}
+
 static void spirv_that_is_no_spirv_is_refused(void **state)
 {
     ct_fixture *f = *state;
@@ -230,9 +282,9 @@ static void spirv_that_is_no_spirv_is_refused(void **state)
     const struct {
         const void *words;
         size_t size_bytes;
-    } cases[] = {{noise, sizeof noise},     {header_only, sizeof header_only},
-                 {cut_off, sizeof cut_off}, {noise, 3},
-                 {header_only, 18},         {header_only, 4}};
+    } cases[] = {
+        {noise, sizeof noise},         {header_only, sizeof header_only}, {cut_off, sizeof cut_off}, {noise, 3},
+        {add_spv, sizeof add_spv - 4}, {add_spv, sizeof add_spv / 2},     {header_only, 18},         {header_only, 4}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         fm_kernel_info info = {.name = "spirv",
                                .language = FM_KERNEL_SPIRV,
@@ -253,11 +305,18 @@ static void spirv_that_is_no_spirv_is_refused(void **state)
 int ct_group_glsl(void)
 {
     const struct CMUnitTest tests[] = {
-        CT_TEST(glsl_bindings_are_taken_by_rising_number),   CT_TEST(glsl_chain_in_one_list_is_ordered),
-        CT_TEST(glsl_readonly_bindings_share_a_wave),        CT_TEST(glsl_sub_ranges_are_bound_from_their_offset),
-        CT_TEST(glsl_dispatch_with_wrong_counts_is_invalid), CT_TEST(glsl_that_does_not_compile_is_a_compile_error),
-        CT_TEST(glsl_with_portable_fields_set_is_invalid),   CT_TEST(glsl_with_more_push_constants_than_fit_is_refused),
-        CT_TEST(glsl_three_axes_and_shared_memory_run),      CT_TEST(spirv_that_is_no_spirv_is_refused),
+        CT_TEST(glsl_bindings_are_taken_by_rising_number),
+        CT_TEST(glsl_chain_in_one_list_is_ordered),
+        CT_TEST(glsl_readonly_bindings_share_a_wave),
+        CT_TEST(glsl_sub_ranges_are_bound_from_their_offset),
+        CT_TEST(glsl_dispatch_with_wrong_counts_is_invalid),
+        CT_TEST(glsl_that_does_not_compile_is_a_compile_error),
+        CT_TEST(glsl_with_portable_fields_set_is_invalid),
+        CT_TEST(glsl_with_more_push_constants_than_fit_is_refused),
+        CT_TEST(glsl_three_axes_and_shared_memory_run),
+        CT_TEST(glsl_that_counts_its_workgroups_runs_whole_or_is_refused),
+        CT_TEST(spirv_module_runs),
+        CT_TEST(spirv_that_is_no_spirv_is_refused),
     };
     return cmocka_run_group_tests_name("glsl", tests, NULL, NULL);
 }

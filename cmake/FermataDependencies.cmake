@@ -6,7 +6,7 @@
 # Reads FERMATA_VULKAN and FERMATA_PORTABLE.
 function(fermata_add_dependencies target)
     # In link order: each archive stands before those that it needs.
-    set(names xxhash)
+    set(names "")
     if(FERMATA_VULKAN)
         list(APPEND names
             spirv-cross-c spirv-cross-glsl spirv-cross-hlsl spirv-cross-msl spirv-cross-cpp spirv-cross-reflect

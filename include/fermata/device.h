@@ -48,21 +48,26 @@ typedef struct fm_device_entry {
 // Settings of an open device. All zero is the documented default. Each field has an environment
 // variable that overrides it, read once at open with secure_getenv.
 typedef struct fm_device_info {
-    fm_binding_mode binding_mode; // FERMATA_BINDING_MODE = auto | addresses | descriptors
-    uint32_t batches_in_flight;   // FERMATA_BATCHES_IN_FLIGHT: batches given to the driver at once; 0 = 2, at most 16
-    uint32_t
-        lists_in_flight; // FERMATA_LISTS_IN_FLIGHT: committed lists not yet retired before a commit waits for the oldest; 0 = 4096
-    uint32_t host_threads;       // FERMATA_HOST_THREADS: worker threads of the host device; 0 = one per processor
-    uint64_t memory_limit_bytes; // FERMATA_MEMORY_LIMIT: device memory held at most; 0 = what the device reports
-    uint64_t block_size_bytes;   // FERMATA_BLOCK_SIZE: size of one native allocation that buffers share; 0 = 64 MiB
-    uint64_t
-        spin_ns; // FERMATA_SPIN_NS: how long a wait polls before it blocks; 0 = 50,000 on a GPU, none on a CPU; 1 = never polls
-    uint64_t
-        commit_timeout_ns; // FERMATA_COMMIT_TIMEOUT_NS: how long a commit waits at the in-flight limit; 0 = 30 seconds
-    void (*log)(void *log_user,
-                const char *
-                    message); // warnings, one sentence each; NULL = stderr. Called on any thread, must not call Fermata
-    void *log_user;           // passed to `log`; borrowed until the device is closed
+    // How generated kernels reach memory. FERMATA_BINDING_MODE = auto | addresses | descriptors.
+    fm_binding_mode binding_mode;
+    // Batches given to the driver at once; 0 = 2, at most 16. FERMATA_BATCHES_IN_FLIGHT.
+    uint32_t batches_in_flight;
+    // Committed lists not yet retired before a commit waits for the oldest; 0 = 4096. FERMATA_LISTS_IN_FLIGHT.
+    uint32_t lists_in_flight;
+    // Worker threads of the host device; 0 = one per processor. FERMATA_HOST_THREADS.
+    uint32_t host_threads;
+    // Bytes of device memory held at most; 0 = what the device reports. FERMATA_MEMORY_LIMIT.
+    uint64_t memory_limit_bytes;
+    // Bytes of one native allocation that buffers share; 0 = 64 MiB. FERMATA_BLOCK_SIZE.
+    uint64_t block_size_bytes;
+    // Nanoseconds that a wait polls before it blocks; 0 = 50,000 on a GPU, none on a CPU; 1 = never polls. FERMATA_SPIN_NS.
+    uint64_t spin_ns;
+    // Nanoseconds that a commit waits at the in-flight limit; 0 = 30 seconds. FERMATA_COMMIT_TIMEOUT_NS.
+    uint64_t commit_timeout_ns;
+    // Takes warnings, one sentence each; NULL = stderr. Called on any thread; must not call Fermata.
+    void (*log)(void *log_user, const char *message);
+    // Passed to `log`; borrowed until the device is closed.
+    void *log_user;
 } fm_device_info;
 
 // What an open device is and can do. Constant while it is open.
@@ -72,9 +77,8 @@ typedef struct fm_device_properties {
     fm_device_kind kind;
     fm_binding_mode binding_mode; // the one in force, never FM_BINDING_AUTO
     uint64_t memory_bytes;        // device memory, as the driver reports it
-    uint64_t
-        max_binding_bytes; // largest range of one binding of a kernel that binds descriptors (GLSL, SPIR-V, or any in that mode)
-    uint32_t max_group_size[3];        // work-items in one workgroup, per axis
+    uint64_t max_binding_bytes; // largest binding of kernels that bind descriptors (GLSL, SPIR-V, or all in that mode)
+    uint32_t max_group_size[3]; // work-items in one workgroup, per axis
     uint32_t max_group_invocations;    // work-items in one workgroup, in all
     uint32_t max_constants_bytes;      // constants of one dispatch of a generated kernel or host function
     uint32_t max_push_constants_bytes; // push constants of one dispatch of a kernel given as GLSL or SPIR-V

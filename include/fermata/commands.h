@@ -125,7 +125,8 @@ FM_API fm_status fm_label_pop(fm_commands *commands);
 // Parameters: `commands`, transferred on FM_OK; `info`, copied; `out_point`, filled on FM_OK, may be NULL.
 // Errors: handle errors of the stream and of each `after` point, FM_ERROR_INVALID_ARGUMENT (a point that no commit has returned),
 // FM_WOULD_BLOCK (in-flight limit reached and info->no_wait), FM_TIMEOUT (limit reached and nothing completed within
-// fm_device_info.commit_timeout_ns), FM_ERROR_BUSY, FM_ERROR_DEPENDENCY (the stream has failed; see fm_stream_reset),
+// fm_device_info.commit_timeout_ns), FM_ERROR_BUSY, FM_ERROR_DEPENDENCY (the stream or an `after`
+// point has failed; see fm_stream_reset),
 // FM_ERROR_DEVICE_LOST. On error `*commands` stays the caller's and nothing is lost (LEARNED-8).
 // Thread-safety: the list's owner; any thread may commit to any stream (THREAD-1). Never blocks on the device unless the
 // in-flight limit is reached, and then for the oldest list only (RETIRE-4). An empty list completes in its turn.

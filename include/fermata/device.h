@@ -97,7 +97,7 @@ typedef struct fm_device_stats {
     uint64_t transfers;         // copies, fills, uploads and read-backs submitted
     uint64_t waves;             // groups of commands that ran without a barrier between them
     uint64_t barriers;          // barriers given to the driver
-    uint64_t lists_in_flight;   // committed, not yet retired (now)
+    uint64_t lists_in_flight;   // committed, not yet retired (now); the library's own zero fills count, too
     uint64_t bytes_in_use;      // bytes of all buffers alive or held, staging included (now)
     uint64_t bytes_in_use_peak; // the most that bytes_in_use has been
     uint64_t bytes_reserved;    // bytes of native allocations (now)

@@ -1,5 +1,7 @@
 // Streams and points: a logical order of work, and how far along it something is.
 // A stream behaves as if its commands ran one by one in commit order. Between streams there is no order except `after` points.
+// When a list fails, the lists after it on its stream and those that name its point fail with FM_ERROR_DEPENDENCY; those that were
+// on the device already may have run, and what they wrote is void.
 #ifndef FERMATA_STREAM_H
 #define FERMATA_STREAM_H
 

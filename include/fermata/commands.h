@@ -35,7 +35,7 @@ typedef struct fm_binding {
 // One dispatch.
 typedef struct fm_dispatch_info {
     fm_kernel kernel;        // held until the list's point
-    uint32_t group_count[3]; // workgroups per axis, each 1 or more; no limit but 32 bits
+    uint32_t group_count[3]; // workgroups per axis, each 1 or more; GLSL, SPIR-V: within the device's limits
     const fm_binding
         *bindings; // in the order of the kernel's parameters (GLSL and SPIR-V: by rising binding number); copied
     uint32_t binding_count;        // exactly the kernel's
@@ -68,7 +68,8 @@ FM_API fm_status fm_commands_cancel(fm_commands **commands);
 // Parameters: `commands`, borrowed; `info`, copied.
 // Errors: FM_ERROR_NULL_HANDLE, FM_ERROR_STALE_HANDLE, FM_ERROR_FOREIGN_HANDLE (which binding is in fm_last_error),
 // FM_ERROR_OUT_OF_RANGE (a binding exceeds its buffer), FM_ERROR_INVALID_ARGUMENT (wrong count, size, alignment or dtype, a group
-// count of 0), FM_ERROR_COMPILE or FM_ERROR_UNSUPPORTED (a variant chosen by dtypes), FM_ERROR_BUSY, FM_ERROR_OUT_OF_HOST_MEMORY.
+// count of 0), FM_ERROR_COMPILE or FM_ERROR_UNSUPPORTED (a variant chosen by dtypes,
+// or a GLSL or SPIR-V kernel beyond the device's group counts), FM_ERROR_BUSY, FM_ERROR_OUT_OF_HOST_MEMORY.
 // On error nothing is recorded and the list is as before.
 // Thread-safety: the list's owner (THREAD-2). Lifetime: everything bound is held from here until the list is complete or
 // cancelled, once however often it is bound (HOLD-1, HOLD-2, HOLD-3).

@@ -36,8 +36,8 @@ typedef struct fm_binding {
 typedef struct fm_dispatch_info {
     fm_kernel kernel;        // held until the list's point
     uint32_t group_count[3]; // workgroups per axis, each 1 or more; GLSL, SPIR-V: within the device's limits
-    const fm_binding
-        *bindings; // in the order of the kernel's parameters (GLSL and SPIR-V: by rising binding number); copied
+    // In the order of the kernel's parameters (GLSL and SPIR-V: by rising binding number); copied.
+    const fm_binding *bindings;
     uint32_t binding_count;        // exactly the kernel's
     const void *constants;         // copied
     uint32_t constants_size_bytes; // exactly the kernel's

@@ -42,9 +42,11 @@ static bool create_instance(raw_vulkan *raw, instance_table *out)
         .apiVersion = VK_API_VERSION_1_2,
     };
     VkInstanceCreateInfo info = {.sType = VK_STRUCTURE_TYPE_INSTANCE_CREATE_INFO, .pApplicationInfo = &application};
-    if (!raw_good(vkCreateInstance(&info, NULL, &raw->instance), "vkCreateInstance")) {
+    if (!raw_good(volkInitialize(), "volkInitialize") ||
+        !raw_good(vkCreateInstance(&info, NULL, &raw->instance), "vkCreateInstance")) {
         return false;
     }
+    volkLoadInstanceOnly(raw->instance); // volkLoadDeviceTable needs it
 #define LOAD(name) out->name = (PFN_##name)vkGetInstanceProcAddr(raw->instance, #name);
     INSTANCE_FUNCTIONS(LOAD)
 #undef LOAD

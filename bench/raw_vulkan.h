@@ -1,6 +1,6 @@
 // Vulkan by hand: the device, memory and kernels that the hand-written floors are made of. It uses nothing of Fermata's.
 // It has an instance and a device of its own and calls device functions through a table of its own. Only the loader comes from
-// volk's process-wide pointers, which stand while a Vulkan device of Fermata's is open: a floor lives inside that time.
+// the benchmarks' own copy of volk, whose pointers are those of the floor opened last: one floor is open at a time.
 // One thread at a time, unless a function says otherwise. Messages go to stderr.
 #ifndef FERMATA_BENCH_RAW_VULKAN_H
 #define FERMATA_BENCH_RAW_VULKAN_H

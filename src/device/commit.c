@@ -128,9 +128,7 @@ static fm_status take_after(fm_device *device, fmi_list *list, const fm_commit_i
         list->after[list->after_count++] = (fmi_after){stream, point.value}; // released with the list, or by drop_after
         uint64_t committed = atomic_load_explicit(&stream->committed, memory_order_acquire);
         if (point.value > committed) {
-            return fmi_fail(FM_ERROR_INVALID_ARGUMENT,
-                            "fm_commit: after: no commit has returned value %llu of stream '%s' yet",
-                            (unsigned long long)point.value, fmi_stream_label(stream));
+            return fmi_point_refuse_future(point, committed, "fm_commit: after");
         }
         if (atomic_load_explicit(&stream->completed, memory_order_acquire) >= point.value &&
             fmi_stream_status(stream, point.value, "fm_commit: after") != FM_OK) {

@@ -21,7 +21,7 @@ fm_status fm_device_get_properties(fm_device *device, fm_device_properties *out)
         .memory_bytes = caps->memory_bytes,
         .max_binding_bytes = caps->max_binding_bytes,
         .max_group_invocations = caps->max_group_invocations,
-        .max_constants_bytes = FMI_MAX_CONSTANTS_BYTES_PUBLIC,
+        .max_constants_bytes = FMI_MAX_CONSTANTS_BYTES,
         .max_push_constants_bytes = caps->max_push_constants_bytes,
         .binding_alignment_bytes = caps->binding_alignment_bytes,
         .dtype_mask = caps->dtype_mask,

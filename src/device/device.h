@@ -11,7 +11,6 @@
 enum {
     FMI_DEVICE_CLOSED = 0,
     FMI_DEVICE_OPEN = 1,
-    FMI_MAX_CONSTANTS_BYTES_PUBLIC = 4096, // of one dispatch of a generated kernel or host function
 };
 
 // Settings in force: fm_device_info with defaults and environment applied.

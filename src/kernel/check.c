@@ -8,7 +8,6 @@
 #include <string.h>
 
 enum {
-    MAX_CONSTANTS_BYTES = 4096, // fm_device_properties.max_constants_bytes
     MAX_CODE_BYTES = 16 << 20,
     MAX_SHARED_BYTES = 1 << 30, // of what a shader can even address; the driver has the real limit
 };
@@ -126,10 +125,10 @@ static bool is_32_bit(fm_dtype dtype)
 
 static fm_status check_constants(const fm_kernel_info *info)
 {
-    if (info->constant_count > MAX_CONSTANTS_BYTES / 4) {
+    if (info->constant_count > FMI_MAX_CONSTANTS_BYTES / 4) {
         return fmi_fail(FM_ERROR_INVALID_ARGUMENT,
                         "kernel '%s': %u constants are more than the %d bytes that a dispatch can carry", info->name,
-                        info->constant_count, (int)MAX_CONSTANTS_BYTES);
+                        info->constant_count, (int)FMI_MAX_CONSTANTS_BYTES);
     }
     if (info->constant_count && !info->constants) {
         return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "kernel '%s': constants is NULL, but constant_count is %u",
@@ -156,7 +155,7 @@ static fm_status check_shared(const fmi_backend_caps *caps, const fm_kernel_info
         return fmi_fail(FM_ERROR_UNSUPPORTED, "kernel '%s': device '%s' does not offer workgroup-shared arrays",
                         info->name, caps->description);
     }
-    if (info->shared_count > MAX_CONSTANTS_BYTES) {
+    if (info->shared_count > FMI_MAX_CONSTANTS_BYTES) {
         return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "kernel '%s': %u shared arrays are too many", info->name,
                         info->shared_count);
     }
@@ -305,9 +304,9 @@ static fm_status check_host_function(const fmi_backend_caps *caps, const fm_kern
     if (!info->host_function) {
         return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "kernel '%s': host_function is NULL", info->name);
     }
-    if (info->constants_size_bytes > MAX_CONSTANTS_BYTES) {
+    if (info->constants_size_bytes > FMI_MAX_CONSTANTS_BYTES) {
         return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "kernel '%s': constants_size_bytes is %u, over the limit of %d",
-                        info->name, info->constants_size_bytes, (int)MAX_CONSTANTS_BYTES);
+                        info->name, info->constants_size_bytes, (int)FMI_MAX_CONSTANTS_BYTES);
     }
     fm_status status = check_params(caps, info);
     return status == FM_OK ? check_unique(info) : status;

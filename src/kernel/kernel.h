@@ -9,6 +9,9 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+// Of one dispatch of a generated kernel or host function: fm_device_properties.max_constants_bytes.
+enum { FMI_MAX_CONSTANTS_BYTES = 4096 };
+
 // One compiled form of a kernel. Immutable once published; lives as long as its kernel.
 typedef struct fmi_variant {
     struct fmi_variant *next; // older variant of the same kernel

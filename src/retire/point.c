@@ -72,7 +72,7 @@ static bool is_null(fm_point point)
     return point.stream.id == 0;
 }
 
-static fm_status refuse_future(fm_point point, uint64_t committed, const char *caller)
+fm_status fmi_point_refuse_future(fm_point point, uint64_t committed, const char *caller)
 {
     return fmi_fail(FM_ERROR_INVALID_ARGUMENT,
                     "%s: no commit has returned value %llu of this stream yet; the last is %llu", caller,
@@ -103,7 +103,7 @@ static fm_status look(fmi_retirement *r, fm_point point, const char *caller)
         return refuse_stream(r, point, caller);
     }
     if (completed < point.value) {
-        return point.value > committed ? refuse_future(point, committed, caller) : FM_NOT_READY;
+        return point.value > committed ? fmi_point_refuse_future(point, committed, caller) : FM_NOT_READY;
     }
     if (failures == 0) {
         return FM_OK;
@@ -211,7 +211,7 @@ fm_status fmi_point_on_complete(fmi_retirement *r, fm_point point, fm_completion
         uint64_t committed = atomic_load_explicit(&((fmi_stream *)held)->committed, memory_order_acquire);
         if (point.value > committed) {
             fmi_table_release(r->streams, held);
-            return refuse_future(point, committed, "fm_point_on_complete");
+            return fmi_point_refuse_future(point, committed, "fm_point_on_complete");
         }
     }
     fmi_callback *callback = malloc(sizeof *callback);

@@ -61,6 +61,9 @@ void fmi_wait_a_moment(fmi_retirement *r, uint64_t most_ns);
 // fm_point_poll, fm_point_wait and fm_point_on_complete without the device check.
 fm_status fmi_point_poll(fmi_retirement *r, fm_point point, const char *caller);
 fm_status fmi_point_wait(fmi_retirement *r, fm_point point, uint64_t timeout_ns, const char *caller);
+// Refuses a point beyond what its stream has committed.
+fm_status fmi_point_refuse_future(fm_point point, uint64_t committed, const char *caller);
+
 // The wait itself, for a stream that the caller holds.
 fm_status fmi_stream_wait(fmi_retirement *r, fmi_stream *stream, uint64_t value, uint64_t timeout_ns,
                           const char *caller);

@@ -125,7 +125,6 @@ static uint32_t choose_count(const fmi_engine *engine, uint32_t *out_commands)
 static void take_lists(fmi_engine *engine, fmi_batch *batch, uint32_t count)
 {
     batch->first = engine->backlog_first;
-    batch->list_count = count;
     fmi_list *last = batch->first;
     for (uint32_t i = 1; i < count; i++) {
         last = last->next;

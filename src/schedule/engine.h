@@ -15,8 +15,7 @@ enum {
 };
 
 typedef struct fmi_batch {
-    fmi_list *first; // its lists, in commit order
-    uint32_t list_count;
+    fmi_list *first;        // its lists, in commit order
     uint64_t value;         // complete when the device has reached this
     fm_status status;       // FM_OK, or why submit failed: then all its lists failed
     char sentence[256];     // the cause, when status is not FM_OK

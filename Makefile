@@ -38,7 +38,7 @@ bench: build-release ## Measure the CPU cost of a dispatch beside hand-written V
 
 .PHONY: ablate
 ablate: build-release ## Show each guard's test pass with the guard and fail without it
-	build/release/bin/ablate --table
+	build/release/bin/ablate --table && build/release/bin/ablate_kernels --table
 
 .PHONY: asan
 asan: build-asan ## Run the tests under AddressSanitizer and UndefinedBehaviorSanitizer

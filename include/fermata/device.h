@@ -64,6 +64,10 @@ typedef struct fm_device_info {
     uint64_t spin_ns;
     // Nanoseconds that a commit waits at the in-flight limit; 0 = 30 seconds. FERMATA_COMMIT_TIMEOUT_NS.
     uint64_t commit_timeout_ns;
+    // Kernel variants kept for the next use, whatever kernel they are of; the least recently used goes first. 0 = 4096. FERMATA_VARIANT_LIMIT.
+    uint32_t variant_limit;
+    // Bytes of source and code that those variants may have; the newest stays, whatever its size. 0 = 256 MiB. FERMATA_VARIANT_LIMIT_BYTES.
+    uint64_t variant_limit_bytes;
     // Takes warnings, one sentence each; NULL = stderr. Called on any thread; must not call Fermata.
     void (*log)(void *log_user, const char *message);
     // Passed to `log`; borrowed until the device is closed.
@@ -104,6 +108,12 @@ typedef struct fm_device_stats {
     uint64_t limit_waits;       // commits that waited for the oldest list because of lists_in_flight
     uint64_t keeper_wakeups;    // times that the device's keeper thread woke
     uint64_t kernels_compiled;  // kernel variants compiled
+    uint64_t variant_hits; // dispatches and creations that found their variant made; those of a list count when it ends
+    uint64_t variant_misses;       // those that made one, or waited for the thread that did
+    uint64_t variant_evictions;    // variants let go because of variant_limit or variant_limit_bytes
+    uint64_t variants_cached;      // variants kept (now); what lists still hold after an eviction is not among them
+    uint64_t variant_bytes_cached; // their source and code, in bytes (now)
+    uint64_t compile_ns;           // nanoseconds spent making variants, summed over threads
 } fm_device_stats;
 
 // Lists the devices that fm_device_open can open, best first (the order of "auto").

@@ -12,7 +12,7 @@ extern "C" {
 // One guard each (ABLATE-1). All are off at open.
 typedef enum fm_ablation {
     FM_ABLATE_HOLD_BUFFERS = 0,    // lists do not hold buffers after the commit (HOLD-1)
-    FM_ABLATE_HOLD_KERNELS = 1,    // lists do not hold kernels after the commit (HOLD-1, KEY-3)
+    FM_ABLATE_HOLD_KERNELS = 1,    // lists hold neither kernels nor variants after the commit (HOLD-1)
     FM_ABLATE_HOLD_IN_BIND = 2,    // only what a kernel declares as written is held, inputs are not (HOLD-2)
     FM_ABLATE_FREE_AFTER_DONE = 3, // a batch lets go of everything when it is submitted (RETIRE-1)
     FM_ABLATE_READ_OWN_LIST = 4,   // a read waits for what is in flight, not for its own list (READ-1)
@@ -21,7 +21,10 @@ typedef enum fm_ablation {
     FM_ABLATE_KEEP_FAILURES = 7,   // a failed list leaves no trace (READ-5)
     FM_ABLATE_RETIRE_ON_READ = 8,  // a read learns of completion but lets go of nothing (READ-4)
     FM_ABLATE_WAIT_FOR_OLDEST = 9, // at the in-flight limit a commit waits until nothing is in flight (RETIRE-4)
-    FM_ABLATE_COUNT = 10,
+    FM_ABLATE_WHOLE_KEY = 10,      // a variant is looked up by its kernel's name alone (KEY-2)
+    FM_ABLATE_EVICT_UNHELD = 11,   // an evicted variant is destroyed at once, held or not (KEY-3)
+    FM_ABLATE_COMPILE_ONCE = 12,   // a thread does not look whether another is making the same variant (KEY-4)
+    FM_ABLATE_COUNT = 13,
 } fm_ablation;
 
 // Takes a guard away (`on` = 1) or gives it back.

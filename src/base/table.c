@@ -130,23 +130,28 @@ fm_status fmi_table_refuse(const fmi_table *table, uint64_t id)
                     (unsigned long long)id);
 }
 
-fm_status fmi_table_hold(fmi_table *table, uint64_t id, fmi_slot **out)
+bool fmi_table_try_hold(fmi_table *table, uint64_t id, fmi_slot **out)
 {
     fmi_slot *slot = fmi_table_find(table, id);
     if (!slot) {
-        return fmi_table_refuse(table, id);
+        return false;
     }
     uint64_t word = atomic_load_explicit(&slot->word, memory_order_relaxed);
     do {
         if (GENERATION(word) != fmi_id_generation(id)) {
-            return fmi_table_refuse(table, id);
+            return false;
         }
         FMI_ASSERT("HANDLE-2", HOLDS(word) != UINT32_MAX);
         // Acquire on success pairs with fmi_table_publish; the increment itself publishes nothing.
     } while (!atomic_compare_exchange_weak_explicit(&slot->word, &word, word + 1, memory_order_acquire,
                                                     memory_order_relaxed));
     *out = slot;
-    return FM_OK;
+    return true;
+}
+
+fm_status fmi_table_hold(fmi_table *table, uint64_t id, fmi_slot **out)
+{
+    return fmi_table_try_hold(table, id, out) ? FM_OK : fmi_table_refuse(table, id);
 }
 
 static void free_slot(fmi_table *table, fmi_slot *slot)

@@ -61,6 +61,9 @@ fm_status fmi_table_kill(fmi_table *table, uint64_t id);
 // Takes a hold on a live handle's object.
 fm_status fmi_table_hold(fmi_table *table, uint64_t id, fmi_slot **out);
 
+// The same for a look-up that may well fail: false, and the last error stays as it is.
+bool fmi_table_try_hold(fmi_table *table, uint64_t id, fmi_slot **out);
+
 // Drops a hold. The last one frees the object.
 void fmi_table_release(fmi_table *table, fmi_slot *slot);
 

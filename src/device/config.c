@@ -9,8 +9,9 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { DEFAULT_BATCHES = 2, DEFAULT_LISTS = 4096 };
+enum { DEFAULT_BATCHES = 2, DEFAULT_LISTS = 4096, DEFAULT_VARIANTS = 4096 };
 #define DEFAULT_BLOCK_BYTES ((uint64_t)64 << 20)
+#define DEFAULT_VARIANT_BYTES ((uint64_t)256 << 20)
 #define DEFAULT_COMMIT_TIMEOUT_NS ((uint64_t)30 * 1000000000u)
 
 // One numeric setting: where it lies in fm_device_info, and what it may be.
@@ -33,6 +34,9 @@ static const setting settings[] = {
      (uint64_t)1 << 40},
     {"FERMATA_SPIN_NS", offsetof(fm_device_info, spin_ns), true, 0, 0, 1000000000u},
     {"FERMATA_COMMIT_TIMEOUT_NS", offsetof(fm_device_info, commit_timeout_ns), true, DEFAULT_COMMIT_TIMEOUT_NS, 1,
+     UINT64_MAX},
+    {"FERMATA_VARIANT_LIMIT", offsetof(fm_device_info, variant_limit), false, DEFAULT_VARIANTS, 1, 1 << 23},
+    {"FERMATA_VARIANT_LIMIT_BYTES", offsetof(fm_device_info, variant_limit_bytes), true, DEFAULT_VARIANT_BYTES, 1,
      UINT64_MAX},
 };
 enum { SETTING_COUNT = sizeof settings / sizeof *settings };

@@ -46,6 +46,7 @@ fm_status fm_device_get_stats(fm_device *device, fm_device_stats *out)
     }
 #define LOAD(field) atomic_load_explicit(&(field), memory_order_relaxed)
     const fmi_engine_counters *c = &device->engine.counters;
+    const fmi_cache_counters *k = &device->cache.counters;
     *out = (fm_device_stats){
         .commits = LOAD(device->commits),
         .submissions = LOAD(c->submissions),
@@ -59,7 +60,13 @@ fm_status fm_device_get_stats(fm_device *device, fm_device_stats *out)
         .bytes_reserved = LOAD(device->pool.reserved_bytes),
         .limit_waits = LOAD(device->limit_waits),
         .keeper_wakeups = LOAD(device->retirement.keeper.wakeups),
-        .kernels_compiled = LOAD(device->kernels_compiled),
+        .kernels_compiled = LOAD(k->compiled),
+        .variant_hits = LOAD(k->hits),
+        .variant_misses = LOAD(k->misses),
+        .variant_evictions = LOAD(k->evictions),
+        .variants_cached = LOAD(k->entries),
+        .variant_bytes_cached = LOAD(k->bytes),
+        .compile_ns = LOAD(k->compile_ns),
     };
 #undef LOAD
     return FM_OK;

@@ -31,12 +31,12 @@ struct fm_device {
     fmi_table kernels;
     fmi_table streams;
     fmi_pool pool;
+    fmi_cache cache; // of kernel variants
     fmi_record_room record;
     fmi_engine engine;
     fmi_retirement retirement;
     _Atomic(uint64_t) commits;
     _Atomic(uint64_t) limit_waits;
-    _Atomic(uint64_t) kernels_compiled;
 };
 
 // FM_OK for an open device; otherwise the error with its sentence.

@@ -17,7 +17,7 @@ fm_status fm_kernel_create(fm_device *device, const fm_kernel_info *info, fm_ker
         return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_kernel_create: %s is NULL", info ? "out_kernel" : "info");
     }
     fmi_kernel *kernel;
-    status = fmi_kernel_create(device->ops, device->backend, &device->caps, &device->kernels_compiled, info, &kernel);
+    status = fmi_kernel_create(&device->cache, info, &kernel);
     if (status != FM_OK) {
         return status;
     }

@@ -53,14 +53,25 @@ static fm_status init_tables(fm_device *device)
     uint32_t serial = atomic_fetch_add_explicit(&device_serial, 1, memory_order_relaxed) + 1;
     uint8_t tag = (uint8_t)(serial % 255 + 1);
     fm_status status =
-        fmi_table_init(&device->buffers, sizeof(fmi_buffer), "buffer", tag, 3 * serial, fmi_buffer_free, &device->pool);
+        fmi_table_init(&device->buffers, sizeof(fmi_buffer), "buffer", tag, 4 * serial, fmi_buffer_free, &device->pool);
     if (status == FM_OK) {
-        status = fmi_table_init(&device->kernels, sizeof(fmi_kernel_object), "kernel", tag, 3 * serial + 1, free_kernel,
+        status = fmi_table_init(&device->kernels, sizeof(fmi_kernel_object), "kernel", tag, 4 * serial + 1, free_kernel,
                                 NULL);
     }
     if (status == FM_OK) {
         status =
-            fmi_table_init(&device->streams, sizeof(fmi_stream), "stream", tag, 3 * serial + 2, fmi_stream_free, NULL);
+            fmi_table_init(&device->streams, sizeof(fmi_stream), "stream", tag, 4 * serial + 2, fmi_stream_free, NULL);
+    }
+    if (status == FM_OK) {
+        status =
+            fmi_cache_init(&device->cache, &(fmi_cache_info){.ops = device->ops,
+                                                             .backend = device->backend,
+                                                             .caps = &device->caps,
+                                                             .ablations = &device->ablations,
+                                                             .limit_count = device->config.info.variant_limit,
+                                                             .limit_bytes = device->config.info.variant_limit_bytes,
+                                                             .tag = tag,
+                                                             .serial = 4 * serial + 3});
     }
     return status;
 }
@@ -69,6 +80,7 @@ static void destroy_tables(fm_device *device)
 {
     fmi_table_destroy(&device->streams);
     fmi_table_destroy(&device->kernels);
+    fmi_cache_destroy(&device->cache); // behind the kernels, which hold some of its variants
     fmi_table_destroy(&device->buffers);
 }
 
@@ -91,6 +103,7 @@ static fm_status build(fm_device *device)
         .device = device,
         .buffers = &device->buffers,
         .kernels = &device->kernels,
+        .cache = &device->cache,
         .pool = &device->pool,
         .ops = device->ops,
         .backend = device->backend,
@@ -133,7 +146,6 @@ fm_status fm_device_open(const char *name, const fm_device_info *info, fm_device
     device->violations = 0;
     atomic_store_explicit(&device->commits, 0, memory_order_relaxed);
     atomic_store_explicit(&device->limit_waits, 0, memory_order_relaxed);
-    atomic_store_explicit(&device->kernels_compiled, 0, memory_order_relaxed);
     status = fmi_open_backend(name ? name : "auto", &config, device);
     if (status == FM_OK) {
         status = build(device);

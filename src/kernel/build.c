@@ -4,7 +4,7 @@
 #include "kernel/build.h"
 
 #include "base/error.h"
-#include "kernel/generate.h"
+#include "kernel/key.h"
 #include "kernel/message.h"
 
 #ifdef FMI_HAVE_VULKAN
@@ -124,10 +124,11 @@ fm_status fmi_kernel_read_module(fmi_kernel *kernel)
 
 #endif
 
-// Generates and, for SPIR-V, compiles a portable kernel. `*out_words` and `generated->text` are the caller's to free.
-static fm_status prepare_portable(const fmi_kernel *kernel, fmi_generated *generated, fmi_kernel_code *code,
-                                  uint32_t **out_words)
+// Generates a portable kernel's source and how its arguments travel.
+static fm_status prepare_portable(const fmi_kernel *kernel, fmi_recipe *recipe)
 {
+    fmi_generated *generated = &recipe->generated;
+    fmi_kernel_code *code = &recipe->code;
     generated->source = kernel->source;
     generated->param_count = kernel->param_count;
     generated->binding_mode = kernel->caps->binding_mode;
@@ -146,11 +147,8 @@ static fm_status prepare_portable(const fmi_kernel *kernel, fmi_generated *gener
     }
     if (!kernel->caps->takes_spirv) {
         code->c_source = fmi_text_get(&generated->text);
-        return FM_OK;
     }
-    status = compile_generated(kernel, fmi_text_get(&generated->text), out_words, &code->spirv_size_bytes);
-    code->spirv = *out_words;
-    return status;
+    return FM_OK;
 }
 
 static void prepare_given(const fmi_kernel *kernel, fmi_kernel_code *code)
@@ -164,6 +162,50 @@ static void prepare_given(const fmi_kernel *kernel, fmi_kernel_code *code)
     memcpy(code->binding_numbers, source->binding_numbers, sizeof code->binding_numbers);
 }
 
+static void write_key(const fmi_kernel *kernel, fmi_recipe *recipe)
+{
+    const fmi_kernel_code *code = &recipe->code;
+    const fmi_text *text = &recipe->generated.text;
+    bool is_portable = kernel->language == FM_KERNEL_PORTABLE;
+    if (FMI_ABLATED(kernel->cache->ablations, FM_ABLATE_WHOLE_KEY)) {
+        fmi_text_append(&recipe->key, kernel->name, strlen(kernel->name));
+    } else if (kernel->language == FM_KERNEL_HOST_FUNCTION) {
+        return; // nothing is compiled, so nothing is looked for
+    } else if (is_portable) {
+        fmi_key_write(&recipe->key, code->c_source ? FMI_KEY_C : FMI_KEY_GLSL, kernel->ops, kernel->caps, code,
+                      fmi_text_get(text), text->length);
+    } else {
+        fmi_key_write(&recipe->key, FMI_KEY_SPIRV, kernel->ops, kernel->caps, code, code->spirv,
+                      code->spirv_size_bytes);
+    }
+}
+
+fm_status fmi_kernel_prepare(const fmi_kernel *kernel, uint64_t dtypes, fmi_recipe *out)
+{
+    *out = (fmi_recipe){.kernel = kernel,
+                        .generated = {.dtypes = dtypes},
+                        .code = {.name = kernel->name,
+                                 .span_count = kernel->param_count,
+                                 .constants_size_bytes = kernel->constants_size_bytes}};
+    memcpy(out->code.group_size, kernel->source->group_size, sizeof out->code.group_size);
+    fm_status status = FM_OK;
+    if (kernel->language == FM_KERNEL_PORTABLE) {
+        status = prepare_portable(kernel, out);
+    } else {
+        prepare_given(kernel, &out->code);
+    }
+    if (status == FM_OK) {
+        write_key(kernel, out);
+    }
+    return status;
+}
+
+void fmi_recipe_release(fmi_recipe *recipe)
+{
+    fmi_text_free(&recipe->generated.text);
+    fmi_text_free(&recipe->key);
+}
+
 static fm_status create_binary(const fmi_kernel *kernel, const fmi_kernel_code *code, fmi_kernel_binary **out)
 {
     fmi_text log = {0};
@@ -175,38 +217,24 @@ static fm_status create_binary(const fmi_kernel *kernel, const fmi_kernel_code *
     return status;
 }
 
-fm_status fmi_kernel_build(const fmi_kernel *kernel, uint64_t dtypes, fmi_variant **out)
+fm_status fmi_recipe_make(void *user, fmi_made *out)
 {
-    fmi_variant *variant = calloc(1, sizeof *variant);
-    if (!variant) {
-        return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "no host memory for kernel '%s'", kernel->name);
-    }
-    variant->dtypes = dtypes;
-    bool is_portable = kernel->language == FM_KERNEL_PORTABLE;
-    for (uint32_t i = 0; i < FM_MAX_BINDINGS; i++) {
-        uint32_t size_bytes = is_portable ? fmi_dtype_size(fmi_key_dtype(dtypes, i)) : 0;
-        variant->element_bytes[i] = (uint8_t)(size_bytes ? size_bytes : 1);
-    }
-    fmi_kernel_code code = {
-        .name = kernel->name, .span_count = kernel->param_count, .constants_size_bytes = kernel->constants_size_bytes};
-    memcpy(code.group_size, kernel->source->group_size, sizeof code.group_size);
-    fmi_generated generated = {.dtypes = dtypes};
+    fmi_recipe *recipe = user;
+    const fmi_kernel *kernel = recipe->kernel;
+    fmi_kernel_code *code = &recipe->code;
     uint32_t *words = NULL;
     fm_status status = FM_OK;
-    if (is_portable) {
-        status = prepare_portable(kernel, &generated, &code, &words);
-    } else {
-        prepare_given(kernel, &code);
+    if (kernel->language == FM_KERNEL_PORTABLE && kernel->caps->takes_spirv) {
+        status = compile_generated(kernel, fmi_text_get(&recipe->generated.text), &words, &code->spirv_size_bytes);
+        code->spirv = words;
     }
     if (status == FM_OK) {
-        status = create_binary(kernel, &code, &variant->binary);
+        status = create_binary(kernel, code, &out->binary);
     }
+    out->code_bytes = code->c_source ? recipe->generated.text.length : code->spirv_size_bytes;
     free(words);
-    fmi_text_free(&generated.text);
-    if (status != FM_OK) {
-        free(variant);
-        return status;
+    if (status == FM_OK && kernel->language != FM_KERNEL_HOST_FUNCTION) {
+        atomic_fetch_add_explicit(&kernel->cache->counters.compiled, 1, memory_order_relaxed);
     }
-    *out = variant;
-    return FM_OK;
+    return status;
 }

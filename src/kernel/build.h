@@ -1,15 +1,30 @@
 // Builds one variant of a kernel: generates its source, compiles it, and has the backend make a binary of it.
-// Private to the kernel room: kernel.c calls it, outside its lock, for as long as a compiler takes. Keeps no variants itself.
-// Any thread; different variants of one kernel may be built at the same time.
+// Private to the kernel room: kernel.c prepares, the cache looks the key up and has it made. Nothing is locked, and no variant is kept
+// here. Any thread; different variants of one kernel may be built at the same time.
 #ifndef FMI_KERNEL_BUILD_H
 #define FMI_KERNEL_BUILD_H
 
+#include "kernel/cache.h"
+#include "kernel/generate.h"
 #include "kernel/source.h"
+
+// A variant before it is made: what the compilers would get, and the key.
+typedef struct fmi_recipe {
+    const fmi_kernel *kernel; // borrowed
+    fmi_kernel_code code;     // without SPIR-V where that is yet to be compiled
+    fmi_generated generated;  // its text is owned
+    fmi_text key;             // owned, unless the cache has kept it
+} fmi_recipe;
 
 // Turns a kernel given as GLSL or SPIR-V into a checked module, and fills in what it binds. Called once, at creation.
 fm_status fmi_kernel_read_module(fmi_kernel *kernel);
 
-// Builds the variant for a checked key. The last error is set without the caller's name.
-fm_status fmi_kernel_build(const fmi_kernel *kernel, uint64_t dtypes, fmi_variant **out);
+// Generates the source for checked dtypes and writes the key. The last error is set without the caller's name. `out` is to be released in
+// any case.
+fm_status fmi_kernel_prepare(const fmi_kernel *kernel, uint64_t dtypes, fmi_recipe *out);
+void fmi_recipe_release(fmi_recipe *recipe);
+
+// Compiles a recipe (an fmi_cache_make). The last error is set without the caller's name.
+fm_status fmi_recipe_make(void *recipe, fmi_made *out);
 
 #endif

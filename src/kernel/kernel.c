@@ -1,8 +1,9 @@
-// Kernel objects: creation, the list of variants, destruction. See kernel.h.
-// A look-up reads an atomic list; compiling happens outside the lock, which only keeps two threads from compiling one variant
-// twice (KEY-4). Variants stay until the kernel goes, because recorded lists point to their binaries (KEY-3).
+// Kernel objects: creation, the way from a choice of dtypes to a held variant, destruction. See kernel.h.
+// A look-up reads the kernel's own map without a lock; what is not there, or no longer alive, is asked of the device's cache by its
+// full key (KEY-2). The lock is for changes of the map alone.
 #include "kernel/kernel.h"
 
+#include "base/assert.h"
 #include "base/error.h"
 #include "kernel/build.h"
 #include "kernel/generate.h"
@@ -30,26 +31,6 @@ uint32_t fmi_dtype_size(fm_dtype dtype)
     return (unsigned)dtype < sizeof dtypes_table / sizeof dtypes_table[0] ? dtypes_table[dtype].size_bytes : 0;
 }
 
-static fmi_variant *find(const fmi_kernel *kernel, uint64_t dtypes)
-{
-    fmi_variant *variant =
-        atomic_load_explicit(&kernel->variants, memory_order_acquire); // pairs with the store in `publish`
-    while (variant && variant->dtypes != dtypes) {
-        variant = variant->next;
-    }
-    return variant;
-}
-
-static bool is_compiling(const fmi_kernel_source *source, uint64_t dtypes)
-{
-    for (const fmi_compiling *entry = source->compiling; entry; entry = entry->next) {
-        if (entry->dtypes == dtypes) {
-            return true;
-        }
-    }
-    return false;
-}
-
 // A key from a dispatch: every dtype is there, is the kernel's own where it has one, and is one of the device's.
 static fm_status check_key(const fmi_kernel *kernel, uint64_t dtypes)
 {
@@ -75,61 +56,52 @@ static fm_status check_key(const fmi_kernel *kernel, uint64_t dtypes)
     return FM_OK;
 }
 
-// Publishes under the kernel's lock.
-static void publish(fmi_kernel *kernel, fmi_variant *variant)
+// Asks the cache by the full key, and notes the answer in the kernel's map.
+static fm_status make_variant(fmi_kernel *kernel, uint64_t dtypes, fmi_variant **out)
 {
-    variant->next = atomic_load_explicit(&kernel->variants, memory_order_relaxed);
-    atomic_store_explicit(&kernel->variants, variant, memory_order_release); // pairs with the load in `find`
-    if (kernel->compiled_counter) {
-        atomic_fetch_add_explicit(kernel->compiled_counter, 1, memory_order_relaxed);
-    }
-}
-
-static void leave(fmi_kernel_source *source, const fmi_compiling *entry)
-{
-    fmi_compiling **link = &source->compiling;
-    while (*link != entry) {
-        link = &(*link)->next;
-    }
-    *link = entry->next;
-    pthread_cond_broadcast(&source->compiled);
-}
-
-// Compiles a variant, or waits for the thread that already does. A failure is not kept: the next caller tries again.
-static fm_status make_variant(fmi_kernel *kernel, uint64_t dtypes, const fmi_variant **out)
-{
-    fmi_kernel_source *source = kernel->source;
-    pthread_mutex_lock(&kernel->lock);
-    fmi_variant *variant;
-    while (!(variant = find(kernel, dtypes)) && is_compiling(source, dtypes)) {
-        pthread_cond_wait(&source->compiled, &kernel->lock);
-    }
-    if (variant) {
-        pthread_mutex_unlock(&kernel->lock);
-        *out = variant;
-        return FM_OK;
-    }
-    fmi_compiling entry = {.next = source->compiling, .dtypes = dtypes};
-    source->compiling = &entry;
-    pthread_mutex_unlock(&kernel->lock);
-
-    fm_status status = fmi_kernel_build(kernel, dtypes, &variant);
-
-    pthread_mutex_lock(&kernel->lock);
+    fmi_recipe recipe;
+    fm_status status = fmi_kernel_prepare(kernel, dtypes, &recipe);
     if (status == FM_OK) {
-        publish(kernel, variant);
-        *out = variant;
+        status = fmi_cache_hold(kernel->cache, &recipe.key, fmi_recipe_make, &recipe, out);
     }
-    leave(source, &entry);
-    pthread_mutex_unlock(&kernel->lock);
+    fmi_recipe_release(&recipe);
+    if (status == FM_OK) {
+        pthread_mutex_lock(&kernel->lock);
+        fmi_variant_map_set(&kernel->variants, &kernel->cache->variants, dtypes, (*out)->id);
+        pthread_mutex_unlock(&kernel->lock);
+    }
     return status;
 }
 
-fm_status fmi_kernel_get_variant(fmi_kernel *kernel, uint64_t dtypes, const char *caller, const fmi_variant **out)
+// A host function has nothing that a compiler makes: its one variant is the kernel's own, and no key finds it.
+static fm_status wrap_function(fmi_kernel *kernel)
 {
-    const fmi_variant *variant = find(kernel, dtypes);
-    if (variant) {
-        *out = variant;
+    fmi_recipe recipe;
+    fmi_made made = {0};
+    fm_status status = fmi_kernel_prepare(kernel, 0, &recipe);
+    if (status == FM_OK) {
+        status = fmi_recipe_make(&recipe, &made);
+    }
+    fmi_recipe_release(&recipe);
+    if (status == FM_OK) {
+        status = fmi_cache_wrap(kernel->cache, made.binary, &kernel->own);
+        if (status != FM_OK) {
+            kernel->ops->destroy_kernel(kernel->backend, made.binary);
+        }
+    }
+    return status;
+}
+
+fm_status fmi_kernel_hold_variant(fmi_kernel *kernel, uint64_t dtypes, const char *caller, fmi_variant **out,
+                                  uint64_t *hits)
+{
+    fmi_cache *cache = kernel->cache;
+    uint64_t id = kernel->own ? kernel->own->id : fmi_variant_map_find(&kernel->variants, dtypes);
+    if (id != 0 && fmi_table_try_hold(&cache->variants, id, (fmi_slot **)out)) {
+        fmi_cache_touch(cache, *out);
+        if (hits) {
+            ++*hits;
+        }
         return FM_OK;
     }
     fm_status status = check_key(kernel, dtypes);
@@ -194,18 +166,23 @@ static fm_status fill(fmi_kernel *kernel, const fm_kernel_info *info)
     } else if (info->language != FM_KERNEL_HOST_FUNCTION) {
         status = fmi_kernel_read_module(kernel);
     }
-    if (status == FM_OK && kernel->dtypes_are_fixed) {
-        const fmi_variant *variant;
+    if (status != FM_OK || info->language == FM_KERNEL_HOST_FUNCTION) {
+        return status == FM_OK ? wrap_function(kernel) : status;
+    }
+    if (kernel->dtypes_are_fixed) {
+        fmi_variant *variant;
         status = make_variant(kernel, kernel->fixed_dtypes, &variant);
+        if (status == FM_OK) {
+            fmi_table_release(&kernel->cache->variants, &variant->slot); // the cache keeps it, within its limits
+        }
     }
     return status;
 }
 
-fm_status fmi_kernel_create(const fmi_backend_ops *ops, fmi_backend *backend, const fmi_backend_caps *caps,
-                            _Atomic(uint64_t) *compiled_counter, const fm_kernel_info *info, fmi_kernel **out)
+fm_status fmi_kernel_create(fmi_cache *cache, const fm_kernel_info *info, fmi_kernel **out)
 {
     fmi_kernel *kernel = NULL;
-    fm_status status = fmi_kernel_check_info(caps, info);
+    fm_status status = fmi_kernel_check_info(cache->caps, info);
     if (status != FM_OK) {
         goto fail;
     }
@@ -216,11 +193,11 @@ fm_status fmi_kernel_create(const fmi_backend_ops *ops, fmi_backend *backend, co
         status = fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "no host memory for a kernel");
         goto fail;
     }
-    kernel->ops = ops;
-    kernel->backend = backend;
-    kernel->caps = caps;
+    kernel->cache = cache;
+    kernel->ops = cache->ops;
+    kernel->backend = cache->backend;
+    kernel->caps = cache->caps;
     kernel->language = info->language;
-    kernel->compiled_counter = compiled_counter;
     status = fill(kernel, info);
     if (status != FM_OK) {
         goto fail;
@@ -238,13 +215,11 @@ fail:
 
 void fmi_kernel_destroy(fmi_kernel *kernel)
 {
-    fmi_variant *variant = atomic_load_explicit(&kernel->variants, memory_order_acquire);
-    while (variant) {
-        fmi_variant *next = variant->next;
-        kernel->ops->destroy_kernel(kernel->backend, variant->binary);
-        free(variant);
-        variant = next;
+    if (kernel->own) {
+        fm_status killed = fmi_table_kill(&kernel->cache->variants, kernel->own->id);
+        FMI_ASSERT("KEY-3", killed == FM_OK);
     }
+    fmi_variant_map_free(&kernel->variants);
     if (kernel->source) {
         fmi_kernel_source_destroy(kernel->source);
     }

@@ -92,10 +92,6 @@ fmi_kernel_source *fmi_kernel_source_create(const fm_kernel_info *info)
     if (!source) {
         return NULL;
     }
-    if (pthread_cond_init(&source->compiled, NULL) != 0) {
-        free(source);
-        return NULL;
-    }
     bool is_default = info->group_size[0] == 0;
     for (int axis = 0; axis < 3; axis++) {
         source->group_size[axis] = is_default ? (axis == 0 ? 64 : 1) : info->group_size[axis];
@@ -118,6 +114,5 @@ void fmi_kernel_source_destroy(fmi_kernel_source *source)
     free(source->header);
     free(source->glsl);
     free(source->spirv);
-    pthread_cond_destroy(&source->compiled);
     free(source);
 }

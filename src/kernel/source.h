@@ -1,17 +1,11 @@
-// The copy of what the user gave, and what is still being compiled. Private to the kernel room (fmi_kernel.source).
-// Immutable once fmi_kernel_create has returned, except `compiling`, which the kernel's lock guards.
+// The copy of what the user gave. Private to the kernel room (fmi_kernel.source).
+// Immutable once fmi_kernel_create has returned.
 // Also the check of fm_kernel_info, which comes before the copy.
 #ifndef FMI_KERNEL_SOURCE_H
 #define FMI_KERNEL_SOURCE_H
 
 #include "kernel/body.h"
 #include "kernel/kernel.h"
-
-// A variant that some thread is compiling; lives on that thread's stack.
-typedef struct fmi_compiling {
-    struct fmi_compiling *next;
-    uint64_t dtypes;
-} fmi_compiling;
 
 typedef struct fmi_kernel_source {
     char *body; // portable; owned
@@ -30,9 +24,7 @@ typedef struct fmi_kernel_source {
     uint32_t group_size[3];
     uint32_t binding_numbers[FM_MAX_BINDINGS]; // GLSL and SPIR-V
     fm_host_function host_function;
-    void *user;               // borrowed until the kernel's last use is complete
-    pthread_cond_t compiled;  // signalled, under the kernel's lock, when an entry leaves `compiling`
-    fmi_compiling *compiling; // variants that are being compiled
+    void *user; // borrowed until the kernel's last use is complete
 } fmi_kernel_source;
 
 // Copies a checked `info`; NULL without host memory.

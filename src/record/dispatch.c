@@ -42,8 +42,11 @@ static fm_status choose_dtypes(const fmi_kernel *kernel, const fm_dispatch_info 
     return FM_OK;
 }
 
-static fm_status find_variant(fmi_kernel *kernel, const fm_dispatch_info *info, const fmi_variant **out)
+// The binary of the variant that the bindings choose, held by the list. Held already: a probe in the recorder's own memory.
+static fm_status find_variant(fm_commands *commands, fmi_kernel_object *object, const fm_dispatch_info *info,
+                              const fmi_kernel_binary **out)
 {
+    const fmi_kernel *kernel = object->kernel;
     uint64_t key = kernel->fixed_dtypes;
     uint32_t named = 0;
     for (uint32_t i = 0; i < info->binding_count; i++) {
@@ -55,12 +58,12 @@ static fm_status find_variant(fmi_kernel *kernel, const fm_dispatch_info *info, 
             return status;
         }
     }
-    const fmi_variant *newest = atomic_load_explicit(&kernel->variants, memory_order_acquire);
-    if (newest && newest->dtypes == key) {
-        *out = newest;
+    *out = fmi_variant_stamps_find(&commands->variant_stamps, object->slot.index, key, commands->epoch);
+    if (__builtin_expect(*out != NULL, 1)) {
+        commands->variant_hits++;
         return FM_OK;
     }
-    return fmi_kernel_get_variant(kernel, key, "fm_dispatch", out);
+    return fmi_recorder_hold_variant(commands, object, key, out);
 }
 
 static fm_status __attribute__((cold)) refuse_shape(const fmi_kernel *kernel, const fm_dispatch_info *info)
@@ -158,17 +161,16 @@ static fm_status dispatch(fm_commands *commands, const fm_dispatch_info *info)
         fmi_error_prefix("fm_dispatch");
         return status;
     }
-    fmi_kernel *kernel = object->kernel;
+    const fmi_kernel *kernel = object->kernel;
     if (__builtin_expect(!shape_fits(kernel, info), 0)) {
         return refuse_shape(kernel, info);
     }
-    const fmi_variant *variant;
-    status = find_variant(kernel, info, &variant);
+    const fmi_kernel_binary *binary;
+    status = find_variant(commands, object, info, &binary);
     if (status != FM_OK) {
         return status;
     }
-    if (room->ops->accepts_group_count &&
-        !room->ops->accepts_group_count(room->backend, variant->binary, info->group_count)) {
+    if (room->ops->accepts_group_count && !room->ops->accepts_group_count(room->backend, binary, info->group_count)) {
         return fmi_fail(FM_ERROR_UNSUPPORTED,
                         "fm_dispatch: %u x %u x %u workgroups exceed the device's limits, and kernel '%s' was not "
                         "generated to run in parts",
@@ -189,7 +191,7 @@ static fm_status dispatch(fm_commands *commands, const fm_dispatch_info *info)
             return status;
         }
     }
-    command->binary = variant->binary;
+    command->binary = binary;
     command->label = commands->labels ? commands->labels->path : NULL;
     memcpy(command->group_count, info->group_count, sizeof command->group_count);
     if (info->constants_size_bytes) {

@@ -40,13 +40,14 @@ typedef struct fmi_list {
     fmi_command *last;
     uint32_t command_count; // without barriers
     uint32_t dispatch_count;
-    fmi_hold_chunk *buffers; // held slots of the buffer table, each once (HOLD-3)
-    fmi_hold_chunk *kernels; // held slots of the kernel table, each once
+    fmi_hold_chunk *buffers;  // held slots of the buffer table, each once (HOLD-3)
+    fmi_hold_chunk *kernels;  // held slots of the kernel table, each once
+    fmi_hold_chunk *variants; // held slots of the variant table, each once a kernel
     fmi_readback *readbacks;
     bool buffers_released; // the holds above were dropped early (ablations)
-    bool kernels_released;
-    const char *label; // NULL = none
-    bool untracked;    // FM_COMMANDS_UNTRACKED
+    bool kernels_released; // and the variants
+    const char *label;     // NULL = none
+    bool untracked;        // FM_COMMANDS_UNTRACKED
     // From commit on:
     struct fmi_stream *stream; // held; NULL for the library's own fills
     uint64_t value;            // the stream's value that this list completes

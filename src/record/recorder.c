@@ -26,6 +26,7 @@ void fmi_record_room_destroy(fmi_record_room *room)
         free(commands->buffer_stamps.entries);
         free(commands->kernel_stamps.entries);
         commands->buffer_stamps = commands->kernel_stamps = (fmi_stamps){0};
+        fmi_variant_stamps_free(&commands->variant_stamps);
         commands->room = NULL;
         fmi_shell_give(FMI_SHELL_COMMANDS, commands);
     }
@@ -65,6 +66,8 @@ fm_status fmi_recorder_begin(fmi_record_room *room, const fm_commands_info *info
     commands->list = list;
     commands->staging = NULL;
     commands->labels = NULL;
+    commands->variant_stamps.used = 0;
+    commands->variant_hits = 0;
     if (++commands->epoch == 0) { // stamps of 2^32 lists ago must not look new
         commands->epoch = 1;
         if (commands->buffer_stamps.capacity) {
@@ -73,6 +76,7 @@ fm_status fmi_recorder_begin(fmi_record_room *room, const fm_commands_info *info
         if (commands->kernel_stamps.capacity) {
             memset(commands->kernel_stamps.entries, 0, commands->kernel_stamps.capacity * sizeof(fmi_stamp));
         }
+        fmi_variant_stamps_clear(&commands->variant_stamps);
     }
     atomic_fetch_add_explicit(&room->recording, 1, memory_order_relaxed);
     fmi_recorder_leave(commands, FM_OK); // from here on the pointer is the caller's
@@ -85,6 +89,9 @@ fmi_list *fmi_recorder_finish(fm_commands *commands)
     fmi_record_room *room = commands->room;
     fmi_list *list = commands->list;
     commands->list = NULL;
+    if (commands->variant_hits > 0) {
+        atomic_fetch_add_explicit(&room->cache->counters.hits, commands->variant_hits, memory_order_relaxed);
+    }
     // Release: pairs with the acquire of a late caller, which then sees a closed list and nothing else.
     atomic_store_explicit(&commands->state, FMI_RECORDER_CLOSED, memory_order_release);
     pthread_mutex_lock(&room->lock);
@@ -103,6 +110,9 @@ void fmi_record_release_holds(fmi_record_room *room, fmi_list *list, bool buffer
     }
     if (kernels && !list->kernels_released) {
         fmi_holds_release(room->kernels, list->kernels);
+        if (list->variants) {
+            fmi_holds_release(&room->cache->variants, list->variants);
+        }
         list->kernels_released = true;
     }
 }
@@ -133,19 +143,26 @@ fm_status fmi_recorder_enter(fm_commands *commands, const char *caller)
                                                  memory_order_relaxed)) {
         return refuse_entry(expected, caller);
     }
-    commands->new_buffers = commands->new_kernels = 0;
+    commands->new_buffers = commands->new_kernels = commands->new_variants = 0;
     return FM_OK;
+}
+
+// The newest hold of a chain, taken out of it.
+static fmi_slot *pop_hold(fmi_hold_chunk **chain)
+{
+    fmi_hold_chunk *chunk = *chain;
+    fmi_slot *slot = chunk->slots[--chunk->count];
+    if (chunk->count == 0) {
+        *chain = chunk->next; // its memory goes back with the list
+    }
+    return slot;
 }
 
 // Takes the newest `count` holds of a chain back.
 static void undo_chain(fmi_table *table, fmi_stamps *stamps, fmi_hold_chunk **chain, uint32_t count)
 {
     for (; count > 0; count--) {
-        fmi_hold_chunk *chunk = *chain;
-        fmi_slot *slot = chunk->slots[--chunk->count];
-        if (chunk->count == 0) {
-            *chain = chunk->next; // its memory goes back with the list
-        }
+        fmi_slot *slot = pop_hold(chain);
         stamps->entries[slot->index].epoch = 0; // no list's epoch
         fmi_table_release(table, slot);
     }
@@ -159,6 +176,10 @@ void fmi_recorder_undo(fm_commands *commands)
     }
     undo_chain(room->buffers, &commands->buffer_stamps, &commands->list->buffers, commands->new_buffers);
     undo_chain(room->kernels, &commands->kernel_stamps, &commands->list->kernels, commands->new_kernels);
+    if (commands->new_variants > 0) { // a call holds one at most
+        fmi_variant_stamps_undo(&commands->variant_stamps);
+        fmi_table_release(&room->cache->variants, pop_hold(&commands->list->variants));
+    }
 }
 
 // Makes room for stamps up to `index`.
@@ -195,6 +216,26 @@ fm_status fmi_recorder_hold_slow(fm_commands *commands, fmi_table *table, fmi_st
     stamps->entries[slot->index] = (fmi_stamp){slot, commands->epoch};
     stamps->tag_bits = (uint32_t)table->tag << 24;
     *out = slot;
+    return FM_OK;
+}
+
+fm_status fmi_recorder_hold_variant(fm_commands *commands, fmi_kernel_object *object, uint64_t dtypes,
+                                    const fmi_kernel_binary **out)
+{
+    fmi_variant *variant;
+    fm_status status =
+        fmi_kernel_hold_variant(object->kernel, dtypes, "fm_dispatch", &variant, &commands->variant_hits);
+    if (status != FM_OK) {
+        return status;
+    }
+    if (!fmi_variant_stamps_reserve(&commands->variant_stamps, commands->epoch) ||
+        !fmi_list_note_hold(commands->list, &commands->list->variants, &variant->slot)) {
+        fmi_table_release(&commands->room->cache->variants, &variant->slot);
+        return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "fm_dispatch: no host memory to hold a kernel variant");
+    }
+    fmi_variant_stamps_add(&commands->variant_stamps, object->slot.index, dtypes, commands->epoch, variant);
+    commands->new_variants = 1;
+    *out = variant->binary;
     return FM_OK;
 }
 

@@ -8,6 +8,7 @@
 #include "kernel/object.h"
 #include "memory/buffer.h"
 #include "record/list.h"
+#include "record/variants.h"
 
 #include <fermata/commands.h>
 
@@ -34,6 +35,7 @@ typedef struct fmi_record_room {
     fm_device *device;
     fmi_table *buffers;
     fmi_table *kernels;
+    fmi_cache *cache; // of kernel variants; NULL where nothing is dispatched (tests)
     fmi_pool *pool;
     const fmi_backend_ops *ops;
     fmi_backend *backend;
@@ -53,8 +55,11 @@ struct fm_commands {
     fmi_list *list;
     uint32_t new_buffers; // holds that the call in progress has taken; undone when it fails
     uint32_t new_kernels;
+    uint32_t new_variants;
+    uint64_t variant_hits; // dispatches of variants that were there; flushed when the list ends
     fmi_stamps buffer_stamps;
     fmi_stamps kernel_stamps;
+    fmi_variant_stamps variant_stamps;
     fmi_buffer *staging;      // current staging memory, held by the list; NULL = none yet
     uint64_t staging_used;    // bytes of it given out
     struct fmi_label *labels; // innermost open label
@@ -69,7 +74,7 @@ void fmi_record_room_destroy(fmi_record_room *room);
 // Begins, without the public checks; `label` may be NULL.
 fm_status fmi_recorder_begin(fmi_record_room *room, const fm_commands_info *info, fm_commands **out);
 
-// Drops a list's holds on buffers, on kernels, or both, if it still has them.
+// Drops a list's holds on buffers, on kernels and their variants, or both, if it still has them.
 void fmi_record_release_holds(fmi_record_room *room, fmi_list *list, bool buffers, bool kernels);
 
 // Drops all holds of a list that is done or will not run, and recycles it.
@@ -120,6 +125,10 @@ static inline fm_status fmi_recorder_hold_buffer(fm_commands *commands, fm_buffe
     return fmi_recorder_hold(commands, commands->room->buffers, &commands->buffer_stamps, &commands->list->buffers,
                              handle.id, (fmi_slot **)out);
 }
+
+// Finds or makes a variant of a held kernel and holds it for the list.
+fm_status fmi_recorder_hold_variant(fm_commands *commands, fmi_kernel_object *object, uint64_t dtypes,
+                                    const fmi_kernel_binary **out);
 
 // Staging memory for `size_bytes` bytes, held by the list: mapped, device-reachable, 16-byte aligned, used once.
 fm_status fmi_recorder_stage(fm_commands *commands, uint64_t size_bytes, uint8_t **out_mapped, fmi_span *out_span);

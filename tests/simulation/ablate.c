@@ -348,6 +348,9 @@ static int print_table(void)
     printf("| guard | requirement | without it | failed without, of %d | failed with, of %d |\n|---|---|---|---|---|\n",
            RUNS, RUNS);
     for (int i = 0; i < FM_ABLATE_COUNT; i++) {
+        if (!guards[i].passes) {
+            continue; // of another file's table
+        }
         int without = 0, with = 0;
         for (int run = 0; run < RUNS; run++) {
             without += !guards[i].passes(true);
@@ -365,9 +368,12 @@ int main(int argc, char **argv)
         return print_table();
     }
     struct CMUnitTest tests[FM_ABLATE_COUNT];
+    size_t count = 0;
     for (int i = 0; i < FM_ABLATE_COUNT; i++) {
-        tests[i] =
-            (struct CMUnitTest){guards[i].name, guard_present_passes_and_absent_fails, NULL, NULL, (void *)&guards[i]};
+        if (guards[i].passes) {
+            tests[count++] = (struct CMUnitTest){guards[i].name, guard_present_passes_and_absent_fails, NULL, NULL,
+                                                 (void *)&guards[i]};
+        }
     }
-    return cmocka_run_group_tests_name("ablate", tests, NULL, NULL);
+    return _cmocka_run_group_tests("ablate", tests, count, NULL, NULL);
 }

@@ -18,6 +18,7 @@
 // The backend: it notes the last code that it was given, and can fail, or wait in the middle of a compile.
 struct fmi_backend {
     fmi_backend_caps caps;
+    fmi_cache cache;
     pthread_mutex_t lock;
     pthread_cond_t changed;
     fmi_kernel_code last;
@@ -67,6 +68,20 @@ static void destroy_kernel(fmi_backend *backend, fmi_kernel_binary *binary)
 
 static const fmi_backend_ops ops = {.prefix = "test", .create_kernel = create_kernel, .destroy_kernel = destroy_kernel};
 
+// An empty cache, so that the next kernel is compiled whatever was compiled before.
+static void open_cache(fmi_backend *backend)
+{
+    const fmi_cache_info info = {
+        .ops = &ops, .backend = backend, .caps = &backend->caps, .limit_count = 100, .limit_bytes = 1 << 20, .tag = 1};
+    assert_int_equal(fmi_cache_init(&backend->cache, &info), FM_OK);
+}
+
+static void empty_cache(fmi_backend *backend)
+{
+    fmi_cache_destroy(&backend->cache);
+    open_cache(backend);
+}
+
 static void open_backend(fmi_backend *backend, bool takes_spirv)
 {
     *backend = (fmi_backend){.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
@@ -80,10 +95,12 @@ static void open_backend(fmi_backend *backend, bool takes_spirv)
                                        .takes_spirv = takes_spirv,
                                        .takes_host_functions = !takes_spirv,
                                        .takes_shared_memory = takes_spirv};
+    open_cache(backend);
 }
 
 static void close_backend(fmi_backend *backend)
 {
+    fmi_cache_destroy(&backend->cache);
     assert_int_equal(backend->created, backend->destroyed);
     free(backend->last_c);
 }
@@ -102,16 +119,19 @@ static fm_kernel_info portable(const char *body)
 static void refuse(fmi_backend *backend, const fm_kernel_info *info, fm_status status, const char *part)
 {
     fmi_kernel *kernel = NULL;
-    fm_status answer = fmi_kernel_create(&ops, backend, &backend->caps, NULL, info, &kernel);
+    empty_cache(backend);
+    fm_status answer = fmi_kernel_create(&backend->cache, info, &kernel);
     if (answer != status || strncmp(fm_last_error(), "fm_kernel_create: ", 18) != 0 || !strstr(fm_last_error(), part)) {
         fail_msg("%s: %s", fm_status_name(answer), fm_last_error());
     }
 }
 
+// Creates a kernel that finds nothing of an earlier one in the cache.
 static fmi_kernel *create(fmi_backend *backend, const fm_kernel_info *info)
 {
     fmi_kernel *kernel = NULL;
-    if (fmi_kernel_create(&ops, backend, &backend->caps, NULL, info, &kernel) != FM_OK) {
+    empty_cache(backend);
+    if (fmi_kernel_create(&backend->cache, info, &kernel) != FM_OK) {
         fail_msg("%s", fm_last_error());
     }
     return kernel;
@@ -165,9 +185,8 @@ static void create_host_function_gives_the_backend_the_pointer(void **state)
     assert_ptr_equal(backend.last.user, &user);
     assert_true(kernel->dtypes_are_fixed);
     assert_int_equal(kernel->fixed_dtypes, 0);
-    const fmi_variant *variant = NULL;
-    assert_int_equal(fmi_kernel_get_variant(kernel, 0, "fm_dispatch", &variant), FM_OK);
-    assert_int_equal(variant->element_bytes[0], 1);
+    fmi_variant *variant = NULL;
+    assert_int_equal(fmi_kernel_hold_variant(kernel, 0, "fm_dispatch", &variant, NULL), FM_OK);
     assert_int_equal(backend.created, 1);
     fmi_kernel_destroy(kernel);
     close_backend(&backend);
@@ -398,20 +417,20 @@ static void variant_is_compiled_once_a_choice_of_dtypes_key_1(void **state)
     (void)state;
     fmi_backend backend;
     open_backend(&backend, false);
-    _Atomic(uint64_t) compiled = 0;
     fm_kernel_info info = portable("y[0] = float(x[0]);");
     info.params = untyped;
     fmi_kernel *kernel = NULL;
-    assert_int_equal(fmi_kernel_create(&ops, &backend, &backend.caps, &compiled, &info, &kernel), FM_OK);
+    assert_int_equal(fmi_kernel_create(&backend.cache, &info, &kernel), FM_OK);
     assert_int_equal(backend.created, 0);
-    const fmi_variant *first, *second, *again;
-    assert_int_equal(fmi_kernel_get_variant(kernel, 0x11, "fm_dispatch", &first), FM_OK);
-    assert_int_equal(fmi_kernel_get_variant(kernel, 0x12, "fm_dispatch", &second), FM_OK);
-    assert_int_equal(fmi_kernel_get_variant(kernel, 0x11, "fm_dispatch", &again), FM_OK);
+    fmi_variant *first, *second, *again;
+    assert_int_equal(fmi_kernel_hold_variant(kernel, 0x11, "fm_dispatch", &first, NULL), FM_OK);
+    assert_int_equal(fmi_kernel_hold_variant(kernel, 0x12, "fm_dispatch", &second, NULL), FM_OK);
+    assert_int_equal(fmi_kernel_hold_variant(kernel, 0x11, "fm_dispatch", &again, NULL), FM_OK);
     assert_ptr_equal(first, again);
     assert_ptr_not_equal(first, second);
-    assert_int_equal(second->element_bytes[0], 2);
-    assert_int_equal(compiled, 2);
+    assert_int_equal(backend.created, 2);
+    assert_int_equal(backend.cache.counters.compiled, 2);
+    assert_int_equal(backend.cache.counters.entries, 2);
     fmi_kernel_destroy(kernel);
     close_backend(&backend);
 }
@@ -433,8 +452,8 @@ static void variant_of_a_wrong_key_is_refused(void **state)
                  {0x31, FM_ERROR_INVALID_ARGUMENT, "'y' is float, not int"},
                  {0x15, FM_ERROR_UNSUPPORTED, "'x' is int8"}};
     for (size_t i = 0; i < COUNT(cases); i++) {
-        const fmi_variant *variant = NULL;
-        assert_int_equal(fmi_kernel_get_variant(kernel, cases[i].key, "fm_dispatch", &variant), cases[i].status);
+        fmi_variant *variant = NULL;
+        assert_int_equal(fmi_kernel_hold_variant(kernel, cases[i].key, "fm_dispatch", &variant, NULL), cases[i].status);
         assert_non_null(strstr(fm_last_error(), cases[i].part));
         assert_int_equal(strncmp(fm_last_error(), "fm_dispatch: kernel 'k': ", 25), 0);
     }
@@ -450,11 +469,11 @@ static void variant_that_failed_is_tried_again(void **state)
     fm_kernel_info info = portable("y[0] = float(x[0]);");
     info.params = untyped;
     fmi_kernel *kernel = create(&backend, &info);
-    const fmi_variant *variant = NULL;
+    fmi_variant *variant = NULL;
     backend.failure = FM_ERROR_BACKEND;
-    assert_int_equal(fmi_kernel_get_variant(kernel, 0x11, "fm_dispatch", &variant), FM_ERROR_BACKEND);
+    assert_int_equal(fmi_kernel_hold_variant(kernel, 0x11, "fm_dispatch", &variant, NULL), FM_ERROR_BACKEND);
     backend.failure = FM_OK;
-    assert_int_equal(fmi_kernel_get_variant(kernel, 0x11, "fm_dispatch", &variant), FM_OK);
+    assert_int_equal(fmi_kernel_hold_variant(kernel, 0x11, "fm_dispatch", &variant, NULL), FM_OK);
     fmi_kernel_destroy(kernel);
     close_backend(&backend);
 }
@@ -462,14 +481,14 @@ static void variant_that_failed_is_tried_again(void **state)
 struct asker {
     fmi_kernel *kernel;
     uint64_t key;
-    const fmi_variant *variant;
+    fmi_variant *variant;
     fm_status status;
 };
 
 static void *ask(void *user)
 {
     struct asker *asker = user;
-    asker->status = fmi_kernel_get_variant(asker->kernel, asker->key, "fm_dispatch", &asker->variant);
+    asker->status = fmi_kernel_hold_variant(asker->kernel, asker->key, "fm_dispatch", &asker->variant, NULL);
     return NULL;
 }
 

@@ -68,6 +68,11 @@ typedef struct fm_device_info {
     uint32_t variant_limit;
     // Bytes of source and code that those variants may have; the newest stays, whatever its size. 0 = 256 MiB. FERMATA_VARIANT_LIMIT_BYTES.
     uint64_t variant_limit_bytes;
+    // Folder in which compiled kernels outlive the process; NULL = "fermata" in the XDG cache folder, "" = no disk cache. Copied. Must be the
+    // user's own, and writable by nobody else. FERMATA_CACHE_DIR.
+    const char *cache_dir;
+    // Bytes of that folder's files; over it the least recently used are deleted. 0 = 256 MiB. FERMATA_CACHE_LIMIT_BYTES.
+    uint64_t cache_limit_bytes;
     // Takes warnings, one sentence each; NULL = stderr. Called on any thread; must not call Fermata.
     void (*log)(void *log_user, const char *message);
     // Passed to `log`; borrowed until the device is closed.
@@ -107,12 +112,14 @@ typedef struct fm_device_stats {
     uint64_t bytes_reserved;    // bytes of native allocations (now)
     uint64_t limit_waits;       // commits that waited for the oldest list because of lists_in_flight
     uint64_t keeper_wakeups;    // times that the device's keeper thread woke
-    uint64_t kernels_compiled;  // kernel variants compiled
+    uint64_t kernels_compiled;  // kernel variants that a compiler made, not the disk cache
     uint64_t variant_hits; // dispatches and creations that found their variant made; those of a list count when it ends
     uint64_t variant_misses;       // those that made one, or waited for the thread that did
     uint64_t variant_evictions;    // variants let go because of variant_limit or variant_limit_bytes
     uint64_t variants_cached;      // variants kept (now); what lists still hold after an eviction is not among them
     uint64_t variant_bytes_cached; // their source and code, in bytes (now)
+    uint64_t disk_hits;            // look-ups in the disk cache that found what they looked for
+    uint64_t disk_misses;          // those that found nothing, or a file that is not to be trusted
     uint64_t compile_ns;           // nanoseconds spent making variants, summed over threads
 } fm_device_stats;
 

@@ -123,6 +123,12 @@ typedef struct fmi_kernel_code {
     uint32_t arguments_binding;
     uint32_t constants_size_bytes;
     uint32_t group_size[3];
+    // What the driver made of this code once before, on this device and driver; NULL where there is none. Comes from a file: a backend
+    // checks that it is for its device before the driver sees it.
+    const void *driver_data;
+    size_t driver_data_size_bytes;
+    // Where a backend that has such data appends it, unless `driver_data` served; NULL where nobody wants it.
+    fmi_text *out_driver_data;
 } fmi_kernel_code;
 
 // Settings that `open` takes from fm_device_info, already defaulted and checked.

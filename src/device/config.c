@@ -12,6 +12,7 @@
 enum { DEFAULT_BATCHES = 2, DEFAULT_LISTS = 4096, DEFAULT_VARIANTS = 4096 };
 #define DEFAULT_BLOCK_BYTES ((uint64_t)64 << 20)
 #define DEFAULT_VARIANT_BYTES ((uint64_t)256 << 20)
+#define DEFAULT_CACHE_BYTES ((uint64_t)256 << 20)
 #define DEFAULT_COMMIT_TIMEOUT_NS ((uint64_t)30 * 1000000000u)
 
 // One numeric setting: where it lies in fm_device_info, and what it may be.
@@ -38,10 +39,14 @@ static const setting settings[] = {
     {"FERMATA_VARIANT_LIMIT", offsetof(fm_device_info, variant_limit), false, DEFAULT_VARIANTS, 1, 1 << 23},
     {"FERMATA_VARIANT_LIMIT_BYTES", offsetof(fm_device_info, variant_limit_bytes), true, DEFAULT_VARIANT_BYTES, 1,
      UINT64_MAX},
+    {"FERMATA_CACHE_LIMIT_BYTES", offsetof(fm_device_info, cache_limit_bytes), true, DEFAULT_CACHE_BYTES, 1,
+     UINT64_MAX},
 };
 enum { SETTING_COUNT = sizeof settings / sizeof *settings };
 
+// Settings that are no numbers.
 static const char binding_mode_variable[] = "FERMATA_BINDING_MODE";
+static const char cache_dir_variable[] = "FERMATA_CACHE_DIR";
 // Names with our prefix that are not settings: the project's own tests and tools read them.
 static const char *const other_names[] = {"FERMATA_TEST_"};
 
@@ -126,13 +131,18 @@ static fm_status read_binding_mode(fm_device_info *info)
     return FM_OK;
 }
 
+static bool is_named(const char *name, size_t length, const char *variable)
+{
+    return length == strlen(variable) && memcmp(name, variable, length) == 0;
+}
+
 static bool is_known(const char *name, size_t length)
 {
-    if (length == strlen(binding_mode_variable) && memcmp(name, binding_mode_variable, length) == 0) {
+    if (is_named(name, length, binding_mode_variable) || is_named(name, length, cache_dir_variable)) {
         return true;
     }
     for (size_t i = 0; i < SETTING_COUNT; i++) {
-        if (length == strlen(settings[i].variable) && memcmp(name, settings[i].variable, length) == 0) {
+        if (is_named(name, length, settings[i].variable)) {
             return true;
         }
     }
@@ -161,6 +171,8 @@ fm_status fmi_config_read(const fm_device_info *info, fmi_config *out)
     if (info) {
         out->info = *info;
     }
+    const char *cache_dir = secure_getenv(cache_dir_variable);
+    out->info.cache_dir = cache_dir ? cache_dir : out->info.cache_dir;
     fm_status status = read_binding_mode(&out->info);
     for (size_t i = 0; i < SETTING_COUNT && status == FM_OK; i++) {
         status = apply(&settings[i], &out->info);

@@ -66,6 +66,8 @@ fm_status fm_device_get_stats(fm_device *device, fm_device_stats *out)
         .variant_evictions = LOAD(k->evictions),
         .variants_cached = LOAD(k->entries),
         .variant_bytes_cached = LOAD(k->bytes),
+        .disk_hits = LOAD(k->disk_hits),
+        .disk_misses = LOAD(k->disk_misses),
         .compile_ns = LOAD(k->compile_ns),
     };
 #undef LOAD

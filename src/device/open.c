@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/shell.h"
+#include "kernel/disk.h"
 
 #include <string.h>
 
@@ -48,6 +49,38 @@ static bool reclaim(void *user, uint32_t attempt)
     return true;
 }
 
+static void warn(void *device, const char *sentence)
+{
+    fmi_device_warn(&((fm_device *)device)->config, "%s", sentence);
+}
+
+// The variant cache, with a disk cache behind it where there is something to keep on disk.
+static fm_status init_cache(fm_device *device, uint8_t tag, uint32_t serial)
+{
+    const fm_device_info *info = &device->config.info;
+    fmi_disk_info disk_info = {
+        .folder = info->cache_dir,
+        .limit_bytes = info->cache_limit_bytes,
+        .identity = {.driver_version = device->caps.driver_version},
+        .warn = warn,
+        .warn_user = device,
+    };
+    memcpy(disk_info.identity.device_uuid, device->caps.device_uuid, sizeof disk_info.identity.device_uuid);
+    const fmi_cache_info cache_info = {
+        .ops = device->ops,
+        .backend = device->backend,
+        .caps = &device->caps,
+        .ablations = &device->ablations,
+        .disk = device->caps.takes_spirv ? fmi_disk_create(&disk_info) : NULL,
+        .limit_count = info->variant_limit,
+        .limit_bytes = info->variant_limit_bytes,
+        .tag = tag,
+        .serial = serial,
+    };
+    device->config.info.cache_dir = NULL; // it was the caller's
+    return fmi_cache_init(&device->cache, &cache_info);
+}
+
 static fm_status init_tables(fm_device *device)
 {
     uint32_t serial = atomic_fetch_add_explicit(&device_serial, 1, memory_order_relaxed) + 1;
@@ -63,15 +96,7 @@ static fm_status init_tables(fm_device *device)
             fmi_table_init(&device->streams, sizeof(fmi_stream), "stream", tag, 4 * serial + 2, fmi_stream_free, NULL);
     }
     if (status == FM_OK) {
-        status =
-            fmi_cache_init(&device->cache, &(fmi_cache_info){.ops = device->ops,
-                                                             .backend = device->backend,
-                                                             .caps = &device->caps,
-                                                             .ablations = &device->ablations,
-                                                             .limit_count = device->config.info.variant_limit,
-                                                             .limit_bytes = device->config.info.variant_limit_bytes,
-                                                             .tag = tag,
-                                                             .serial = 4 * serial + 3});
+        status = init_cache(device, tag, 4 * serial + 3);
     }
     return status;
 }

@@ -4,6 +4,7 @@
 #include "kernel/build.h"
 
 #include "base/error.h"
+#include "kernel/disk.h"
 #include "kernel/key.h"
 #include "kernel/message.h"
 
@@ -34,6 +35,44 @@ static fm_status fail_to_compile(const fmi_kernel *kernel, const fmi_text *log)
         fmi_fail(FM_ERROR_COMPILE, "kernel '%s' does not compile: %s", kernel->name, fmi_text_get(&messages));
     fmi_text_free(&messages);
     return status;
+}
+
+static void count(_Atomic(uint64_t) *counter)
+{
+    atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
+}
+
+// Only what becomes SPIR-V can be kept: code that libtcc has made is bound to the addresses of its process.
+static bool uses_disk(const fmi_kernel *kernel)
+{
+    return kernel->cache->disk && kernel->caps->takes_spirv;
+}
+
+// Asks the disk cache. Nothing is handed out but what was written for exactly this key; generated code is as valid as it was when it
+// was written, since its checksum binds it to the key, and given code is validated by whoever asked.
+static bool load(const fmi_kernel *kernel, const fmi_text *key, bool with_code, fmi_disk_record *out)
+{
+    *out = (fmi_disk_record){0};
+    if (!uses_disk(kernel)) {
+        return false;
+    }
+    bool is_found = fmi_disk_load(kernel->cache->disk, key, out);
+    if (is_found && (out->content.code != NULL) != with_code) {
+        fmi_disk_release(out);
+        is_found = false;
+    }
+    count(is_found ? &kernel->cache->counters.disk_hits : &kernel->cache->counters.disk_misses);
+    return is_found;
+}
+
+// The SPIR-V of a file, as words; NULL if it cannot be any, or without memory.
+static uint32_t *copy_words(const fmi_disk_content *content)
+{
+    uint32_t *words = content->code_size_bytes % 4 == 0 ? malloc(content->code_size_bytes) : NULL;
+    if (words) {
+        memcpy(words, content->code, content->code_size_bytes);
+    }
+    return words;
 }
 
 #ifdef FMI_HAVE_VULKAN
@@ -88,12 +127,37 @@ static fm_status take_reflection(fmi_kernel *kernel, const fmi_reflection *refle
     return FM_OK;
 }
 
+// Compiles the user's GLSL to the kernel's module, or takes it from the disk cache.
+static fm_status make_module(fmi_kernel *kernel)
+{
+    fmi_kernel_source *source = kernel->source;
+    fmi_text key = {0};
+    fmi_disk_record record;
+    fmi_key_write(&key, FMI_KEY_MODULE, kernel->ops, kernel->caps, NULL, source->glsl, source->glsl_length);
+    if (load(kernel, &key, true, &record)) {
+        source->spirv = copy_words(&record.content);
+        source->spirv_size_bytes = record.content.code_size_bytes;
+        fmi_disk_release(&record);
+    }
+    fm_status status = FM_OK;
+    if (!source->spirv) {
+        status = compile_glsl(kernel, source->glsl, &source->spirv, &source->spirv_size_bytes);
+        if (status == FM_OK && uses_disk(kernel)) {
+            const fmi_disk_content content = {.code = (const uint8_t *)source->spirv,
+                                              .code_size_bytes = source->spirv_size_bytes};
+            fmi_disk_store(kernel->cache->disk, &key, &content);
+        }
+    }
+    fmi_text_free(&key);
+    return status;
+}
+
 fm_status fmi_kernel_read_module(fmi_kernel *kernel)
 {
     fmi_kernel_source *source = kernel->source;
     fm_status status = FM_OK;
     if (kernel->language == FM_KERNEL_GLSL) {
-        status = compile_glsl(kernel, source->glsl, &source->spirv, &source->spirv_size_bytes);
+        status = make_module(kernel);
         if (status != FM_OK) {
             return status;
         }
@@ -217,24 +281,73 @@ static fm_status create_binary(const fmi_kernel *kernel, const fmi_kernel_code *
     return status;
 }
 
+// Has the backend make the binary of `words` (NULL: the kernel's own module, or C), and keeps on disk what is new: the words, if
+// `record` has none, and what the driver gave back.
+static fm_status make_binary(const fmi_recipe *recipe, const uint32_t *words, size_t size_bytes,
+                             const fmi_disk_record *record, fmi_made *out)
+{
+    const fmi_kernel *kernel = recipe->kernel;
+    fmi_kernel_code code = recipe->code;
+    fmi_text driver_data = {0};
+    if (words) {
+        code.spirv = words;
+        code.spirv_size_bytes = size_bytes;
+    }
+    code.driver_data = record->content.driver_data;
+    code.driver_data_size_bytes = record->content.driver_data_size_bytes;
+    code.out_driver_data = uses_disk(kernel) ? &driver_data : NULL;
+    out->code_bytes = code.c_source ? recipe->generated.text.length : code.spirv_size_bytes;
+    fm_status status = create_binary(kernel, &code, &out->binary);
+    bool is_new = (words && !record->bytes) || (driver_data.length && !driver_data.failed);
+    if (status == FM_OK && uses_disk(kernel) && is_new) {
+        const fmi_disk_content content = {
+            .code = (const uint8_t *)words,
+            .code_size_bytes = words ? size_bytes : 0,
+            .driver_data = (const uint8_t *)driver_data.data,
+            .driver_data_size_bytes = driver_data.failed ? 0 : driver_data.length,
+        };
+        fmi_disk_store(kernel->cache->disk, &recipe->key, &content);
+    }
+    fmi_text_free(&driver_data);
+    return status;
+}
+
+// Makes the variant of what the disk cache has for the key. False: it has nothing that serves.
+static bool make_from_disk(const fmi_recipe *recipe, fmi_made *out)
+{
+    bool is_generated = recipe->kernel->language == FM_KERNEL_PORTABLE;
+    fmi_disk_record record;
+    if (!load(recipe->kernel, &recipe->key, is_generated, &record)) {
+        return false;
+    }
+    // A copy: in the file the words need not lie where words may.
+    uint32_t *words = is_generated ? copy_words(&record.content) : NULL;
+    bool is_made =
+        (words || !is_generated) && make_binary(recipe, words, record.content.code_size_bytes, &record, out) == FM_OK;
+    free(words);
+    fmi_disk_release(&record);
+    return is_made;
+}
+
 fm_status fmi_recipe_make(void *user, fmi_made *out)
 {
-    fmi_recipe *recipe = user;
+    const fmi_recipe *recipe = user;
     const fmi_kernel *kernel = recipe->kernel;
-    fmi_kernel_code *code = &recipe->code;
+    if (make_from_disk(recipe, out)) {
+        return FM_OK;
+    }
     uint32_t *words = NULL;
+    size_t size_bytes = 0;
     fm_status status = FM_OK;
     if (kernel->language == FM_KERNEL_PORTABLE && kernel->caps->takes_spirv) {
-        status = compile_generated(kernel, fmi_text_get(&recipe->generated.text), &words, &code->spirv_size_bytes);
-        code->spirv = words;
+        status = compile_generated(kernel, fmi_text_get(&recipe->generated.text), &words, &size_bytes);
     }
     if (status == FM_OK) {
-        status = create_binary(kernel, code, &out->binary);
+        status = make_binary(recipe, words, size_bytes, &(fmi_disk_record){0}, out);
     }
-    out->code_bytes = code->c_source ? recipe->generated.text.length : code->spirv_size_bytes;
     free(words);
     if (status == FM_OK && kernel->language != FM_KERNEL_HOST_FUNCTION) {
-        atomic_fetch_add_explicit(&kernel->cache->counters.compiled, 1, memory_order_relaxed);
+        count(&kernel->cache->counters.compiled);
     }
     return status;
 }

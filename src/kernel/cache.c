@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/hash.h"
+#include "kernel/disk.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -44,6 +45,7 @@ fm_status fmi_cache_init(fmi_cache *cache, const fmi_cache_info *info)
         .backend = info->backend,
         .caps = info->caps,
         .ablations = info->ablations,
+        .disk = info->disk,
         .limit_count = info->limit_count,
         .limit_bytes = info->limit_bytes,
         .hash_mask = UINT64_MAX,
@@ -56,6 +58,7 @@ fm_status fmi_cache_init(fmi_cache *cache, const fmi_cache_info *info)
     if (status != FM_OK) {
         free((void *)cache->buckets);
         cache->buckets = NULL;
+        fmi_disk_destroy(&cache->disk);
         return status;
     }
     pthread_mutex_init(&cache->lock, NULL);
@@ -72,6 +75,7 @@ void fmi_cache_destroy(fmi_cache *cache)
     free((void *)cache->buckets);
     cache->buckets = NULL;
     pthread_mutex_destroy(&cache->lock);
+    fmi_disk_destroy(&cache->disk);
 }
 
 // The hash decides where to look; only equal bytes are the same key (KEY-2).

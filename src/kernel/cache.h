@@ -42,13 +42,15 @@ fmi_variant *fmi_lru_settle(fmi_lru *lru);
 
 // Counters since the device was opened; relaxed, each exact.
 typedef struct fmi_cache_counters {
-    _Atomic(uint64_t) hits;       // flushed by a recorder once a list, not once a dispatch
-    _Atomic(uint64_t) misses;     // look-ups that made a variant or waited for its maker
-    _Atomic(uint64_t) evictions;  // variants let go because of a limit
-    _Atomic(uint64_t) compiled;   // variants that a compiler made
-    _Atomic(uint64_t) compile_ns; // spent in making variants, summed over threads
-    _Atomic(uint64_t) entries;    // variants in the cache (now)
-    _Atomic(uint64_t) bytes;      // their size_bytes (now)
+    _Atomic(uint64_t) hits;        // flushed by a recorder once a list, not once a dispatch
+    _Atomic(uint64_t) misses;      // look-ups that made a variant or waited for its maker
+    _Atomic(uint64_t) evictions;   // variants let go because of a limit
+    _Atomic(uint64_t) compiled;    // variants that a compiler made
+    _Atomic(uint64_t) compile_ns;  // spent in making variants, summed over threads
+    _Atomic(uint64_t) disk_hits;   // look-ups in the disk cache that found what they looked for
+    _Atomic(uint64_t) disk_misses; // those that found nothing, or nothing to be trusted
+    _Atomic(uint64_t) entries;     // variants in the cache (now)
+    _Atomic(uint64_t) bytes;       // their size_bytes (now)
 } fmi_cache_counters;
 
 // What making a variant gave.
@@ -60,6 +62,7 @@ typedef struct fmi_made {
 // Makes the binary for the key that is being looked up. Called outside every lock. Sets the last error.
 typedef fm_status (*fmi_cache_make)(void *user, fmi_made *out);
 
+struct fmi_disk;
 typedef struct fmi_flight fmi_flight; // a variant being made (cache.c)
 
 typedef struct fmi_cache {
@@ -67,6 +70,7 @@ typedef struct fmi_cache {
     fmi_backend *backend;
     const fmi_backend_caps *caps;
     const fmi_ablations *ablations; // may be NULL
+    struct fmi_disk *disk;          // owned; NULL: nothing is kept on disk
     uint64_t limit_count;           // constant
     uint64_t limit_bytes;           // constant
     uint64_t hash_mask;             // of key hashes that count; all ones but in tests that want collisions
@@ -86,9 +90,10 @@ typedef struct fmi_cache_info {
     fmi_backend *backend;
     const fmi_backend_caps *caps;
     const fmi_ablations *ablations;
-    uint64_t limit_count; // 1 or more
-    uint64_t limit_bytes; // 1 or more
-    uint8_t tag;          // the device's, for the table of variants
+    struct fmi_disk *disk; // transferred, also on error; may be NULL
+    uint64_t limit_count;  // 1 or more
+    uint64_t limit_bytes;  // 1 or more
+    uint8_t tag;           // the device's, for the table of variants
     uint32_t serial;
 } fmi_cache_info;
 

@@ -167,6 +167,52 @@ static void create_kernel_that_cannot_be_is_refused_with_a_sentence(void **state
     fixture_close(&f);
 }
 
+// Creates the kernel with this driver data and appends what the driver gives back.
+static void create_with_data(fixture *f, fmi_kernel_code *code, const void *data, size_t size_bytes, fmi_text *out)
+{
+    fmi_text log = {0};
+    fmi_kernel_binary *binary = NULL;
+    code->driver_data = data;
+    code->driver_data_size_bytes = size_bytes;
+    code->out_driver_data = out;
+    must(f->ops->create_kernel(f->backend, code, &binary, &log));
+    f->ops->destroy_kernel(f->backend, binary);
+    fmi_text_free(&log);
+}
+
+static void create_kernel_takes_driver_data_of_its_own_device_only(void **state)
+{
+    (void)state;
+    fixture f;
+    fixture_open(&f, (test_variant){.mode = FM_BINDING_DESCRIPTORS});
+    fmi_kernel_code code = {.name = "data", .binding_mode = FM_BINDING_DESCRIPTORS, .group_size = {1, 1, 1}};
+    uint32_t *words =
+        compile_glsl("#version 460\nlayout(local_size_x = 1) in;\nvoid main() {}\n", &code.spirv_size_bytes);
+    code.spirv = words;
+    fmi_text data = {0}, again = {0};
+    create_with_data(&f, &code, NULL, 0, &data);
+    assert_true(data.length >= sizeof(VkPipelineCacheHeaderVersionOne));
+    create_with_data(&f, &code, data.data, data.length, &again);
+    assert_int_equal(again.length, 0); // it served: nothing is given back
+    create_with_data(&f, &code, data.data, data.length, NULL);
+    // Behind the header's length: a header of another length may be in order.
+    for (size_t at = sizeof(uint32_t); at < sizeof(VkPipelineCacheHeaderVersionOne); at++) {
+        char *other = malloc(data.length);
+        memcpy(other, data.data, data.length);
+        other[at] ^= 0x40;
+        create_with_data(&f, &code, other, data.length, &again);
+        assert_true(again.length > 0); // not taken, so there is something new to keep
+        fmi_text_free(&again);
+        create_with_data(&f, &code, data.data, at, &again); // cut off
+        assert_true(again.length > 0);
+        fmi_text_free(&again);
+        free(other);
+    }
+    fmi_text_free(&data);
+    free(words);
+    fixture_close(&f);
+}
+
 static void wait_for_what_is_not_submitted_times_out(void **state)
 {
     (void)state;
@@ -294,6 +340,7 @@ int main(void)
         cmocka_unit_test(allocate_block_of_each_kind_is_as_promised),
         cmocka_unit_test(allocate_block_too_large_is_out_of_memory_without_harm),
         cmocka_unit_test(create_kernel_that_cannot_be_is_refused_with_a_sentence),
+        cmocka_unit_test(create_kernel_takes_driver_data_of_its_own_device_only),
         cmocka_unit_test(wait_for_what_is_not_submitted_times_out),
         cmocka_unit_test(wait_from_several_threads_while_batches_are_submitted_ends),
         cmocka_unit_test(lost_device_is_remembered_by_every_call),

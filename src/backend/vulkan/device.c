@@ -307,6 +307,9 @@ static void adopt(fmi_backend *backend, const vulkan_offer *offer)
     backend->has_addresses = offer->features12.bufferDeviceAddress;
     backend->pushes_descriptors = offer->push_descriptor;
     backend->labels = fmi_vulkan_instance_has_labels();
+    backend->vendor_id = offer->properties.vendorID;
+    backend->device_id = offer->properties.deviceID;
+    memcpy(backend->pipeline_cache_uuid, offer->properties.pipelineCacheUUID, VK_UUID_SIZE);
     backend->max_push_bytes = (uint32_t)min_u64(limits->maxPushConstantsSize, FMI_VULKAN_PUSH_BYTES);
     memcpy(backend->max_group_count, limits->maxComputeWorkGroupCount, sizeof backend->max_group_count);
     backend->argument_alignment_bytes = (uint32_t)limits->minStorageBufferOffsetAlignment;

@@ -6,6 +6,7 @@
 #include "base/text.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 static uint32_t round_up(uint32_t value, uint32_t step)
 {
@@ -139,6 +140,54 @@ static fm_status create_layout(fmi_backend *backend, const fmi_kernel_code *code
                                 : fmi_vulkan_fail(backend, result, "vkCreatePipelineLayout", "creating a kernel");
 }
 
+// Is this pipeline data of this device and driver? The header is fixed by Vulkan; what follows is the driver's.
+static bool is_own_data(const fmi_backend *backend, const void *data, size_t size_bytes)
+{
+    VkPipelineCacheHeaderVersionOne header;
+    if (size_bytes < sizeof header) {
+        return false;
+    }
+    memcpy(&header, data, sizeof header);
+    return header.headerSize >= sizeof header && header.headerSize <= size_bytes &&
+           header.headerVersion == VK_PIPELINE_CACHE_HEADER_VERSION_ONE && header.vendorID == backend->vendor_id &&
+           header.deviceID == backend->device_id &&
+           memcmp(header.pipelineCacheUUID, backend->pipeline_cache_uuid, VK_UUID_SIZE) == 0;
+}
+
+// A pipeline cache for this one pipeline; VK_NULL_HANDLE where none is wanted, or the driver makes none.
+static VkPipelineCache create_pipeline_cache(fmi_backend *backend, const fmi_kernel_code *code, bool *out_is_filled)
+{
+    *out_is_filled = code->driver_data && is_own_data(backend, code->driver_data, code->driver_data_size_bytes);
+    if (!*out_is_filled && !code->out_driver_data) {
+        return VK_NULL_HANDLE;
+    }
+    VkPipelineCacheCreateInfo info = {
+        .sType = VK_STRUCTURE_TYPE_PIPELINE_CACHE_CREATE_INFO,
+        .initialDataSize = *out_is_filled ? code->driver_data_size_bytes : 0,
+        .pInitialData = *out_is_filled ? code->driver_data : NULL,
+    };
+    VkPipelineCache cache = VK_NULL_HANDLE;
+    if (backend->vk.vkCreatePipelineCache(backend->device, &info, NULL, &cache) != VK_SUCCESS) {
+        *out_is_filled = false;
+        return VK_NULL_HANDLE;
+    }
+    return cache;
+}
+
+// Appends what the driver has put into the cache. Nothing, where it fails: the data only saves time.
+static void get_driver_data(fmi_backend *backend, VkPipelineCache cache, fmi_text *out)
+{
+    size_t size_bytes = 0;
+    if (backend->vk.vkGetPipelineCacheData(backend->device, cache, &size_bytes, NULL) != VK_SUCCESS) {
+        return;
+    }
+    char *data = malloc(size_bytes + 1);
+    if (data && backend->vk.vkGetPipelineCacheData(backend->device, cache, &size_bytes, data) == VK_SUCCESS) {
+        fmi_text_append(out, data, size_bytes);
+    }
+    free(data);
+}
+
 static fm_status create_pipeline(fmi_backend *backend, const fmi_kernel_code *code, fmi_kernel_binary *binary)
 {
     VkShaderModuleCreateInfo module_info = {
@@ -162,7 +211,13 @@ static fm_status create_pipeline(fmi_backend *backend, const fmi_kernel_code *co
             },
         .layout = binary->layout,
     };
-    result = backend->vk.vkCreateComputePipelines(backend->device, VK_NULL_HANDLE, 1, &info, NULL, &binary->pipeline);
+    bool is_filled;
+    VkPipelineCache cache = create_pipeline_cache(backend, code, &is_filled);
+    result = backend->vk.vkCreateComputePipelines(backend->device, cache, 1, &info, NULL, &binary->pipeline);
+    if (result == VK_SUCCESS && cache && !is_filled) {
+        get_driver_data(backend, cache, code->out_driver_data);
+    }
+    backend->vk.vkDestroyPipelineCache(backend->device, cache, NULL);
     backend->vk.vkDestroyShaderModule(backend->device, module, NULL);
     return result == VK_SUCCESS ? FM_OK
                                 : fmi_vulkan_fail(backend, result, "vkCreateComputePipelines", "creating a kernel");

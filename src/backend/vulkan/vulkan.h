@@ -82,6 +82,9 @@ struct fmi_backend {
     bool has_addresses;      // bufferDeviceAddress is enabled
     bool pushes_descriptors; // VK_KHR_push_descriptor is enabled
     bool labels;             // VK_EXT_debug_utils is enabled
+    uint32_t vendor_id;      // these three: whose pipeline data the driver takes
+    uint32_t device_id;
+    uint8_t pipeline_cache_uuid[VK_UUID_SIZE];
     uint32_t max_push_bytes;
     uint32_t max_group_count[3];
     uint32_t argument_alignment_bytes;

@@ -68,6 +68,9 @@ typedef struct fm_device_info {
     uint32_t variant_limit;
     // Bytes of source and code that those variants may have; the newest stays, whatever its size. 0 = 256 MiB. FERMATA_VARIANT_LIMIT_BYTES.
     uint64_t variant_limit_bytes;
+    // Most threads that make variants asked for with fm_kernel_prepare; none exists before. 0 = one per processor, at most 4.
+    // FERMATA_COMPILE_THREADS.
+    uint32_t compile_threads;
     // Folder in which compiled kernels outlive the process; NULL = "fermata" in the XDG cache folder, "" = no disk cache. Copied. Must be the
     // user's own, and writable by nobody else. FERMATA_CACHE_DIR.
     const char *cache_dir;

@@ -67,6 +67,13 @@ typedef struct fm_host_call {
 // A kernel in C, called once a dispatch on a worker thread. FM_OK: done; anything else fails the list (FM_ERROR_KERNEL_FAILED).
 typedef fm_status (*fm_host_function)(const fm_host_call *call);
 
+// For fm_kernel_info.flags.
+enum {
+    // Compile nothing at creation even if all dtypes are given: the first dispatch does, or fm_kernel_prepare. Mistakes that only a compiler
+    // sees show there. GLSL is compiled all the same, because what it binds must be known.
+    FM_KERNEL_COMPILE_LATER = 1,
+};
+
 // What to create. Fields that the language does not use must be zero.
 typedef struct fm_kernel_info {
     const char *name; // for error sentences and traces; copied; not NULL or empty
@@ -83,10 +90,12 @@ typedef struct fm_kernel_info {
     uint32_t shared_count;
     uint32_t group_size[3]; // portable: work-items in a workgroup; {0} = {64, 1, 1}
     fm_host_function host_function;
-    void *user; // passed to `host_function`; borrowed until the kernel's last use is complete
+    void *user;     // passed to `host_function`; borrowed until the kernel's last use is complete
+    uint32_t flags; // FM_KERNEL_COMPILE_LATER or 0
 } fm_kernel_info;
 
-// Creates a kernel and compiles it if its parameters' dtypes are all given.
+// Creates a kernel and compiles it if its parameters' dtypes are all given (see FM_KERNEL_COMPILE_LATER). What an equal kernel has compiled
+// before is found in the device's cache, whatever its name, or in the disk cache.
 // Parameters: `device`; `info`, copied; `out_kernel`, the null handle is stored on error.
 // Errors: FM_ERROR_INVALID_ARGUMENT (a NULL, a name that is no identifier or is taken, a size over the limit),
 // FM_ERROR_COMPILE (the compiler's message with the body's line is in fm_last_error), FM_ERROR_UNSUPPORTED (the device
@@ -100,6 +109,29 @@ FM_API fm_status fm_kernel_create(fm_device *device, const fm_kernel_info *info,
 // Errors: FM_ERROR_STALE_HANDLE, FM_ERROR_FOREIGN_HANDLE, FM_ERROR_CLOSED.
 // Thread-safety: any thread, at any moment (HOLD-1, KEY-3). Lifetime: never blocks.
 FM_API fm_status fm_kernel_destroy(fm_device *device, fm_kernel kernel);
+
+// Asks for one variant of a kernel ahead of time and returns; threads of the device make it. A dispatch that needs it meanwhile waits for this
+// one alone, or makes it itself if nobody has begun.
+// Parameters: `device`; `kernel`; `dtypes`, one for each parameter (FM_DTYPE_NONE: the kernel's own), copied; `dtype_count`, the number of
+// parameters, or 0 if the kernel has all dtypes itself.
+// Errors: handle errors, FM_ERROR_INVALID_ARGUMENT, FM_ERROR_UNSUPPORTED (a dtype that the device lacks), FM_ERROR_OUT_OF_HOST_MEMORY,
+// FM_ERROR_CLOSED. What goes wrong with the variant itself, fm_kernel_poll and fm_kernel_wait report; asking again tries again.
+// Thread-safety: any thread; never waits for a compiler where a thread can be had. Lifetime: the kernel is held until the variant is made; the
+// variant stays in the cache within its limits (KEY-3, KEY-4). fm_device_close waits for what is being made and forgets the rest.
+FM_API fm_status fm_kernel_prepare(fm_device *device, fm_kernel kernel, const fm_dtype *dtypes, uint32_t dtype_count);
+
+// Asks whether a variant is made: FM_OK if a dispatch would find it, FM_NOT_READY while it is under way.
+// Parameters: as fm_kernel_prepare. Errors: as there, and the variant's own failure, such as FM_ERROR_COMPILE, until it is asked for again;
+// FM_ERROR_INVALID_ARGUMENT also if nobody has asked for it, or it has left the cache since.
+// Thread-safety: any thread; never blocks. Lifetime: nothing is held.
+FM_API fm_status fm_kernel_poll(fm_device *device, fm_kernel kernel, const fm_dtype *dtypes, uint32_t dtype_count);
+
+// Waits until a variant that was asked for is made or has failed.
+// Parameters: as fm_kernel_prepare; `timeout_ns`, at most so many nanoseconds, or FM_FOREVER.
+// Errors: as fm_kernel_poll; FM_TIMEOUT, which implies nothing about the variant.
+// Thread-safety: any thread; blocks without spinning (LEARNED-11). Lifetime: nothing is held after the call.
+FM_API fm_status fm_kernel_wait(fm_device *device, fm_kernel kernel, const fm_dtype *dtypes, uint32_t dtype_count,
+                                uint64_t timeout_ns);
 
 #ifdef __cplusplus
 }

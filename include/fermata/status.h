@@ -27,7 +27,7 @@ extern "C" {
 #define FM_STATUS_LIST(X)                                                                                              \
     X(FM_OK, 0, "success")                                                                                             \
     X(FM_WOULD_BLOCK, 1, "the call would have to wait and was asked not to")                                           \
-    X(FM_NOT_READY, 2, "the point is not complete yet")                                                                \
+    X(FM_NOT_READY, 2, "it is not complete yet")                                                                       \
     X(FM_TIMEOUT, 3, "the time ran out before the work was complete")                                                  \
     X(FM_ERROR_INVALID_ARGUMENT, -1, "an argument is not allowed")                                                     \
     X(FM_ERROR_OUT_OF_RANGE, -2, "a range exceeds the object that it names")                                           \

@@ -36,6 +36,7 @@ static const setting settings[] = {
     {"FERMATA_SPIN_NS", offsetof(fm_device_info, spin_ns), true, 0, 0, 1000000000u},
     {"FERMATA_COMMIT_TIMEOUT_NS", offsetof(fm_device_info, commit_timeout_ns), true, DEFAULT_COMMIT_TIMEOUT_NS, 1,
      UINT64_MAX},
+    {"FERMATA_COMPILE_THREADS", offsetof(fm_device_info, compile_threads), false, 0, 0, FMI_WARMUP_MOST_THREADS},
     {"FERMATA_VARIANT_LIMIT", offsetof(fm_device_info, variant_limit), false, DEFAULT_VARIANTS, 1, 1 << 23},
     {"FERMATA_VARIANT_LIMIT_BYTES", offsetof(fm_device_info, variant_limit_bytes), true, DEFAULT_VARIANT_BYTES, 1,
      UINT64_MAX},

@@ -4,6 +4,7 @@
 #define FMI_DEVICE_DEVICE_H
 
 #include "base/error.h"
+#include "kernel/warmup.h"
 #include "record/recorder.h"
 #include "retire/retire.h"
 #include "schedule/engine.h"
@@ -32,6 +33,7 @@ struct fm_device {
     fmi_table streams;
     fmi_pool pool;
     fmi_cache cache; // of kernel variants
+    fmi_warmup warmup;
     fmi_record_room record;
     fmi_engine engine;
     fmi_retirement retirement;

@@ -7,6 +7,7 @@
 #include "kernel/disk.h"
 
 #include <string.h>
+#include <unistd.h>
 
 #define GPU_SPIN_NS 50000u
 
@@ -81,6 +82,14 @@ static fm_status init_cache(fm_device *device, uint8_t tag, uint32_t serial)
     return fmi_cache_init(&device->cache, &cache_info);
 }
 
+// Compiling threads: what was asked for, else as many as there are processors, but few, since drivers have their own.
+static uint32_t compile_threads(const fm_device_info *info)
+{
+    long online = sysconf(_SC_NPROCESSORS_ONLN);
+    uint32_t processors = online > 0 ? (uint32_t)online : 1;
+    return info->compile_threads ? info->compile_threads : processors < 4 ? processors : 4;
+}
+
 static fm_status init_tables(fm_device *device)
 {
     uint32_t serial = atomic_fetch_add_explicit(&device_serial, 1, memory_order_relaxed) + 1;
@@ -124,6 +133,7 @@ static fm_status build(fm_device *device)
         fmi_pool_destroy(&device->pool);
         return status;
     }
+    fmi_warmup_init(&device->warmup, &device->kernels, compile_threads(info));
     device->record = (fmi_record_room){
         .device = device,
         .buffers = &device->buffers,
@@ -145,6 +155,7 @@ static fm_status build(fm_device *device)
     if (status != FM_OK) {
         fmi_engine_destroy(&device->engine);
         fmi_record_room_destroy(&device->record);
+        fmi_warmup_destroy(&device->warmup);
         destroy_tables(device);
         fmi_pool_destroy(&device->pool);
     }
@@ -203,6 +214,7 @@ static void take_down(fm_device *device)
 {
     // Release: later calls see a closed device before anything is gone.
     atomic_store_explicit(&device->state, FMI_DEVICE_CLOSED, memory_order_release);
+    fmi_warmup_destroy(&device->warmup); // its threads use kernels
     if (device->ops->quiesce) {
         device->ops->quiesce(
             device->backend); // a lost device's work may still run: nothing is freed before that is over (LEARNED-9)

@@ -114,6 +114,36 @@ fm_status fmi_kernel_hold_variant(fmi_kernel *kernel, uint64_t dtypes, const cha
     return status;
 }
 
+bool fmi_kernel_has_variant(const fmi_kernel *kernel, uint64_t dtypes)
+{
+    uint64_t id = fmi_variant_map_find(&kernel->variants, dtypes);
+    return kernel->own || (id != 0 && fmi_table_find(&kernel->cache->variants, id));
+}
+
+fm_status fmi_kernel_choose_dtypes(const fmi_kernel *kernel, const fm_dtype *dtypes, uint32_t count, uint64_t *out)
+{
+    bool is_portable = kernel->language == FM_KERNEL_PORTABLE;
+    *out = kernel->fixed_dtypes;
+    if (count == 0 && (kernel->dtypes_are_fixed || !is_portable)) {
+        return FM_OK;
+    }
+    if (!is_portable || count != kernel->param_count || !dtypes) {
+        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "kernel '%s' takes a list of %u dtypes%s, not of %u", kernel->name,
+                        is_portable ? kernel->param_count : 0, kernel->dtypes_are_fixed ? " or none" : "",
+                        dtypes ? count : 0);
+    }
+    *out = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t dtype = dtypes[i] == FM_DTYPE_NONE ? kernel->dtype[i] : (uint32_t)dtypes[i];
+        if (dtype > 15 || (dtype != FM_DTYPE_NONE && !fmi_dtype_name((fm_dtype)dtype))) {
+            return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "kernel '%s': dtype %u of '%s' is unknown", kernel->name, dtype,
+                            kernel->source->names[i].name);
+        }
+        *out |= (uint64_t)dtype << (4 * i);
+    }
+    return check_key(kernel, *out);
+}
+
 // Bodies are read once at creation, so that mistakes show there even if dtypes come with each dispatch.
 static fm_status check_body(const fmi_kernel *kernel)
 {
@@ -169,7 +199,7 @@ static fm_status fill(fmi_kernel *kernel, const fm_kernel_info *info)
     if (status != FM_OK || info->language == FM_KERNEL_HOST_FUNCTION) {
         return status == FM_OK ? wrap_function(kernel) : status;
     }
-    if (kernel->dtypes_are_fixed) {
+    if (kernel->dtypes_are_fixed && !(info->flags & FM_KERNEL_COMPILE_LATER)) {
         fmi_variant *variant;
         status = make_variant(kernel, kernel->fixed_dtypes, &variant);
         if (status == FM_OK) {
@@ -183,6 +213,9 @@ fm_status fmi_kernel_create(fmi_cache *cache, const fm_kernel_info *info, fmi_ke
 {
     fmi_kernel *kernel = NULL;
     fm_status status = fmi_kernel_check_info(cache->caps, info);
+    if (status == FM_OK && (info->flags & ~(uint32_t)FM_KERNEL_COMPILE_LATER)) {
+        status = fmi_fail(FM_ERROR_INVALID_ARGUMENT, "kernel '%s': flags %#x are unknown", info->name, info->flags);
+    }
     if (status != FM_OK) {
         goto fail;
     }

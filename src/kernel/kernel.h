@@ -46,6 +46,13 @@ void fmi_kernel_destroy(fmi_kernel *kernel);
 fm_status fmi_kernel_hold_variant(fmi_kernel *kernel, uint64_t dtypes, const char *caller, fmi_variant **out,
                                   uint64_t *hits);
 
+// Is the variant made, so that a dispatch would find it?
+bool fmi_kernel_has_variant(const fmi_kernel *kernel, uint64_t dtypes);
+
+// Turns a list of dtypes, one a parameter (FM_DTYPE_NONE: the kernel's own), into the key of a variant and checks it; an empty list where
+// the kernel has all dtypes itself. Sets the last error without the caller's name.
+fm_status fmi_kernel_choose_dtypes(const fmi_kernel *kernel, const fm_dtype *dtypes, uint32_t count, uint64_t *out);
+
 // Name of a dtype ("float", "half", …) and its size in bytes; NULL and 0 for no dtype.
 const char *fmi_dtype_name(fm_dtype dtype);
 uint32_t fmi_dtype_size(fm_dtype dtype);

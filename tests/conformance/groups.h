@@ -16,6 +16,7 @@
     X(builtins)                                                                                                        \
     X(dtypes)                                                                                                          \
     X(variants)                                                                                                        \
+    X(prepare)                                                                                                         \
     X(disk_cache)                                                                                                      \
     X(dispatch)                                                                                                        \
     X(commands)                                                                                                        \

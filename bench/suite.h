@@ -8,7 +8,9 @@
 #include <stdbool.h>
 
 // X(name, what it measures), in the order in which they are listed.
-#define BENCH_SUITES(X) X(record, "CPU time a dispatch: recording alone, and record + plan + encode + submit")
+#define BENCH_SUITES(X)                                                                                                \
+    X(record, "CPU time a dispatch: recording alone, and record + plan + encode + submit")                             \
+    X(kernels, "kernel set-up cold and from the disk cache, and the cost of finding a variant")
 
 // Exit codes of the program, and what a suite answers.
 typedef enum bench_result {

@@ -233,7 +233,7 @@ fm_status fmi_recorder_hold_variant(fm_commands *commands, fmi_kernel_object *ob
         fmi_table_release(&commands->room->cache->variants, &variant->slot);
         return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "fm_dispatch: no host memory to hold a kernel variant");
     }
-    fmi_variant_stamps_add(&commands->variant_stamps, object->slot.index, dtypes, commands->epoch, variant);
+    fmi_variant_stamps_add(&commands->variant_stamps, object->slot.index, dtypes, commands->epoch, variant->binary);
     commands->new_variants = 1;
     *out = variant->binary;
     return FM_OK;

@@ -10,8 +10,7 @@ typedef struct fmi_variant_stamp {
     uint64_t dtypes;
     uint32_t kernel; // index of the kernel's slot, which the list holds as well
     uint32_t epoch;  // of the list that holds the variant
-    fmi_variant *variant;
-    const fmi_kernel_binary *binary; // the variant's
+    const fmi_kernel_binary *binary;
 } fmi_variant_stamp;
 
 typedef struct fmi_variant_stamps {
@@ -51,7 +50,7 @@ bool fmi_variant_stamps_reserve(fmi_variant_stamps *stamps, uint32_t epoch);
 
 // Notes a variant that is not noted yet. There is room for it.
 void fmi_variant_stamps_add(fmi_variant_stamps *stamps, uint32_t kernel, uint64_t dtypes, uint32_t epoch,
-                            fmi_variant *variant);
+                            const fmi_kernel_binary *binary);
 
 // Forgets the one that was noted last.
 void fmi_variant_stamps_undo(fmi_variant_stamps *stamps);

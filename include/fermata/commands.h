@@ -29,7 +29,8 @@ typedef struct fm_binding {
     fm_buffer buffer;      // held until the list's point
     uint64_t offset_bytes; // a multiple of fm_device_properties.binding_alignment_bytes
     uint64_t size_bytes;   // 0 or FM_WHOLE_SIZE: to the end of the buffer
-    fm_dtype dtype;        // for parameters created with FM_DTYPE_NONE; otherwise FM_DTYPE_NONE or the parameter's own
+    fm_dtype
+        dtype; // for parameters created with FM_DTYPE_NONE; otherwise FM_DTYPE_NONE or the parameter's (or GLSL array's) own
 } fm_binding;
 
 // One dispatch.
@@ -67,7 +68,7 @@ FM_API fm_status fm_commands_cancel(fm_commands **commands);
 // Records a dispatch of `info->kernel` with its bindings and constants.
 // Parameters: `commands`, borrowed; `info`, copied.
 // Errors: FM_ERROR_NULL_HANDLE, FM_ERROR_STALE_HANDLE, FM_ERROR_FOREIGN_HANDLE (which binding is in fm_last_error),
-// FM_ERROR_OUT_OF_RANGE (a binding exceeds its buffer), FM_ERROR_INVALID_ARGUMENT (wrong count, size, alignment or dtype, a group
+// FM_ERROR_OUT_OF_RANGE (a binding exceeds its buffer, or has fewer bytes than a GLSL or SPIR-V block of fixed size), FM_ERROR_INVALID_ARGUMENT (wrong count, size, alignment or dtype, a group
 // count of 0), FM_ERROR_COMPILE or FM_ERROR_UNSUPPORTED (a variant chosen by dtypes,
 // or a GLSL or SPIR-V kernel beyond the device's group counts), FM_ERROR_BUSY, FM_ERROR_OUT_OF_HOST_MEMORY.
 // On error nothing is recorded and the list is as before.

@@ -122,6 +122,11 @@ static fm_status take_reflection(fmi_kernel *kernel, const fmi_reflection *refle
     kernel->param_count = reflection->binding_count;
     kernel->constants_size_bytes = reflection->push_constants_bytes;
     memcpy(kernel->access, reflection->access, sizeof kernel->access);
+    memcpy(kernel->dtype, reflection->dtype, sizeof kernel->dtype);
+    memcpy(kernel->least_bytes, reflection->least_bytes, sizeof kernel->least_bytes);
+    for (uint32_t i = 0; i < reflection->binding_count; i++) {
+        kernel->has_least_bytes |= reflection->least_bytes[i] > 0;
+    }
     memcpy(source->binding_numbers, reflection->binding_numbers, sizeof source->binding_numbers);
     memcpy(source->group_size, reflection->group_size, sizeof source->group_size);
     return FM_OK;

@@ -23,14 +23,16 @@ typedef struct fmi_kernel {
     uint32_t param_count;
     uint32_t constants_size_bytes;
     uint8_t access[FM_MAX_BINDINGS]; // fm_access
-    uint8_t dtype[FM_MAX_BINDINGS];  // fm_dtype; FM_DTYPE_NONE: from the binding
+    uint8_t dtype[FM_MAX_BINDINGS];  // fm_dtype; FM_DTYPE_NONE: from the binding, or not known (GLSL, SPIR-V)
     uint64_t fixed_dtypes;           // the key when every dtype is given
     bool dtypes_are_fixed;
-    bool binds_descriptors;           // binding sizes are limited by caps->max_binding_bytes
-    fmi_variant *own;                 // a host function's only variant, held by the kernel; else NULL
-    fmi_variant_map variants;         // by dtypes; changed under `lock`
-    pthread_mutex_t lock;             // a leaf
-    struct fmi_kernel_source *source; // private to the kernel room: texts and parameter names
+    uint32_t least_bytes[FM_MAX_BINDINGS]; // GLSL and SPIR-V: bytes that a binding must have at least
+    bool has_least_bytes;                  // one of them is not 0
+    bool binds_descriptors;                // binding sizes are limited by caps->max_binding_bytes
+    fmi_variant *own;                      // a host function's only variant, held by the kernel; else NULL
+    fmi_variant_map variants;              // by dtypes; changed under `lock`
+    pthread_mutex_t lock;                  // a leaf
+    struct fmi_kernel_source *source;      // private to the kernel room: texts and parameter names
 } fmi_kernel;
 
 // Creates a kernel from checked-for-NULL `info`; validates names, dtypes and sizes, and compiles the first variant when

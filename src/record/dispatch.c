@@ -16,6 +16,38 @@ static fm_status __attribute__((cold)) blame_binding(fm_status status, uint32_t 
     return status;
 }
 
+static fm_status __attribute__((cold)) refuse_dtype(const fmi_kernel *kernel, uint32_t i, uint32_t bound)
+{
+    const char *name = fmi_dtype_name((fm_dtype)bound);
+    return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_dispatch: binding %u of kernel '%s' takes dtype %s, not %s", i,
+                    kernel->name, fmi_dtype_name((fm_dtype)kernel->dtype[i]), name ? name : "an unknown one");
+}
+
+// Where nothing is generated from dtypes, a binding may still name what it is; it must be what the kernel is known to take.
+static fm_status __attribute__((cold)) check_named_dtypes(const fmi_kernel *kernel, const fm_dispatch_info *info)
+{
+    for (uint32_t i = 0; i < kernel->param_count; i++) {
+        uint32_t bound = (uint32_t)info->bindings[i].dtype, own = kernel->dtype[i];
+        if (own != FM_DTYPE_NONE && bound != FM_DTYPE_NONE && bound != own) {
+            return refuse_dtype(kernel, i, bound);
+        }
+    }
+    return FM_OK;
+}
+
+// The blocks of a module say how many bytes each binding has at least.
+static fm_status __attribute__((cold)) check_least_bytes(const fmi_kernel *kernel, const fmi_command *command)
+{
+    for (uint32_t i = 0; i < kernel->param_count; i++) {
+        if (command->spans[i].size_bytes < kernel->least_bytes[i]) {
+            return fmi_fail(FM_ERROR_OUT_OF_RANGE,
+                            "fm_dispatch: binding %u of kernel '%s': %llu bytes are less than the %u of its block", i,
+                            kernel->name, (unsigned long long)command->spans[i].size_bytes, kernel->least_bytes[i]);
+        }
+    }
+    return FM_OK;
+}
+
 // The dtypes key of a dispatch whose kernel leaves some to the bindings.
 static fm_status choose_dtypes(const fmi_kernel *kernel, const fm_dispatch_info *info, uint64_t *out)
 {
@@ -24,9 +56,7 @@ static fm_status choose_dtypes(const fmi_kernel *kernel, const fm_dispatch_info 
         uint32_t bound = (uint32_t)info->bindings[i].dtype;
         uint32_t own = kernel->dtype[i];
         if (own != FM_DTYPE_NONE && bound != FM_DTYPE_NONE && bound != own) {
-            const char *name = fmi_dtype_name((fm_dtype)bound);
-            return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_dispatch: binding %u of kernel '%s' takes dtype %s, not %s",
-                            i, kernel->name, fmi_dtype_name((fm_dtype)own), name ? name : "an unknown one");
+            return refuse_dtype(kernel, i, bound);
         }
         uint32_t dtype = own != FM_DTYPE_NONE ? own : bound;
         if (dtype == FM_DTYPE_NONE) {
@@ -52,8 +82,9 @@ static fm_status find_variant(fm_commands *commands, fmi_kernel_object *object, 
     for (uint32_t i = 0; i < info->binding_count; i++) {
         named |= (uint32_t)info->bindings[i].dtype;
     }
-    if ((!kernel->dtypes_are_fixed || named) && kernel->language == FM_KERNEL_PORTABLE) {
-        fm_status status = choose_dtypes(kernel, info, &key);
+    if (!kernel->dtypes_are_fixed || named) {
+        fm_status status = kernel->language == FM_KERNEL_PORTABLE ? choose_dtypes(kernel, info, &key)
+                                                                  : check_named_dtypes(kernel, info);
         if (status != FM_OK) {
             return status;
         }
@@ -190,6 +221,9 @@ static fm_status dispatch(fm_commands *commands, const fm_dispatch_info *info)
         if (__builtin_expect(status != FM_OK, 0)) {
             return status;
         }
+    }
+    if (__builtin_expect(kernel->has_least_bytes, 0) && (status = check_least_bytes(kernel, command)) != FM_OK) {
+        return status;
     }
     command->binary = binary;
     command->label = commands->labels ? commands->labels->path : NULL;

@@ -149,6 +149,39 @@ static void glsl_dispatch_with_wrong_counts_is_invalid(void **state)
     CT_OK(fm_commands_cancel(&commands));
 }
 
+static void glsl_dispatch_with_wrong_sizes_or_types_is_refused(void **state)
+{
+    ct_fixture *f = *state;
+    fm_kernel kernel = glsl_kernel(f, "#version 460\nlayout(local_size_x = 64) in;\n"
+                                      "layout(binding = 0) readonly buffer A { uint factor; uint offset; uint a[]; };\n"
+                                      "layout(binding = 1) writeonly buffer B { uint b[64]; };\n"
+                                      "layout(binding = 2) writeonly buffer C { float c[]; };\n"
+                                      "void main() { uint i = gl_GlobalInvocationID.x; b[i] = factor * i + offset; "
+                                      "c[i] = float(i); }");
+    if (kernel.id == 0) return;
+    const uint32_t head[3] = {3, 4, 0};
+    fm_buffer a = ct_buffer_of(f, head, sizeof head), b = ct_buffer(f, 512), c = ct_buffer(f, 512);
+    fm_commands *commands = ct_begin(f);
+    fm_binding bindings[3] = {{.buffer = a}, {.buffer = b, .size_bytes = 255}, {.buffer = c}};
+    fm_dispatch_info info = ct_dispatch_info(kernel, 1, bindings, 3, NULL, 0);
+    CT_STATUS(fm_dispatch(commands, &info), FM_ERROR_OUT_OF_RANGE);
+    bindings[1].size_bytes = 256;
+    bindings[0].size_bytes = 7;
+    CT_STATUS(fm_dispatch(commands, &info), FM_ERROR_OUT_OF_RANGE);
+    bindings[0].size_bytes = 8;
+    bindings[2].dtype = FM_DTYPE_U32;
+    CT_STATUS(fm_dispatch(commands, &info), FM_ERROR_INVALID_ARGUMENT);
+    bindings[2].dtype = (fm_dtype)1000;
+    CT_STATUS(fm_dispatch(commands, &info), FM_ERROR_INVALID_ARGUMENT);
+    bindings[2].dtype = FM_DTYPE_F32;
+    bindings[1].dtype = FM_DTYPE_U32;
+    CT_OK(fm_dispatch(commands, &info));
+    ct_finish(f, commands);
+    uint32_t words[64];
+    ct_read(f, b, 0, sizeof words, words);
+    for (uint32_t i = 0; i < 64; i++) assert_int_equal(words[i], 3 * i + 4);
+}
+
 static void glsl_that_does_not_compile_is_a_compile_error(void **state)
 {
     ct_fixture *f = *state;
@@ -310,6 +343,7 @@ int ct_group_glsl(void)
         CT_TEST(glsl_readonly_bindings_share_a_wave),
         CT_TEST(glsl_sub_ranges_are_bound_from_their_offset),
         CT_TEST(glsl_dispatch_with_wrong_counts_is_invalid),
+        CT_TEST(glsl_dispatch_with_wrong_sizes_or_types_is_refused),
         CT_TEST(glsl_that_does_not_compile_is_a_compile_error),
         CT_TEST(glsl_with_portable_fields_set_is_invalid),
         CT_TEST(glsl_with_more_push_constants_than_fit_is_refused),

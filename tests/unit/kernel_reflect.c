@@ -82,6 +82,30 @@ static void reflect_bindings_come_in_rising_order_with_their_access(void **state
     assert_int_equal(r.group_size[2], 1);
 }
 
+static void reflect_blocks_tell_their_dtype_and_least_size(void **state)
+{
+    (void)state;
+    fmi_reflection r;
+    expect(START "layout(binding = 0) buffer A { float a[]; };\n"
+                 "layout(binding = 1) buffer B { uint b[10]; };\n"
+                 "layout(binding = 2) buffer C { uint n; int c[]; };\n"
+                 "layout(binding = 3) buffer D { vec4 d[]; };\n"
+                 "layout(binding = 4) buffer E { int e[]; };\n"
+                 "layout(binding = 5) buffer F { int f; };\n"
+                 "layout(binding = 6) buffer G { float g[]; };\n"
+                 "layout(binding = 6) buffer H { uint h[20]; };\n"
+                 "layout(binding = 7) buffer I { mat2 i[3]; vec3 j; };\n"
+                 "void main() { a[0] = d[0].x; b[0] = n; e[0] = c[0] + f; g[0] = float(h[0]); i[0][0].x = j.x; }",
+           &r);
+    const uint32_t dtypes[] = {FM_DTYPE_F32, FM_DTYPE_U32, 0, 0, FM_DTYPE_I32, 0, 0, 0};
+    const uint32_t least[] = {0, 40, 4, 0, 0, 4, 80, 60};
+    assert_int_equal(r.binding_count, 8);
+    for (int i = 0; i < 8; i++) {
+        assert_int_equal(r.dtype[i], dtypes[i]);
+        assert_int_equal(r.least_bytes[i], least[i]);
+    }
+}
+
 static void reflect_module_that_binds_nothing_is_fine(void **state)
 {
     (void)state;
@@ -232,6 +256,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reflect_bindings_come_in_rising_order_with_their_access),
+        cmocka_unit_test(reflect_blocks_tell_their_dtype_and_least_size),
         cmocka_unit_test(reflect_module_that_binds_nothing_is_fine),
         cmocka_unit_test(reflect_two_views_of_one_binding_are_one_binding),
         cmocka_unit_test(reflect_group_size_of_specialisation_constants_is_the_default),

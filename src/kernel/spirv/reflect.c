@@ -141,15 +141,25 @@ static fm_status get_access(const struct reader *reader, spvc_variable_id id, ui
     return FM_OK;
 }
 
+// One view of a binding.
+struct view {
+    uint32_t number;
+    uint8_t access;
+    uint8_t dtype;
+    uint32_t least_bytes;
+};
+
 // Inserts a binding in rising order. Two views of one binding are one binding, used in both ways.
-static fm_status insert_binding(fmi_reflection *out, uint32_t number, uint8_t access)
+static fm_status insert_binding(fmi_reflection *out, const struct view *view)
 {
     uint32_t at = 0;
-    while (at < out->binding_count && out->binding_numbers[at] < number) {
+    while (at < out->binding_count && out->binding_numbers[at] < view->number) {
         at++;
     }
-    if (at < out->binding_count && out->binding_numbers[at] == number) {
-        out->access[at] |= access;
+    if (at < out->binding_count && out->binding_numbers[at] == view->number) {
+        out->access[at] |= view->access;
+        out->dtype[at] = out->dtype[at] == view->dtype ? view->dtype : FM_DTYPE_NONE;
+        out->least_bytes[at] = out->least_bytes[at] > view->least_bytes ? out->least_bytes[at] : view->least_bytes;
         return FM_OK;
     }
     if (out->binding_count == FM_MAX_BINDINGS) {
@@ -158,10 +168,54 @@ static fm_status insert_binding(fmi_reflection *out, uint32_t number, uint8_t ac
     for (uint32_t i = out->binding_count; i > at; i--) {
         out->binding_numbers[i] = out->binding_numbers[i - 1];
         out->access[i] = out->access[i - 1];
+        out->dtype[i] = out->dtype[i - 1];
+        out->least_bytes[i] = out->least_bytes[i - 1];
     }
-    out->binding_numbers[at] = number;
-    out->access[at] = access;
+    out->binding_numbers[at] = view->number;
+    out->access[at] = view->access;
+    out->dtype[at] = view->dtype;
+    out->least_bytes[at] = view->least_bytes;
     out->binding_count++;
+    return FM_OK;
+}
+
+// The dtype of a block whose only member is an array of scalars.
+static uint8_t get_dtype(const struct reader *reader, spvc_type block)
+{
+    if (spvc_type_get_num_member_types(block) != 1) {
+        return FM_DTYPE_NONE;
+    }
+    spvc_type member = spvc_compiler_get_type_handle(reader->compiler, spvc_type_get_member_type(block, 0));
+    if (!member || spvc_type_get_num_array_dimensions(member) != 1 || spvc_type_get_vector_size(member) != 1 ||
+        spvc_type_get_columns(member) != 1) {
+        return FM_DTYPE_NONE;
+    }
+    switch (spvc_type_get_basetype(member)) {
+    case SPVC_BASETYPE_FP32: return FM_DTYPE_F32;
+    case SPVC_BASETYPE_FP16: return FM_DTYPE_F16;
+    case SPVC_BASETYPE_INT32: return FM_DTYPE_I32;
+    case SPVC_BASETYPE_UINT32: return FM_DTYPE_U32;
+    case SPVC_BASETYPE_INT8: return FM_DTYPE_I8;
+    case SPVC_BASETYPE_UINT8: return FM_DTYPE_U8;
+    default: return FM_DTYPE_NONE;
+    }
+}
+
+// What the block of a binding asks of the range that is bound.
+static fm_status read_block(const struct reader *reader, const spvc_reflected_resource *resource, struct view *out)
+{
+    spvc_type block = spvc_compiler_get_type_handle(reader->compiler, resource->base_type_id);
+    size_t size_bytes = 0;
+    if (!block ||
+        spvc_compiler_get_declared_struct_size_runtime_array(reader->compiler, block, 0, &size_bytes) != SPVC_SUCCESS) {
+        return fail_reading(reader);
+    }
+    if (size_bytes > UINT32_MAX) {
+        return fmi_fail(FM_ERROR_UNSUPPORTED, "the module's storage buffer '%s' has %zu bytes", resource->name,
+                        size_bytes);
+    }
+    out->least_bytes = (uint32_t)size_bytes;
+    out->dtype = get_dtype(reader, block);
     return FM_OK;
 }
 
@@ -182,9 +236,12 @@ static fm_status read_binding(const struct reader *reader, const spvc_reflected_
         return fmi_fail(FM_ERROR_UNSUPPORTED, "the module binds '%s' in descriptor set %u; only set 0 is used",
                         resource->name, set);
     }
-    uint8_t access = 0;
-    fm_status status = get_access(reader, resource->id, &access);
-    return status == FM_OK ? insert_binding(reader->out, number, access) : status;
+    struct view view = {.number = number};
+    fm_status status = get_access(reader, resource->id, &view.access);
+    if (status == FM_OK) {
+        status = read_block(reader, resource, &view);
+    }
+    return status == FM_OK ? insert_binding(reader->out, &view) : status;
 }
 
 static fm_status read_bindings(const struct reader *reader)

@@ -10,7 +10,9 @@ typedef struct fmi_reflection {
     uint32_t binding_count;
     uint32_t binding_numbers[FM_MAX_BINDINGS]; // rising
     uint8_t access[FM_MAX_BINDINGS];           // fm_access
-    uint32_t push_constants_bytes;             // a multiple of 4
+    uint8_t dtype[FM_MAX_BINDINGS]; // fm_dtype of a block that is one array of scalars; FM_DTYPE_NONE: anything else
+    uint32_t least_bytes[FM_MAX_BINDINGS]; // bytes of the block without an array that has no length
+    uint32_t push_constants_bytes;         // a multiple of 4
     uint32_t group_size[3];
 } fmi_reflection;
 

@@ -158,6 +158,26 @@ static void variant_of_a_refused_dispatch_is_let_go(void **state)
     ct_expect_words(f, good, 64, 9);
 }
 
+// The same where one variant fits: what the refused dispatch let go of is gone by the next, which has it made again.
+static void variant_of_a_refused_dispatch_is_not_taken_for_held_key_3(void **state)
+{
+    ct_fixture *f = *state;
+    fm_device *device = open_device(f, 1);
+    fm_kernel kernel, other;
+    fm_buffer good, dead;
+    fm_commands *commands;
+    CT_OK(create_times(device, 3, &kernel));
+    CT_OK(fm_buffer_create(device, &(fm_buffer_info){.size_bytes = 256}, &good));
+    CT_OK(fm_buffer_create(device, &(fm_buffer_info){.size_bytes = 256}, &dead));
+    CT_OK(fm_buffer_destroy(device, dead));
+    CT_OK(fm_commands_begin(device, NULL, &commands));
+    CT_STATUS(dispatch_on(commands, kernel, dead, FM_DTYPE_NONE), FM_ERROR_STALE_HANDLE);
+    CT_OK(create_times(device, 4, &other));
+    CT_OK(dispatch_on(commands, kernel, good, FM_DTYPE_NONE));
+    assert_int_equal(stats_of(device).kernels_compiled, 3);
+    CT_OK(fm_commands_cancel(&commands));
+}
+
 enum { MANY_PARAMS = 4 };
 
 // Two choices for each of four parameters: 16 variants of one kernel, told apart by what they write.
@@ -224,6 +244,7 @@ int ct_group_variants(void)
         CT_TEST(variant_of_an_equal_kernel_is_found_key_2),
         CT_TEST(variant_evicted_while_32_lists_hold_it_runs_key_3),
         CT_TEST(variant_of_a_refused_dispatch_is_let_go),
+        CT_TEST(variant_of_a_refused_dispatch_is_not_taken_for_held_key_3),
         CT_TEST(variants_chosen_at_random_by_threads_have_right_values_key_6),
     };
     return cmocka_run_group_tests_name("variants", tests, NULL, NULL);

@@ -527,7 +527,7 @@ static void map_readers_never_take_another_keys_handle_key_2(void **state)
     pthread_t thread;
     assert_int_equal(pthread_create(&thread, NULL, read_map, &r), 0);
     // No such handle is alive, so the map forgets all whenever it is full, and fills the same places with other keys.
-    for (uint32_t i = 0; i < 200000; i++) {
+    for (uint32_t i = 0; i < 3000000; i++) {
         uint64_t k = i * UINT64_C(2654435761) >> 7 & 63;
         fmi_variant_map_set(&map, &f.cache.variants, k, (k + 1) << 32 | 2);
     }

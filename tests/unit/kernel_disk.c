@@ -259,6 +259,36 @@ static void format_file_of_another_key_device_or_driver_is_refused_key_2(void **
     fmi_text_free(&other_key);
 }
 
+// Gives a changed file the checksum that it would have had, as nobody does by accident.
+static void forge_checksum(fmi_text *file, const fmi_text *key)
+{
+    uint64_t hash[2];
+    size_t body = file->length - 16;
+    fmi_hash128(file->data, body, fmi_hash64(key->data, key->length), hash);
+    put_number((uint8_t *)file->data + body, hash[0]);
+    put_number((uint8_t *)file->data + body + 8, hash[1]);
+}
+
+static void format_checksum_alone_is_not_believed(void **state)
+{
+    (void)state;
+    fmi_text key = key_of(5), other_key = key_of(6);
+    fmi_text file = write_file(&self, &key, 300, 60);
+    forge_checksum(&file, &key);
+    assert_true(parses((const uint8_t *)file.data, file.length, &key)); // the forger knows the way
+    put_number((uint8_t *)file.data + 40, UINT64_MAX - 1); // lengths whose sum wraps round to the right one
+    put_number((uint8_t *)file.data + 48, 362);
+    forge_checksum(&file, &key);
+    assert_false(parses((const uint8_t *)file.data, file.length, &key));
+    fmi_text_free(&file);
+    file = write_file(&self, &other_key, 300, 60); // another key's answer, with this key's checksum
+    forge_checksum(&file, &key);
+    assert_false(parses((const uint8_t *)file.data, file.length, &key));
+    fmi_text_free(&file);
+    fmi_text_free(&key);
+    fmi_text_free(&other_key);
+}
+
 static void disk_stored_file_is_loaded_by_the_next_process(void **state)
 {
     (void)state;
@@ -562,6 +592,7 @@ int main(void)
         cmocka_unit_test(format_whole_file_is_read_back),
         cmocka_unit_test(format_100000_damaged_files_are_refused),
         cmocka_unit_test(format_file_of_another_key_device_or_driver_is_refused_key_2),
+        cmocka_unit_test(format_checksum_alone_is_not_believed),
         cmocka_unit_test_setup_teardown(disk_stored_file_is_loaded_by_the_next_process, set_up, tear_down),
         cmocka_unit_test_setup_teardown(disk_damaged_files_are_replaced, set_up, tear_down),
         cmocka_unit_test_setup_teardown(disk_special_files_are_absent, set_up, tear_down),

@@ -2,6 +2,7 @@
 // other threads do meanwhile is a matter of order. Values are compared, not pointers alone (KEY-6).
 #include "base/error.h"
 #include "kernel/cache.h"
+#include "kernel/key.h"
 #include "kernel/variant_map.h"
 
 #include <pthread.h>
@@ -467,6 +468,44 @@ static void cache_churn_of_many_threads_gives_right_values_key_3(void **state)
     tear_down(&f);
 }
 
+static void key_changes_with_everything_that_makes_the_code_key_2(void **state)
+{
+    (void)state;
+    fmi_kernel_code codes[9];
+    fmi_backend_caps devices[3] = {caps, caps, caps};
+    for (int i = 0; i < 9; i++) {
+        codes[i] = (fmi_kernel_code){.span_count = 2, .binding_numbers = {0, 1}, .group_size = {64, 1, 1}};
+    }
+    codes[1].binding_mode = FM_BINDING_DESCRIPTORS;
+    codes[2].indirect_arguments = true;
+    codes[3].wants_group_count = true;
+    codes[4].wants_group_base = true;
+    codes[5].binding_numbers[1] = 2;
+    codes[6].arguments_binding = 3;
+    codes[7].constants_size_bytes = 4;
+    codes[8].group_size[2] = 2;
+    devices[1].driver_version++;
+    devices[2].device_uuid[15]++;
+    fmi_text keys[15] = {0};
+    for (int i = 0; i < 9; i++) {
+        fmi_key_write(&keys[i], FMI_KEY_GLSL, &ops, &caps, &codes[i], "text", 4);
+    }
+    fmi_key_write(&keys[9], FMI_KEY_GLSL, &ops, &devices[1], &codes[0], "text", 4);
+    fmi_key_write(&keys[10], FMI_KEY_GLSL, &ops, &devices[2], &codes[0], "text", 4);
+    fmi_key_write(&keys[11], FMI_KEY_C, &ops, &caps, &codes[0], "text", 4);
+    fmi_key_write(&keys[12], FMI_KEY_GLSL, &ops, &caps, &codes[0], "test", 4);
+    fmi_key_write(&keys[13], FMI_KEY_GLSL, &(fmi_backend_ops){.prefix = "best"}, &caps, &codes[0], "text", 4);
+    fmi_key_write(&keys[14], FMI_KEY_GLSL, &ops, &caps, NULL, "text", 4);
+    for (int i = 0; i < 15; i++) {
+        for (int j = 0; j < i; j++) {
+            assert_false(keys[i].length == keys[j].length && memcmp(keys[i].data, keys[j].data, keys[i].length) == 0);
+        }
+    }
+    for (int i = 0; i < 15; i++) {
+        fmi_text_free(&keys[i]);
+    }
+}
+
 static void map_random_changes_match_a_plain_array(void **state)
 {
     (void)state;
@@ -555,6 +594,7 @@ int main(void)
 #endif
         cmocka_unit_test(cache_many_hits_of_8_threads_leave_one_variant_key_4),
         cmocka_unit_test(cache_churn_of_many_threads_gives_right_values_key_3),
+        cmocka_unit_test(key_changes_with_everything_that_makes_the_code_key_2),
         cmocka_unit_test(map_random_changes_match_a_plain_array),
         cmocka_unit_test(map_readers_never_take_another_keys_handle_key_2),
     };

@@ -512,7 +512,7 @@ static void map_random_changes_match_a_plain_array(void **state)
     enum { KEYS = 500 };
     fixture f;
     set_up(&f, 1 << 20, UINT64_MAX, NULL);
-    fmi_variant_map map = {0};
+    fmi_variant_map map = {.used = 0};
     fmi_variant *variants[KEYS] = {NULL};
     srand(17);
     for (int step = 0; step < 20000; step++) {
@@ -561,7 +561,7 @@ static void map_readers_never_take_another_keys_handle_key_2(void **state)
     (void)state;
     fixture f;
     set_up(&f, 10, 1 << 20, NULL);
-    fmi_variant_map map = {0};
+    fmi_variant_map map = {.used = 0};
     map_reader r = {.map = &map};
     pthread_t thread;
     assert_int_equal(pthread_create(&thread, NULL, read_map, &r), 0);

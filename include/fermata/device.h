@@ -58,6 +58,11 @@ typedef struct fm_device_info {
     uint32_t host_threads;
     // Bytes of device memory held at most; 0 = what the device reports. FERMATA_MEMORY_LIMIT.
     uint64_t memory_limit_bytes;
+    // Bytes of native allocations that are kept for later although nothing uses them; 0 = 256 MiB; 1 = none. FERMATA_MEMORY_CACHE.
+    uint64_t memory_cache_bytes;
+    // Bytes that only work in flight keeps (destroyed buffers, staging) before a commit waits for the oldest; 0 = a quarter of the
+    // memory limit. FERMATA_IN_FLIGHT_BYTES.
+    uint64_t in_flight_bytes;
     // Bytes of one native allocation that buffers share; 0 = 64 MiB. FERMATA_BLOCK_SIZE.
     uint64_t block_size_bytes;
     // Nanoseconds that a wait polls before it blocks; 0 = 50,000 on a GPU, none on a CPU; 1 = never polls. FERMATA_SPIN_NS.
@@ -101,9 +106,13 @@ typedef struct fm_device_stats {
     uint64_t bytes_in_use;      // bytes of all buffers alive or held, staging included (now)
     uint64_t bytes_in_use_peak; // the most that bytes_in_use has been
     uint64_t bytes_reserved;    // bytes of native allocations (now)
-    uint64_t limit_waits;       // commits that waited for the oldest list because of lists_in_flight
-    uint64_t keeper_wakeups;    // times that the device's keeper thread woke
-    uint64_t kernels_compiled;  // kernel variants compiled
+    uint64_t bytes_cached;      // of these, bytes that nothing uses (now)
+    uint64_t bytes_in_flight; // bytes that only work in flight keeps: destroyed buffers and large staging memory (now)
+    uint64_t bytes_in_flight_peak; // the most that bytes_in_flight has been
+    uint64_t memory_reuses;        // buffers that took memory over which their stream's earlier work still used
+    uint64_t limit_waits;      // commits that waited for the oldest list because of lists_in_flight or in_flight_bytes
+    uint64_t keeper_wakeups;   // times that the device's keeper thread woke
+    uint64_t kernels_compiled; // kernel variants compiled
 } fm_device_stats;
 
 // Lists the devices that fm_device_open can open, best first (the order of "auto").
@@ -135,6 +144,12 @@ FM_API fm_status fm_device_close(fm_device **device, uint64_t timeout_ns);
 // Parameters: `device`; `out`, filled. Errors: FM_ERROR_INVALID_ARGUMENT (`out` is NULL), FM_ERROR_CLOSED.
 // Thread-safety: any thread. Lifetime: a copy.
 FM_API fm_status fm_device_get_properties(fm_device *device, fm_device_properties *out);
+
+// Gives memory that nothing uses back to the driver, after collecting what is complete.
+// Parameters: `device`; `out_bytes`, filled with the bytes given back, NULL for none.
+// Errors: FM_ERROR_CLOSED. Thread-safety: any thread; never waits for the device.
+// Lifetime: buffers, and memory that lists in flight still hold, are untouched (HOLD-6).
+FM_API fm_status fm_device_trim(fm_device *device, uint64_t *out_bytes);
 
 // Fills `*out` with the device's counters.
 // Parameters: `device`; `out`, filled. Errors: FM_ERROR_INVALID_ARGUMENT (`out` is NULL), FM_ERROR_CLOSED.

@@ -40,6 +40,7 @@ typedef struct fmi_backend_caps {
 typedef struct fmi_block {
     void *native;            // the backend's own; NULL = not allocated
     uint8_t *mapped;         // host address of its first byte; NULL if the host cannot reach it
+    bool cached;             // mapped, and the host reads it as fast as its own memory
     uint64_t device_address; // 0 where the device has none
     uint64_t size_bytes;
     fm_memory_kind kind;

@@ -163,6 +163,22 @@ static void free_slot(fmi_table *table, fmi_slot *slot)
     pthread_mutex_unlock(&table->lock);
 }
 
+fm_status fmi_table_retract(fmi_table *table, uint64_t id, fmi_slot **out)
+{
+    fmi_slot *slot = fmi_table_find(table, id);
+    if (!slot) {
+        return fmi_table_refuse(table, id);
+    }
+    uint64_t word = atomic_load_explicit(&slot->word, memory_order_relaxed);
+    do {
+        if (GENERATION(word) != fmi_id_generation(id)) {
+            return fmi_table_refuse(table, id);
+        }
+    } while (!atomic_compare_exchange_weak(&slot->word, &word, WORD(GENERATION(word) + 1, HOLDS(word))));
+    *out = slot;
+    return FM_OK;
+}
+
 fm_status fmi_table_kill(fmi_table *table, uint64_t id)
 {
     fmi_slot *slot = fmi_table_find(table, id);

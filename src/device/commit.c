@@ -44,6 +44,8 @@ uint64_t fmi_device_post(fm_device *device, fmi_list *list, fmi_stream *stream)
 {
     uint64_t value = 0;
     list->stream = stream;
+    // This thread and retirement: the list is retired perhaps before its memory has been told below.
+    atomic_store_explicit(&list->parties, 2, memory_order_relaxed);
     if (stream) {
         // Value and place in the queue are one step: lists of a stream are queued in the order of their values (READ-2, READ-3).
         pthread_mutex_lock(&stream->order);
@@ -55,6 +57,9 @@ uint64_t fmi_device_post(fm_device *device, fmi_list *list, fmi_stream *stream)
     } else {
         fmi_engine_push(&device->engine, list);
     }
+    // After the push: what takes this list's memory over from now on stands behind it in the queue (HOLD-6).
+    fmi_record_note_commit(&device->record, list, stream ? fmi_use_home_of(stream->slot.index) : 0);
+    fmi_retirement_let_go(&device->retirement, list);
     return value;
 }
 

@@ -11,6 +11,7 @@
 
 enum { DEFAULT_BATCHES = 2, DEFAULT_LISTS = 4096 };
 #define DEFAULT_BLOCK_BYTES ((uint64_t)64 << 20)
+#define DEFAULT_CACHE_BYTES ((uint64_t)256 << 20)
 #define DEFAULT_COMMIT_TIMEOUT_NS ((uint64_t)30 * 1000000000u)
 
 // One numeric setting: where it lies in fm_device_info, and what it may be.
@@ -29,6 +30,8 @@ static const setting settings[] = {
     {"FERMATA_LISTS_IN_FLIGHT", offsetof(fm_device_info, lists_in_flight), false, DEFAULT_LISTS, 1, UINT32_MAX / 2},
     {"FERMATA_HOST_THREADS", offsetof(fm_device_info, host_threads), false, 0, 0, 256},
     {"FERMATA_MEMORY_LIMIT", offsetof(fm_device_info, memory_limit_bytes), true, 0, 0, UINT64_MAX},
+    {"FERMATA_MEMORY_CACHE", offsetof(fm_device_info, memory_cache_bytes), true, DEFAULT_CACHE_BYTES, 1, UINT64_MAX},
+    {"FERMATA_IN_FLIGHT_BYTES", offsetof(fm_device_info, in_flight_bytes), true, 0, 0, UINT64_MAX},
     {"FERMATA_BLOCK_SIZE", offsetof(fm_device_info, block_size_bytes), true, DEFAULT_BLOCK_BYTES, 4096,
      (uint64_t)1 << 40},
     {"FERMATA_SPIN_NS", offsetof(fm_device_info, spin_ns), true, 0, 0, 1000000000u},

@@ -57,10 +57,14 @@ fm_status fm_device_get_stats(fm_device *device, fm_device_stats *out)
         .bytes_in_use = LOAD(device->pool.used_bytes),
         .bytes_in_use_peak = LOAD(device->pool.peak_bytes),
         .bytes_reserved = LOAD(device->pool.reserved_bytes),
+        .bytes_in_flight = LOAD(device->pool.orphan_bytes),
+        .bytes_in_flight_peak = LOAD(device->pool.orphan_peak_bytes),
+        .memory_reuses = LOAD(device->pool.reuses),
         .limit_waits = LOAD(device->limit_waits),
         .keeper_wakeups = LOAD(device->retirement.keeper.wakeups),
         .kernels_compiled = LOAD(device->kernels_compiled),
     };
 #undef LOAD
+    out->bytes_cached = out->bytes_reserved > out->bytes_in_use ? out->bytes_reserved - out->bytes_in_use : 0;
     return FM_OK;
 }

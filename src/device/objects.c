@@ -55,11 +55,6 @@ fm_status fm_stream_destroy(fm_device *device, fm_stream stream)
     return destroy_handle(device, device ? &device->streams : NULL, stream.id, "fm_stream_destroy");
 }
 
-fm_status fm_buffer_destroy(fm_device *device, fm_buffer buffer)
-{
-    return destroy_handle(device, device ? &device->buffers : NULL, buffer.id, "fm_buffer_destroy");
-}
-
 fm_status fm_stream_create(fm_device *device, const fm_stream_info *info, fm_stream *out_stream)
 {
     if (out_stream) {

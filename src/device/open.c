@@ -37,6 +37,7 @@ static bool reclaim(void *user, uint32_t attempt)
     fm_device *device = user;
     fmi_retirement *r = &device->retirement;
     fmi_progress(r);
+    fmi_record_drop_staging(&device->record);
     if (attempt == 0 || attempt > MOST_RECLAIMS) {
         return attempt == 0;
     }
@@ -77,7 +78,9 @@ static fm_status build(fm_device *device)
 {
     const fm_device_info *info = &device->config.info;
     uint64_t limit = info->memory_limit_bytes ? info->memory_limit_bytes : device->caps.memory_bytes;
-    fmi_pool_init(&device->pool, device->ops, device->backend, &device->caps, limit, info->block_size_bytes);
+    fmi_pool_init(&device->pool, device->ops, device->backend, &device->caps,
+                  &(fmi_pool_settings){limit, info->memory_cache_bytes, info->block_size_bytes});
+    device->pool.ablations = &device->ablations;
     device->pool.poison = device->caps.manual;
     device->pool.reclaim = reclaim;
     device->pool.reclaim_user = device;

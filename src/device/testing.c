@@ -41,10 +41,9 @@ static bool is_held(const fm_device *device, const fmi_command *command)
     }
     for (uint32_t i = 0; i < command->span_count; i++) {
         const fmi_span *span = &command->spans[i];
-        const fmi_buffer *buffer = (const fmi_buffer *)fmi_table_slot(&device->buffers, span->region);
-        uint32_t holds = (uint32_t)atomic_load_explicit(&buffer->slot.word, memory_order_acquire);
-        const fmi_allocation *memory = &buffer->memory;
-        if (holds == 0 || &memory->block->native != span->block || span->offset_bytes < memory->offset_bytes ||
+        const fmi_memory *memory = fmi_ranges_find(&device->pool.ranges, span->region);
+        if (!memory || !memory->block || memory->is_free || &memory->block->native != span->block ||
+            span->offset_bytes < memory->offset_bytes ||
             span->offset_bytes + span->size_bytes > memory->offset_bytes + memory->size_bytes) {
             return false;
         }

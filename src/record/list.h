@@ -23,7 +23,7 @@ typedef struct fmi_hold_chunk {
 typedef struct fmi_readback {
     struct fmi_readback *next;
     const uint8_t *source; // mapped staging memory, held by the list
-    void *destination;     // the user's; NULL: nobody wants it any more. Guarded by the retirement lock once committed
+    void *destination;     // the user's
     size_t size_bytes;
 } fmi_readback;
 
@@ -43,11 +43,14 @@ typedef struct fmi_list {
     fmi_hold_chunk *buffers; // held slots of the buffer table, each once (HOLD-3)
     fmi_hold_chunk *kernels; // held slots of the kernel table, each once
     fmi_readback *readbacks;
-    bool buffers_released; // the holds above were dropped early (ablations)
+    uint32_t highest_region; // of the buffers above
+    bool bound;              // the memory of the buffers above counts this list as being recorded (memory/order.h)
+    bool buffers_released;   // the holds above were dropped early (ablations)
     bool kernels_released;
     const char *label; // NULL = none
     bool untracked;    // FM_COMMANDS_UNTRACKED
     // From commit on:
+    _Atomic(uint32_t) parties; // that still need the list: the committing thread and retirement; the last lets go of it
     struct fmi_stream *stream; // held; NULL for the library's own fills
     uint64_t value;            // the stream's value that this list completes
     fmi_after *after;
@@ -72,6 +75,9 @@ void fmi_list_give(fmi_list_pool *pool, fmi_list *list);
 
 // Notes a hold that was already taken. False: out of host memory, nothing noted.
 bool fmi_list_note_hold(fmi_list *list, fmi_hold_chunk **chain, fmi_slot *slot);
+
+// Takes the newest note back.
+void fmi_list_forget_hold(fmi_hold_chunk **chain);
 
 // A command with room for `span_count` spans and the constants, not in the list yet. NULL: out of host memory.
 static inline fmi_command *fmi_list_new_command(fmi_list *list, fmi_command_kind kind, uint32_t span_count,

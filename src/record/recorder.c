@@ -1,4 +1,4 @@
-// Recorders: begin, finish, the owner check, holds and staging. See recorder.h.
+// Recorders: begin, finish, the owner check and holds. See recorder.h.
 // The list's owner calls; what recorders share is the room's free list, under its lock.
 #include "record/recorder.h"
 
@@ -10,8 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { STAGING_CHUNK_BYTES = 64 << 10 };
-
 void fmi_record_room_init(fmi_record_room *room)
 {
     fmi_list_pool_init(&room->lists);
@@ -20,6 +18,7 @@ void fmi_record_room_init(fmi_record_room *room)
 
 void fmi_record_room_destroy(fmi_record_room *room)
 {
+    fmi_record_drop_staging(room);
     while (room->free) {
         fm_commands *commands = room->free;
         room->free = commands->next;
@@ -63,7 +62,6 @@ fm_status fmi_recorder_begin(fmi_record_room *room, const fm_commands_info *info
     list->untracked = info && (info->flags & FM_COMMANDS_UNTRACKED);
     commands->room = room;
     commands->list = list;
-    commands->staging = NULL;
     commands->labels = NULL;
     if (++commands->epoch == 0) { // stamps of 2^32 lists ago must not look new
         commands->epoch = 1;
@@ -95,9 +93,38 @@ fmi_list *fmi_recorder_finish(fm_commands *commands)
     return list;
 }
 
+// Tells the memory of every buffer of the list that it is no longer being recorded: committed to `home`, or not at all.
+static void unbind(fmi_record_room *room, fmi_list *list, bool committed, uint32_t home)
+{
+    if (!list->bound) {
+        return;
+    }
+    list->bound = false;
+    for (const fmi_hold_chunk *chunk = list->buffers; chunk; chunk = chunk->next) {
+        for (uint32_t i = 0; i < chunk->count; i++) {
+            fmi_memory *memory = ((fmi_buffer *)chunk->slots[i])->memory;
+            if (!memory) {
+                continue; // taken away by FM_ABLATE_DONATION_KEEPS_HOLD
+            }
+            if (committed) {
+                fmi_memory_commit(memory, home);
+            } else {
+                fmi_memory_unbind(memory);
+            }
+            fmi_pool_offer(room->pool, memory);
+        }
+    }
+}
+
+void fmi_record_note_commit(fmi_record_room *room, fmi_list *list, uint32_t home)
+{
+    unbind(room, list, true, home);
+}
+
 void fmi_record_release_holds(fmi_record_room *room, fmi_list *list, bool buffers, bool kernels)
 {
     if (buffers && !list->buffers_released) {
+        unbind(room, list, false, 0);
         fmi_holds_release(room->buffers, list->buffers);
         list->buffers_released = true;
     }
@@ -137,16 +164,18 @@ fm_status fmi_recorder_enter(fm_commands *commands, const char *caller)
     return FM_OK;
 }
 
-// Takes the newest `count` holds of a chain back.
-static void undo_chain(fmi_table *table, fmi_stamps *stamps, fmi_hold_chunk **chain, uint32_t count)
+// Takes the newest `count` holds of a chain back. `pool` for buffers, else NULL.
+static void undo_chain(fmi_table *table, fmi_stamps *stamps, fmi_hold_chunk **chain, uint32_t count, fmi_pool *pool)
 {
     for (; count > 0; count--) {
-        fmi_hold_chunk *chunk = *chain;
-        fmi_slot *slot = chunk->slots[--chunk->count];
-        if (chunk->count == 0) {
-            *chain = chunk->next; // its memory goes back with the list
-        }
+        fmi_slot *slot = (*chain)->slots[(*chain)->count - 1];
+        fmi_list_forget_hold(chain);
         stamps->entries[slot->index].epoch = 0; // no list's epoch
+        if (pool) {
+            fmi_memory *memory = ((fmi_buffer *)slot)->memory;
+            fmi_memory_unbind(memory);
+            fmi_pool_offer(pool, memory);
+        }
         fmi_table_release(table, slot);
     }
 }
@@ -154,11 +183,8 @@ static void undo_chain(fmi_table *table, fmi_stamps *stamps, fmi_hold_chunk **ch
 void fmi_recorder_undo(fm_commands *commands)
 {
     fmi_record_room *room = commands->room;
-    if (commands->new_buffers > 0) {
-        commands->staging = NULL; // it may be among them
-    }
-    undo_chain(room->buffers, &commands->buffer_stamps, &commands->list->buffers, commands->new_buffers);
-    undo_chain(room->kernels, &commands->kernel_stamps, &commands->list->kernels, commands->new_kernels);
+    undo_chain(room->buffers, &commands->buffer_stamps, &commands->list->buffers, commands->new_buffers, room->pool);
+    undo_chain(room->kernels, &commands->kernel_stamps, &commands->list->kernels, commands->new_kernels, NULL);
 }
 
 // Makes room for stamps up to `index`.
@@ -178,6 +204,21 @@ static bool grow_stamps(fmi_stamps *stamps, uint32_t index)
     return true;
 }
 
+// Tells the memory that a list uses it. False: its handle was destroyed meanwhile.
+static bool bind_memory(fmi_record_room *room, fmi_list *list, fmi_buffer *buffer)
+{
+    fmi_memory_bind(buffer->memory);
+    // Pairs with fmi_buffer_destroy: the handle dies, then `use` is looked at. Either that look sees this list, or this one a dead handle.
+    if (!fmi_slot_is_alive(&buffer->slot)) {
+        fmi_memory_unbind(buffer->memory);
+        fmi_pool_offer(room->pool, buffer->memory);
+        return false;
+    }
+    list->bound = true;
+    list->highest_region = buffer->region > list->highest_region ? buffer->region : list->highest_region;
+    return true;
+}
+
 fm_status fmi_recorder_hold_slow(fm_commands *commands, fmi_table *table, fmi_stamps *stamps, fmi_hold_chunk **chain,
                                  uint64_t id, fmi_slot **out)
 {
@@ -191,52 +232,18 @@ fm_status fmi_recorder_hold_slow(fm_commands *commands, fmi_table *table, fmi_st
         fmi_table_release(table, slot);
         return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "no host memory to hold a %s", table->noun);
     }
-    *(table == commands->room->buffers ? &commands->new_buffers : &commands->new_kernels) += 1;
+    if (table != commands->room->buffers) {
+        commands->new_kernels++;
+    } else if (bind_memory(commands->room, commands->list, (fmi_buffer *)slot)) {
+        commands->new_buffers++;
+    } else {
+        fmi_list_forget_hold(chain);
+        fmi_table_release(table, slot);
+        return fmi_table_refuse(table, id);
+    }
     stamps->entries[slot->index] = (fmi_stamp){slot, commands->epoch};
     stamps->tag_bits = (uint32_t)table->tag << 24;
     *out = slot;
-    return FM_OK;
-}
-
-// A new staging buffer that only the list holds.
-static fm_status new_staging(fm_commands *commands, uint64_t size_bytes, fmi_buffer **out)
-{
-    fmi_record_room *room = commands->room;
-    uint64_t id;
-    fmi_buffer *buffer;
-    fm_status status = fmi_buffer_create(room->buffers, room->pool, FM_MEMORY_HOST, size_bytes, NULL, &id, &buffer);
-    if (status != FM_OK) {
-        return status;
-    }
-    status = fmi_recorder_hold_buffer(commands, (fm_buffer){id}, out);
-    fm_status killed = fmi_table_kill(room->buffers, id); // frees it if the hold failed
-    FMI_ASSERT("HANDLE-2", killed == FM_OK);
-    return status;
-}
-
-fm_status fmi_recorder_stage(fm_commands *commands, uint64_t size_bytes, uint8_t **out_mapped, fmi_span *out_span)
-{
-    fmi_buffer *buffer = commands->staging;
-    uint64_t offset = (commands->staging_used + 15) & ~(uint64_t)15;
-    if (size_bytes > STAGING_CHUNK_BYTES / 2) {
-        offset = 0;
-        fm_status status = new_staging(commands, size_bytes, &buffer);
-        if (status != FM_OK) {
-            return status;
-        }
-    } else {
-        if (!buffer || offset + size_bytes > buffer->size_bytes) {
-            fm_status status = new_staging(commands, STAGING_CHUNK_BYTES, &buffer);
-            if (status != FM_OK) {
-                return status;
-            }
-            commands->staging = buffer;
-            offset = 0;
-        }
-        commands->staging_used = offset + size_bytes;
-    }
-    *out_mapped = fmi_buffer_mapped(buffer) + offset;
-    *out_span = fmi_buffer_span(buffer, offset, size_bytes, FMI_SPAN_PRIVATE);
     return FM_OK;
 }
 

@@ -55,7 +55,7 @@ struct fm_commands {
     uint32_t new_kernels;
     fmi_stamps buffer_stamps;
     fmi_stamps kernel_stamps;
-    fmi_buffer *staging;      // current staging memory, held by the list; NULL = none yet
+    fm_buffer staging;        // its chunk of staging memory, kept from list to list; null = none yet
     uint64_t staging_used;    // bytes of it given out
     struct fmi_label *labels; // innermost open label
     fm_commands *next;        // in the room's free list
@@ -71,6 +71,9 @@ fm_status fmi_recorder_begin(fmi_record_room *room, const fm_commands_info *info
 
 // Drops a list's holds on buffers, on kernels, or both, if it still has them.
 void fmi_record_release_holds(fmi_record_room *room, fmi_list *list, bool buffers, bool kernels);
+
+// The list stands in the queue of stream number `home` (memory/order.h; 0: the library's own): tells the memory that it uses.
+void fmi_record_note_commit(fmi_record_room *room, fmi_list *list, uint32_t home);
 
 // Drops all holds of a list that is done or will not run, and recycles it.
 void fmi_record_drop_list(fmi_record_room *room, fmi_list *list);
@@ -121,12 +124,20 @@ static inline fm_status fmi_recorder_hold_buffer(fm_commands *commands, fm_buffe
                              handle.id, (fmi_slot **)out);
 }
 
-// Staging memory for `size_bytes` bytes, held by the list: mapped, device-reachable, 16-byte aligned, used once.
-fm_status fmi_recorder_stage(fm_commands *commands, uint64_t size_bytes, uint8_t **out_mapped, fmi_span *out_span);
+// A piece of staging memory, held by the list: mapped, device-reachable, 16-byte aligned, used once.
+typedef struct fmi_staged {
+    fmi_buffer *buffer;
+    uint8_t *mapped; // its first byte
+    fmi_span span;
+} fmi_staged;
 
-// The one read-back path (READ-6): records the copy to staging and notes where the bytes go. The caller is inside.
-fm_status fmi_record_readback(fm_commands *commands, fm_buffer buffer, uint64_t offset_bytes, uint64_t size_bytes,
-                              void *destination, fmi_readback **out);
+fm_status fmi_recorder_stage(fm_commands *commands, uint64_t size_bytes, fmi_staged *out);
+
+// Gives up the chunks that idle recorders keep.
+void fmi_record_drop_staging(fmi_record_room *room);
+
+// Records the copy of a range to staging memory: the one way from the device to the host (READ-6). The caller is inside.
+fm_status fmi_record_copy_out(fm_commands *commands, fm_buffer buffer, fmi_range range, fmi_staged *out);
 
 // Checks [offset, offset + size) against a buffer; sets the last error.
 fm_status fmi_check_range(const char *what, const fmi_buffer *buffer, uint64_t offset_bytes, uint64_t size_bytes);
@@ -134,8 +145,7 @@ fm_status fmi_check_range(const char *what, const fmi_buffer *buffer, uint64_t o
 static inline fmi_span fmi_buffer_span(const fmi_buffer *buffer, uint64_t offset_bytes, uint64_t size_bytes,
                                        uint32_t access)
 {
-    return (fmi_span){&buffer->memory.block->native, buffer->memory.offset_bytes + offset_bytes, size_bytes,
-                      buffer->slot.index, access};
+    return (fmi_span){buffer->block, buffer->offset_bytes + offset_bytes, size_bytes, buffer->region, access};
 }
 
 #endif

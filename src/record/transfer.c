@@ -117,51 +117,34 @@ fm_status fm_upload(fm_commands *commands, fm_buffer buffer, uint64_t offset_byt
     if (status != FM_OK) {
         return status;
     }
-    fmi_span to, from;
-    uint8_t *mapped = NULL;
+    fmi_span to;
+    fmi_staged staged;
     status = side(commands, "fm_upload", buffer, offset_bytes, size_bytes, FM_ACCESS_WRITE, &to);
     if (status == FM_OK && !source) {
         status = fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_upload: source is NULL");
     }
     if (status == FM_OK) {
-        status = fmi_recorder_stage(commands, size_bytes, &mapped, &from);
+        status = fmi_recorder_stage(commands, size_bytes, &staged);
         if (status != FM_OK) {
             fmi_error_prefix("fm_upload: staging memory");
         }
     }
     if (status == FM_OK) {
-        memcpy(mapped, source, (size_t)size_bytes);
-        status = append_copy(commands, "fm_upload", from, to);
+        memcpy(staged.mapped, source, (size_t)size_bytes);
+        status = append_copy(commands, "fm_upload", staged.span, to);
     }
     fmi_recorder_leave(commands, status);
     return status;
 }
 
-fm_status fmi_record_readback(fm_commands *commands, fm_buffer buffer, uint64_t offset_bytes, uint64_t size_bytes,
-                              void *destination, fmi_readback **out)
+fm_status fmi_record_copy_out(fm_commands *commands, fm_buffer buffer, fmi_range range, fmi_staged *out)
 {
-    fmi_span from, to;
-    uint8_t *mapped = NULL;
-    fm_status status = side(commands, "source", buffer, offset_bytes, size_bytes, FM_ACCESS_READ, &from);
+    fmi_span from;
+    fm_status status = side(commands, "source", buffer, range.offset_bytes, range.size_bytes, FM_ACCESS_READ, &from);
     if (status == FM_OK) {
-        status = fmi_recorder_stage(commands, size_bytes, &mapped, &to);
+        status = fmi_recorder_stage(commands, range.size_bytes, out);
     }
-    if (status != FM_OK) {
-        return status;
-    }
-    fmi_readback *readback = fmi_arena_alloc(&commands->list->arena, sizeof *readback);
-    if (!readback) {
-        return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "no host memory for a read-back");
-    }
-    status = append_copy(commands, "read-back", from, to);
-    if (status == FM_OK) {
-        *readback = (fmi_readback){commands->list->readbacks, mapped, destination, (size_t)size_bytes};
-        commands->list->readbacks = readback;
-        if (out) {
-            *out = readback;
-        }
-    }
-    return status;
+    return status == FM_OK ? append_copy(commands, "read-back", from, out->span) : status;
 }
 
 fm_status fm_read(fm_commands *commands, fm_buffer buffer, uint64_t offset_bytes, uint64_t size_bytes,
@@ -171,13 +154,22 @@ fm_status fm_read(fm_commands *commands, fm_buffer buffer, uint64_t offset_bytes
     if (status != FM_OK) {
         return status;
     }
+    fmi_list *list = commands->list;
+    fmi_readback *readback = NULL;
     if (!destination) {
-        status = fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_read: destination is NULL");
+        status = fmi_fail(FM_ERROR_INVALID_ARGUMENT, "destination is NULL");
+    } else if ((readback = fmi_arena_alloc(&list->arena, sizeof *readback)) == NULL) {
+        status = fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "no host memory for a read-back");
+    }
+    fmi_staged staged;
+    if (status == FM_OK) {
+        status = fmi_record_copy_out(commands, buffer, (fmi_range){offset_bytes, size_bytes}, &staged);
+    }
+    if (status == FM_OK) {
+        *readback = (fmi_readback){list->readbacks, staged.mapped, destination, (size_t)size_bytes};
+        list->readbacks = readback;
     } else {
-        status = fmi_record_readback(commands, buffer, offset_bytes, size_bytes, destination, NULL);
-        if (status != FM_OK) {
-            fmi_error_prefix("fm_read");
-        }
+        fmi_error_prefix("fm_read");
     }
     fmi_recorder_leave(commands, status);
     return status;

@@ -27,7 +27,8 @@ static bool uses_unzeroed(const fmi_retirement *r, const fmi_list *list)
     }
     for (const fmi_hold_chunk *chunk = list->buffers; chunk; chunk = chunk->next) {
         for (uint32_t i = 0; i < chunk->count; i++) {
-            if (atomic_load_explicit(&((fmi_buffer *)chunk->slots[i])->unzeroed, memory_order_relaxed)) {
+            const fmi_memory *memory = ((fmi_buffer *)chunk->slots[i])->memory;
+            if (memory && atomic_load_explicit(&memory->unzeroed, memory_order_relaxed)) {
                 return true;
             }
         }
@@ -70,8 +71,10 @@ static fm_status list_outcome(const fmi_retirement *r, const fmi_batch *batch, c
 // The library's own fill of new memory failed: nothing may use that buffer.
 static void mark_unzeroed(fmi_retirement *r, const fmi_list *list)
 {
-    fmi_buffer *buffer = (fmi_buffer *)fmi_table_slot(r->record->buffers, list->first->spans[0].region);
-    atomic_store_explicit(&buffer->unzeroed, 1, memory_order_relaxed);
+    fmi_memory *memory = ((fmi_buffer *)list->buffers->slots[0])->memory; // such a list holds its one buffer
+    if (memory) {
+        atomic_store_explicit(&memory->unzeroed, 1, memory_order_relaxed);
+    }
     atomic_fetch_add_explicit(&r->record->zero_failures, 1, memory_order_release);
 }
 
@@ -127,9 +130,7 @@ static void retire_list(fmi_retirement *r, const fmi_batch *batch, fmi_list *lis
     fm_status status = list_outcome(r, batch, list, index, sentence, sizeof sentence);
     if (status == FM_OK) {
         for (fmi_readback *readback = list->readbacks; readback; readback = readback->next) {
-            if (readback->destination) {
-                memcpy(readback->destination, readback->source, readback->size_bytes);
-            }
+            memcpy(readback->destination, readback->source, readback->size_bytes);
         }
     }
     fmi_stream *stream = list->stream;
@@ -235,13 +236,21 @@ void fmi_progress(fmi_retirement *r)
         fmi_engine_kick(r->engine); // the device gets work before memory is put in order
         while (done) {
             fmi_list *next = done->next;
-            release_list(r, done);
-            atomic_fetch_sub(&r->outstanding, 1); // last: until here a close waits
+            fmi_retirement_let_go(r, done);
             done = next;
         }
         return;
     }
     fmi_engine_kick(r->engine);
+}
+
+void fmi_retirement_let_go(fmi_retirement *r, fmi_list *list)
+{
+    // Acquire-release: the second party sees what the first did with the list.
+    if (atomic_fetch_sub_explicit(&list->parties, 1, memory_order_acq_rel) == 1) {
+        release_list(r, list);
+        atomic_fetch_sub(&r->outstanding, 1); // last: until here a close waits
+    }
 }
 
 bool fmi_retirement_count_in(fmi_retirement *r, uint32_t limit)

@@ -26,9 +26,9 @@ typedef struct fmi_retirement {
     fmi_record_room *record;
     fmi_table *streams;
     const fmi_ablations *ablations;
-    _Atomic(uint32_t) reading; // synchronous reads that wait; counted for FM_ABLATE_RETIRE_ON_READ alone
-    uint64_t spin_ns;          // how long a wait polls before it blocks
-    pthread_mutex_t lock;      // held by whoever retires; guards `done`, `lost` and committed read-backs' destinations
+    _Atomic(uint32_t) reading;       // synchronous reads that wait; counted for FM_ABLATE_RETIRE_ON_READ alone
+    uint64_t spin_ns;                // how long a wait polls before it blocks
+    pthread_mutex_t lock;            // held by whoever retires; guards `done` and `lost`
     _Atomic(uint64_t) retired_value; // last device value retired; stored under `lock`
     _Atomic(uint32_t) outstanding;   // lists counted in and not yet retired
     _Atomic(uint32_t) waiters;       // threads inside fmi_wait_until
@@ -46,6 +46,9 @@ void fmi_retirement_destroy(fmi_retirement *r);
 
 // Retires what is complete, then submits what waits. Never blocks on the device. Any thread.
 void fmi_progress(fmi_retirement *r);
+
+// One of a list's two parties no longer needs it; the second lets go of what it holds and counts it out.
+void fmi_retirement_let_go(fmi_retirement *r, fmi_list *list);
 
 // Counts a list in before it is pushed, unless `limit` lists are outstanding (RETIRE-4); out again when it is not pushed after all.
 bool fmi_retirement_count_in(fmi_retirement *r, uint32_t limit);

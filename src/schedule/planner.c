@@ -79,14 +79,7 @@ static bool grow_regions(fmi_planner *planner, uint32_t highest)
 
 static bool cover_regions(fmi_planner *planner, const fmi_list *list)
 {
-    for (const fmi_hold_chunk *chunk = list->buffers; chunk; chunk = chunk->next) {
-        for (uint32_t i = 0; i < chunk->count; i++) {
-            if (chunk->slots[i]->index >= planner->region_capacity && !grow_regions(planner, chunk->slots[i]->index)) {
-                return false;
-            }
-        }
-    }
-    return true;
+    return list->highest_region < planner->region_capacity || grow_regions(planner, list->highest_region);
 }
 
 // The last wave that a use of the span must come after.

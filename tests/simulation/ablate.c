@@ -147,6 +147,20 @@ static fm_commands *record_all(bench *b, float value)
     return commands;
 }
 
+// x = 3 has run; y = 2x + 1 and the read of y are committed and have not.
+static fm_point commit_twice_of_three(bench *b)
+{
+    fm_commands *commands = begin(b);
+    record_fill(b, commands, 3.0f);
+    fm_point filled = commit(b, commands);
+    MUST(fm_testing_step(b->device, ALL, NULL));
+    MUST(fm_point_poll(b->device, filled));
+    commands = begin(b);
+    record_twice(b, commands, b->twice);
+    MUST(fm_read(commands, b->y, 0, sizeof b->out, b->out));
+    return commit(b, commands);
+}
+
 static bool finish(bench *b, fm_point point, float expected)
 {
     MUST(fm_testing_step(b->device, ALL, NULL));
@@ -159,7 +173,7 @@ static bool hold_buffers(bool ablate)
 {
     bench b;
     set_up(&b, FM_ABLATE_HOLD_BUFFERS, ablate, NULL);
-    fm_point point = commit(&b, record_all(&b, 3.0f));
+    fm_point point = commit_twice_of_three(&b);
     MUST(fm_buffer_destroy(b.device, b.x));
     make_buffer(&b);
     return finish(&b, point, 7.0f);
@@ -202,7 +216,7 @@ static bool free_after_done(bool ablate)
 {
     bench b;
     set_up(&b, FM_ABLATE_FREE_AFTER_DONE, ablate, NULL);
-    fm_point point = commit(&b, record_all(&b, 3.0f));
+    fm_point point = commit_twice_of_three(&b);
     MUST(fm_buffer_destroy(b.device, b.x));
     MUST(fm_buffer_destroy(b.device, b.y));
     make_buffer(&b);
@@ -282,6 +296,9 @@ static bool retire_on_read(bool ablate)
     uint64_t first_peak = 0;
     for (int i = 0; i < 50; i++) {
         fm_buffer temporary = make_buffer(&b);
+        fm_commands *commands = begin(&b);
+        MUST(fm_fill(commands, temporary, 0, FM_WHOLE_SIZE, 0));
+        commit(&b, commands);
         MUST(fm_buffer_read(b.device, b.stream, temporary, 0, sizeof b.out, b.out, 1000000000));
         MUST(fm_buffer_destroy(b.device, temporary));
         MUST(fm_device_get_stats(b.device, &stats));

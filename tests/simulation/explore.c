@@ -366,6 +366,7 @@ static void settle(world *w)
     uint64_t violations = 0;
     fm_device_stats stats;
     fails(w, fm_testing_violations(w->device, &violations), "violations");
+    fails(w, fm_device_trim(w->device, NULL), "trim"); // what idle recorders keep for their next list
     fails(w, fm_device_get_stats(w->device, &stats), "stats");
     if (!w->failure[0] && (violations || stats.bytes_in_use || stats.lists_in_flight)) {
         snprintf(w->failure, sizeof w->failure,

@@ -80,6 +80,7 @@ static void build(sequence *s, uint32_t *seed, uint32_t grid, bool untracked_too
             list->after_count = 1;
         }
         list->buffers = all;
+        list->highest_region = (REGIONS - 1) * 50;
         uint32_t commands = next_random(seed) % 25;
         for (uint32_t c = 0; c < commands && s->count < MOST_COMMANDS; c++) {
             bool barrier = next_random(seed) % 10 == 0;

@@ -17,7 +17,14 @@ fm_status fmi_host_allocate_block(fmi_backend *backend, fm_memory_kind kind, uin
         return fmi_fail(FM_ERROR_OUT_OF_MEMORY, "the host has no %llu bytes of memory left",
                         (unsigned long long)rounded);
     }
-    *out = (fmi_block){memory, memory, (uint64_t)(uintptr_t)memory, size_bytes, kind};
+    *out = (fmi_block){
+        .native = memory,
+        .mapped = memory,
+        .cached = true,
+        .device_address = (uint64_t)(uintptr_t)memory,
+        .size_bytes = size_bytes,
+        .kind = kind,
+    };
     return FM_OK;
 }
 

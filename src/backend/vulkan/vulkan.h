@@ -87,8 +87,9 @@ struct fmi_backend {
     uint32_t argument_alignment_bytes;
     uint64_t max_block_bytes;
     uint32_t memory_type[FMI_VULKAN_USES];
-    bool maps[FMI_VULKAN_USES]; // blocks of this use are mapped
-    bool maps_all_memory;       // on a GPU: the host may look at any block, so each batch ends in a barrier to the host
+    bool maps[FMI_VULKAN_USES];   // blocks of this use are mapped
+    bool caches[FMI_VULKAN_USES]; // and the host reads them through its caches
+    bool maps_all_memory; // on a GPU: the host may look at any block, so each batch ends in a barrier to the host
 
     fmi_vulkan_slot *slots; // guarded by "submit: one thread at a time", as are `descriptors`
     uint32_t slot_count;

@@ -2,6 +2,7 @@
 // Any thread that owns the list. What can fail comes first; from taking the value on nothing fails (LEARNED-8).
 #include "device/device.h"
 
+#include <stdio.h>
 #include <string.h>
 
 fm_status fm_commands_begin(fm_device *device, const fm_commands_info *info, fm_commands **out_commands)
@@ -63,10 +64,30 @@ uint64_t fmi_device_post(fm_device *device, fmi_list *list, fmi_stream *stream)
     return value;
 }
 
-// Takes a place under the in-flight limit, exactly one when it says true.
+// Does work in flight, with the lists that are being recorded, keep more destroyed memory than the limit allows?
+static bool too_many_bytes(const fm_device *device)
+{
+    return atomic_load_explicit(&device->pool.orphan_bytes, memory_order_relaxed) > device->config.info.in_flight_bytes;
+}
+
+// "4096 lists" or "1000 bytes", whichever limit is reached.
+static void name_limit(const fm_device *device, char out[64])
+{
+    bool bytes = too_many_bytes(device);
+    snprintf(out, 64, "%llu %s",
+             bytes ? (unsigned long long)device->config.info.in_flight_bytes
+                   : (unsigned long long)device->config.info.lists_in_flight,
+             bytes ? "bytes of destroyed memory" : "lists");
+}
+
+// Takes a place under the in-flight limits, exactly one when it says true.
 static bool take_place(void *context)
 {
     fm_device *device = context;
+    // With nothing in flight there is nothing to wait for: a list larger than the limit runs alone (LEARNED-15).
+    if (too_many_bytes(device) && atomic_load(&device->retirement.outstanding) > 0) {
+        return false;
+    }
     return fmi_retirement_count_in(&device->retirement, device->config.info.lists_in_flight);
 }
 
@@ -89,17 +110,19 @@ static fm_status make_room(fm_device *device, bool no_wait)
     if (place(device)) {
         return FM_OK;
     }
+    char limit[64];
     if (no_wait) {
-        return fmi_fail(FM_WOULD_BLOCK, "fm_commit: %u lists are in flight, which is the limit",
-                        device->config.info.lists_in_flight);
+        name_limit(device, limit);
+        return fmi_fail(FM_WOULD_BLOCK, "fm_commit: %s are in flight, which is the limit", limit);
     }
     atomic_fetch_add_explicit(&device->limit_waits, 1, memory_order_relaxed);
     fm_status status = fmi_wait_until(&device->retirement, place, device, device->config.info.commit_timeout_ns);
     if (status != FM_OK) {
+        name_limit(device, limit);
         return fmi_fail(status,
-                        "fm_commit: %u lists are in flight, which is the limit, and no place came free for this one "
-                        "within %llu ns",
-                        device->config.info.lists_in_flight, (unsigned long long)device->config.info.commit_timeout_ns);
+                        "fm_commit: %s are in flight, which is the limit, and no place came free for this list within "
+                        "%llu ns",
+                        limit, (unsigned long long)device->config.info.commit_timeout_ns);
     }
     return FM_OK;
 }

@@ -78,6 +78,7 @@ static fm_status build(fm_device *device)
 {
     const fm_device_info *info = &device->config.info;
     uint64_t limit = info->memory_limit_bytes ? info->memory_limit_bytes : device->caps.memory_bytes;
+    device->config.info.in_flight_bytes = info->in_flight_bytes ? info->in_flight_bytes : limit / 4;
     fmi_pool_init(&device->pool, device->ops, device->backend, &device->caps,
                   &(fmi_pool_settings){limit, info->memory_cache_bytes, info->block_size_bytes});
     device->pool.ablations = &device->ablations;

@@ -24,6 +24,7 @@
     X(readback)                                                                                                        \
     X(order)                                                                                                           \
     X(lifetime)                                                                                                        \
+    X(reuse)                                                                                                           \
     X(concurrency)
 
 // Each runs its group and returns the number of tests that failed.

@@ -3,7 +3,7 @@
 #include "groups.h"
 #include "threads.h"
 
-enum { COUNT = 4096, BYTES = COUNT * 4 };
+enum { COUNT = 4096, BYTES = COUNT * 4, MANY = 1 << 20 };
 
 static fm_buffer create_on(ct_fixture *f, fm_stream stream, uint64_t size_bytes, uint32_t flags)
 {
@@ -285,10 +285,10 @@ typedef struct beside {
 static void write_whole_values(ct_worker *w)
 {
     beside *b = w->shared;
-    for (uint32_t i = 1; i <= ct_scaled(400); i++) {
+    for (uint32_t i = 1; i <= ct_scaled(60); i++) {
         fm_commands *commands = NULL;
         CT_WORKER_OK(w, fm_commands_begin(w->fixture->device, NULL, &commands));
-        CT_WORKER_OK(w, ct_record_set(commands, b->set, b->buffer, COUNT, i));
+        CT_WORKER_OK(w, ct_record_set(commands, b->set, b->buffer, MANY, i));
         CT_WORKER_OK(w, fm_commit(&commands, &(fm_commit_info){.stream = w->fixture->stream}, NULL));
     }
     atomic_store(&b->stop, 1);
@@ -299,16 +299,16 @@ static void write_whole_values(ct_worker *w)
 static void reads_beside_a_writer_of_the_same_stream_are_never_torn(void **state)
 {
     ct_fixture *f = *state;
-    beside b = {.buffer = ct_buffer(f, BYTES), .set = ct_kernel_set(f)};
+    beside b = {.buffer = ct_buffer(f, MANY * 4), .set = ct_kernel_set(f)};
     ct_worker writer = {.failed = false};
     ct_start_worker(f, &writer, write_whole_values, &b);
-    static uint32_t words[COUNT];
+    static uint32_t words[MANY]; // large, so that copying takes long enough for a write to begin meanwhile
     uint32_t last = 0;
     bool torn = false, older = false;
     fm_status status = FM_OK;
     while (!atomic_load(&b.stop) && status == FM_OK && !torn && !older) {
         status = fm_buffer_read(f->device, f->stream, b.buffer, 0, sizeof words, words, CT_TIMEOUT_NS);
-        for (uint32_t i = 1; i < COUNT; i++) torn |= words[i] != words[0];
+        for (uint32_t i = 1; i < MANY; i++) torn |= words[i] != words[0];
         older = words[0] < last;
         last = words[0];
     }

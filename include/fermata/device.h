@@ -54,6 +54,8 @@ typedef struct fm_device_info {
     uint32_t batches_in_flight;
     // Committed lists not yet retired before a commit waits for the oldest; 0 = 4096. FERMATA_LISTS_IN_FLIGHT.
     uint32_t lists_in_flight;
+    // Failures kept for fm_device_take_failure before the oldest is dropped; 0 = 64, at most 65536. FERMATA_FAILURES_KEPT.
+    uint32_t failures_kept;
     // Worker threads of the host device; 0 = one per processor. FERMATA_HOST_THREADS.
     uint32_t host_threads;
     // Bytes of device memory held at most; 0 = what the device reports. FERMATA_MEMORY_LIMIT.
@@ -111,6 +113,8 @@ typedef struct fm_device_stats {
     uint64_t bytes_in_flight_peak; // the most that bytes_in_flight has been
     uint64_t memory_reuses;        // buffers that took memory over which their stream's earlier work still used
     uint64_t limit_waits;      // commits that waited for the oldest list because of lists_in_flight or in_flight_bytes
+    uint64_t failures;         // lists that failed for a reason of their own, not because of earlier work
+    uint64_t failures_dropped; // of these, dropped before fm_device_take_failure took them
     uint64_t keeper_wakeups;   // times that the device's keeper thread woke
     uint64_t kernels_compiled; // kernel variants compiled
 } fm_device_stats;

@@ -28,6 +28,7 @@ static const setting settings[] = {
     {"FERMATA_BATCHES_IN_FLIGHT", offsetof(fm_device_info, batches_in_flight), false, DEFAULT_BATCHES, 1,
      FMI_MOST_BATCHES},
     {"FERMATA_LISTS_IN_FLIGHT", offsetof(fm_device_info, lists_in_flight), false, DEFAULT_LISTS, 1, UINT32_MAX / 2},
+    {"FERMATA_FAILURES_KEPT", offsetof(fm_device_info, failures_kept), false, 64, 1, 65536},
     {"FERMATA_HOST_THREADS", offsetof(fm_device_info, host_threads), false, 0, 0, 256},
     {"FERMATA_MEMORY_LIMIT", offsetof(fm_device_info, memory_limit_bytes), true, 0, 0, UINT64_MAX},
     {"FERMATA_MEMORY_CACHE", offsetof(fm_device_info, memory_cache_bytes), true, DEFAULT_CACHE_BYTES, 1, UINT64_MAX},

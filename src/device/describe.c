@@ -61,6 +61,8 @@ fm_status fm_device_get_stats(fm_device *device, fm_device_stats *out)
         .bytes_in_flight_peak = LOAD(device->pool.orphan_peak_bytes),
         .memory_reuses = LOAD(device->pool.reuses),
         .limit_waits = LOAD(device->limit_waits),
+        .failures = LOAD(device->retirement.failures.total),
+        .failures_dropped = LOAD(device->retirement.failures.dropped),
         .keeper_wakeups = LOAD(device->retirement.keeper.wakeups),
         .kernels_compiled = LOAD(device->kernels_compiled),
     };

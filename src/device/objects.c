@@ -145,6 +145,19 @@ fm_status fm_point_wait(fm_device *device, fm_point point, uint64_t timeout_ns)
     return status == FM_OK ? fmi_point_wait(&device->retirement, point, timeout_ns, "fm_point_wait") : status;
 }
 
+fm_status fm_device_take_failure(fm_device *device, fm_failure *out_failure)
+{
+    fm_status status = fmi_device_check(device, "fm_device_take_failure");
+    if (status != FM_OK) {
+        return status;
+    }
+    if (!out_failure) {
+        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_device_take_failure: out_failure is NULL");
+    }
+    fmi_progress(&device->retirement);
+    return fmi_failures_take(&device->retirement.failures, out_failure) ? FM_OK : fmi_answer(FM_NOT_READY);
+}
+
 fm_status fm_point_on_complete(fm_device *device, fm_point point, fm_completion_callback callback, void *user)
 {
     fm_status status = fmi_device_check(device, "fm_point_on_complete");

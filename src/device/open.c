@@ -107,7 +107,7 @@ static fm_status build(fm_device *device)
     uint64_t spin_ns =
         info->spin_ns ? (info->spin_ns == 1 ? 0 : info->spin_ns) : (device->caps.on_cpu ? 0 : GPU_SPIN_NS);
     status = fmi_retirement_init(&device->retirement, &device->engine, &device->record, &device->streams,
-                                 &device->ablations, &device->caps, spin_ns);
+                                 &device->ablations, &device->caps, spin_ns, info->failures_kept);
     if (status != FM_OK) {
         fmi_engine_destroy(&device->engine);
         fmi_record_room_destroy(&device->record);

@@ -134,6 +134,9 @@ static void retire_list(fmi_retirement *r, const fmi_batch *batch, fmi_list *lis
         }
     }
     fmi_stream *stream = list->stream;
+    if (status != FM_OK && status != FM_ERROR_DEPENDENCY) { // a dependency's root has its own record
+        fmi_failures_note(&r->failures, list, stream ? stream->id : 0, status, sentence);
+    }
     if (stream) {
         if (status != FM_OK && !FMI_ABLATED(r->ablations, FM_ABLATE_KEEP_FAILURES)) {
             fmi_stream_note_failure(stream, list->value, status, sentence);
@@ -271,7 +274,8 @@ void fmi_retirement_count_out(fmi_retirement *r)
 }
 
 fm_status fmi_retirement_init(fmi_retirement *r, fmi_engine *engine, fmi_record_room *record, fmi_table *streams,
-                              const fmi_ablations *ablations, const fmi_backend_caps *caps, uint64_t spin_ns)
+                              const fmi_ablations *ablations, const fmi_backend_caps *caps, uint64_t spin_ns,
+                              uint32_t failures_kept)
 {
     memset(r, 0, sizeof *r);
     r->engine = engine;
@@ -280,10 +284,15 @@ fm_status fmi_retirement_init(fmi_retirement *r, fmi_engine *engine, fmi_record_
     r->ablations = ablations;
     r->keeper.absent = caps->manual;
     r->spin_ns = spin_ns;
+    fm_status status = fmi_failures_init(&r->failures, failures_kept);
+    if (status != FM_OK) {
+        return status;
+    }
     pthread_mutex_init(&r->lock, NULL);
-    fm_status status = fmi_keeper_start(r);
+    status = fmi_keeper_start(r);
     if (status != FM_OK) {
         pthread_mutex_destroy(&r->lock);
+        fmi_failures_destroy(&r->failures);
     }
     return status;
 }
@@ -296,5 +305,6 @@ void fmi_retirement_destroy(fmi_retirement *r)
         r->lost = list->next;
         release_list(r, list);
     }
+    fmi_failures_destroy(&r->failures);
     pthread_mutex_destroy(&r->lock);
 }

@@ -5,6 +5,7 @@
 #define FMI_RETIRE_RETIRE_H
 
 #include "record/recorder.h"
+#include "retire/failures.h"
 #include "schedule/engine.h"
 
 // The keeper: one thread a device that completes work nobody waits for and runs callbacks. Asleep when nothing is outstanding.
@@ -34,12 +35,14 @@ typedef struct fmi_retirement {
     _Atomic(uint32_t) waiters;       // threads inside fmi_wait_until
     fmi_list *done;                  // retired under `lock`, still to be let go of; empty when nobody holds it
     fmi_list *lost;                  // lists of a lost device: what they hold is freed when it is closed (LEARNED-9)
+    fmi_failures failures;           // the last ones, until taken
     fmi_keeper keeper;
 } fmi_retirement;
 
 // Fills the room and starts the keeper.
 fm_status fmi_retirement_init(fmi_retirement *r, fmi_engine *engine, fmi_record_room *record, fmi_table *streams,
-                              const fmi_ablations *ablations, const fmi_backend_caps *caps, uint64_t spin_ns);
+                              const fmi_ablations *ablations, const fmi_backend_caps *caps, uint64_t spin_ns,
+                              uint32_t failures_kept);
 
 // Stops the keeper and releases what lost lists hold. Nothing is outstanding and no callback is due.
 void fmi_retirement_destroy(fmi_retirement *r);

@@ -27,6 +27,7 @@ typedef struct fmi_callback {
 
 typedef struct fmi_stream {
     fmi_slot slot;
+    uint64_t id;                      // its handle
     char *label;                      // NULL = none
     pthread_mutex_t order;            // held while a commit takes its value and its place in the queue (READ-2, READ-3)
     _Atomic(uint64_t) committed;      // last value given out; stored under `order`

@@ -21,6 +21,7 @@
     X(stream)                                                                                                          \
     X(point)                                                                                                           \
     X(failure)                                                                                                         \
+    X(failure_record)                                                                                                  \
     X(readback)                                                                                                        \
     X(order)                                                                                                           \
     X(lifetime)                                                                                                        \

@@ -113,6 +113,7 @@ typedef struct fm_device_stats {
     uint64_t bytes_in_flight_peak; // the most that bytes_in_flight has been
     uint64_t memory_reuses;        // buffers that took memory over which their stream's earlier work still used
     uint64_t limit_waits;      // commits that waited for the oldest list because of lists_in_flight or in_flight_bytes
+    uint64_t full_drains;      // times that a commit or an allocation had to wait until nothing was in flight
     uint64_t failures;         // lists that failed for a reason of their own, not because of earlier work
     uint64_t failures_dropped; // of these, dropped before fm_device_take_failure took them
     uint64_t keeper_wakeups;   // times that the device's keeper thread woke

@@ -57,7 +57,9 @@ static fm_status fill_new(fm_device *device, const fm_buffer_info *info, fm_buff
     if (!mapped || in_use) {
         return fill_first(device, handle, 0);
     }
-    memset(mapped, 0, (size_t)buffer->memory->size_bytes); // nothing on the device uses it yet
+    if (!buffer->memory->is_clean) {
+        memset(mapped, 0, (size_t)buffer->memory->size_bytes); // nothing on the device uses it yet
+    }
     return FM_OK;
 }
 
@@ -247,16 +249,24 @@ fm_status fm_buffer_write(fm_device *device, fm_stream stream, fm_buffer buffer,
     if (status != FM_OK) {
         return status;
     }
-    fm_commands *commands;
-    status = fmi_recorder_begin(&device->record, NULL, &commands);
+    fmi_slot *held; // another thread may destroy the handle while this one waits
+    status = fmi_table_hold(&device->streams, stream.id, &held);
     if (status != FM_OK) {
+        fmi_error_prefix("fm_buffer_write");
         return status;
     }
+    fm_commands *commands;
     fm_point point;
-    status = commit_or_cancel(commands, fm_upload(commands, buffer, offset_bytes, size_bytes, source), stream, &point);
+    status = fmi_recorder_begin(&device->record, NULL, &commands);
     if (status == FM_OK) {
-        return fmi_point_wait(&device->retirement, point, timeout_ns, "fm_buffer_write");
+        status =
+            commit_or_cancel(commands, fm_upload(commands, buffer, offset_bytes, size_bytes, source), stream, &point);
     }
-    fmi_error_prefix("fm_buffer_write");
+    if (status == FM_OK) {
+        status = fmi_stream_wait(&device->retirement, (fmi_stream *)held, point.value, timeout_ns, "fm_buffer_write");
+    } else {
+        fmi_error_prefix("fm_buffer_write");
+    }
+    fmi_table_release(&device->streams, held);
     return status;
 }

@@ -95,7 +95,9 @@ static bool take_place(void *context)
 static bool __attribute__((unused)) take_place_when_drained(void *context)
 {
     fm_device *device = context;
-    return fmi_retirement_count_in(&device->retirement, 1);
+    bool drained = fmi_retirement_count_in(&device->retirement, 1);
+    atomic_fetch_add_explicit(&device->full_drains, drained, memory_order_relaxed);
+    return drained;
 }
 
 // Takes a place under the in-flight limit: waits for the oldest work alone (RETIRE-4).

@@ -61,6 +61,7 @@ fm_status fm_device_get_stats(fm_device *device, fm_device_stats *out)
         .bytes_in_flight_peak = LOAD(device->pool.orphan_peak_bytes),
         .memory_reuses = LOAD(device->pool.reuses),
         .limit_waits = LOAD(device->limit_waits),
+        .full_drains = LOAD(device->full_drains),
         .failures = LOAD(device->retirement.failures.total),
         .failures_dropped = LOAD(device->retirement.failures.dropped),
         .keeper_wakeups = LOAD(device->retirement.keeper.wakeups),

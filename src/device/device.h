@@ -36,6 +36,7 @@ struct fm_device {
     fmi_retirement retirement;
     _Atomic(uint64_t) commits;
     _Atomic(uint64_t) limit_waits;
+    _Atomic(uint64_t) full_drains; // waits that ended because nothing was in flight any more
     _Atomic(uint64_t) kernels_compiled;
 };
 

@@ -42,6 +42,7 @@ static bool reclaim(void *user, uint32_t attempt)
         return attempt == 0;
     }
     if (atomic_load(&r->outstanding) == 0) {
+        atomic_fetch_add_explicit(&device->full_drains, attempt > 1, memory_order_relaxed);
         return false;
     }
     fmi_wait_a_moment(r, RECLAIM_NS);
@@ -137,6 +138,7 @@ fm_status fm_device_open(const char *name, const fm_device_info *info, fm_device
     device->violations = 0;
     atomic_store_explicit(&device->commits, 0, memory_order_relaxed);
     atomic_store_explicit(&device->limit_waits, 0, memory_order_relaxed);
+    atomic_store_explicit(&device->full_drains, 0, memory_order_relaxed);
     atomic_store_explicit(&device->kernels_compiled, 0, memory_order_relaxed);
     status = fmi_open_backend(name ? name : "auto", &config, device);
     if (status == FM_OK) {

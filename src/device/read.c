@@ -92,9 +92,9 @@ static bool look(const reader *r, const fmi_buffer *buffer, fm_status *out_statu
         return false; // the recorded way answers as for any list behind a failure
     }
     copy_unwatched(r->destination, fmi_buffer_mapped(buffer) + r->range.offset_bytes, (size_t)r->range.size_bytes);
-    // After the copy: a list that could have written during it has been recorded, and shows here.
-    atomic_thread_fence(memory_order_seq_cst);
-    return atomic_load(&buffer->memory->use) == use;
+    // After the copy: a list that could have written during it was recorded before, and shows here. A read-modify-write, because its release
+    // part keeps the copy's loads before it, and it sees the newest value.
+    return atomic_fetch_add(&buffer->memory->use, 0) == use;
 }
 
 // Records and commits the copy; on FM_OK the caller holds the staging memory.

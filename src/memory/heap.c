@@ -139,6 +139,7 @@ bool fmi_heap_add(fmi_heap *heap, fmi_ranges *ranges, fmi_pool_block *block)
     range->offset_bytes = 0;
     range->size_bytes = block->native.size_bytes & ~(uint64_t)(FMI_GRANULARITY_BYTES - 1);
     range->before = range->after = NULL;
+    range->is_clean = block->native.zeroed;
     link_free(heap, range);
     return true;
 }
@@ -161,6 +162,7 @@ fmi_memory *fmi_heap_take(fmi_heap *heap, fmi_ranges *ranges, uint64_t size_byte
         rest->block = range->block;
         rest->offset_bytes = range->offset_bytes + size_bytes;
         rest->size_bytes = range->size_bytes - size_bytes;
+        rest->is_clean = range->is_clean;
         rest->before = range;
         rest->after = range->after;
         if (rest->after) {
@@ -178,6 +180,7 @@ fmi_memory *fmi_heap_take(fmi_heap *heap, fmi_ranges *ranges, uint64_t size_byte
 static void join(fmi_ranges *ranges, fmi_memory *left, fmi_memory *right)
 {
     left->size_bytes += right->size_bytes;
+    left->is_clean = left->is_clean && right->is_clean;
     left->after = right->after;
     if (left->after) {
         left->after->before = left;
@@ -189,6 +192,7 @@ void fmi_heap_give(fmi_heap *heap, fmi_ranges *ranges, fmi_memory *memory)
 {
     FMI_ASSERT("POOL-1", !memory->is_free && memory->block->used_bytes >= memory->size_bytes);
     memory->block->used_bytes -= memory->size_bytes;
+    memory->is_clean = false;
     fmi_memory *left = memory->before, *right = memory->after;
     if (right && right->is_free) {
         unlink_free(heap, right);

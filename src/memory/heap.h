@@ -32,6 +32,7 @@ typedef struct fmi_memory {
     uint64_t size_bytes; // a multiple of FMI_GRANULARITY_BYTES
     uint32_t region;     // this struct's number, for life: the planner's name for the memory
     bool is_free;
+    bool is_clean;             // never used since its block came, zeroed, from the backend
     _Atomic(uint32_t) owners;  // buffer objects that have it; changed under the lock
     uint32_t order;            // 1 + the index of the stream whose later work may take it over; 0 = none
     struct fmi_memory *before; // neighbours in the block; NULL at its ends

@@ -4,7 +4,7 @@
 
 #include "base/error.h"
 
-#include <stdlib.h>
+#include <sys/mman.h>
 
 enum { PAGE_BYTES = 4096 };
 
@@ -12,8 +12,9 @@ fm_status fmi_host_allocate_block(fmi_backend *backend, fm_memory_kind kind, uin
 {
     (void)backend;
     uint64_t rounded = (size_bytes + PAGE_BYTES - 1) & ~(uint64_t)(PAGE_BYTES - 1);
-    void *memory = aligned_alloc(PAGE_BYTES, (size_t)rounded);
-    if (!memory) {
+    // Straight from the system, which zeroes each page when it is first touched.
+    void *memory = mmap(NULL, (size_t)rounded, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED) {
         return fmi_fail(FM_ERROR_OUT_OF_MEMORY, "the host has no %llu bytes of memory left",
                         (unsigned long long)rounded);
     }
@@ -21,6 +22,7 @@ fm_status fmi_host_allocate_block(fmi_backend *backend, fm_memory_kind kind, uin
         .native = memory,
         .mapped = memory,
         .cached = true,
+        .zeroed = true,
         .device_address = (uint64_t)(uintptr_t)memory,
         .size_bytes = size_bytes,
         .kind = kind,
@@ -31,6 +33,8 @@ fm_status fmi_host_allocate_block(fmi_backend *backend, fm_memory_kind kind, uin
 void fmi_host_free_block(fmi_backend *backend, fmi_block *block)
 {
     (void)backend;
-    free(block->native);
+    if (block->native) {
+        munmap(block->native, (size_t)((block->size_bytes + PAGE_BYTES - 1) & ~(uint64_t)(PAGE_BYTES - 1)));
+    }
     block->native = NULL;
 }

@@ -38,10 +38,10 @@ typedef struct fmi_backend_caps {
 
 // One native allocation. The memory room owns the struct; `allocate_block` fills it.
 typedef struct fmi_block {
-    void *native;            // the backend's own; NULL = not allocated
-    uint8_t *mapped;         // host address of its first byte; NULL if the host cannot reach it
-    bool cached;             // mapped, and the host reads it as fast as its own memory
-    bool zeroed;             // all its bytes are zero, at no cost so far: the system zeroes pages when they are first touched
+    void *native;    // the backend's own; NULL = not allocated
+    uint8_t *mapped; // host address of its first byte; NULL if the host cannot reach it
+    bool cached;     // mapped, and the host reads it as fast as its own memory
+    bool zeroed;     // all its bytes are zero, at no cost so far: the system zeroes pages when they are first touched
     uint64_t device_address; // 0 where the device has none
     uint64_t size_bytes;
     fm_memory_kind kind;

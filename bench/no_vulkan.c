@@ -1,4 +1,5 @@
 // Stands in for the hand-written floors in builds without Vulkan: there is no Vulkan device, so nobody opens one.
+#include "contender.h"
 #include "null_driver.h"
 #include "record.h"
 
@@ -31,4 +32,16 @@ bool raw_record_driver_is_nulled(const raw_record *raw)
 {
     (void)raw;
     return true;
+}
+
+bool contender_open_vulkan(const contender_device *device, const workload *work, contender_wanted wanted,
+                           const void *context, contender **out, uint32_t *count)
+{
+    (void)device;
+    (void)work;
+    (void)wanted;
+    (void)context;
+    (void)out;
+    (void)count;
+    return true; // none to add
 }

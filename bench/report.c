@@ -123,6 +123,10 @@ void report_add(report *results, const report_row *row)
                                "device", results->device, "unit", row->unit, "value", row->value.median, "floor",
                                row->has_floor ? json_real(row->floor.median) : json_null(), "ratio",
                                row->has_floor ? json_real(row->value.median / row->floor.median) : json_null());
+    if (object && row->has_spread) {
+        (void)json_object_set_new(object, "p10", json_real(row->value.p10));
+        (void)json_object_set_new(object, "p90", json_real(row->value.p90));
+    }
     if (!object || json_array_append_new(results->rows, object) != 0) {
         results->out_of_memory = true;
     }

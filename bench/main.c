@@ -35,10 +35,10 @@ static void print_usage(FILE *out)
             "  --device NAME   auto, host, vulkan, vulkan:N or vulkan:TEXT (default: auto)\n"
             "  --json FILE     also write the rows to FILE, an array of objects\n"
             "  --with-driver   leave the driver's time in (record: otherwise a layer drops what reaches the driver)\n"
-            "threads and latency only:\n"
             "  --threads LIST --batch LIST --mode LIST --work LIST --contender LIST\n"
-            "                  measure these only, separated by commas: 1,8   tiny,80us   fermata,vulkan-fence\n"
-            "  --time-ms N     milliseconds of one repetition\n"
+            "                  measure these only, separated by commas: --threads 1,8 --work tiny,80us; an unknown\n"
+            "                  name is answered with those that there are. Fermata always takes part\n"
+            "  --time-ms N     milliseconds of one repetition (threads, latency)\n"
             "  --repetitions N repetitions of each case and contender\n"
             "  --help          print this\n"
             "exit status: 0 good, 1 a check failed, 2 bad usage, 3 no such device\n");

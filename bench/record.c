@@ -193,12 +193,21 @@ static bool measure_lengths(const comparison *s, bool commits, record_kind kind)
     spread times[COUNTS][SIDES] = {0};
     char prefix[32], name[64];
     snprintf(prefix, sizeof prefix, "%s/%s", commits ? "commit" : "record", kind_names[kind]);
+    bool has_all = true;
     for (uint32_t i = 0; i < COUNTS; i++) {
+        snprintf(name, sizeof name, "%u", counts[i]);
+        if (!bench_wants(s->options->batch, name)) {
+            has_all = false;
+            continue;
+        }
         if (!measure(s, &(record_list){counts[i], kind, 0}, commits, times[i])) {
             return false;
         }
         snprintf(name, sizeof name, "%s/%u", prefix, counts[i]);
         add_row(s, name, times[i], 1.0 / counts[i], true);
+    }
+    if (!has_all) {
+        return true;
     }
     spread added[SIDES] = {0};
     for (uint32_t side = 0; side < s->side_count; side++) {

@@ -27,7 +27,7 @@ typedef enum bench_result {
 typedef struct bench_options {
     const char *device; // as fm_device_open takes it
     bool with_driver;   // measure with the driver's time in it
-    // Suites `threads` and `latency`: lists of names, separated by commas, of what is measured; NULL = all.
+    // Lists of names, separated by commas, of what is measured, as far as a suite knows such names; NULL = all.
     const char *threads;
     const char *batch;
     const char *mode;

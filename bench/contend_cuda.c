@@ -168,7 +168,7 @@ static void close_contender(contender *self)
     free(cuda);
 }
 
-static const contender_ops cuda_ops = {enter, submit, wait, wait_all, clear, fetch, close_contender};
+static const contender_ops cuda_ops = {enter, submit, wait, wait_all, clear, fetch, NULL, close_contender};
 
 static bool load(cuda_contender *cuda)
 {

@@ -120,6 +120,13 @@ static bool fetch(contender *self, uint32_t thread, uint32_t slot, uint32_t *cou
            (!c || good(fm_buffer_read(f->device, f->stream, s->c, 0, work_matrix_bytes(self->work), c, timeout_ns)));
 }
 
+static void count(contender *self, contender_counts *out)
+{
+    fm_device_stats stats = {0};
+    (void)good(fm_device_get_stats(fermata_of(self)->device, &stats));
+    *out = (contender_counts){stats.commits, stats.submissions, stats.dispatches, stats.barriers};
+}
+
 static void close_contender(contender *self)
 {
     fermata_contender *f = fermata_of(self);
@@ -127,7 +134,7 @@ static void close_contender(contender *self)
     free(f);
 }
 
-static const contender_ops fermata_ops = {NULL, submit, wait, wait_all, clear, fetch, close_contender};
+static const contender_ops fermata_ops = {NULL, submit, wait, wait_all, clear, fetch, count, close_contender};
 
 static bool create_kernels(fermata_contender *f)
 {

@@ -9,6 +9,14 @@
 
 typedef struct contender contender;
 
+// What a contender has given its device so far.
+typedef struct contender_counts {
+    uint64_t chains;
+    uint64_t submissions; // native ones
+    uint64_t dispatches;
+    uint64_t barriers;
+} contender_counts;
+
 // A contender's functions. submit, wait and wait_all may run on all threads at once, each thread with its own number; the others
 // are called by one thread while nothing is in flight.
 typedef struct contender_ops {
@@ -25,6 +33,8 @@ typedef struct contender_ops {
     bool (*clear)(contender *self, uint32_t thread, uint32_t slot);
     // Copies a slot's counters, and its product unless `c` is NULL.
     bool (*fetch)(contender *self, uint32_t thread, uint32_t slot, uint32_t *counters, float *c);
+    // Stores the counts; NULL: a chain is a submission.
+    void (*count)(contender *self, contender_counts *out);
     void (*close)(contender *self);
 } contender_ops;
 

@@ -362,7 +362,7 @@ static void close_contender(contender *self)
     free(raw);
 }
 
-static const contender_ops raw_ops = {NULL, submit, wait, wait_all, clear, fetch, close_contender};
+static const contender_ops raw_ops = {NULL, submit, wait, wait_all, clear, fetch, NULL, close_contender};
 
 static bool create_commands(const raw_vulkan *v, VkCommandPool *out_pool, VkCommandBuffer *out_commands)
 {

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 enum {
     REPETITIONS = 5,
@@ -130,8 +131,18 @@ static bool check_slots(const race *r, const racer *racers, uint32_t slots)
     return fine;
 }
 
+// Adds what the process has spent so far, times `sign`.
+static void add_effort(threads_effort *effort, double sign)
+{
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    effort->cpu_ns += sign * ((double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1e9 +
+                              (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * 1e3);
+    effort->switches += sign * (double)usage.ru_nvcsw;
+}
+
 // Lets the workers run for the time; `*out` is dispatches a second. The workers are joined when it returns.
-static bool run_workers(race *r, racer *racers, uint32_t time_ms, double *out)
+static bool run_workers(race *r, racer *racers, uint32_t time_ms, double *out, threads_effort *effort)
 {
     uint32_t threads = r->what->threads;
     pthread_t workers[WORK_THREADS];
@@ -144,6 +155,7 @@ static bool run_workers(race *r, racer *racers, uint32_t time_ms, double *out)
         }
     }
     pthread_barrier_wait(&r->start);
+    add_effort(effort, -1);
     uint64_t begin = now_ns(), end = begin + 1, chains = 0;
     nanosleep(&(struct timespec){time_ms / 1000, (long)(time_ms % 1000) * 1000000}, NULL);
     atomic_store_explicit(&r->stop, 1, memory_order_relaxed);
@@ -152,17 +164,51 @@ static bool run_workers(race *r, racer *racers, uint32_t time_ms, double *out)
         end = racers[t].end_ns > end ? racers[t].end_ns : end;
         chains += racers[t].timed;
     }
+    add_effort(effort, 1);
+    effort->chains += (double)chains;
     pthread_barrier_destroy(&r->start);
     *out = (double)(chains * r->what->batch) * 1e9 / (double)(end - begin);
     return !r->failed;
 }
 
-static bool repeat(contender *who, const threads_case *what, uint32_t time_ms, double *out)
+// `counts` and `effort` grow by what the workers made the contender submit, if it counts.
+static bool repeat(contender *who, const threads_case *what, uint32_t time_ms, double *out, contender_counts *counts,
+                   threads_effort *effort)
 {
+    contender_counts before = {0}, after = {0};
     race r = {.who = who, .what = what};
     racer racers[WORK_THREADS];
     uint32_t slots = what->mode == THREADS_PIPELINED ? DEPTH : 1;
-    return clear_slots(&r, slots) && run_workers(&r, racers, time_ms, out) && check_slots(&r, racers, slots);
+    bool fine = clear_slots(&r, slots);
+    if (who->ops->count) {
+        who->ops->count(who, &before);
+    }
+    fine = fine && run_workers(&r, racers, time_ms, out, effort);
+    if (who->ops->count) {
+        who->ops->count(who, &after);
+        counts->chains += after.chains - before.chains;
+        counts->submissions += after.submissions - before.submissions;
+        counts->dispatches += after.dispatches - before.dispatches;
+        counts->barriers += after.barriers - before.barriers;
+    }
+    return fine && check_slots(&r, racers, slots);
+}
+
+// Fermata's rate divided by each contender's, repetition by repetition: neighbours in time, so that what slows the machine slows both.
+static void take_ratios(const contest *c, double samples[][BENCH_MOST_REPETITIONS], uint32_t repetitions,
+                        threads_row *row)
+{
+    double ratios[BENCH_MOST_REPETITIONS];
+    uint32_t own = 0;
+    while (c->contenders[own] != c->fermata) {
+        own++;
+    }
+    for (uint32_t who = 0; who < c->count; who++) {
+        for (uint32_t i = 0; i < repetitions; i++) {
+            ratios[i] = samples[own][i] / samples[who][i];
+        }
+        row->ratios[who] = row->failed[own] || row->failed[who] ? (spread){0} : spread_of(ratios, repetitions);
+    }
 }
 
 // All repetitions of one case. A contender that fails one has failed the case; the others go on.
@@ -170,15 +216,16 @@ static void measure(const contest *c, const threads_case *what, const bench_opti
 {
     static double samples[CONTENDERS_MOST][BENCH_MOST_REPETITIONS]; // the main thread's
     uint32_t repetitions = options->repetitions ? options->repetitions : REPETITIONS;
+    const uint32_t time_ms = options->time_ms ? options->time_ms : TIME_MS;
     *row = (threads_row){.what = *what};
     for (uint32_t i = 0; i < repetitions; i++) {
         for (uint32_t turn = 0; turn < c->count; turn++) {
             uint32_t who = (turn + i) % c->count; // nobody always comes first
-            row->failed[who] =
-                row->failed[who] ||
-                !repeat(c->contenders[who], what, options->time_ms ? options->time_ms : TIME_MS, &samples[who][i]);
+            row->failed[who] = row->failed[who] || !repeat(c->contenders[who], what, time_ms, &samples[who][i],
+                                                           &row->counts, &row->efforts[who]);
         }
     }
+    take_ratios(c, samples, repetitions, row); // first: the others sort the samples
     for (uint32_t who = 0; who < c->count; who++) {
         row->rates[who] = row->failed[who] ? (spread){0} : spread_of(samples[who], repetitions);
     }

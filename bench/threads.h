@@ -25,12 +25,23 @@ typedef struct threads_case {
     uint32_t threads;
 } threads_case;
 
+// What the process spent while a contender's workers ran, its driver's threads included.
+typedef struct threads_effort {
+    double cpu_ns;   // user and system
+    double switches; // times that a thread went to sleep
+    double chains;   // submitted meanwhile
+} threads_effort;
+
 // A case's result.
 typedef struct threads_row {
     threads_case what;
     uint32_t repetitions;
     spread rates[CONTENDERS_MOST]; // dispatches a second, by contender of the contest
-    bool failed[CONTENDERS_MOST];  // an error, or a wrong counter: the rate is void
+    spread ratios
+        [CONTENDERS_MOST]; // Fermata's rate divided by the contender's, of each repetition; zero where there is none
+    bool failed[CONTENDERS_MOST];            // an error, or a wrong counter: the rate is void
+    contender_counts counts;                 // Fermata's, of all repetitions
+    threads_effort efforts[CONTENDERS_MOST]; // of all repetitions
 } threads_row;
 
 extern const uint32_t threads_counts[THREADS_COUNTS];

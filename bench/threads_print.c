@@ -24,14 +24,10 @@ static uint32_t index_of(const contest *c, const char *name)
     return i;
 }
 
-// Fermata's rate divided by that of contender `other`; 0 when one of them has none.
+// Fermata's rate divided by that of contender `other`: the median over the repetitions; 0 when one of them has none.
 static double ratio_to(const contest *c, const threads_row *row, uint32_t other)
 {
-    uint32_t own = index_of(c, "fermata");
-    if (own == c->count || other >= c->count || row->failed[own] || row->failed[other]) {
-        return 0;
-    }
-    return row->rates[own].median / row->rates[other].median;
+    return other < c->count ? row->ratios[other].median : 0;
 }
 
 // The fastest Vulkan contender by hand in this row; `count` when there is none.
@@ -60,13 +56,14 @@ void threads_print_head(const contest *c)
 {
     printf("\nDispatches a second: median [quartiles]; then Fermata's rate divided by that of vulkan-fence, of the "
            "best "
-           "Vulkan by hand, of CUDA.\n"
+           "Vulkan by hand, of CUDA;\n"
+           "merged: Fermata's chains a submission; barriers: its barriers a dispatch.\n"
            "each: wait for each chain; all: then for the whole device; pipelined: four chains in flight a thread.\n\n");
     printf("%-7s %5s %-9s %7s", "work", "batch", "mode", "threads");
     for (uint32_t i = 0; i < c->count; i++) {
         printf("  %-22s", c->contenders[i]->name);
     }
-    printf(" %8s %8s %8s\n", "/fence", "/best", "/cuda");
+    printf(" %8s %8s %8s %9s %9s\n", "/fence", "/best", "/cuda", "merged", "barriers");
 }
 
 void threads_print_row(const contest *c, const threads_row *row)
@@ -82,6 +79,11 @@ void threads_print_row(const contest *c, const threads_row *row)
     print_ratio(ratio_to(c, row, index_of(c, "vulkan-fence")));
     print_ratio(ratio_to(c, row, best_by_hand(c, row)));
     print_ratio(ratio_to(c, row, index_of(c, "cuda-streams")));
+    const contender_counts *counts = &row->counts;
+    if (counts->submissions > 0 && counts->dispatches > 0) {
+        printf(" %9.2f %9.2f", (double)counts->chains / (double)counts->submissions,
+               (double)counts->barriers / (double)counts->dispatches);
+    }
     printf("\n");
     fflush(stdout);
 }
@@ -101,6 +103,19 @@ void threads_report_row(const contest *c, const threads_row *row, report *result
             (void)json_object_set_new(object, "value", json_real(row->rates[i].median));
             (void)json_object_set_new(object, "q1", json_real(row->rates[i].q1));
             (void)json_object_set_new(object, "q3", json_real(row->rates[i].q3));
+            const threads_effort *effort = &row->efforts[i];
+            (void)json_object_set_new(object, "cpu_us_per_chain", json_real(effort->cpu_ns / effort->chains / 1e3));
+            (void)json_object_set_new(object, "sleeps_per_chain", json_real(effort->switches / effort->chains));
+            (void)json_object_set_new(object, "ratio", json_real(row->ratios[i].median));
+            (void)json_object_set_new(object, "ratio_q1", json_real(row->ratios[i].q1));
+            (void)json_object_set_new(object, "ratio_q3", json_real(row->ratios[i].q3));
+        }
+        if (object && c->contenders[i]->ops->count && row->counts.submissions > 0 && row->counts.dispatches > 0) {
+            const contender_counts *counts = &row->counts;
+            (void)json_object_set_new(object, "chains_per_submission",
+                                      json_real((double)counts->chains / (double)counts->submissions));
+            (void)json_object_set_new(object, "barriers_per_dispatch",
+                                      json_real((double)counts->barriers / (double)counts->dispatches));
         }
         report_add_object(results, object);
     }

@@ -7,6 +7,8 @@ JOBS ?= $(shell nproc)
 # Installs missing packages; `make BOOTSTRAP=true …` trusts that they are there.
 BOOTSTRAP ?= scripts/bootstrap
 RUNS ?= 1000
+# What `make bench` measures of suite threads; all of it takes minutes on a GPU and most of an hour on a CPU driver.
+BENCH_THREADS ?= --threads 1,2,8 --work tiny,80us
 FORMATTED = $(shell find $(wildcard src include examples bench tests tools) -name '*.[ch]')
 
 .PHONY: help
@@ -33,8 +35,15 @@ test: build-release ## Run every test
 	@scripts/run-tests build/release
 
 .PHONY: bench
-bench: build-release ## Measure the CPU cost of a dispatch beside hand-written Vulkan
-	build/release/bin/fermata-bench record
+bench: build-release ## Measure beside hand-written Vulkan: cost of a dispatch, many threads, latency; results in build/release/bench.*
+	build/release/bin/fermata-bench record --json build/release/bench-record.json
+	build/release/bin/fermata-bench threads $(BENCH_THREADS) --json build/release/bench-threads.json
+	build/release/bin/fermata-bench latency --json build/release/bench-latency.json
+	@scripts/bench-report -o build/release/bench build/release/bench-{record,threads,latency}.json
+
+.PHONY: callgrind
+callgrind: build-release ## Count the instructions of a dispatch by stage (needs valgrind)
+	@scripts/callgrind-record build/release
 
 .PHONY: ablate
 ablate: build-release ## Show each guard's test pass with the guard and fail without it

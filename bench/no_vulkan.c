@@ -1,4 +1,5 @@
 // Stands in for the hand-written floors in builds without Vulkan: there is no Vulkan device, so nobody opens one.
+#include "contender.h"
 #include "null_driver.h"
 #include "record.h"
 
@@ -7,6 +8,11 @@
 bool null_driver_enable(void)
 {
     return true; // nothing to leave out
+}
+
+const null_marks *null_driver_marks(void)
+{
+    return NULL;
 }
 
 raw_record *raw_record_open(const char *description, uint32_t nth)
@@ -31,4 +37,16 @@ bool raw_record_driver_is_nulled(const raw_record *raw)
 {
     (void)raw;
     return true;
+}
+
+bool contender_open_vulkan(const contender_device *device, const workload *work, contender_wanted wanted,
+                           const void *context, contender **out, uint32_t *count)
+{
+    (void)device;
+    (void)work;
+    (void)wanted;
+    (void)context;
+    (void)out;
+    (void)count;
+    return true; // none to add
 }

@@ -58,43 +58,30 @@ uint64_t fmi_device_post(fm_device *device, fmi_list *list, fmi_stream *stream)
     return value;
 }
 
-// Takes a place under the in-flight limit, exactly one when it says true.
-static bool take_place(void *context)
-{
-    fm_device *device = context;
-    return fmi_retirement_count_in(&device->retirement, device->config.info.lists_in_flight);
-}
-
-// What FM_ABLATE_WAIT_FOR_OLDEST does at the limit: a full drain.
-static bool __attribute__((unused)) take_place_when_drained(void *context)
-{
-    fm_device *device = context;
-    return fmi_retirement_count_in(&device->retirement, 1);
-}
-
-// Takes a place under the in-flight limit: waits for the oldest work alone (RETIRE-4).
+// Takes a place under the in-flight limit: waits in turn, for the oldest work alone (RETIRE-4).
 static fm_status make_room(fm_device *device, bool no_wait)
 {
-    if (take_place(device)) {
+    fmi_retirement *r = &device->retirement;
+    const fm_device_info *info = &device->config.info;
+    if (fmi_place_take(r, info->lists_in_flight)) {
         return FM_OK;
     }
-    fmi_wait_done place =
-        FMI_ABLATED(&device->ablations, FM_ABLATE_WAIT_FOR_OLDEST) ? take_place_when_drained : take_place;
-    fmi_progress(&device->retirement);
-    if (place(device)) {
+    fmi_progress(r);
+    // The ablation waits until nothing is in flight: a full drain.
+    uint32_t limit = FMI_ABLATED(&device->ablations, FM_ABLATE_WAIT_FOR_OLDEST) ? 1 : info->lists_in_flight;
+    if (fmi_place_take(r, limit)) {
         return FM_OK;
     }
     if (no_wait) {
-        return fmi_fail(FM_WOULD_BLOCK, "fm_commit: %u lists are in flight, which is the limit",
-                        device->config.info.lists_in_flight);
+        return fmi_fail(FM_WOULD_BLOCK, "fm_commit: %u lists are in flight, which is the limit", info->lists_in_flight);
     }
     atomic_fetch_add_explicit(&device->limit_waits, 1, memory_order_relaxed);
-    fm_status status = fmi_wait_until(&device->retirement, place, device, device->config.info.commit_timeout_ns);
+    fm_status status = fmi_place_wait(r, limit, info->commit_timeout_ns);
     if (status != FM_OK) {
         return fmi_fail(status,
                         "fm_commit: %u lists are in flight, which is the limit, and no place came free for this one "
                         "within %llu ns",
-                        device->config.info.lists_in_flight, (unsigned long long)device->config.info.commit_timeout_ns);
+                        info->lists_in_flight, (unsigned long long)info->commit_timeout_ns);
     }
     return FM_OK;
 }

@@ -52,6 +52,7 @@ typedef struct fmi_list {
     uint64_t value;            // the stream's value that this list completes
     fmi_after *after;
     uint32_t after_count;
+    uint64_t cost_ns; // estimate of its work on the device (schedule/cost.h); the leader's
     fm_status status; // FM_OK, or why it does not run; decided by the engine's leader
 } fmi_list;
 

@@ -213,6 +213,9 @@ static bool retire_complete(fmi_retirement *r)
             batch->status = FM_ERROR_DEVICE_LOST;
             snprintf(batch->sentence, sizeof batch->sentence, "the device was lost while the work ran");
         }
+        if (done) {
+            fmi_engine_learn(engine, batch);
+        }
         uint64_t value = batch->value;
         retire_batch(r, batch, !done);
         atomic_store_explicit(&r->retired_value, value, memory_order_release);

@@ -33,7 +33,7 @@ typedef struct fm_buffer_info {
     uint32_t flags;    // FM_BUFFER_*
     const char *label; // for error sentences; copied; NULL = none
     // A stream whose destroyed buffers' memory may be taken over at once, before their work is complete: for buffers that this stream's
-    // next commits use first (another stream's use is made to wait for that work). Null = only memory that nothing uses any more.
+    // next commits use. Another stream's use is made to wait for that work, and fails with it. Null = only memory that nothing uses any more.
     fm_stream stream;
 } fm_buffer_info;
 

@@ -67,7 +67,8 @@ typedef struct fm_device_info {
     uint64_t in_flight_bytes;
     // Bytes of one native allocation that buffers share; 0 = 64 MiB. FERMATA_BLOCK_SIZE.
     uint64_t block_size_bytes;
-    // Nanoseconds that a wait polls before it blocks; 0 = 50,000 on a GPU, none on a CPU; 1 = never polls. FERMATA_SPIN_NS.
+    // Nanoseconds that a wait polls at most before it blocks; 0 = 200,000 on a GPU, none on a CPU; 1 = never polls. It polls
+    // for less where the device answers sooner, and only while a processor is to spare. FERMATA_SPIN_NS.
     uint64_t spin_ns;
     // Nanoseconds that a commit waits at the in-flight limit; 0 = 30 seconds. FERMATA_COMMIT_TIMEOUT_NS.
     uint64_t commit_timeout_ns;

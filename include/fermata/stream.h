@@ -19,7 +19,7 @@ typedef struct fm_stream {
 // "This far along this stream": complete when every list committed up to it is. {0} is the null point, always complete.
 typedef struct fm_point {
     fm_stream stream;
-    uint64_t value; // counts the stream's commits from 1
+    uint64_t value; // rises with each commit of the stream
 } fm_point;
 
 // What to create.

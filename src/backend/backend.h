@@ -8,11 +8,19 @@
 #include <fermata/device.h>
 #include <fermata/kernel.h>
 
+#include <stdatomic.h>
 #include <stdbool.h>
 
 typedef struct fmi_backend fmi_backend;             // an opened device; each backend defines its own
 typedef struct fmi_kernel_binary fmi_kernel_binary; // a kernel that can be dispatched; each backend defines its own
-typedef struct fmi_text fmi_text;                   // growing text (base/text.h), for compiler messages
+// How long dispatches of a kernel binary take, by the power of two below their number of workgroups; 0 = unknown. Every backend's
+// fmi_kernel_binary begins with one, zeroed; the schedule room fills it (schedule/cost.h), backends do not look at it.
+enum { FMI_COST_CLASSES = 24 };
+typedef struct fmi_cost {
+    _Atomic(uint32_t) ns[FMI_COST_CLASSES];
+} fmi_cost;
+
+typedef struct fmi_text fmi_text; // growing text (base/text.h), for compiler messages
 
 // What a device can do, filled by `open`. Constant afterwards.
 typedef struct fmi_backend_caps {
@@ -85,6 +93,9 @@ typedef struct fmi_command {
 
 #define FMI_COMMAND_CONSTANTS(command) ((const void *)&(command)->spans[(command)->span_count])
 
+// Waves of a batch that are timed at most.
+enum { FMI_TIMED_WAVES = 64 };
+
 // A planned batch: commands in execution order, grouped in waves. Commands of one wave are independent; everything in a
 // wave happens after everything in the wave before it. The device signals `value` when all of it is done.
 typedef struct fmi_batch_plan {
@@ -96,6 +107,9 @@ typedef struct fmi_batch_plan {
     bool after_in_flight; // the first wave also waits for everything submitted before
     fm_status *
         list_status; // one a list, FM_OK at submit; a backend stores FM_ERROR_KERNEL_FAILED for a list whose host function failed, before `value` is signalled
+    // Where the backend stores how long each of the first FMI_TIMED_WAVES waves took, in nanoseconds, before `value` is signalled or in
+    // `read_times`; zeroed, and left so for waves that it cannot time. NULL: nobody asks.
+    uint32_t *wave_ns;
     uint32_t barriers; // out: barriers that `submit` encoded
 } fmi_batch_plan;
 
@@ -173,6 +187,10 @@ typedef struct fmi_backend_ops {
 
     // Required. Any thread, never blocks. The highest value such that it and all before are done. FM_ERROR_DEVICE_LOST.
     fm_status (*completed)(fmi_backend *backend, uint64_t *out_value);
+
+    // Optional (NULL: `wave_ns` is filled by then, or never). One thread at a time. Fills `plan->wave_ns` of a batch that is complete and
+    // not retired; never blocks.
+    void (*read_times)(fmi_backend *backend, const fmi_batch_plan *plan);
 
     // Required. Any thread. Blocks without spinning until `completed` would give `value` or more. FM_TIMEOUT, FM_ERROR_DEVICE_LOST.
     fm_status (*wait)(fmi_backend *backend, uint64_t value, uint64_t timeout_ns);

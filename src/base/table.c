@@ -149,6 +149,19 @@ fm_status fmi_table_hold(fmi_table *table, uint64_t id, fmi_slot **out)
     return FM_OK;
 }
 
+fmi_slot *fmi_table_hold_slot(fmi_table *table, uint32_t index)
+{
+    fmi_slot *slot = fmi_table_slot(table, index);
+    uint64_t word = atomic_load_explicit(&slot->word, memory_order_relaxed);
+    do {
+        if (HOLDS(word) == 0) {
+            return NULL;
+        }
+    } while (!atomic_compare_exchange_weak_explicit(&slot->word, &word, word + 1, memory_order_acquire,
+                                                    memory_order_relaxed));
+    return slot;
+}
+
 static void free_slot(fmi_table *table, fmi_slot *slot)
 {
     table->free_object(table->user, slot);

@@ -76,6 +76,9 @@ fm_status fmi_table_kill(fmi_table *table, uint64_t id);
 // Takes a hold on a live handle's object.
 fm_status fmi_table_hold(fmi_table *table, uint64_t id, fmi_slot **out);
 
+// Takes a hold on whatever object a slot has now, alive or dying; NULL: none. The caller looks whether it is the one that was meant.
+fmi_slot *fmi_table_hold_slot(fmi_table *table, uint32_t index);
+
 // Takes one more hold on an object that the caller holds.
 static inline void fmi_table_hold_more(fmi_slot *slot)
 {

@@ -4,8 +4,9 @@
 
 #include <string.h>
 
-// Fills memory that the host cannot reach, or must not yet: a fill of its own in the queue, before anything that can name the buffer.
-static fm_status fill_first(fm_device *device, fm_buffer handle, uint32_t value)
+// Fills memory that the host cannot reach, or must not yet: a list of the library's own, before anything that can name the buffer.
+// `stream`: NULL, or the stream whose work still uses the memory, behind which the fill must stand; held by the caller.
+static fm_status fill_first(fm_device *device, fm_buffer handle, fmi_stream *stream, uint32_t value)
 {
     fm_commands *commands;
     fm_status status = fmi_recorder_begin(&device->record, &(fm_commands_info){.label = "zero"}, &commands);
@@ -23,44 +24,83 @@ static fm_status fill_first(fm_device *device, fm_buffer handle, uint32_t value)
     }
     // Not kicked: the next commit, wait or the keeper carries it along, and hazards order it before the buffer's first use.
     fmi_retirement_count_in(&device->retirement, UINT32_MAX); // the limit is for the user's lists; this one is needed
-    fmi_device_post(device, fmi_recorder_finish(commands), NULL);
+    fmi_list *list = fmi_recorder_finish(commands);
+    list->is_fill = true;
+    if (stream) {
+        fmi_table_hold_more(&stream->slot); // the list's
+    }
+    fmi_device_post(device, list, stream);
     fmi_keeper_notify(&device->retirement);
     return FM_OK;
 }
 
-// Memory for a new buffer, with one owner. `*out_in_use`: it was taken over from earlier work of the stream that still uses it.
-static fm_status get_memory(fm_device *device, const fm_buffer_info *info, fmi_memory **out, bool *out_in_use)
-{
-    *out = NULL;
-    if (info->stream.id) {
-        fmi_slot *held;
-        fm_status status = fmi_table_hold(&device->streams, info->stream.id, &held);
-        if (status != FM_OK) {
-            return status;
-        }
-        *out = fmi_pool_take_over(&device->pool, info->memory, info->size_bytes, fmi_use_home_of(held->index));
-        fmi_table_release(&device->streams, held);
-    }
-    *out_in_use = *out != NULL;
-    return *out ? FM_OK : fmi_pool_alloc(&device->pool, info->memory, info->size_bytes, out);
-}
-
-// Gives a new buffer the content that it was promised.
+// Gives a new buffer the content that it was promised. `stream`: see fill_first; NULL where nothing uses the memory.
 static fm_status fill_new(fm_device *device, const fm_buffer_info *info, fm_buffer handle, fmi_buffer *buffer,
-                          bool in_use)
+                          fmi_stream *stream)
 {
+    const uint32_t poison = 0xDBDBDBDB;
     if (info->flags & FM_BUFFER_UNINITIALIZED) {
         // A manual device shows who reads what nobody has written.
-        return in_use && device->pool.poison ? fill_first(device, handle, 0xDBDBDBDBu) : FM_OK;
+        return stream && device->pool.poison ? fill_first(device, handle, stream, poison) : FM_OK;
     }
     uint8_t *mapped = fmi_buffer_mapped(buffer);
-    if (!mapped || in_use) {
-        return fill_first(device, handle, 0);
+    if (!mapped || stream) {
+        return fill_first(device, handle, stream, 0);
     }
     if (!buffer->memory->is_clean) {
         memset(mapped, 0, (size_t)buffer->memory->size_bytes); // nothing on the device uses it yet
     }
     return FM_OK;
+}
+
+// A buffer on memory that the caller owns; on an error the memory goes back.
+static fm_status create_filled(fm_device *device, const fm_buffer_info *info, fmi_memory *memory, fmi_stream *stream,
+                               fm_buffer *out)
+{
+    fmi_buffer *buffer;
+    fm_status status = fmi_buffer_create_on(&device->buffers, memory, info->size_bytes, info->label, &out->id, &buffer);
+    if (status != FM_OK) {
+        fmi_pool_release(&device->pool, memory);
+        return status;
+    }
+    if (stream) { // before the fill, which is a user of the memory like any other
+        memory->order_stream = stream->id;
+        memory->order_value = atomic_load_explicit(&stream->committed, memory_order_acquire);
+    }
+    status = fill_new(device, info, *out, buffer, stream);
+    if (status != FM_OK) {
+        fmi_table_kill(&device->buffers, out->id);
+    } else if (stream) {
+        memory->order_value = atomic_load_explicit(&stream->committed, memory_order_acquire); // the fill's, or later
+    }
+    return status;
+}
+
+// Creates a buffer, on memory that work of its stream still uses if that may be.
+static fm_status create(fm_device *device, const fm_buffer_info *info, fm_buffer *out)
+{
+    fmi_slot *held = NULL;
+    fmi_memory *memory = NULL;
+    fm_status status = FM_OK;
+    if (info->stream.id) {
+        status = fmi_table_hold(&device->streams, info->stream.id, &held);
+    }
+    fmi_stream *stream = (fmi_stream *)held;
+    // Behind a failure the fill would not run.
+    if (stream && !atomic_load_explicit(&stream->failed, memory_order_acquire)) {
+        memory = fmi_pool_take_over(&device->pool, info->memory, info->size_bytes, fmi_use_home_of(held->index));
+    }
+    bool in_use = memory != NULL;
+    if (status == FM_OK && !in_use) {
+        status = fmi_pool_alloc(&device->pool, info->memory, info->size_bytes, &memory);
+    }
+    if (status == FM_OK) {
+        status = create_filled(device, info, memory, in_use ? stream : NULL, out);
+    }
+    if (held) {
+        fmi_table_release(&device->streams, held);
+    }
+    return status;
 }
 
 fm_status fm_buffer_create(fm_device *device, const fm_buffer_info *info, fm_buffer *out_buffer)
@@ -85,23 +125,8 @@ fm_status fm_buffer_create(fm_device *device, const fm_buffer_info *info, fm_buf
     if (atomic_load_explicit(&device->engine.lost, memory_order_acquire)) {
         return fmi_fail(FM_ERROR_DEVICE_LOST, "fm_buffer_create: the device is lost");
     }
-    fmi_buffer *buffer;
-    fm_buffer handle;
-    fmi_memory *memory = NULL;
-    bool in_use;
-    status = get_memory(device, info, &memory, &in_use);
-    if (status == FM_OK) {
-        status = fmi_buffer_create_on(&device->buffers, memory, info->size_bytes, info->label, &handle.id, &buffer);
-        if (status != FM_OK) {
-            fmi_pool_release(&device->pool, memory);
-        }
-    }
-    if (status == FM_OK) {
-        status = fill_new(device, info, handle, buffer, in_use);
-        if (status != FM_OK) {
-            fmi_table_kill(&device->buffers, handle.id);
-        }
-    }
+    fm_buffer handle = {0};
+    status = create(device, info, &handle);
     if (status != FM_OK) {
         fmi_error_prefix("fm_buffer_create");
         return status;

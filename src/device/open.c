@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-#define GPU_SPIN_NS 50000u
+#define GPU_SPIN_NS 200000u
 
 enum {
     RECLAIM_NS = 5000000,
@@ -107,8 +107,9 @@ static fm_status build(fm_device *device)
                     info->batches_in_flight);
     uint64_t spin_ns =
         info->spin_ns ? (info->spin_ns == 1 ? 0 : info->spin_ns) : (device->caps.on_cpu ? 0 : GPU_SPIN_NS);
-    status = fmi_retirement_init(&device->retirement, &device->engine, &device->record, &device->streams,
-                                 &device->ablations, &device->caps, spin_ns, info->failures_kept);
+    status =
+        fmi_retirement_init(&device->retirement, &device->engine, &device->record, &device->streams, &device->ablations,
+                            &device->caps, spin_ns, info->failures_kept, device->config.info.in_flight_bytes);
     if (status != FM_OK) {
         fmi_engine_destroy(&device->engine);
         fmi_record_room_destroy(&device->record);
@@ -158,14 +159,30 @@ fm_status fm_device_open(const char *name, const fm_device_info *info, fm_device
     return FM_OK;
 }
 
-static bool all_done(void *context)
+static bool all_done(fm_device *device)
 {
-    fm_device *device = context;
     if (device->retirement.keeper.absent) {
         fmi_keeper_run_due(&device->retirement);
     }
     return atomic_load(&device->retirement.outstanding) == 0 && !fmi_keeper_has_callbacks(&device->retirement) &&
            atomic_load(&device->retirement.outstanding) == 0; // a callback may have committed more
+}
+
+// Waits until there is nothing left to do. Callbacks may run and commit meanwhile, so it looks by itself.
+static fm_status drain(fm_device *device, uint64_t timeout_ns)
+{
+    uint64_t deadline = fmi_deadline(timeout_ns);
+    for (;;) {
+        fmi_progress(&device->retirement);
+        if (all_done(device)) {
+            return FM_OK;
+        }
+        uint64_t left = fmi_remaining_ns(deadline);
+        if (left == 0) {
+            return FM_TIMEOUT;
+        }
+        fmi_wait_a_moment(&device->retirement, left);
+    }
 }
 
 static void take_down(fm_device *device)
@@ -207,7 +224,7 @@ fm_status fm_device_close(fm_device **device, uint64_t timeout_ns)
                         "fm_device_close: %u command list(s) are being recorded; commit or cancel them first",
                         recording);
     }
-    status = fmi_wait_until(&d->retirement, all_done, d, timeout_ns);
+    status = drain(d, timeout_ns);
     if (status != FM_OK) {
         return fmi_fail(status, "fm_device_close: %u command lists are not complete after %llu ns",
                         atomic_load(&d->retirement.outstanding), (unsigned long long)timeout_ns);

@@ -1,7 +1,8 @@
 // Order: who has used a range of memory, in one atomic word, so that a stream can take memory over that its own earlier work still uses.
 // Memory is offered to its stream once no live handle names it (orphan), no list that is being recorded uses it, and every committed list
-// that does is of that stream. What takes it over is committed later, and the planner knows the memory by its region, so the device
-// finishes the old use first. Everyone else gets the memory when its lists have retired (HOLD-6, LEARNED-5). Any thread.
+// that does is of that stream. What takes it over is committed later: on the same stream it stands behind the old use, on another one the
+// commit adds the old use's point to its `after` points (order_stream, order_value). The planner knows the memory by its region, so the
+// device finishes the old use first. Everyone else gets the memory when its lists have retired (HOLD-6, LEARNED-5). Any thread.
 #ifndef FMI_MEMORY_ORDER_H
 #define FMI_MEMORY_ORDER_H
 

@@ -95,6 +95,7 @@ static fmi_memory *take(fmi_pool *pool, fm_memory_kind kind, uint64_t size_bytes
         }
         atomic_store_explicit(&memory->owners, 1, memory_order_relaxed);
         memory->order = 0;
+        memory->order_stream = memory->order_value = 0;
         atomic_store_explicit(&memory->orphan, 0, memory_order_relaxed);
         atomic_store_explicit(&memory->use, 0, memory_order_relaxed);
         atomic_store_explicit(&memory->unzeroed, 0, memory_order_relaxed);

@@ -44,8 +44,10 @@ typedef struct fmi_list {
     fmi_hold_chunk *kernels; // held slots of the kernel table, each once
     fmi_readback *readbacks;
     uint32_t highest_region; // of the buffers above
-    bool bound;              // the memory of the buffers above counts this list as being recorded (memory/order.h)
-    bool buffers_released;   // the holds above were dropped early (ablations)
+    bool uses_taken_over;  // memory of a buffer above was taken over: a commit to another stream waits for the old use
+    bool is_fill;          // the library's own, for new memory that must read as zero
+    bool bound;            // the memory of the buffers above counts this list as being recorded (memory/order.h)
+    bool buffers_released; // the holds above were dropped early (ablations)
     bool kernels_released;
     const char *label; // NULL = none
     bool untracked;    // FM_COMMANDS_UNTRACKED
@@ -55,6 +57,7 @@ typedef struct fmi_list {
     uint64_t value;            // the stream's value that this list completes
     fmi_after *after;
     uint32_t after_count;
+    uint64_t cost_ns; // estimate of its work on the device (schedule/cost.h); the leader's
     fm_status status; // FM_OK, or why it does not run; decided by the engine's leader
 } fmi_list;
 

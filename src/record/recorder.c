@@ -215,6 +215,7 @@ static bool bind_memory(fmi_record_room *room, fmi_list *list, fmi_buffer *buffe
         return false;
     }
     list->bound = true;
+    list->uses_taken_over |= buffer->memory->order_stream != 0;
     list->highest_region = buffer->region > list->highest_region ? buffer->region : list->highest_region;
     return true;
 }

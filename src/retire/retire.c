@@ -148,7 +148,7 @@ static void retire_list(fmi_retirement *r, const fmi_batch *batch, fmi_list *lis
         atomic_store(&stream->completed, list->value);
         collect_callbacks(r, stream);
     }
-    if (!stream && status != FM_OK) {
+    if (list->is_fill && status != FM_OK) {
         mark_unzeroed(r, list);
     }
     bool keep = keep_holds || (FMI_ABLATED(r->ablations, FM_ABLATE_RETIRE_ON_READ) && atomic_load(&r->reading));
@@ -191,10 +191,11 @@ static void retire_backwards(fmi_retirement *r, uint64_t reached)
     }
 }
 
-// Retires every batch that is complete. Called with the lock.
-static void retire_complete(fmi_retirement *r)
+// Retires every batch that is complete. Called with the lock. False: none was.
+static bool retire_complete(fmi_retirement *r)
 {
     fmi_engine *engine = r->engine;
+    uint64_t first = atomic_load_explicit(&engine->tail, memory_order_relaxed);
     uint64_t reached = 0;
     fm_status status = engine->ops->completed(engine->backend, &reached);
     if (status == FM_ERROR_DEVICE_LOST) {
@@ -216,6 +217,9 @@ static void retire_complete(fmi_retirement *r)
             batch->status = FM_ERROR_DEVICE_LOST;
             snprintf(batch->sentence, sizeof batch->sentence, "the device was lost while the work ran");
         }
+        if (done) {
+            fmi_engine_learn(engine, batch);
+        }
         uint64_t value = batch->value;
         retire_batch(r, batch, !done);
         atomic_store_explicit(&r->retired_value, value, memory_order_release);
@@ -223,6 +227,7 @@ static void retire_complete(fmi_retirement *r)
         // Sequentially consistent for fmi_engine_kick: room first, then the look for work.
         atomic_store(&engine->tail, tail);
     }
+    return tail != first;
 }
 
 void fmi_progress(fmi_retirement *r)
@@ -231,12 +236,15 @@ void fmi_progress(fmi_retirement *r)
     if (fmi_engine_in_flight(r->engine) > 0 && pthread_mutex_trylock(&r->lock) == 0) {
         fmi_error_state callers; // retiring is work for others: this thread's own last error stays
         fmi_error_save(&callers);
-        retire_complete(r);
+        bool any = retire_complete(r);
         fmi_error_restore(&callers);
         fmi_list *done = r->done;
         r->done = NULL;
         pthread_mutex_unlock(&r->lock);
-        fmi_engine_kick(r->engine); // the device gets work before memory is put in order
+        fmi_engine_kick(r->engine); // the device gets work before threads are woken and memory is put in order
+        if (any) {
+            fmi_waiting_wake(&r->waiting);
+        }
         while (done) {
             fmi_list *next = done->next;
             fmi_retirement_let_go(r, done);
@@ -253,29 +261,13 @@ void fmi_retirement_let_go(fmi_retirement *r, fmi_list *list)
     if (atomic_fetch_sub_explicit(&list->parties, 1, memory_order_acq_rel) == 1) {
         release_list(r, list);
         atomic_fetch_sub(&r->outstanding, 1); // last: until here a close waits
+        fmi_places_grant(r);
     }
-}
-
-bool fmi_retirement_count_in(fmi_retirement *r, uint32_t limit)
-{
-    uint32_t outstanding = atomic_load(&r->outstanding);
-    while (outstanding < limit) {
-        // Sequentially consistent: see the keeper's way to sleep.
-        if (atomic_compare_exchange_weak(&r->outstanding, &outstanding, outstanding + 1)) {
-            return true;
-        }
-    }
-    return false;
-}
-
-void fmi_retirement_count_out(fmi_retirement *r)
-{
-    atomic_fetch_sub(&r->outstanding, 1);
 }
 
 fm_status fmi_retirement_init(fmi_retirement *r, fmi_engine *engine, fmi_record_room *record, fmi_table *streams,
                               const fmi_ablations *ablations, const fmi_backend_caps *caps, uint64_t spin_ns,
-                              uint32_t failures_kept)
+                              uint32_t failures_kept, uint64_t most_bytes)
 {
     memset(r, 0, sizeof *r);
     r->engine = engine;
@@ -283,14 +275,17 @@ fm_status fmi_retirement_init(fmi_retirement *r, fmi_engine *engine, fmi_record_
     r->streams = streams;
     r->ablations = ablations;
     r->keeper.absent = caps->manual;
-    r->spin_ns = spin_ns;
     fm_status status = fmi_failures_init(&r->failures, failures_kept);
     if (status != FM_OK) {
         return status;
     }
     pthread_mutex_init(&r->lock, NULL);
+    fmi_waiting_init(&r->waiting, spin_ns);
+    fmi_places_init(&r->places, most_bytes);
     status = fmi_keeper_start(r);
     if (status != FM_OK) {
+        fmi_places_destroy(&r->places);
+        fmi_waiting_destroy(&r->waiting);
         pthread_mutex_destroy(&r->lock);
         fmi_failures_destroy(&r->failures);
     }
@@ -305,6 +300,8 @@ void fmi_retirement_destroy(fmi_retirement *r)
         r->lost = list->next;
         release_list(r, list);
     }
+    fmi_places_destroy(&r->places);
+    fmi_waiting_destroy(&r->waiting);
     fmi_failures_destroy(&r->failures);
     pthread_mutex_destroy(&r->lock);
 }

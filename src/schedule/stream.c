@@ -29,6 +29,8 @@ fm_status fmi_stream_create(fmi_table *table, const char *label, uint64_t *out_i
     stream->failures = &stream->first_failure;
     stream->failure_capacity = 1;
     stream->callbacks = NULL;
+    stream->backlog_first = stream->backlog_last = NULL;
+    stream->taken = 0;
     stream->planned_batch = stream->skipped_batch = 0;
     *out_id = stream->id = fmi_table_publish(table, &stream->slot);
     return FM_OK;

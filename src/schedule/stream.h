@@ -40,6 +40,12 @@ typedef struct fmi_stream {
     fmi_failure *failures;            // by rising value; &first_failure until a second comes
     uint32_t failure_capacity;
     fmi_callback *callbacks; // not due yet, in any order
+    // The backlog's, touched by the engine's leader alone:
+    struct fmi_list *backlog_first; // lists in no batch yet, oldest first
+    struct fmi_list *backlog_last;
+    struct fmi_stream *next_turn; // the stream whose turn comes after this one's, while it has such lists
+    uint64_t taken;               // value of the last list put in a batch
+    uint64_t share_ns;            // estimated work that it has in the batch being composed
     // The planner's, touched by the engine's leader alone:
     uint64_t skipped_batch; // stamp of the batch in which a list of this stream was found not to run
     uint64_t planned_batch; // stamp of the batch that the two below belong to

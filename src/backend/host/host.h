@@ -16,6 +16,7 @@ enum {
 };
 
 struct fmi_kernel_binary {
+    fmi_cost cost;        // the schedule room's
     fmi_host_entry entry; // generated kernel; NULL for a host function
     TCCState *compiled;   // owns the entry's code
     fm_host_function function;

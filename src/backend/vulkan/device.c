@@ -21,19 +21,21 @@ typedef struct vulkan_offer {
     VkPhysicalDeviceVulkan11Features features11;
     VkPhysicalDeviceVulkan12Features features12;
     uint32_t queue_family;     // NO_FAMILY: none computes
+    uint32_t timestamp_bits;   // of that family
     bool is_1_3;               // device and instance
     bool synchronization2;     // the feature, core or extension
     bool synchronization2_ext; // it is the extension
     bool push_descriptor;
 } vulkan_offer;
 
-static uint32_t find_queue_family(VkPhysicalDevice physical)
+static uint32_t find_queue_family(VkPhysicalDevice physical, uint32_t *out_timestamp_bits)
 {
     VkQueueFamilyProperties families[32];
     uint32_t count = sizeof families / sizeof families[0];
     vkGetPhysicalDeviceQueueFamilyProperties(physical, &count, families);
     for (uint32_t i = 0; i < count; i++) {
         if (families[i].queueFlags & VK_QUEUE_COMPUTE_BIT) {
+            *out_timestamp_bits = families[i].timestampValidBits;
             return i;
         }
     }
@@ -74,7 +76,7 @@ static bool ask(VkPhysicalDevice physical, vulkan_offer *out)
 {
     *out = (vulkan_offer){.physical = physical};
     vkGetPhysicalDeviceProperties(physical, &out->properties);
-    out->queue_family = find_queue_family(physical);
+    out->queue_family = find_queue_family(physical, &out->timestamp_bits);
     if (out->properties.apiVersion < VK_API_VERSION_1_2 || out->queue_family == NO_FAMILY) {
         return false;
     }
@@ -308,6 +310,10 @@ static void adopt(fmi_backend *backend, const vulkan_offer *offer)
     backend->pushes_descriptors = offer->push_descriptor;
     backend->labels = fmi_vulkan_instance_has_labels();
     backend->max_push_bytes = (uint32_t)min_u64(limits->maxPushConstantsSize, FMI_VULKAN_PUSH_BYTES);
+    backend->timestamp_mask = offer->timestamp_bits >= 64 ? UINT64_MAX
+                              : offer->timestamp_bits > 0 ? ((uint64_t)1 << offer->timestamp_bits) - 1
+                                                          : 0;
+    backend->timestamp_period_ns = limits->timestampPeriod;
     memcpy(backend->max_group_count, limits->maxComputeWorkGroupCount, sizeof backend->max_group_count);
     backend->argument_alignment_bytes = (uint32_t)limits->minStorageBufferOffsetAlignment;
     if (backend->argument_alignment_bytes < 16) {
@@ -426,6 +432,7 @@ const fmi_backend_ops fmi_backend_vulkan = {
     .quiesce = quiesce,
     .accepts_group_count = fmi_vulkan_accepts_group_count,
     .submit = fmi_vulkan_submit,
+    .read_times = fmi_vulkan_read_times,
     .completed = fmi_vulkan_completed,
     .wait = fmi_vulkan_wait,
 };

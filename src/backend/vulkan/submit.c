@@ -276,6 +276,12 @@ static void encode_transfer(vulkan_encoder *encoder, const fmi_command *command)
     }
 }
 
+// Stamps the moment at which everything encoded so far is done.
+static void encode_timestamp(vulkan_encoder *encoder, VkQueryPool times, uint32_t index)
+{
+    encoder->backend->vk.vkCmdWriteTimestamp(encoder->commands, VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT, times, index);
+}
+
 static inline uint32_t kinds_of_wave(fmi_command *const *commands, uint32_t count)
 {
     uint32_t kinds = 0;
@@ -310,6 +316,11 @@ static void encode_waves(vulkan_encoder *encoder, const fmi_batch_plan *plan)
     if (encoder->backend->maps_all_memory && plan->command_count) {
         encoder->host_writes = DISPATCHES | TRANSFERS;
     }
+    VkQueryPool times = plan->wave_ns ? encoder->slot->times : VK_NULL_HANDLE;
+    if (times) {
+        encoder->backend->vk.vkCmdResetQueryPool(encoder->commands, times, 0, FMI_TIMED_WAVES + 1);
+        encode_timestamp(encoder, times, 0);
+    }
     uint32_t first = 0;
     uint32_t before = 0;
     for (uint32_t wave = 0; wave < plan->wave_count && encoder->status == FM_OK; wave++) {
@@ -320,6 +331,9 @@ static void encode_waves(vulkan_encoder *encoder, const fmi_batch_plan *plan)
             encode_barrier(encoder, before, kinds);
         }
         encode_wave(encoder, commands, count);
+        if (times && wave < FMI_TIMED_WAVES) {
+            encode_timestamp(encoder, times, wave + 1);
+        }
         first += count;
         before = kinds ? kinds : before;
     }

@@ -30,6 +30,7 @@ typedef struct fmi_vulkan_memory {
 } fmi_vulkan_memory;
 
 struct fmi_kernel_binary {
+    fmi_cost cost; // the schedule room's
     VkPipeline pipeline;
     VkPipelineLayout layout;
     VkDescriptorSetLayout set_layout;           // VK_NULL_HANDLE when nothing is bound by descriptor
@@ -52,7 +53,8 @@ struct fmi_kernel_binary {
 typedef struct fmi_vulkan_slot {
     VkCommandPool pool;
     VkCommandBuffer commands;
-    uint64_t value;       // of the batch last submitted from here; 0 = none
+    uint64_t value;    // of the batch last submitted from here; 0 = none
+    VkQueryPool times; // where the waves of a timed batch begin and end; VK_NULL_HANDLE: the device has no timestamps
     fmi_block *arguments; // argument buffers; all but the last are full
     uint32_t argument_count;
     uint64_t argument_used_bytes; // of the last argument buffer
@@ -82,6 +84,8 @@ struct fmi_backend {
     bool has_addresses;      // bufferDeviceAddress is enabled
     bool pushes_descriptors; // VK_KHR_push_descriptor is enabled
     bool labels;             // VK_EXT_debug_utils is enabled
+    uint64_t timestamp_mask; // the bits of a timestamp that count; 0: the queue has none
+    double timestamp_period_ns;
     uint32_t max_push_bytes;
     uint32_t max_group_count[3];
     uint32_t argument_alignment_bytes;
@@ -135,6 +139,9 @@ fm_status fmi_vulkan_slot_take_arguments(fmi_backend *backend, fmi_vulkan_slot *
                                          fmi_vulkan_arguments *out);
 fm_status fmi_vulkan_slot_take_set(fmi_backend *backend, fmi_vulkan_slot *slot, VkDescriptorSetLayout layout,
                                    VkDescriptorSet *out);
+
+// Fills the durations of a timed batch that is complete and whose slot has not been taken again.
+void fmi_vulkan_read_times(fmi_backend *backend, const fmi_batch_plan *plan);
 
 // submit.c
 fm_status fmi_vulkan_submit(fmi_backend *backend, fmi_batch_plan *plan);

@@ -5,7 +5,7 @@
 #include <string.h>
 
 // Fills memory that the host cannot reach, or must not yet: a fill of its own in the queue, before anything that can name the buffer.
-static fm_status fill_first(fm_device *device, fm_buffer handle, uint32_t value)
+static fm_status post_fill(fm_device *device, fm_buffer handle, uint32_t value)
 {
     fm_commands *commands;
     fm_status status = fmi_recorder_begin(&device->record, &(fm_commands_info){.label = "zero"}, &commands);
@@ -26,6 +26,17 @@ static fm_status fill_first(fm_device *device, fm_buffer handle, uint32_t value)
     fmi_device_post(device, fmi_recorder_finish(commands), NULL);
     fmi_keeper_notify(&device->retirement);
     return FM_OK;
+}
+
+static fm_status fill_first(fm_device *device, fm_buffer handle, fmi_buffer *buffer, uint32_t value)
+{
+    // Before the push: retirement counts it down. Pairs with the look of fm_buffer_read.
+    atomic_fetch_add(&buffer->memory->filling, 1);
+    fm_status status = post_fill(device, handle, value);
+    if (status != FM_OK) {
+        atomic_fetch_sub(&buffer->memory->filling, 1);
+    }
+    return status;
 }
 
 // Memory for a new buffer, with one owner. `*out_in_use`: it was taken over from earlier work of the stream that still uses it.
@@ -51,11 +62,11 @@ static fm_status fill_new(fm_device *device, const fm_buffer_info *info, fm_buff
 {
     if (info->flags & FM_BUFFER_UNINITIALIZED) {
         // A manual device shows who reads what nobody has written.
-        return in_use && device->pool.poison ? fill_first(device, handle, 0xDBDBDBDBu) : FM_OK;
+        return in_use && device->pool.poison ? fill_first(device, handle, buffer, 0xDBDBDBDBu) : FM_OK;
     }
     uint8_t *mapped = fmi_buffer_mapped(buffer);
     if (!mapped || in_use) {
-        return fill_first(device, handle, 0);
+        return fill_first(device, handle, buffer, 0);
     }
     if (!buffer->memory->is_clean) {
         memset(mapped, 0, (size_t)buffer->memory->size_bytes); // nothing on the device uses it yet

@@ -58,6 +58,7 @@ static bool may_look(const reader *r, const fmi_buffer *buffer, uint64_t use)
     return buffer->block->cached && fmi_use_uncommitted(use) == 0 && (only_here || unused) &&
            !atomic_load_explicit(&r->stream->failed, memory_order_acquire) &&
            !atomic_load_explicit(&r->device->engine.lost, memory_order_acquire) &&
+           atomic_load_explicit(&buffer->memory->filling, memory_order_acquire) == 0 && // such a fill is on no stream
            !atomic_load_explicit(&buffer->memory->unzeroed, memory_order_acquire) &&
            !FMI_ABLATED(&r->device->ablations, FM_ABLATE_READ_OWN_LIST);
 }

@@ -44,6 +44,7 @@ typedef struct fmi_memory {
     _Atomic(uint64_t) use;    // who has used it; see memory/order.h
     _Atomic(uint32_t)
         unzeroed; // 1: its first fill failed, so its content is not what was promised; lists that use it fail
+    _Atomic(uint32_t) filling; // the library's own fills of it that are not retired: until then no host may look at it
 } fmi_memory;
 
 typedef struct fmi_heap {

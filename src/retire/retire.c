@@ -72,14 +72,20 @@ static fm_status list_outcome(const fmi_retirement *r, const fmi_batch *batch, c
     return status;
 }
 
-// The library's own fill of new memory failed: nothing may use that buffer.
-static void mark_unzeroed(fmi_retirement *r, const fmi_list *list)
+// The library's own fill of new memory is over; if it failed, nothing may use that buffer.
+static void end_fill(fmi_retirement *r, const fmi_list *list, fm_status status)
 {
     fmi_memory *memory = ((fmi_buffer *)list->buffers->slots[0])->memory; // such a list holds its one buffer
-    if (memory) {
-        atomic_store_explicit(&memory->unzeroed, 1, memory_order_relaxed);
+    if (status != FM_OK) {
+        if (memory) {
+            atomic_store_explicit(&memory->unzeroed, 1, memory_order_relaxed);
+        }
+        atomic_fetch_add_explicit(&r->record->zero_failures, 1, memory_order_release);
     }
-    atomic_fetch_add_explicit(&r->record->zero_failures, 1, memory_order_release);
+    if (memory) {
+        // Release: who reads 0 sees the fill's bytes, and that it failed.
+        atomic_fetch_sub_explicit(&memory->filling, 1, memory_order_release);
+    }
 }
 
 // Moves the callbacks that the stream's progress made due to the keeper, by rising value.
@@ -152,8 +158,8 @@ static void retire_list(fmi_retirement *r, const fmi_batch *batch, fmi_list *lis
         atomic_store(&stream->completed, list->value);
         collect_callbacks(r, stream);
     }
-    if (!stream && status != FM_OK) {
-        mark_unzeroed(r, list);
+    if (!stream) {
+        end_fill(r, list, status);
     }
     bool keep = keep_holds || (FMI_ABLATED(r->ablations, FM_ABLATE_RETIRE_ON_READ) && atomic_load(&r->reading));
     if (keep) {

@@ -79,7 +79,7 @@ static bool is_lost_cause(const fmi_engine *engine, fmi_stream *stream, uint64_t
         return fmi_stream_status(stream, value, NULL) != FM_OK;
     }
     return atomic_load_explicit(&stream->failed, memory_order_acquire) ||
-           stream->skipped_batch == engine->planner.batch;
+           (stream->skipped_batch == engine->planner.batch && value >= stream->skipped_value);
 }
 
 // Why a list must not run: its stream, or one that it waits for, has failed, or was found to in this batch.
@@ -92,8 +92,9 @@ static fm_status decide(const fmi_engine *engine, fmi_list *list)
     }
     for (uint32_t i = 0; i < list->after_count; i++) {
         if (is_lost_cause(engine, list->after[i].stream, list->after[i].value)) {
-            stream->skipped_batch =
-                engine->planner.batch; // later lists of the batch that build on this one must not run, either
+            // Later lists of the batch that build on this one must not run, either; those that build on earlier ones may.
+            stream->skipped_batch = engine->planner.batch;
+            stream->skipped_value = list->value;
             return FM_ERROR_DEPENDENCY;
         }
     }

@@ -48,6 +48,7 @@ typedef struct fmi_stream {
     uint64_t share_ns;            // estimated work that it has in the batch being composed
     // The planner's, touched by the engine's leader alone:
     uint64_t skipped_batch; // stamp of the batch in which a list of this stream was found not to run
+    uint64_t skipped_value; // the first such list of that batch
     uint64_t planned_batch; // stamp of the batch that the two below belong to
     uint32_t last_wave;     // highest wave of this stream's lists in that batch
     uint32_t floor;         // later lists of this stream start after this wave

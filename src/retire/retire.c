@@ -41,6 +41,10 @@ static fm_status list_outcome(const fmi_retirement *r, const fmi_batch *batch, c
                               char *sentence, size_t size)
 {
     const char *label = list->label ? list->label : "(no label)";
+    if (batch->status == FM_ERROR_DEVICE_LOST) { // each is told the cause, not that a list before it had the same
+        snprintf(sentence, size, "list '%s' was not run: %s", label, batch->sentence);
+        return batch->status;
+    }
     if (list->stream && atomic_load_explicit(&list->stream->failed, memory_order_relaxed)) {
         name_root(list->stream, list->value, sentence, size);
         return FM_ERROR_DEPENDENCY;

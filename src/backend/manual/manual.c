@@ -12,8 +12,9 @@
 
 enum {
     MOST_BATCHES = 16,
-    FRESH = 0xA7, // what a new block is filled with: content that nobody promised
-    FREED = 0xDF, // what a block is filled with when it is freed
+    FRESH = 0xA7,          // what a new block is filled with: content that nobody promised
+    FREED = 0xDF,          // what a block is filled with when it is freed
+    MOST_FILLED = 1 << 20, // bytes of a block that are filled: pages that nobody touches cost nothing
 };
 
 // A kernel as this device knows it. The host's binary is embedded, so that a command's pointer serves both.
@@ -147,11 +148,16 @@ static bool is_pending(const manual_device *device, const void *native, const fm
     return false;
 }
 
+static void fill_block(const fmi_block *block, int byte)
+{
+    memset(block->mapped, byte, block->size_bytes < MOST_FILLED ? (size_t)block->size_bytes : MOST_FILLED);
+}
+
 static fm_status allocate_block(fmi_backend *backend, fm_memory_kind kind, uint64_t size_bytes, fmi_block *out)
 {
     fm_status status = fmi_host_allocate_block(backend, kind, size_bytes, out);
     if (status == FM_OK) {
-        memset(out->mapped, FRESH, (size_t)size_bytes);
+        fill_block(out, FRESH);
     }
     return status;
 }
@@ -159,7 +165,7 @@ static fm_status allocate_block(fmi_backend *backend, fm_memory_kind kind, uint6
 static void free_block(fmi_backend *backend, fmi_block *block)
 {
     manual_device *device = device_of(backend);
-    memset(block->mapped, FREED, (size_t)block->size_bytes);
+    fill_block(block, FREED);
     pthread_mutex_lock(&device->lock);
     bool pending = is_pending(device, block->native, NULL);
     early_block *kept = pending ? malloc(sizeof *kept) : NULL;

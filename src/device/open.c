@@ -2,6 +2,7 @@
 // One thread opens and closes a device; nothing else of it runs meanwhile.
 #include "device/device.h"
 
+#include "backend/manual/manual.h"
 #include "base/clock.h"
 #include "base/shell.h"
 
@@ -84,6 +85,9 @@ static fm_status build(fm_device *device)
                   &(fmi_pool_settings){limit, info->memory_cache_bytes, info->block_size_bytes});
     device->pool.ablations = &device->ablations;
     device->pool.poison = device->caps.manual;
+#if defined(FMI_HAVE_HOST) && defined(FERMATA_TESTING)
+    device->pool.watch = device->caps.manual ? fmi_manual_watch_free : NULL;
+#endif
     device->pool.reclaim = reclaim;
     device->pool.reclaim_user = device;
     fm_status status = init_tables(device);

@@ -267,12 +267,15 @@ static void end_orphanhood(fmi_pool *pool, fmi_memory *memory)
 void fmi_pool_release(fmi_pool *pool, fmi_memory *memory)
 {
     fmi_pool_block *chain = NULL;
+    fmi_pool_block *watched = NULL; // of the range that became free, if a test wants to know
+    fmi_range range = {memory->offset_bytes, memory->size_bytes};
     pthread_mutex_lock(&pool->lock);
     uint32_t owners = atomic_fetch_sub_explicit(&memory->owners, 1, memory_order_relaxed);
     FMI_ASSERT("POOL-1", owners > 0);
     if (owners == 1) {
         end_orphanhood(pool, memory);
         fmi_pool_block *block = memory->block;
+        watched = pool->watch ? block : NULL;
         if (pool->poison && block->native.mapped) {
             memset(block->native.mapped + memory->offset_bytes, POISON, (size_t)memory->size_bytes);
         }
@@ -284,6 +287,9 @@ void fmi_pool_release(fmi_pool *pool, fmi_memory *memory)
         }
     }
     pthread_mutex_unlock(&pool->lock);
+    if (watched) {
+        pool->watch(pool->backend, &watched->native, range.offset_bytes, range.size_bytes);
+    }
     free_chain(pool, chain);
 }
 

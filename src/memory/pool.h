@@ -31,7 +31,9 @@ typedef struct fmi_pool {
     fmi_backend *backend;
     fmi_pool_settings settings;
     uint64_t max_block_bytes;
-    bool poison;                    // fill memory that comes back, so that a late use shows (manual devices)
+    bool poison; // fill memory that comes back, so that a late use shows (manual devices)
+    // Told of each range that comes back, without the lock; NULL = nobody (all but manual devices).
+    void (*watch)(fmi_backend *backend, const fmi_block *block, uint64_t offset_bytes, uint64_t size_bytes);
     fmi_pool_reclaim reclaim;       // set once by the device room
     void *reclaim_user;             // and this
     const fmi_ablations *ablations; // and this

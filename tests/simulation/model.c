@@ -6,7 +6,7 @@
 void model_reset(model *m)
 {
     m->buffer_count = m->list_count = m->effect_count = m->read_count = 0;
-    m->refusals = m->nameless_failed = 0;
+    m->refusals = m->nameless_failed = m->nameless_trouble = 0;
     for (int s = 0; s < STREAMS; s++) {
         m->newest[s] = -1;
         m->committed[s] = 0;
@@ -20,6 +20,7 @@ int model_add_buffer(model *m, bool zeroed)
     }
     model_buffer *b = &m->buffers[m->buffer_count];
     memset(b, 0, sizeof *b);
+    b->first_fill = UINT64_MAX;
     for (int i = 0; i < WORDS; i++) {
         b->writer[i] = -1;
         b->unknown[i] = !zeroed;
@@ -35,7 +36,8 @@ int model_add_list(model *m, bool untracked)
     if (m->list_count == MOST_LISTS) {
         return -1;
     }
-    m->lists[m->list_count] = (model_list){.untracked = untracked, .previous = -1, .refusals = m->refusals};
+    m->lists[m->list_count] =
+        (model_list){.untracked = untracked, .previous = -1, .names = -1, .refusals = m->refusals};
     return m->list_count++;
 }
 
@@ -112,8 +114,20 @@ int model_needed_points(const model *m, const model_list *list, int stream, int 
     return count;
 }
 
+void model_expect(const model *m, const words *range, model_read *read)
+{
+    for (int i = 0; i < range->count; i++) {
+        read->expected[i] = m->buffers[range->serial].value[range->first + i];
+        read->unknown[i] = m->buffers[range->serial].unknown[range->first + i];
+    }
+}
+
 static void apply(model *m, const effect *e, int list)
 {
+    if (e->kind == EFFECT_READ) {
+        model_expect(m, &e->to, e->read);
+        return;
+    }
     model_buffer *to = &m->buffers[e->to.serial];
     uint32_t source[WORDS] = {0};
     bool unknown[WORDS] = {false};
@@ -130,7 +144,7 @@ static void apply(model *m, const effect *e, int list)
         case EFFECT_COPY: *value = source[i], *lost = unknown[i]; break;
         case EFFECT_TWICE: *value += 2 * source[i] + 1, *lost = *lost || unknown[i]; break;
         case EFFECT_BROKEN: *lost = true; break;
-        case EFFECT_READ: e->read->expected[i] = *value, e->read->unknown[i] = *lost; continue;
+        case EFFECT_READ: break;
         }
         to->writer[e->to.first + i] = list;
     }
@@ -180,6 +194,21 @@ static bool has_failed_predecessor(const model *m, const model_list *l, bool *un
     return failed;
 }
 
+// Did the library's own first fill of a buffer that the list uses perhaps fail? Then nothing may use the buffer.
+static bool may_be_unfilled(const model *m, const model_list *l)
+{
+    if (l->names >= 0 && m->nameless_trouble > m->buffers[l->names].first_fill) {
+        return true;
+    }
+    for (const effect *e = l->first; e; e = e->next) {
+        if (m->nameless_trouble > m->buffers[e->to.serial].first_fill ||
+            (e->from.serial >= 0 && m->nameless_trouble > m->buffers[e->from.serial].first_fill)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static const char *check_status(const model *m, const model_list *l, fm_status status)
 {
     bool unsure = false, nameless = l->commands < 0, all_ran = !nameless && l->ran == l->commands;
@@ -201,7 +230,7 @@ static const char *check_status(const model *m, const model_list *l, fm_status s
         return status == FM_ERROR_DEPENDENCY ? NULL : "builds on failed work and does not say so";
     }
     if (status == FM_ERROR_BACKEND) {
-        return may_be_refused ? NULL : "failed by a refusal that was another's";
+        return may_be_refused || may_be_unfilled(m, l) ? NULL : "failed by a refusal that was another's";
     }
     if (l->refused) {
         return "was refused and does not say so";

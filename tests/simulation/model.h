@@ -56,6 +56,7 @@ typedef struct model_buffer {
     int writer[WORDS];     // list that wrote it; -1: nobody
     bool unknown[WORDS];   // nobody promised what it holds
     int last_use[STREAMS]; // newest list of that stream slot that uses it; -1: none
+    uint64_t first_fill;   // nameless troubles before the library's own first fill; UINT64_MAX: there was no such fill
     bool orphan;           // a destroyed stream may still use it: no list may name it any more
 } model_buffer;
 
@@ -74,6 +75,7 @@ typedef struct model_list {
     bool known;    // its answer is known:
     fm_status status;
     int stream;   // slot
+    int names;    // the buffer of a synchronous call; -1: none
     int previous; // list before it on its stream since the last reset; -1: none
     fm_point point;
     int after[MOST_AFTER]; // lists that its commit named
@@ -92,8 +94,9 @@ typedef struct model {
     int read_count;
     int newest[STREAMS]; // newest list of the slot's stream since its creation or reset; -1: none
     uint64_t committed[STREAMS];
-    uint64_t refusals;        // commands refused so far
-    uint64_t nameless_failed; // synchronous reads and writes that the device was told to fail
+    uint64_t refusals;         // commands refused so far
+    uint64_t nameless_trouble; // commands without a label that were refused or failed
+    uint64_t nameless_failed;  // synchronous reads and writes that the device was told to fail
 } model;
 
 void model_reset(model *m);
@@ -121,6 +124,9 @@ const char *model_judge(model *m, int list, fm_status status);
 // A stream is gone, or was reset and goes on.
 void model_stream_destroyed(model *m, int stream);
 void model_stream_reset(model *m, int stream);
+
+// What a read of the buffer as it is by now must give.
+void model_expect(const model *m, const words *range, model_read *read);
 
 // Are the bytes those that were promised?
 bool model_read_is_right(const model_read *read);

@@ -9,6 +9,7 @@
 #define OPERATIONS(X)                                                                                                  \
     X(create, 8, "make a buffer")                                                                                      \
     X(destroy, 6, "destroy a buffer, whatever uses it")                                                                \
+    X(donate, 4, "donate a buffer to an output")                                                                       \
     X(use_dead, 1, "use a destroyed buffer's handle")                                                                  \
     X(fill, 5, "record a fill")                                                                                        \
     X(copy, 6, "record a copy")                                                                                        \
@@ -33,6 +34,7 @@
     X(replace_kernel, 2, "destroy the kernel, whatever uses it, and make another")                                     \
     X(step, 14, "the device runs a command")                                                                           \
     X(step_many, 3, "the device runs some commands")                                                                   \
+    X(trim, 1, "give unused memory back")                                                                              \
     X(order, 2, "choose the order inside waves")                                                                       \
     X(refuse, 1, "the device refuses the next batch")                                                                  \
     X(fail_list, 1, "the device fails the list that it is at")                                                         \

@@ -83,8 +83,25 @@ static bool has_failed(world *w, int stream)
     return false;
 }
 
+// A read that the library answered without a list of its own: from memory that it can see, once its stream's work was complete.
+static void note_look(world *w, const effect *e, int stream)
+{
+    world_learn_all(w);
+    int newest = w->model.newest[stream];
+    if (newest >= 0 && w->model.buffers[e->to.serial].last_use[stream] >= 0 && !w->model.lists[newest].known) {
+        world_fail(w, "a read looked at memory before its stream's work was complete");
+    }
+    model_expect(&w->model, &e->to, e->read);
+    if (!model_read_is_right(e->read)) {
+        world_fail(w, "a read that looked at memory gave other bytes than the model");
+    }
+    e->read->frozen = true;
+    memcpy(e->read->expected, e->read->destination, sizeof e->read->expected);
+    memset(e->read->unknown, 0, sizeof e->read->unknown);
+}
+
 // Notes a synchronous call as a list of its own and compares what it answered. FM_TIMEOUT: it is under way.
-static void note_call(world *w, int list, int stream, fm_status status, bool may_time_out)
+static void note_call(world *w, int list, const effect *e, int stream, fm_status status, bool may_time_out)
 {
     model_list *l = &w->model.lists[list];
     uint64_t value = w->model.committed[stream] + 1;
@@ -92,11 +109,12 @@ static void note_call(world *w, int list, int stream, fm_status status, bool may
     fm_status asked = fm_point_poll(w->device, point);
     if (asked == FM_ERROR_INVALID_ARGUMENT) { // it was never committed
         bool refused = status == FM_ERROR_DEPENDENCY && has_failed(w, stream);
-        if (!refused) {
+        if (status == FM_OK && e->kind == EFFECT_READ) {
+            note_look(w, e, stream);
+        } else if (status == FM_OK) {
+            world_fail(w, "a write succeeded and committed nothing");
+        } else if (!refused && !(status == FM_TIMEOUT && may_time_out)) {
             world_fails(w, status, "a synchronous call");
-        }
-        if (status == FM_OK) {
-            world_fail(w, "a synchronous call succeeded and committed nothing");
         }
         return;
     }
@@ -144,6 +162,7 @@ static void call_now(world *w, const op *o, effect_kind kind, bool step)
     world_step_in_waits(w, false);
     model_list *l = &w->model.lists[list];
     l->commands = -1;
+    l->names = b->serial;
     if (kind == EFFECT_READ && status != FM_OK) { // the destination is ours again (READ-1)
         memset(e.read->expected, 0xA5, sizeof e.read->expected);
         e.read->frozen = true;
@@ -151,7 +170,7 @@ static void call_now(world *w, const op *o, effect_kind kind, bool step)
     } else {
         model_add_effect(&w->model, l, &e);
     }
-    note_call(w, list, stream, status, !step && kind == EFFECT_READ);
+    note_call(w, list, &e, stream, status, !step && kind == EFFECT_READ);
     if (kind == EFFECT_READ && status != FM_OK) {
         w->model.buffers[b->serial].last_use[stream] =
             l->committed ? list : w->model.buffers[b->serial].last_use[stream];
@@ -250,6 +269,17 @@ void operation_step(world *w, const op *o)
 void operation_step_many(world *w, const op *o)
 {
     world_fails(w, fm_testing_step(w->device, o->n % 12, NULL), "fm_testing_step");
+}
+
+void operation_trim(world *w, const op *o)
+{
+    (void)o;
+    fm_device_stats stats = {0};
+    world_fails(w, fm_device_trim(w->device, NULL), "fm_device_trim");
+    world_fails(w, fm_device_get_stats(w->device, &stats), "fm_device_get_stats");
+    if (stats.bytes_in_use == 0 && stats.bytes_reserved > 0) {
+        world_fail(w, "%llu bytes are reserved after a trim", (unsigned long long)stats.bytes_reserved);
+    }
 }
 
 void operation_order(world *w, const op *o)

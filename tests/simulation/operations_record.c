@@ -11,6 +11,13 @@ static shared_buffer *buffer_of(world *w, int slot)
     return &w->buffers[slot % BUFFERS];
 }
 
+static fm_device_stats stats_of(world *w)
+{
+    fm_device_stats stats = {0};
+    world_fails(w, fm_device_get_stats(w->device, &stats), "fm_device_get_stats");
+    return stats;
+}
+
 void operation_create(world *w, const op *o)
 {
     static const uint64_t sizes[] = {WINDOW_BYTES, WINDOW_BYTES, 200, 1000, 4096, 20000, 40000, 100000};
@@ -21,11 +28,18 @@ void operation_create(world *w, const op *o)
     fm_buffer_info info = {.size_bytes = sizes[o->n % 8],
                            .memory = o->x % 4 == 0 ? FM_MEMORY_HOST : FM_MEMORY_DEVICE,
                            .flags = o->y % 4 == 0 ? FM_BUFFER_UNINITIALIZED : 0};
+    if (o->client % 2) { // may take over what this stream's work still uses (HOLD-6)
+        info.stream = w->streams[o->stream % STREAMS];
+    }
+    uint64_t reuses = stats_of(w).memory_reuses;
     world_step_in_waits(w, true); // under pressure the device may have to go on
     bool failed = world_fails(w, fm_buffer_create(w->device, &info, &b->handle), "fm_buffer_create");
     world_step_in_waits(w, false);
     if (!failed) {
         b->serial = model_add_buffer(&w->model, !(info.flags & FM_BUFFER_UNINITIALIZED));
+        if (stats_of(w).memory_reuses > reuses) {
+            w->model.buffers[b->serial].first_fill = w->model.nameless_trouble;
+        }
         b->base_bytes = o->b % 2 ? (info.size_bytes - WINDOW_BYTES) & ~UINT64_C(15) : 0;
     }
 }
@@ -43,6 +57,20 @@ void operation_destroy_buffer(world *w, int slot)
 void operation_destroy(world *w, const op *o)
 {
     operation_destroy_buffer(w, o->a);
+}
+
+// The output of an in-place step: the same memory under a new handle; lists that name the old one go on (HOLD-5).
+void operation_donate(world *w, const op *o)
+{
+    shared_buffer *b = buffer_of(w, o->a);
+    if (b->serial >= 0) {
+        fm_buffer output;
+        uint64_t size_bytes = o->n % 2 ? b->base_bytes + WINDOW_BYTES : FM_WHOLE_SIZE;
+        if (!world_fails(w, fm_buffer_donate(w->device, b->handle, size_bytes, NULL, &output), "fm_buffer_donate")) {
+            b->dead = b->handle;
+            b->handle = output;
+        }
+    }
 }
 
 // A handle that was destroyed is refused, by recording and by a second destruction.
@@ -216,13 +244,6 @@ void operation_cancel(world *w, const op *o)
     world_fails(w, fm_commands_cancel(&w->clients[o->client % CLIENTS].commands), "fm_commands_cancel");
 }
 
-static uint64_t in_flight(world *w)
-{
-    fm_device_stats stats = {0};
-    world_fails(w, fm_device_get_stats(w->device, &stats), "fm_device_get_stats");
-    return stats.lists_in_flight;
-}
-
 // Has work failed that a commit to `stream` after these lists builds on?
 static bool may_refuse(world *w, int stream, const int *after, int after_count)
 {
@@ -251,17 +272,19 @@ static void commit_with(world *w, const op *o, bool no_wait)
         after[i] = w->model.lists[list->after[i]].point;
     }
     uint32_t completed = w->completed_batches;
+    uint64_t lists = stats_of(w).lists_in_flight; // the library's own fills are over the limit
+    uint64_t enough = lists > w->lists_in_flight ? lists - w->lists_in_flight + 1 : 1;
     world_step_in_waits(w, !no_wait);
     fm_commit_info info = {
         .stream = w->streams[stream], .after = after, .after_count = (uint32_t)list->after_count, .no_wait = no_wait};
     fm_status status = fm_commit(&c->commands, &info, &point);
     world_step_in_waits(w, false);
-    if (w->completed_batches > completed + 1) {
+    if (w->completed_batches > completed + enough) {
         world_fail(w, "a commit waited for %u batches; the oldest was enough", w->completed_batches - completed);
     }
     if (status == FM_WOULD_BLOCK) {
-        if (!no_wait || in_flight(w) < w->lists_in_flight) {
-            world_fail(w, "a commit answers FM_WOULD_BLOCK with %d lists in flight", (int)in_flight(w));
+        if (!no_wait || stats_of(w).lists_in_flight < w->lists_in_flight) {
+            world_fail(w, "a commit answers FM_WOULD_BLOCK with %d lists in flight", (int)stats_of(w).lists_in_flight);
         }
     } else if (status == FM_ERROR_DEPENDENCY) {
         if (!may_refuse(w, stream, list->after, list->after_count)) {

@@ -62,12 +62,15 @@ static void observe(void *user, fm_testing_event event, const char *text)
             list->broken = true;
         } else {
             w->model.nameless_failed++;
+            w->model.nameless_trouble++;
         }
         break;
     case FM_TESTING_REFUSED:
         w->model.refusals++;
         if (list) {
             list->refused = true;
+        } else {
+            w->model.nameless_trouble++;
         }
         break;
     case FM_TESTING_VIOLATED: world_fail(w, "violation: %s", text); break;
@@ -185,7 +188,7 @@ void world_open(world *w, uint64_t group, int ablate)
 {
     memset(w, 0, sizeof *w);
     w->tight = group % 4 == 3;
-    w->limit_bytes = w->tight ? 5 * BLOCK_BYTES : 0;
+    w->limit_bytes = w->tight ? 9 * BLOCK_BYTES : 0;
     w->lists_in_flight = 3 + (uint32_t)(group / 2 % 5);
     fm_device_info info = {
         .batches_in_flight = 1 + (uint32_t)(group % 3),
@@ -319,7 +322,8 @@ static void check_left_over(world *w)
         world_fail(w, "nothing is in use, and half of the memory limit is refused: %.200s", fm_last_error());
     }
     uint64_t violations = 0;
-    fm_device_stats stats;
+    fm_device_stats stats = {0};
+    world_fails(w, fm_device_trim(w->device, NULL), "fm_device_trim"); // what idle recorders keep for their next list
     world_fails(w, fm_testing_violations(w->device, &violations), "fm_testing_violations");
     world_fails(w, fm_device_get_stats(w->device, &stats), "fm_device_get_stats");
     if (violations || (!w->lost && (stats.bytes_in_use || stats.lists_in_flight))) {

@@ -51,7 +51,7 @@ typedef struct manual_device {
     bool quiet;                     // quiesced: nothing runs any more
     uint64_t lost_at;               // completed value when the device was lost; the last that is ever reported
     early_block *early;             // freed too early
-    uint64_t early_frees;           // blocks and kernels given back while commands that had not run named them
+    uint64_t early_frees;           // memory, blocks and kernels given back while commands that had not run named them
     void *copies[4 * MOST_BATCHES]; // what batches of a lost device point to, once the library may forget them
     uint32_t copy_count;
     fm_testing_observer observer; // called without the lock
@@ -122,30 +122,54 @@ static void tell(manual_device *device, fm_testing_event event, const char *text
     }
 }
 
-static bool names_block(const fmi_command *command, const void *native)
+// What is given back: a range of a block, or a kernel.
+typedef struct returned {
+    const void *native; // of the block
+    uint64_t begin, end;
+    const fmi_kernel_binary *binary; // NULL: memory
+} returned;
+
+static bool names(const fmi_command *command, const returned *what)
 {
+    if (what->binary) {
+        return command->binary == what->binary;
+    }
     for (uint32_t i = 0; i < command->span_count; i++) {
-        if (command->spans[i].block->native == native) {
+        const fmi_span *span = &command->spans[i];
+        if (span->block->native == what->native && span->offset_bytes < what->end &&
+            what->begin < span->offset_bytes + span->size_bytes) {
             return true;
         }
     }
     return false;
 }
 
-// Does a command that has not run yet use the block's memory or the kernel? Called under the lock.
-static bool is_pending(const manual_device *device, const void *native, const fmi_kernel_binary *binary)
+// Does a command that has not run yet use it? Called under the lock.
+static bool is_pending(const manual_device *device, const returned *what)
 {
     for (uint64_t value = device->completed + 1; !device->quiet && value <= device->submitted; value++) {
         const fmi_batch_plan *plan = &device->batches[value % MOST_BATCHES];
         bool started = value == device->completed + 1 && device->order_count > 0;
         fmi_command *const *commands = started ? device->order : plan->commands;
         for (uint32_t i = started ? device->done : 0; i < plan->command_count; i++) {
-            if (binary ? commands[i]->binary == binary : names_block(commands[i], native)) {
+            if (names(commands[i], what)) {
                 return true;
             }
         }
     }
     return false;
+}
+
+void fmi_manual_watch_free(fmi_backend *backend, const fmi_block *block, uint64_t offset_bytes, uint64_t size_bytes)
+{
+    manual_device *device = device_of(backend);
+    pthread_mutex_lock(&device->lock);
+    bool pending = is_pending(device, &(returned){block->native, offset_bytes, offset_bytes + size_bytes, NULL});
+    device->early_frees += pending;
+    pthread_mutex_unlock(&device->lock);
+    if (pending) {
+        tell(device, FM_TESTING_VIOLATED, "memory came back to the pool that a command in flight names");
+    }
 }
 
 static void fill_block(const fmi_block *block, int byte)
@@ -167,7 +191,7 @@ static void free_block(fmi_backend *backend, fmi_block *block)
     manual_device *device = device_of(backend);
     fill_block(block, FREED);
     pthread_mutex_lock(&device->lock);
-    bool pending = is_pending(device, block->native, NULL);
+    bool pending = is_pending(device, &(returned){block->native, 0, block->size_bytes, NULL});
     early_block *kept = pending ? malloc(sizeof *kept) : NULL;
     if (kept) {
         *kept = (early_block){*block, device->early};
@@ -210,7 +234,7 @@ static void destroy_kernel(fmi_backend *backend, fmi_kernel_binary *binary)
 {
     manual_device *device = device_of(backend);
     pthread_mutex_lock(&device->lock);
-    bool pending = is_pending(device, NULL, binary);
+    bool pending = is_pending(device, &(returned){NULL, 0, 0, binary});
     ((manual_kernel *)(void *)binary)->destroyed = true;
     device->early_frees += pending;
     pthread_mutex_unlock(&device->lock);

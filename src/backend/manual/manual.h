@@ -33,7 +33,10 @@ bool fmi_manual_fail_list(fmi_backend *backend);
 // device whose driver gave up, until it is quiesced.
 void fmi_manual_lose(fmi_backend *backend);
 
-// Blocks that were freed and kernels that were destroyed while commands that had not run named them.
+// A range of memory came back to the pool: nothing that has not run may name it.
+void fmi_manual_watch_free(fmi_backend *backend, const fmi_block *block, uint64_t offset_bytes, uint64_t size_bytes);
+
+// Memory that came back, blocks that were freed and kernels that were destroyed while commands that had not run named them.
 uint64_t fmi_manual_early_frees(fmi_backend *backend);
 
 // Has `observer` told of every event; NULL: of none. Called without a lock of this device.

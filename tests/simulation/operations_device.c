@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define LARGE_BYTES UINT64_C(200000) // more than one call can add to what is in flight
+
 void operation_poll(world *w, const op *o)
 {
     (void)o;
@@ -33,7 +35,7 @@ static void wait_for(world *w, const op *o, bool step)
     fm_point point = w->model.lists[list].point;
     bool known = w->model.lists[list].known;
     world_step_in_waits(w, step);
-    fm_status status = fm_point_wait(w->device, point, step ? SECOND : 0);
+    fm_status status = fm_point_wait(w->device, point, step ? LONG_NS : 0);
     world_step_in_waits(w, false);
     fm_status asked = fm_point_poll(w->device, point);
     if (status == FM_TIMEOUT ? step || known
@@ -151,12 +153,12 @@ static void call_now(world *w, const op *o, effect_kind kind, bool step)
         memset(e.read->destination, 0xA5, sizeof e.read->destination);
         e.read->count = count;
         status = fm_buffer_read(w->device, w->streams[stream], b->handle, offset, bytes, e.read->destination,
-                                step ? SECOND : 0);
+                                step ? LONG_NS : 0);
     } else {
         for (int i = 0; i < count; i++) {
             source[i] = o->value + (uint32_t)i;
         }
-        status = fm_buffer_write(w->device, w->streams[stream], b->handle, offset, bytes, source, SECOND);
+        status = fm_buffer_write(w->device, w->streams[stream], b->handle, offset, bytes, source, LONG_NS);
         memset(source, 0xEE, sizeof source);
     }
     world_step_in_waits(w, false);
@@ -186,7 +188,9 @@ void operation_read_no_time(world *w, const op *o)
 {
     fm_device_stats stats = {0};
     world_fails(w, fm_device_get_stats(w->device, &stats), "fm_device_get_stats");
-    if (stats.lists_in_flight < w->lists_in_flight) { // at the limit its commit would wait, as any commit does
+    if (stats.lists_in_flight < w->lists_in_flight && !w->tight &&
+        stats.bytes_in_flight + LARGE_BYTES <=
+            w->in_flight_bytes) { // at the limits its commit would wait, as any commit does
         call_now(w, o, EFFECT_READ, false);
     }
 }
@@ -236,7 +240,7 @@ void operation_reset(world *w, const op *o)
     int newest = w->model.newest[stream];
     bool was_complete = newest < 0 || w->model.lists[newest].known;
     world_step_in_waits(w, step);
-    fm_status status = fm_stream_reset(w->device, w->streams[stream], step ? SECOND : 0);
+    fm_status status = fm_stream_reset(w->device, w->streams[stream], step ? LONG_NS : 0);
     world_step_in_waits(w, false);
     bool complete = newest < 0 || world_learn(w, newest);
     if (w->lost && status == FM_ERROR_DEVICE_LOST) {

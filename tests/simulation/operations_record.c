@@ -272,8 +272,12 @@ static void commit_with(world *w, const op *o, bool no_wait)
         after[i] = w->model.lists[list->after[i]].point;
     }
     uint32_t completed = w->completed_batches;
-    uint64_t lists = stats_of(w).lists_in_flight; // the library's own fills are over the limit
-    uint64_t enough = lists > w->lists_in_flight ? lists - w->lists_in_flight + 1 : 1;
+    fm_device_stats before =
+        stats_of(w); // the library's own fills may be over the limit; at the limit in bytes several may be needed
+    uint64_t lists = before.lists_in_flight;
+    uint64_t enough = before.bytes_in_flight >= w->in_flight_bytes ? lists
+                      : lists > w->lists_in_flight                 ? lists - w->lists_in_flight + 1
+                                                                   : 1;
     world_step_in_waits(w, !no_wait);
     fm_commit_info info = {
         .stream = w->streams[stream], .after = after, .after_count = (uint32_t)list->after_count, .no_wait = no_wait};
@@ -283,8 +287,10 @@ static void commit_with(world *w, const op *o, bool no_wait)
         world_fail(w, "a commit waited for %u batches; the oldest was enough", w->completed_batches - completed);
     }
     if (status == FM_WOULD_BLOCK) {
-        if (!no_wait || stats_of(w).lists_in_flight < w->lists_in_flight) {
-            world_fail(w, "a commit answers FM_WOULD_BLOCK with %d lists in flight", (int)stats_of(w).lists_in_flight);
+        fm_device_stats now = stats_of(w);
+        if (!no_wait || (now.lists_in_flight < w->lists_in_flight && now.bytes_in_flight < w->in_flight_bytes)) {
+            world_fail(w, "a commit answers FM_WOULD_BLOCK with %llu lists and %llu bytes in flight",
+                       (unsigned long long)now.lists_in_flight, (unsigned long long)now.bytes_in_flight);
         }
     } else if (status == FM_ERROR_DEPENDENCY) {
         if (!may_refuse(w, stream, list->after, list->after_count)) {

@@ -14,7 +14,8 @@ enum {
     WINDOW_BYTES = WORDS * 4,
     ALIGNED_WORDS = 4, // a binding's offset is a multiple of this
 };
-#define SECOND UINT64_C(1000000000)
+// For waits in which the device runs: they end by themselves, this is for a bug that makes one endless.
+#define LONG_NS UINT64_C(20000000000)
 
 // One operation of a trace. What the numbers mean is the operation's own; each takes what it needs modulo what there is.
 typedef struct op {
@@ -60,6 +61,7 @@ struct world {
     int callback_count;
     uint32_t completed_batches; // as the device told
     uint64_t limit_bytes;       // of device memory, if tight
+    uint64_t in_flight_bytes;   // the device's limit
     uint32_t lists_in_flight;   // the device's limit
     char failure[320];
 };

@@ -188,9 +188,10 @@ void operation_read_no_time(world *w, const op *o)
 {
     fm_device_stats stats = {0};
     world_fails(w, fm_device_get_stats(w->device, &stats), "fm_device_get_stats");
-    if (stats.lists_in_flight < w->lists_in_flight && !w->tight &&
-        stats.bytes_in_flight + LARGE_BYTES <=
-            w->in_flight_bytes) { // at the limits its commit would wait, as any commit does
+    // At the limits its commit would wait, as any commit does.
+    bool room = stats.lists_in_flight < w->lists_in_flight &&
+                stats.bytes_in_flight + LARGE_BYTES <= w->in_flight_bytes && !w->tight;
+    if (room) {
         call_now(w, o, EFFECT_READ, false);
     }
 }

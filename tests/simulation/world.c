@@ -222,7 +222,7 @@ bool world_close(world *w)
     return status == FM_OK && !w->failure[0];
 }
 
-static void start(world *w)
+void world_start(world *w)
 {
     model_reset(&w->model);
     w->callback_count = 0;
@@ -342,17 +342,22 @@ static void check_left_over(world *w)
     }
 }
 
+bool world_finish(world *w)
+{
+    finish(w);
+    check_reads(w);
+    check_left_over(w);
+    return w->failure[0] == 0;
+}
+
 bool world_run(world *w, const op *ops, int count)
 {
-    start(w);
+    world_start(w);
     for (int i = 0; i < count && !w->failure[0]; i++) {
         if (w->talks) {
             operation_print(&ops[i]);
         }
         operation_perform(w, &ops[i]);
     }
-    finish(w);
-    check_reads(w);
-    check_left_over(w);
-    return w->failure[0] == 0;
+    return world_finish(w);
 }

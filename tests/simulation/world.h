@@ -72,6 +72,10 @@ void world_open(world *w, uint64_t group, int ablate);
 // Closes the device, at the latest within a second. False: w->failure says what was wrong.
 bool world_close(world *w);
 
+// The two ends of a trace: fresh streams and kernels; then everything finishes, answers, is compared, and nothing is left over.
+void world_start(world *w);
+bool world_finish(world *w);
+
 // Runs a trace on the open device. False: w->failure says what was wrong.
 bool world_run(world *w, const op *ops, int count);
 

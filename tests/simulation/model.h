@@ -69,6 +69,7 @@ typedef struct model_list {
     bool untracked;
     bool committed;
     bool broken;   // dispatches a kernel that fails, or the device was told to fail it
+    bool taken;    // its record was taken with fm_device_take_failure
     bool refused;  // was in a batch that the device refused
     bool was_lost; // was not complete when the device was lost
     bool dead;     // its stream was destroyed: its point cannot be asked for any more

@@ -18,6 +18,23 @@ static fm_device_stats stats_of(world *w)
     return stats;
 }
 
+// Memory that was taken over is filled by a list of the library's own on the stream, which takes a value of it.
+static void note_fill(world *w, int serial, int stream)
+{
+    int list = model_add_list(&w->model, false);
+    if (list < 0) {
+        world_fail(w, "the model has no room for a fill");
+        return;
+    }
+    fm_point point = {w->streams[stream], w->model.committed[stream] + 1};
+    w->model.lists[list].commands = -1;
+    world_say(w, "list %d, a fill, is value %llu of stream %d", list, (unsigned long long)point.value, stream);
+    model_commit(&w->model, list, stream, point);
+    w->model.lists[list].was_lost = w->lost;
+    w->model.buffers[serial].fill = list;
+    w->model.buffers[serial].last_use[stream] = list;
+}
+
 void operation_create(world *w, const op *o)
 {
     static const uint64_t sizes[] = {WINDOW_BYTES, WINDOW_BYTES, 200, 1000, 4096, 20000, 40000, 100000};
@@ -38,7 +55,7 @@ void operation_create(world *w, const op *o)
     if (!failed) {
         b->serial = model_add_buffer(&w->model, !(info.flags & FM_BUFFER_UNINITIALIZED));
         if (stats_of(w).memory_reuses > reuses) {
-            w->model.buffers[b->serial].first_fill = w->model.nameless_trouble;
+            note_fill(w, b->serial, o->stream % STREAMS);
         }
         b->base_bytes = o->b % 2 ? (info.size_bytes - WINDOW_BYTES) & ~UINT64_C(15) : 0;
     }
@@ -293,7 +310,7 @@ static void commit_with(world *w, const op *o, bool no_wait)
                        (unsigned long long)now.lists_in_flight, (unsigned long long)now.bytes_in_flight);
         }
     } else if (status == FM_ERROR_DEPENDENCY) {
-        if (!may_refuse(w, stream, list->after, list->after_count)) {
+        if (!may_refuse(w, stream, list->after, list->after_count) && !model_uses_unfilled(&w->model, list)) {
             world_fail(w, "a commit is refused though nothing failed: %.200s", fm_last_error());
         }
     } else if (!world_fails(w, status, "fm_commit")) {

@@ -54,7 +54,7 @@ void operation_create(world *w, const op *o)
     world_step_in_waits(w, false);
     if (!failed) {
         b->serial = model_add_buffer(&w->model, !(info.flags & FM_BUFFER_UNINITIALIZED));
-        if (stats_of(w).memory_reuses > reuses) {
+        if (info.stream.id && stats_of(w).memory_reuses > reuses) {
             note_fill(w, b->serial, o->stream % STREAMS);
         }
         b->base_bytes = o->b % 2 ? (info.size_bytes - WINDOW_BYTES) & ~UINT64_C(15) : 0;

@@ -7,6 +7,7 @@ JOBS ?= $(shell nproc)
 # Installs missing packages; `make BOOTSTRAP=true …` trusts that they are there.
 BOOTSTRAP ?= scripts/bootstrap
 RUNS ?= 1000
+SEEDS ?= 200000
 # What `make bench` measures of suite threads; all of it takes minutes on a GPU and most of an hour on a CPU driver.
 BENCH_THREADS ?= --threads 1,2,8 --work tiny,80us
 FORMATTED = $(shell find $(wildcard src include examples bench tests tools) -name '*.[ch]')
@@ -44,6 +45,12 @@ bench: build-release ## Measure beside hand-written Vulkan: cost of a dispatch, 
 .PHONY: callgrind
 callgrind: build-release ## Count the instructions of a dispatch by stage (needs valgrind)
 	@scripts/callgrind-record build/release
+
+.PHONY: simulate
+simulate: build-release ## Explore SEEDS random schedules (200000) and every order of small ones, on the device that runs when told
+	build/release/bin/exhaust
+	build/release/bin/explore --prove 50000
+	build/release/bin/explore --seeds $(SEEDS)
 
 .PHONY: ablate
 ablate: build-release ## Show each guard's test pass with the guard and fail without it

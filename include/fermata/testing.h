@@ -23,7 +23,8 @@ typedef enum fm_ablation {
     FM_ABLATE_WAIT_FOR_OLDEST = 9, // at the in-flight limit a commit waits until nothing is in flight (RETIRE-4)
     FM_ABLATE_DEATH_POINTS = 10,   // memory that lists still use is handed out as if it were free (HOLD-6, LEARNED-5)
     FM_ABLATE_DONATION_KEEPS_HOLD = 11, // donation takes the memory away from the lists that hold the input (HOLD-5)
-    FM_ABLATE_COUNT = 12,
+    FM_ABLATE_KEEP_EVERY_FAILURE = 12,  // of several failures only the first is kept (LEARNED-7)
+    FM_ABLATE_COUNT = 13,
 } fm_ablation;
 
 // Takes a guard away (`on` = 1) or gives it back.

@@ -128,6 +128,14 @@ static void release_list(fmi_retirement *r, fmi_list *list)
     }
 }
 
+// Is a failure lost, because a guard is missing? KEEP_FAILURES: any; KEEP_EVERY_FAILURE: all but the first.
+static bool is_swept_away(const fmi_retirement *r)
+{
+    return FMI_ABLATED(r->ablations, FM_ABLATE_KEEP_FAILURES) ||
+           (FMI_ABLATED(r->ablations, FM_ABLATE_KEEP_EVERY_FAILURE) &&
+            atomic_load_explicit(&r->failures.total, memory_order_relaxed) > 0);
+}
+
 static void retire_list(fmi_retirement *r, const fmi_batch *batch, fmi_list *list, uint32_t index, bool keep_holds)
 {
     char sentence[512];
@@ -138,11 +146,12 @@ static void retire_list(fmi_retirement *r, const fmi_batch *batch, fmi_list *lis
         }
     }
     fmi_stream *stream = list->stream;
-    if (status != FM_OK && status != FM_ERROR_DEPENDENCY) { // a dependency's root has its own record
+    bool keep_failure = status != FM_OK && !is_swept_away(r);
+    if (keep_failure && status != FM_ERROR_DEPENDENCY) { // a dependency's root has its own record
         fmi_failures_note(&r->failures, list, stream ? stream->id : 0, status, sentence);
     }
     if (stream) {
-        if (status != FM_OK && !FMI_ABLATED(r->ablations, FM_ABLATE_KEEP_FAILURES)) {
+        if (keep_failure) {
             fmi_stream_note_failure(stream, list->value, status, sentence);
         }
         FMI_ASSERT("RETIRE-9", list->value > atomic_load_explicit(&stream->completed, memory_order_relaxed) ||

@@ -45,6 +45,10 @@ typedef struct scenario {
         .calls = {{.kind = OPERATION_##which, .client = (c), .a = (slot), .b = (slot), .stream = (c)}}, .count = 1     \
     }
 // A buffer that may take over what its client's stream still uses; zeroed, on device memory. Odd clients ask for it.
+#define MAKE(slot)                                                                                                     \
+    {                                                                                                                  \
+        .calls = {{.kind = OPERATION_create, .a = (slot), .x = 1, .y = 1}}, .count = 1                                 \
+    }
 #define REMAKE(c, slot)                                                                                                \
     {                                                                                                                  \
         .calls = {{.kind = OPERATION_create, .client = 1, .a = (slot), .stream = (c), .x = 1, .y = 1}}, .count = 1     \
@@ -55,8 +59,9 @@ static const scenario scenarios[] = {
      .group = 8,
      .clients = {{SUBMIT(twice, 0, 0, 1), CALL(destroy, 0, 0), REMAKE(0, 0), SUBMIT(copy, 0, 0, 4),
                   SUBMIT(read_back, 0, 0, 1)},
-                 {SUBMIT(twice, 1, 2, 3), CALL(donate, 1, 3), SUBMIT(fill, 1, 0, 2), SUBMIT(read_back, 1, 0, 3)}},
-     .counts = {5, 4}},
+                 {SUBMIT(twice, 1, 2, 3), SUBMIT(read_back, 1, 0, 3), CALL(donate, 1, 3), CALL(destroy, 1, 3),
+                  SUBMIT(fill, 1, 0, 2)}},
+     .counts = {5, 5}},
     {.name = "points: two streams through one buffer",
      .group = 8,
      .clients = {{SUBMIT(twice, 0, 0, 1), SUBMIT(fill, 0, 0, 0), CALL(poll, 0, 0), SUBMIT(twice, 0, 1, 0)},
@@ -67,11 +72,12 @@ static const scenario scenarios[] = {
      .clients = {{SUBMIT(broken, 0, 0, 1), SUBMIT(twice, 0, 1, 2), CALL(reset, 0, 0), SUBMIT(fill, 0, 0, 1)},
                  {SUBMIT(copy, 1, 1, 3), SUBMIT(read_back, 1, 0, 3), CALL(poll, 1, 0), SUBMIT(read_back, 1, 0, 2)}},
      .counts = {4, 4}},
-    {.name = "limits: one batch and four lists in flight, a synchronous read",
+    {.name = "limits: one batch and four lists in flight, a synchronous read, a buffer for nobody's stream",
      .group = 12,
-     .clients = {{SUBMIT(twice, 0, 0, 1), SUBMIT(twice, 0, 0, 1), CALL(destroy, 0, 0), SUBMIT(read_back, 0, 0, 1)},
+     .clients = {{SUBMIT(twice, 0, 0, 1), SUBMIT(twice, 0, 0, 1), CALL(destroy, 0, 0), MAKE(0),
+                  SUBMIT(read_back, 0, 0, 1)},
                  {SUBMIT(twice, 1, 2, 3), SUBMIT(twice, 1, 2, 3), CALL(read_now, 1, 3), SUBMIT(fill, 1, 0, 3)}},
-     .counts = {4, 4}},
+     .counts = {5, 4}},
     {.name = "losses: a batch is refused, the device is lost",
      .group = 8,
      .clients = {{SUBMIT(twice, 0, 0, 1), CALL(refuse, 0, 0), SUBMIT(twice, 0, 0, 1), SUBMIT(read_back, 0, 0, 1)},

@@ -61,7 +61,7 @@ static int prove(uint64_t first, uint64_t most)
             missed++;
             continue;
         }
-        printf("guard %2d: found in schedule %llu: %s\n", guard, (unsigned long long)(passed + 1), failure);
+        printf("guard %2d: found in schedule %5llu: %s\n", guard, (unsigned long long)(passed + 1), failure);
     }
     return missed ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -6,7 +6,7 @@
 void model_reset(model *m)
 {
     m->buffer_count = m->list_count = m->effect_count = m->read_count = 0;
-    m->refusals = m->nameless_failed = m->nameless_trouble = 0;
+    m->refusals = m->nameless_failed = 0;
     for (int s = 0; s < STREAMS; s++) {
         m->newest[s] = -1;
         m->committed[s] = 0;
@@ -20,7 +20,6 @@ int model_add_buffer(model *m, bool zeroed)
     }
     model_buffer *b = &m->buffers[m->buffer_count];
     memset(b, 0, sizeof *b);
-    b->first_fill = UINT64_MAX;
     b->fill = -1;
     for (int i = 0; i < WORDS; i++) {
         b->writer[i] = -1;
@@ -195,35 +194,19 @@ static bool has_failed_predecessor(const model *m, const model_list *l, bool *un
     return failed;
 }
 
-// Did the library's own first fill of a buffer that the list uses perhaps fail? Then nothing may use the buffer.
-static bool may_be_unfilled(const model *m, const model_list *l)
+static bool is_unfilled(const model *m, int serial)
 {
-    if (l->names >= 0 && m->nameless_trouble > m->buffers[l->names].first_fill) {
-        return true;
-    }
+    const model_list *fill = serial >= 0 && m->buffers[serial].fill >= 0 ? &m->lists[m->buffers[serial].fill] : NULL;
+    return fill && (!fill->known || fill->status != FM_OK);
+}
+
+bool model_uses_unfilled(const model *m, const model_list *l)
+{
+    bool unfilled = is_unfilled(m, l->names);
     for (const effect *e = l->first; e; e = e->next) {
-        if (m->nameless_trouble > m->buffers[e->to.serial].first_fill ||
-            (e->from.serial >= 0 && m->nameless_trouble > m->buffers[e->from.serial].first_fill)) {
-            return true;
-        }
+        unfilled = unfilled || is_unfilled(m, e->to.serial) || is_unfilled(m, e->from.serial);
     }
-    return false;
-}
-
-static bool has_failed_fill(const model *m, int serial)
-{
-    int fill = serial < 0 ? -1 : m->buffers[serial].fill;
-    return fill >= 0 && (!m->lists[fill].known || m->lists[fill].status != FM_OK);
-}
-
-// Does the list use memory that a stream took over and whose fill failed there? Then it may be made to wait for that stream, and fail with it.
-static bool may_fail_with_fill(const model *m, const model_list *l)
-{
-    bool may = has_failed_fill(m, l->names);
-    for (const effect *e = l->first; e && !may; e = e->next) {
-        may = has_failed_fill(m, e->to.serial) || has_failed_fill(m, e->from.serial);
-    }
-    return may;
+    return unfilled;
 }
 
 static const char *check_status(const model *m, const model_list *l, fm_status status)
@@ -240,7 +223,7 @@ static const char *check_status(const model *m, const model_list *l, fm_status s
     if (l->was_lost && may_be_refused && (status == FM_ERROR_BACKEND || status == FM_ERROR_DEPENDENCY)) {
         return NULL; // it failed before the device was lost, or after a list that failed by the loss
     }
-    if (status == FM_ERROR_DEPENDENCY && may_fail_with_fill(m, l)) {
+    if (model_uses_unfilled(m, l) && (status == FM_ERROR_BACKEND || status == FM_ERROR_DEPENDENCY)) {
         return NULL;
     }
     if (unsure && (status == FM_ERROR_DEPENDENCY || status == FM_OK)) {
@@ -250,7 +233,7 @@ static const char *check_status(const model *m, const model_list *l, fm_status s
         return status == FM_ERROR_DEPENDENCY ? NULL : "builds on failed work and does not say so";
     }
     if (status == FM_ERROR_BACKEND) {
-        return may_be_refused || may_be_unfilled(m, l) ? NULL : "failed by a refusal that was another's";
+        return may_be_refused || model_uses_unfilled(m, l) ? NULL : "failed by a refusal that was another's";
     }
     if (l->refused) {
         return "was refused and does not say so";

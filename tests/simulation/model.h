@@ -56,8 +56,7 @@ typedef struct model_buffer {
     int writer[WORDS];     // list that wrote it; -1: nobody
     bool unknown[WORDS];   // nobody promised what it holds
     int last_use[STREAMS]; // newest list of that stream slot that uses it; -1: none
-    uint64_t first_fill;   // nameless troubles before the library's own first fill; UINT64_MAX: there was no such fill
-    int fill;              // list of the fill that stands in a stream's queue, where memory was taken over; -1: none
+    int fill;              // the library's own list that fills it first; -1: none
     bool orphan;           // a destroyed stream may still use it: no list may name it any more
 } model_buffer;
 
@@ -70,6 +69,7 @@ typedef struct model_list {
     bool untracked;
     bool committed;
     bool broken;   // dispatches a kernel that fails, or the device was told to fail it
+    bool taken;    // its record was taken with fm_device_take_failure
     bool refused;  // was in a batch that the device refused
     bool was_lost; // was not complete when the device was lost
     bool dead;     // its stream was destroyed: its point cannot be asked for any more
@@ -95,9 +95,8 @@ typedef struct model {
     int read_count;
     int newest[STREAMS]; // newest list of the slot's stream since its creation or reset; -1: none
     uint64_t committed[STREAMS];
-    uint64_t refusals;         // commands refused so far
-    uint64_t nameless_trouble; // commands without a label that were refused or failed
-    uint64_t nameless_failed;  // synchronous reads and writes that the device was told to fail
+    uint64_t refusals;        // commands refused so far
+    uint64_t nameless_failed; // synchronous reads and writes that the device was told to fail
 } model;
 
 void model_reset(model *m);
@@ -118,6 +117,9 @@ int model_needed_points(const model *m, const model_list *list, int stream, int 
 
 // Notes the commit and does to memory what the list does. `list->after` is filled.
 void model_commit(model *m, int list, int stream, fm_point point);
+
+// Does the list use a buffer whose first fill failed, or perhaps did? Then nothing may use the buffer.
+bool model_uses_unfilled(const model *m, const model_list *l);
 
 // Judges an answer of a list whose predecessors are known, and notes it. NULL: it is right; otherwise what is wrong.
 const char *model_judge(model *m, int list, fm_status status);

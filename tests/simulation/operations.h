@@ -29,6 +29,7 @@
     X(write_now, 2, "write synchronously")                                                                             \
     X(callback, 3, "ask to be called back")                                                                            \
     X(run_callbacks, 2, "run the callbacks that are due")                                                              \
+    X(take_failure, 2, "take a failure that nobody has taken")                                                         \
     X(replace_stream, 1, "destroy a stream, whatever is under way, and make another")                                  \
     X(reset, 3, "reset a stream")                                                                                      \
     X(replace_kernel, 2, "destroy the kernel, whatever uses it, and make another")                                     \

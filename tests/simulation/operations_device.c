@@ -219,6 +219,29 @@ void operation_run_callbacks(world *w, const op *o)
     world_fails(w, fm_testing_run_callbacks(w->device), "fm_testing_run_callbacks");
 }
 
+// Each record is of a list that failed for a reason of its own, and comes once (LEARNED-7).
+void operation_take_failure(world *w, const op *o)
+{
+    fm_failure failure;
+    (void)o;
+    fm_status status = fm_device_take_failure(w->device, &failure);
+    if (status == FM_NOT_READY || world_fails(w, status, "fm_device_take_failure")) {
+        return;
+    }
+    for (int i = 0; i < w->model.list_count; i++) {
+        model_list *list = &w->model.lists[i];
+        if (!list->committed || list->dead || list->point.stream.id != failure.point.stream.id ||
+            list->point.value != failure.point.value) {
+            continue;
+        }
+        if (!world_learn(w, i) || list->status != failure.status || list->taken) {
+            world_fail(w, "list %d: a record of %s, which it does not answer, or which was taken before", i,
+                       fm_status_name(failure.status));
+        }
+        list->taken = true;
+    }
+}
+
 void operation_replace_stream(world *w, const op *o)
 {
     int stream = o->stream % STREAMS;

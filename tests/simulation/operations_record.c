@@ -18,15 +18,21 @@ static fm_device_stats stats_of(world *w)
     return stats;
 }
 
-// Memory was taken over: the fill of the new buffer stands in the stream's queue, behind the old use, and has a value there.
-static void note_fill(world *w, int list, int serial, int stream)
+// Memory that was taken over is filled by a list of the library's own on the stream, which takes a value of it.
+static void note_fill(world *w, int serial, int stream)
 {
-    model_list *l = &w->model.lists[list];
-    l->commands = -1; // it carries no label of this program
-    l->names = serial;
+    int list = model_add_list(&w->model, false);
+    if (list < 0) {
+        world_fail(w, "the model has no room for a fill");
+        return;
+    }
+    fm_point point = {w->streams[stream], w->model.committed[stream] + 1};
+    w->model.lists[list].commands = -1;
+    world_say(w, "list %d, a fill, is value %llu of stream %d", list, (unsigned long long)point.value, stream);
+    model_commit(&w->model, list, stream, point);
+    w->model.lists[list].was_lost = w->lost;
     w->model.buffers[serial].fill = list;
-    model_commit(&w->model, list, stream, (fm_point){w->streams[stream], w->model.committed[stream] + 1});
-    l->was_lost = w->lost;
+    w->model.buffers[serial].last_use[stream] = list;
 }
 
 void operation_create(world *w, const op *o)
@@ -36,13 +42,11 @@ void operation_create(world *w, const op *o)
     if (b->serial >= 0) {
         return;
     }
-    int fill = -1; // the library's own list on the stream, should it take memory over
     fm_buffer_info info = {.size_bytes = sizes[o->n % 8],
                            .memory = o->x % 4 == 0 ? FM_MEMORY_HOST : FM_MEMORY_DEVICE,
                            .flags = o->y % 4 == 0 ? FM_BUFFER_UNINITIALIZED : 0};
     if (o->client % 2) { // may take over what this stream's work still uses (HOLD-6)
-        fill = model_add_list(&w->model, false);
-        info.stream = fill < 0 ? (fm_stream){0} : w->streams[o->stream % STREAMS];
+        info.stream = w->streams[o->stream % STREAMS];
     }
     uint64_t reuses = stats_of(w).memory_reuses;
     world_step_in_waits(w, true); // under pressure the device may have to go on
@@ -50,9 +54,8 @@ void operation_create(world *w, const op *o)
     world_step_in_waits(w, false);
     if (!failed) {
         b->serial = model_add_buffer(&w->model, !(info.flags & FM_BUFFER_UNINITIALIZED));
-        if (stats_of(w).memory_reuses > reuses) {
-            w->model.buffers[b->serial].first_fill = w->model.nameless_trouble;
-            note_fill(w, fill, b->serial, o->stream % STREAMS);
+        if (info.stream.id && stats_of(w).memory_reuses > reuses) {
+            note_fill(w, b->serial, o->stream % STREAMS);
         }
         b->base_bytes = o->b % 2 ? (info.size_bytes - WINDOW_BYTES) & ~UINT64_C(15) : 0;
     }
@@ -307,7 +310,7 @@ static void commit_with(world *w, const op *o, bool no_wait)
                        (unsigned long long)now.lists_in_flight, (unsigned long long)now.bytes_in_flight);
         }
     } else if (status == FM_ERROR_DEPENDENCY) {
-        if (!may_refuse(w, stream, list->after, list->after_count)) {
+        if (!may_refuse(w, stream, list->after, list->after_count) && !model_uses_unfilled(&w->model, list)) {
             world_fail(w, "a commit is refused though nothing failed: %.200s", fm_last_error());
         }
     } else if (!world_fails(w, status, "fm_commit")) {

@@ -62,15 +62,12 @@ static void observe(void *user, fm_testing_event event, const char *text)
             list->broken = true;
         } else {
             w->model.nameless_failed++;
-            w->model.nameless_trouble++;
         }
         break;
     case FM_TESTING_REFUSED:
         w->model.refusals++;
         if (list) {
             list->refused = true;
-        } else {
-            w->model.nameless_trouble++;
         }
         break;
     case FM_TESTING_VIOLATED: world_fail(w, "violation: %s", text); break;

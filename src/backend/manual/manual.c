@@ -182,6 +182,7 @@ static fm_status allocate_block(fmi_backend *backend, fm_memory_kind kind, uint6
     fm_status status = fmi_host_allocate_block(backend, kind, size_bytes, out);
     if (status == FM_OK) {
         fill_block(out, FRESH);
+        out->zeroed = false;
     }
     return status;
 }

@@ -153,7 +153,6 @@ static fm_status submit(fmi_engine *engine, fmi_batch *batch, fmi_batch_plan *pl
         return FM_OK;
     }
     plan->value = submitted + 1;
-    plan->after_in_flight = submitted > 0;
     plan->list_status = batch->list_status;
     if (atomic_load_explicit(&engine->head, memory_order_relaxed) % FMI_TIMED_EVERY == 0) {
         memset(batch->wave_ns, 0, sizeof batch->wave_ns);
@@ -162,6 +161,7 @@ static fm_status submit(fmi_engine *engine, fmi_batch *batch, fmi_batch_plan *pl
     fm_status status = engine->ops->submit(engine->backend, plan);
     if (status == FM_OK) {
         batch->value = submitted + 1;
+        fmi_planner_note_submitted(&engine->planner, plan);
         count_submission(engine, batch, plan);
         // Release: who waits for this value finds it submitted.
         atomic_store_explicit(&engine->submitted_value, submitted + 1, memory_order_release);

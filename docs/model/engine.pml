@@ -340,11 +340,12 @@ proctype keeper()
 proctype closer()
 {
     byte count, gone, seen_tail, reached, at;
-    bit long_ahead, short_only, led, had_lock, any;
+    bit long_ahead, short_only, led, had_lock, any, late;
     finished == THREADS;
+    if :: late = 1 :: late = 0 fi;
     if
-    :: true
-    :: outstanding == 0 -> skip /* or later: then the keeper has completed what nobody waited for */
+    :: late -> outstanding == 0 /* the keeper has completed what nobody waited for */
+    :: else
     fi;
     do
     :: progress();

@@ -33,6 +33,19 @@ void fmi_record_room_destroy(fmi_record_room *room)
     pthread_mutex_destroy(&room->lock);
 }
 
+void fmi_recorder_forget_stamps(fm_commands *commands)
+{
+    if (++commands->epoch == 0) { // stamps of 2^32 lists ago must not look new
+        commands->epoch = 1;
+        if (commands->buffer_stamps.capacity) {
+            memset(commands->buffer_stamps.entries, 0, commands->buffer_stamps.capacity * sizeof(fmi_stamp));
+        }
+        if (commands->kernel_stamps.capacity) {
+            memset(commands->kernel_stamps.entries, 0, commands->kernel_stamps.capacity * sizeof(fmi_stamp));
+        }
+    }
+}
+
 fm_status fmi_recorder_begin(fmi_record_room *room, const fm_commands_info *info, fm_commands **out)
 {
     pthread_mutex_lock(&room->lock);
@@ -61,19 +74,13 @@ fm_status fmi_recorder_begin(fmi_record_room *room, const fm_commands_info *info
         return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "no host memory for a command list");
     }
     list->untracked = info && (info->flags & FM_COMMANDS_UNTRACKED);
+    list->reusable = info && (info->flags & FM_COMMANDS_REUSABLE);
+    atomic_store_explicit(&list->copies, list->reusable, memory_order_relaxed);
     commands->room = room;
     commands->list = list;
     commands->staging = NULL;
     commands->labels = NULL;
-    if (++commands->epoch == 0) { // stamps of 2^32 lists ago must not look new
-        commands->epoch = 1;
-        if (commands->buffer_stamps.capacity) {
-            memset(commands->buffer_stamps.entries, 0, commands->buffer_stamps.capacity * sizeof(fmi_stamp));
-        }
-        if (commands->kernel_stamps.capacity) {
-            memset(commands->kernel_stamps.entries, 0, commands->kernel_stamps.capacity * sizeof(fmi_stamp));
-        }
-    }
+    fmi_recorder_forget_stamps(commands);
     atomic_fetch_add_explicit(&room->recording, 1, memory_order_relaxed);
     fmi_recorder_leave(commands, FM_OK); // from here on the pointer is the caller's
     *out = commands;
@@ -110,7 +117,15 @@ void fmi_record_release_holds(fmi_record_room *room, fmi_list *list, bool buffer
 void fmi_record_drop_list(fmi_record_room *room, fmi_list *list)
 {
     fmi_record_release_holds(room, list, true, true);
-    fmi_list_give(&room->lists, list);
+    fmi_list *original = list->reusable ? list : list->original;
+    if (!list->reusable) {
+        fmi_list_give(&room->lists, list);
+    }
+    // Acquire-release: whoever drops the last copy sees what the others did.
+    if (original && atomic_fetch_sub_explicit(&original->copies, 1, memory_order_acq_rel) == 1) {
+        fmi_holds_release(room->buffers, original->staging);
+        fmi_list_give(&room->lists, original);
+    }
 }
 
 static fm_status __attribute__((cold)) refuse_entry(uint32_t state, const char *caller)
@@ -208,8 +223,11 @@ static fm_status new_staging(fm_commands *commands, uint64_t size_bytes, fmi_buf
     if (status != FM_OK) {
         return status;
     }
-    status = fmi_recorder_hold_buffer(commands, (fm_buffer){id}, out);
-    fm_status killed = fmi_table_kill(room->buffers, id); // frees it if the hold failed
+    fmi_list *list = commands->list;
+    status = fmi_recorder_hold_slow(commands, room->buffers, &commands->buffer_stamps,
+                                    list->reusable ? &list->staging : &list->buffers, id, (fmi_slot **)out);
+    commands->new_buffers -= status == FM_OK && list->reusable; // stays, whatever becomes of the call
+    fm_status killed = fmi_table_kill(room->buffers, id);       // frees it if the hold failed
     FMI_ASSERT("HANDLE-2", killed == FM_OK);
     return status;
 }

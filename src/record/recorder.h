@@ -124,6 +124,12 @@ static inline fm_status fmi_recorder_hold_buffer(fm_commands *commands, fm_buffe
 // Staging memory for `size_bytes` bytes, held by the list: mapped, device-reachable, 16-byte aligned, used once.
 fm_status fmi_recorder_stage(fm_commands *commands, uint64_t size_bytes, uint8_t **out_mapped, fmi_span *out_span);
 
+// fm_dispatch without the owner check. The caller is inside.
+fm_status fmi_record_dispatch(fm_commands *commands, const fm_dispatch_info *info);
+
+// Makes all stamps void: what is bound next is held anew.
+void fmi_recorder_forget_stamps(fm_commands *commands);
+
 // The one read-back path (READ-6): records the copy to staging and notes where the bytes go. The caller is inside.
 fm_status fmi_record_readback(fm_commands *commands, fm_buffer buffer, uint64_t offset_bytes, uint64_t size_bytes,
                               void *destination, fmi_readback **out);

@@ -76,6 +76,10 @@ validate: build-release ## Run Vulkan's tests under the Khronos validation layer
 no-driver: build-release ## Run the demo and the tests as on a machine without a Vulkan driver
 	@scripts/no-driver build/release
 
+.PHONY: model
+model: bootstrap ## Check the model of the submit engine with spin
+	@docs/model/check
+
 .PHONY: clang
 clang: build-clang ## Build with clang and run the tests
 	@scripts/run-tests build/clang

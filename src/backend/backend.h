@@ -104,7 +104,9 @@ typedef struct fmi_batch_plan {
     uint32_t command_count;
     const uint32_t *wave_ends; // wave w is commands [wave_ends[w-1], wave_ends[w])
     uint32_t wave_count;
-    bool after_in_flight; // the first wave also waits for everything submitted before
+    // The first wave also waits for everything submitted before. Later waves do so either way: where this is false, the first barrier
+    // between two waves takes its place, and orders all commands before it against all behind it, of whatever batch.
+    bool after_in_flight;
     fm_status *
         list_status; // one a list, FM_OK at submit; a backend stores FM_ERROR_KERNEL_FAILED for a list whose host function failed, before `value` is signalled
     // Where the backend stores how long each of the first FMI_TIMED_WAVES waves took, in nanoseconds, before `value` is signalled or in

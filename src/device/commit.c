@@ -2,6 +2,8 @@
 // Any thread that owns the list. What can fail comes first; from taking the value on nothing fails (LEARNED-8).
 #include "device/device.h"
 
+#include "record/reusable.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -17,7 +19,7 @@ fm_status fm_commands_begin(fm_device *device, const fm_commands_info *info, fm_
     if (!out_commands) {
         return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_commands_begin: out_commands is NULL");
     }
-    if (info && (info->flags & ~(uint32_t)FM_COMMANDS_UNTRACKED)) {
+    if (info && (info->flags & ~(uint32_t)(FM_COMMANDS_UNTRACKED | FM_COMMANDS_REUSABLE))) {
         return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_commands_begin: flags %#x are unknown", info->flags);
     }
     return fmi_recorder_begin(&device->record, info, out_commands);
@@ -242,13 +244,26 @@ fm_status fm_commit(fm_commands **commands, const fm_commit_info *info, fm_point
     }
     fm_device *device = (*commands)->room->device;
     fmi_stream *stream;
-    status = prepare(device, (*commands)->list, info, &stream);
-    if (status != FM_OK) {
-        fmi_recorder_leave(*commands, status);
-        return status;
+    fmi_list *list = (*commands)->list;
+    bool reusable = list->reusable;
+    if (reusable) {
+        status = fmi_reusable_copy(*commands, &list);
     }
-    fmi_list *list = fmi_recorder_finish(*commands);
-    *commands = NULL;
+    if (status == FM_OK) {
+        status = prepare(device, list, info, &stream);
+        if (status != FM_OK && reusable) {
+            fmi_record_drop_list(&device->record, list);
+        }
+    }
+    if (status != FM_OK || reusable) {
+        fmi_recorder_leave(*commands, status);
+        if (status != FM_OK) {
+            return status;
+        }
+    } else {
+        list = fmi_recorder_finish(*commands);
+        *commands = NULL;
+    }
     fmi_record_release_holds(&device->record, list, FMI_ABLATED(&device->ablations, FM_ABLATE_HOLD_BUFFERS),
                              FMI_ABLATED(&device->ablations, FM_ABLATE_HOLD_KERNELS));
     atomic_fetch_add_explicit(&device->commits, 1, memory_order_relaxed);

@@ -45,6 +45,8 @@ typedef struct fmi_pool {
     uint32_t order_capacity;
     uint64_t empty_bytes;           // of blocks that nothing uses; guarded by the lock
     _Atomic(uint32_t) region_count; // every region is below this
+    _Atomic(uint64_t)
+        recycled; // times that memory which had been used before was handed out again; the engine compares
     _Atomic(uint64_t) reserved_bytes;
     _Atomic(uint64_t) used_bytes;
     _Atomic(uint64_t) peak_bytes;

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "record/label.h"
 #include "record/recorder.h"
+#include "record/reusable.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -147,7 +148,7 @@ static inline fm_status bind(fm_commands *commands, const fmi_kernel *kernel, co
     return FM_OK;
 }
 
-static fm_status dispatch(fm_commands *commands, const fm_dispatch_info *info)
+fm_status fmi_record_dispatch(fm_commands *commands, const fm_dispatch_info *info)
 {
     fmi_record_room *room = commands->room;
     fmi_list *list = commands->list;
@@ -195,6 +196,9 @@ static fm_status dispatch(fm_commands *commands, const fm_dispatch_info *info)
     if (info->constants_size_bytes) {
         memcpy(command->spans + count, info->constants, info->constants_size_bytes);
     }
+    if (__builtin_expect(list->reusable, 0) && !fmi_reusable_note_dispatch(list, command, info)) {
+        return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "fm_dispatch: no host memory for a command");
+    }
     fmi_list_link(list, command);
     return FM_OK;
 }
@@ -206,7 +210,7 @@ fm_status fm_dispatch(fm_commands *commands, const fm_dispatch_info *info)
     }
     fm_status status = fmi_recorder_enter(commands, "fm_dispatch");
     if (status == FM_OK) {
-        status = dispatch(commands, info);
+        status = fmi_record_dispatch(commands, info);
         fmi_recorder_leave(commands, status);
     }
     return status;

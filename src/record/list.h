@@ -33,6 +33,15 @@ typedef struct fmi_after {
     uint64_t value;
 } fmi_after;
 
+// What a command of a reusable list names, so that each commit can hold it anew (record/reusable.h).
+typedef struct fmi_use {
+    struct fmi_use *next; // of the next command that names anything
+    fmi_command *command;
+    uint64_t kernel; // handles; 0 = none
+    uint32_t buffer_count;
+    uint64_t buffers[];
+} fmi_use;
+
 typedef struct fmi_list {
     struct fmi_list *next; // engine's queue, then its batch, then the pool
     fmi_arena arena;       // commands, labels, hold chunks, read-backs, after points
@@ -51,6 +60,14 @@ typedef struct fmi_list {
     bool kernels_released;
     const char *label; // NULL = none
     bool untracked;    // FM_COMMANDS_UNTRACKED
+    bool reusable;     // FM_COMMANDS_REUSABLE: never in the queue itself, each commit puts a copy there
+    fmi_use *uses;     // reusable: what its commands name, in recorded order
+    fmi_use *last_use;
+    fmi_use **dispatches; // reusable: its dispatches by number
+    uint32_t dispatch_capacity;
+    fmi_hold_chunk *staging;   // reusable: held slots of staging memory, until the last copy is done
+    _Atomic(uint32_t) copies;  // reusable: copies in flight, and one for the recorder
+    struct fmi_list *original; // a copy: the reusable list whose labels and staging memory it uses
     // From commit on:
     _Atomic(uint32_t) parties; // that still need the list: the committing thread and retirement; the last lets go of it
     struct fmi_stream *stream; // held; NULL for the library's own fills

@@ -32,6 +32,19 @@ void fmi_record_room_destroy(fmi_record_room *room)
     pthread_mutex_destroy(&room->lock);
 }
 
+void fmi_recorder_forget_stamps(fm_commands *commands)
+{
+    if (++commands->epoch == 0) { // stamps of 2^32 lists ago must not look new
+        commands->epoch = 1;
+        if (commands->buffer_stamps.capacity) {
+            memset(commands->buffer_stamps.entries, 0, commands->buffer_stamps.capacity * sizeof(fmi_stamp));
+        }
+        if (commands->kernel_stamps.capacity) {
+            memset(commands->kernel_stamps.entries, 0, commands->kernel_stamps.capacity * sizeof(fmi_stamp));
+        }
+    }
+}
+
 fm_status fmi_recorder_begin(fmi_record_room *room, const fm_commands_info *info, fm_commands **out)
 {
     pthread_mutex_lock(&room->lock);
@@ -60,18 +73,12 @@ fm_status fmi_recorder_begin(fmi_record_room *room, const fm_commands_info *info
         return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "no host memory for a command list");
     }
     list->untracked = info && (info->flags & FM_COMMANDS_UNTRACKED);
+    list->reusable = info && (info->flags & FM_COMMANDS_REUSABLE);
+    atomic_store_explicit(&list->copies, list->reusable, memory_order_relaxed);
     commands->room = room;
     commands->list = list;
     commands->labels = NULL;
-    if (++commands->epoch == 0) { // stamps of 2^32 lists ago must not look new
-        commands->epoch = 1;
-        if (commands->buffer_stamps.capacity) {
-            memset(commands->buffer_stamps.entries, 0, commands->buffer_stamps.capacity * sizeof(fmi_stamp));
-        }
-        if (commands->kernel_stamps.capacity) {
-            memset(commands->kernel_stamps.entries, 0, commands->kernel_stamps.capacity * sizeof(fmi_stamp));
-        }
-    }
+    fmi_recorder_forget_stamps(commands);
     atomic_fetch_add_explicit(&room->recording, 1, memory_order_relaxed);
     fmi_recorder_leave(commands, FM_OK); // from here on the pointer is the caller's
     *out = commands;
@@ -137,7 +144,15 @@ void fmi_record_release_holds(fmi_record_room *room, fmi_list *list, bool buffer
 void fmi_record_drop_list(fmi_record_room *room, fmi_list *list)
 {
     fmi_record_release_holds(room, list, true, true);
-    fmi_list_give(&room->lists, list);
+    fmi_list *original = list->reusable ? list : list->original;
+    if (!list->reusable) {
+        fmi_list_give(&room->lists, list);
+    }
+    // Acquire-release: whoever drops the last copy sees what the others did.
+    if (original && atomic_fetch_sub_explicit(&original->copies, 1, memory_order_acq_rel) == 1) {
+        fmi_holds_release(room->buffers, original->staging);
+        fmi_list_give(&room->lists, original);
+    }
 }
 
 static fm_status __attribute__((cold)) refuse_entry(uint32_t state, const char *caller)

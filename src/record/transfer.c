@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "record/label.h"
 #include "record/recorder.h"
+#include "record/reusable.h"
 
 #include <string.h>
 
@@ -26,10 +27,22 @@ static fm_status side(fm_commands *commands, const char *what, fm_buffer handle,
     return status;
 }
 
-static fm_status append_copy(fm_commands *commands, const char *caller, fmi_span source, fmi_span destination)
+// Puts a filled command in the list; a reusable list also notes what it names.
+static bool link_command(fmi_list *list, fmi_command *command, fm_buffer first, fm_buffer second)
 {
-    fmi_command *command = fmi_list_append(commands->list, FMI_COMMAND_COPY, 2, 0);
-    if (!command) {
+    if (list->reusable && !fmi_reusable_note_transfer(list, command, first, second)) {
+        return false;
+    }
+    fmi_list_link(list, command);
+    return true;
+}
+
+// `first` and `second`: the buffers that the caller named; null: none.
+static fm_status append_copy(fm_commands *commands, const char *caller, fmi_span source, fmi_span destination,
+                             fm_buffer first, fm_buffer second)
+{
+    fmi_command *command = fmi_list_new_command(commands->list, FMI_COMMAND_COPY, 2, 0);
+    if (!command || !link_command(commands->list, command, first, second)) {
         return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "%s: no host memory for a command", caller);
     }
     command->label = commands->labels ? commands->labels->path : NULL;
@@ -59,7 +72,7 @@ fm_status fm_copy(fm_commands *commands, fm_buffer source, uint64_t source_offse
                           (unsigned long long)source_offset_bytes, (unsigned long long)destination_offset_bytes);
     }
     if (status == FM_OK) {
-        status = append_copy(commands, "fm_copy", from, to);
+        status = append_copy(commands, "fm_copy", from, to, source, destination);
     }
     fmi_recorder_leave(commands, status);
     return status;
@@ -89,8 +102,8 @@ static fm_status fill(fm_commands *commands, fm_buffer handle, uint64_t offset_b
     if (status != FM_OK) {
         return status;
     }
-    fmi_command *command = fmi_list_append(commands->list, FMI_COMMAND_FILL, 1, 0);
-    if (!command) {
+    fmi_command *command = fmi_list_new_command(commands->list, FMI_COMMAND_FILL, 1, 0);
+    if (!command || !link_command(commands->list, command, handle, (fm_buffer){0})) {
         return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "fm_fill: no host memory for a command");
     }
     command->label = commands->labels ? commands->labels->path : NULL;
@@ -131,7 +144,7 @@ fm_status fm_upload(fm_commands *commands, fm_buffer buffer, uint64_t offset_byt
     }
     if (status == FM_OK) {
         memcpy(staged.mapped, source, (size_t)size_bytes);
-        status = append_copy(commands, "fm_upload", staged.span, to);
+        status = append_copy(commands, "fm_upload", staged.span, to, buffer, (fm_buffer){0});
     }
     fmi_recorder_leave(commands, status);
     return status;
@@ -144,7 +157,7 @@ fm_status fmi_record_copy_out(fm_commands *commands, fm_buffer buffer, fmi_range
     if (status == FM_OK) {
         status = fmi_recorder_stage(commands, range.size_bytes, out);
     }
-    return status == FM_OK ? append_copy(commands, "read-back", from, out->span) : status;
+    return status == FM_OK ? append_copy(commands, "read-back", from, out->span, buffer, (fm_buffer){0}) : status;
 }
 
 fm_status fm_read(fm_commands *commands, fm_buffer buffer, uint64_t offset_bytes, uint64_t size_bytes,
@@ -158,6 +171,9 @@ fm_status fm_read(fm_commands *commands, fm_buffer buffer, uint64_t offset_bytes
     fmi_readback *readback = NULL;
     if (!destination) {
         status = fmi_fail(FM_ERROR_INVALID_ARGUMENT, "destination is NULL");
+    } else if (list->reusable) {
+        status = fmi_fail(FM_ERROR_INVALID_ARGUMENT,
+                          "a reusable list reads nothing back; commit a list of its own after it");
     } else if ((readback = fmi_arena_alloc(&list->arena, sizeof *readback)) == NULL) {
         status = fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "no host memory for a read-back");
     }

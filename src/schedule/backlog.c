@@ -173,7 +173,7 @@ static void take_fills(fmi_backlog *backlog, fmi_share *share)
 // Which lists the next batch takes: where short ones and long ones wait, in turn, so that neither starves the other.
 static list_class choose_class(const fmi_backlog *backlog, bool long_in_flight)
 {
-    if (backlog->long_count == 0 || long_in_flight) {
+    if (backlog->long_count == 0 || (long_in_flight && is_wary(backlog))) {
         return SHORT_LISTS;
     }
     if (backlog->stream_count == 1 && !is_wary(backlog)) {
@@ -188,7 +188,7 @@ void fmi_backlog_take(fmi_backlog *backlog, bool long_in_flight, fmi_share *out)
     take_fills(backlog, out);
     list_class class = choose_class(backlog, long_in_flight);
     uint32_t lists = take_turns(backlog, class, out);
-    if (lists == 0 && class != ANY_LISTS && backlog->long_count > 0 && !long_in_flight) {
+    if (lists == 0 && class != ANY_LISTS && backlog->long_count > 0 && !(long_in_flight && is_wary(backlog))) {
         class = LONG_LISTS + SHORT_LISTS - class; // none of that class may run: the other
         lists = take_turns(backlog, class, out);
     }

@@ -154,15 +154,20 @@ static fm_status submit(fmi_engine *engine, fmi_batch *batch, fmi_batch_plan *pl
         return FM_OK;
     }
     plan->value = submitted + 1;
-    plan->after_in_flight = submitted > 0;
     plan->list_status = batch->list_status;
     if (atomic_load_explicit(&engine->head, memory_order_relaxed) % FMI_TIMED_EVERY == 0) {
         memset(batch->wave_ns, 0, sizeof batch->wave_ns);
         plan->wave_ns = batch->wave_ns;
     }
+    // Regions name ranges, and recycled memory may be cut otherwise than before: its old uses are over, but only a barrier orders them.
+    uint64_t recycled =
+        engine->record ? atomic_load_explicit(&engine->record->pool->recycled, memory_order_relaxed) : 0;
+    plan->after_in_flight |= submitted > 0 && recycled != engine->recycled;
     fm_status status = engine->ops->submit(engine->backend, plan);
     if (status == FM_OK) {
+        engine->recycled = recycled;
         batch->value = submitted + 1;
+        fmi_planner_note_submitted(&engine->planner, plan);
         count_submission(engine, batch, plan);
         // Release: who waits for this value finds it submitted.
         atomic_store_explicit(&engine->submitted_value, submitted + 1, memory_order_release);

@@ -39,7 +39,7 @@ typedef struct fmi_engine_counters {
 typedef struct fmi_engine {
     const fmi_backend_ops *ops;
     fmi_backend *backend;
-    fmi_record_room *record; // for FM_ABLATE_FREE_AFTER_DONE alone
+    fmi_record_room *record; // whose pool says when memory was recycled; NULL in tests without memory
     const fmi_ablations *ablations;
     uint32_t depth;                    // batches in flight at most
     _Atomic(fmi_list *) incoming;      // committed lists, newest first
@@ -47,6 +47,7 @@ typedef struct fmi_engine {
     fmi_backlog backlog;               // drained but not yet in a batch; the leader's
     _Atomic(uint32_t) slowest_ns;      // the longest dispatch known; stored by retirement
     fmi_planner planner;               // the leader's
+    uint64_t recycled;                 // the pool's count when a batch last began with a barrier for it; the leader's
     _Atomic(uint64_t) submitted_value; // last value given to the backend; stored by the leader
     _Atomic(uint32_t) lost;            // 1: the device is lost; nothing is submitted any more
     _Atomic(uint64_t) head;            // batches added; stored by the leader with release

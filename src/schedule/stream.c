@@ -31,6 +31,7 @@ fm_status fmi_stream_create(fmi_table *table, const char *label, uint64_t *out_i
     stream->callbacks = NULL;
     stream->backlog_first = stream->backlog_last = NULL;
     stream->taken = 0;
+    stream->previous_batch = stream->untracked_batch = 0;
     stream->planned_batch = stream->skipped_batch = 0;
     *out_id = stream->id = fmi_table_publish(table, &stream->slot);
     return FM_OK;

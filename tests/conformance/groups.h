@@ -17,6 +17,7 @@
     X(dtypes)                                                                                                          \
     X(dispatch)                                                                                                        \
     X(commands)                                                                                                        \
+    X(reusable)                                                                                                        \
     X(transfer)                                                                                                        \
     X(stream)                                                                                                          \
     X(point)                                                                                                           \

@@ -323,12 +323,15 @@ static void encode_waves(vulkan_encoder *encoder, const fmi_batch_plan *plan)
     }
     uint32_t first = 0;
     uint32_t before = 0;
+    // The batch's first barrier, wherever it stands, is between everything before it and everything behind.
+    uint32_t wide = plan->after_in_flight ? 0 : DISPATCHES | TRANSFERS;
     for (uint32_t wave = 0; wave < plan->wave_count && encoder->status == FM_OK; wave++) {
         fmi_command *const *commands = plan->commands + first;
         uint32_t count = plan->wave_ends[wave] - first;
         uint32_t kinds = kinds_of_wave(commands, count);
         if (before && kinds) {
-            encode_barrier(encoder, before, kinds);
+            encode_barrier(encoder, before | wide, kinds | wide);
+            wide = 0;
         }
         encode_wave(encoder, commands, count);
         if (times && wave < FMI_TIMED_WAVES) {

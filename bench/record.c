@@ -121,6 +121,13 @@ static bool check(comparison *s)
     return true;
 }
 
+// Lets the device's and the driver's threads go to sleep.
+static void rest(void)
+{
+    for (uint64_t begin = now_ns(); now_ns() - begin < rest_ns;) {
+    }
+}
+
 // One repetition on one side; `*out_ns` is the time a list.
 static bool repeat(const record_side *side, const record_list *list, bool commits, double *out_ns)
 {
@@ -133,8 +140,8 @@ static bool repeat(const record_side *side, const record_list *list, bool commit
     }
     *out_ns = (double)(now_ns() - begin) / lists;
     fine = fine && (!commits || side->finish(side->self));
-    // Whether a submit has to wake a driver's thread must not depend on how long the list was.
-    for (begin = now_ns(); commits && now_ns() - begin < rest_ns;) {
+    if (commits) {
+        rest(); // whether a submit has to wake a driver's thread must not depend on how long the list was
     }
     return fine;
 }
@@ -240,7 +247,7 @@ static bool measure_kind(const comparison *s, bool commits, record_kind kind)
 }
 
 // Takes commits of one list apart; `out[side][stage]` is the time a list. False: failed, or the stages took place elsewhere.
-static bool take_apart(const comparison *s, const record_list *list, spread out[SIDES][RECORD_STAGES])
+static bool take_apart(const comparison *s, const record_list *list, bool rests, spread out[SIDES][RECORD_STAGES])
 {
     static double samples[SIDES][RECORD_STAGES][MOST_REPETITIONS]; // the main thread's
     const null_marks *marks = s->verifies ? NULL : null_driver_marks();
@@ -248,6 +255,9 @@ static bool take_apart(const comparison *s, const record_list *list, spread out[
     for (uint32_t i = 0; i < most + warm_up; i++) {
         for (uint32_t side = 0; side < s->side_count; side++) {
             double stages[RECORD_STAGES];
+            if (rests) {
+                rest();
+            }
             if (!s->sides[side].stages(s->sides[side].self, list, marks, stages)) {
                 return false;
             }
@@ -272,7 +282,7 @@ static bool measure_stages(const comparison *s, record_kind kind)
 {
     static const char *const names[RECORD_STAGES] = {"record", "plan", "encode", "submit", "retire", NULL};
     spread times[SIDES][RECORD_STAGES] = {0};
-    if (!take_apart(s, &(record_list){RECORD_MOST, kind, 0}, times)) {
+    if (!take_apart(s, &(record_list){RECORD_MOST, kind, 0}, false, times)) {
         return false;
     }
     for (uint32_t stage = 0; stage < RECORD_STAGES; stage++) {
@@ -293,15 +303,16 @@ static bool measure_stages(const comparison *s, record_kind kind)
     return true;
 }
 
-// The call of fm_commit alone, for a list of one dispatch on an idle device; by hand: encoding and vkQueueSubmit.
-static bool measure_call(const comparison *s)
+// The call of fm_commit alone, for a list of one dispatch on an idle device; by hand: encoding and vkQueueSubmit. With `rests` the
+// threads that run it sleep and have to be woken.
+static bool measure_call(const comparison *s, bool rests)
 {
     spread times[SIDES][RECORD_STAGES] = {0};
-    if (!take_apart(s, &(record_list){1, RECORD_ORDERED, 0}, times)) {
+    if (!take_apart(s, &(record_list){1, RECORD_ORDERED, 0}, rests, times)) {
         return false;
     }
     report_add(s->report, &(report_row){
-                              .name = "commit/call",
+                              .name = rests ? "commit/call/asleep" : "commit/call",
                               .unit = "ns/commit",
                               .value = times[0][RECORD_STAGE_CALL],
                               .floor = times[1][RECORD_STAGE_CALL],
@@ -325,7 +336,7 @@ static bool measure_parts(const comparison *s)
         fine = !bench_wants(s->options->work, "stage") || !bench_wants(s->options->mode, kind_names[kind]) ||
                measure_stages(s, (record_kind)kind);
     }
-    return fine && (!bench_wants(s->options->work, "stage") || measure_call(s));
+    return fine && (!bench_wants(s->options->work, "stage") || (measure_call(s, false) && measure_call(s, true)));
 }
 
 // Which of the devices that are called alike is Fermata's?

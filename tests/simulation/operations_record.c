@@ -286,6 +286,10 @@ static void commit_with(world *w, const op *o, bool no_wait)
     model_list *list = &w->model.lists[c->list];
     fm_point after[MOST_AFTER], point;
     list->after_count = model_needed_points(&w->model, list, stream, list->after);
+    int extra = (int)(o->value % (uint32_t)w->model.list_count); // now and then a point that no memory asks for
+    if (o->x % 4 == 0 && w->model.lists[extra].committed && !w->model.lists[extra].dead) {
+        list->after[list->after_count++] = extra;
+    }
     for (int i = 0; i < list->after_count; i++) {
         after[i] = w->model.lists[list->after[i]].point;
     }

@@ -132,7 +132,7 @@ static void note_call(world *w, int list, const effect *e, int stream, fm_status
 
 static void call_now(world *w, const op *o, effect_kind kind, bool step)
 {
-    const shared_buffer *b = &w->buffers[o->b % BUFFERS];
+    const shared_buffer *b = &w->buffers[o->b % w->buffer_slots];
     int stream = stream_for(w, b, o);
     int first = o->y % WORDS, count = 1 + o->n % (WORDS - first);
     if (stream < 0 || w->model.effect_count == MOST_OPS || w->model.read_count == MOST_OPS) {
@@ -367,6 +367,5 @@ void operation_perform(world *w, const op *o)
 void operation_print(const op *o)
 {
     printf("  %-14s client %u a %u b %u stream %u x %u y %u n %u value %u  # %s\n", operations[o->kind].name,
-           o->client % CLIENTS, o->a % BUFFERS, o->b % BUFFERS, o->stream % STREAMS, o->x, o->y, o->n, o->value,
-           operations[o->kind].text);
+           o->client % CLIENTS, o->a, o->b, o->stream % STREAMS, o->x, o->y, o->n, o->value, operations[o->kind].text);
 }

@@ -8,7 +8,7 @@ enum { WHOLE_LIST = 24 }; // commands of a list at most
 
 static shared_buffer *buffer_of(world *w, int slot)
 {
-    return &w->buffers[slot % BUFFERS];
+    return &w->buffers[slot % w->buffer_slots];
 }
 
 static fm_device_stats stats_of(world *w)
@@ -21,13 +21,14 @@ static fm_device_stats stats_of(world *w)
 // Memory that was taken over is filled by a list of the library's own on the stream, which takes a value of it.
 static void note_fill(world *w, int serial, int stream)
 {
-    int list = model_add_list(&w->model, false);
-    if (list < 0) {
-        world_fail(w, "the model has no room for a fill");
-        return;
-    }
     fm_point point = {w->streams[stream], w->model.committed[stream] + 1};
+    uint64_t refusals = w->model.refusals; // the poll may be what submits it
+    int list = fm_point_poll(w->device, point) == FM_ERROR_INVALID_ARGUMENT ? -1 : model_add_list(&w->model, false);
+    if (list < 0) {
+        return; // there is no fill
+    }
     w->model.lists[list].commands = -1;
+    w->model.lists[list].refusals = refusals;
     world_say(w, "list %d, a fill, is value %llu of stream %d", list, (unsigned long long)point.value, stream);
     model_commit(&w->model, list, stream, point);
     w->model.lists[list].was_lost = w->lost;
@@ -285,6 +286,10 @@ static void commit_with(world *w, const op *o, bool no_wait)
     model_list *list = &w->model.lists[c->list];
     fm_point after[MOST_AFTER], point;
     list->after_count = model_needed_points(&w->model, list, stream, list->after);
+    int extra = (int)(o->value % (uint32_t)w->model.list_count); // now and then a point that no memory asks for
+    if (o->x % 4 == 0 && w->model.lists[extra].committed && !w->model.lists[extra].dead) {
+        list->after[list->after_count++] = extra;
+    }
     for (int i = 0; i < list->after_count; i++) {
         after[i] = w->model.lists[list->after[i]].point;
     }

@@ -42,6 +42,22 @@ bool world_fails(world *w, fm_status status, const char *what)
     return true;
 }
 
+// A command of the list has run: everything that its commit named must have run before. Once something has failed, commands behind it may
+// run before that is collected; what they write is void.
+static void check_order(world *w, const model_list *list)
+{
+    bool calm = w->model.refusals == 0 && w->model.nameless_failed == 0;
+    for (int i = 0; i < w->model.list_count; i++) {
+        calm = calm && !w->model.lists[i].broken;
+    }
+    for (int i = 0; calm && i < list->after_count; i++) {
+        const model_list *before = &w->model.lists[list->after[i]];
+        if (list->committed && before->commands > before->ran) {
+            world_fail(w, "a command ran before list %d, which its list comes after", list->after[i]);
+        }
+    }
+}
+
 // What the device tells: which list each command belongs to stands in its label.
 static void observe(void *user, fm_testing_event event, const char *text)
 {
@@ -54,6 +70,7 @@ static void observe(void *user, fm_testing_event event, const char *text)
     case FM_TESTING_RAN:
         if (list) {
             list->ran++;
+            check_order(w, list);
         }
         break;
     case FM_TESTING_COMPLETED: w->completed_batches++; break;
@@ -185,6 +202,7 @@ void world_open(world *w, uint64_t group, int ablate)
 {
     memset(w, 0, sizeof *w);
     w->tight = group % 4 == 3;
+    w->buffer_slots = group % 5 == 1 ? 2 : BUFFERS;
     w->limit_bytes = w->tight ? 9 * BLOCK_BYTES : 0;
     w->lists_in_flight = 3 + (uint32_t)(group / 2 % 5);
     w->in_flight_bytes = group % 5 == 0 ? 4096 : w->tight ? 2 * BLOCK_BYTES : 64 * BLOCK_BYTES;
@@ -315,7 +333,7 @@ static void check_left_over(world *w)
     for (int s = 0; s < STREAMS; s++) {
         world_fails(w, fm_stream_destroy(w->device, w->streams[s]), "fm_stream_destroy");
     }
-    for (int b = 0; b < BUFFERS; b++) {
+    for (int b = 0; b < w->buffer_slots; b++) {
         operation_destroy_buffer(w, b);
     }
     world_fails(w, fm_kernel_destroy(w->device, w->twice), "fm_kernel_destroy");

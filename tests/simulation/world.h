@@ -49,8 +49,9 @@ typedef struct callback_record {
 struct world {
     model model;
     fm_device *device;
-    bool talks; // prints what happens
-    bool tight; // the device's memory limit is small: allocations may be refused
+    bool talks;       // prints what happens
+    bool tight;       // the device's memory limit is small: allocations may be refused
+    int buffer_slots; // of `buffers` that the trace uses: few of them meet more often
     bool lost;
     fm_kernel twice, broken;
     fm_stream streams[STREAMS];

@@ -31,6 +31,7 @@ typedef struct fmi_backend_caps {
     uint64_t max_block_bytes;         // largest memory block; UINT64_MAX where there is no limit
     uint32_t binding_alignment_bytes; // offsets of bindings are multiples of this; at least 16
     uint32_t max_group_size[3];
+    uint32_t group_count_mask; // any kernel takes group counts without other bits than these; 0 where that is not known
     uint32_t max_group_invocations;
     uint32_t max_push_constants_bytes; // for kernels that bind descriptors themselves (GLSL, SPIR-V)
     uint32_t dtype_mask;               // bit (1 << fm_dtype)

@@ -243,7 +243,7 @@ fm_status fm_commit(fm_commands **commands, const fm_commit_info *info, fm_point
         return status;
     }
     fm_device *device = (*commands)->room->device;
-    fmi_stream *stream;
+    fmi_stream *stream = NULL;
     fmi_list *list = (*commands)->list;
     bool reusable = list->reusable;
     if (reusable) {

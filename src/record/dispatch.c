@@ -168,12 +168,13 @@ fm_status fmi_record_dispatch(fm_commands *commands, const fm_dispatch_info *inf
     if (status != FM_OK) {
         return status;
     }
-    if (room->ops->accepts_group_count &&
-        !room->ops->accepts_group_count(room->backend, variant->binary, info->group_count)) {
+    const uint32_t *groups = info->group_count;
+    if (__builtin_expect(((groups[0] | groups[1] | groups[2]) & ~room->caps->group_count_mask) != 0, 0) &&
+        room->ops->accepts_group_count && !room->ops->accepts_group_count(room->backend, variant->binary, groups)) {
         return fmi_fail(FM_ERROR_UNSUPPORTED,
                         "fm_dispatch: %u x %u x %u workgroups exceed the device's limits, and kernel '%s' was not "
                         "generated to run in parts",
-                        info->group_count[0], info->group_count[1], info->group_count[2], kernel->name);
+                        groups[0], groups[1], groups[2], kernel->name);
     }
     // Written where it stays. A refused binding leaves it out of the list; its few bytes go back with the list.
     uint32_t count = kernel->param_count;

@@ -155,28 +155,16 @@ void fmi_record_drop_list(fmi_record_room *room, fmi_list *list)
     }
 }
 
-static fm_status __attribute__((cold)) refuse_entry(uint32_t state, const char *caller)
+fm_status fmi_recorder_refuse(const fm_commands *commands, uint32_t state, const char *caller)
 {
+    if (!commands) {
+        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "%s: commands is NULL", caller);
+    }
     if (state == FMI_RECORDER_INSIDE) {
         return fmi_fail(FM_ERROR_BUSY, "%s: another thread is inside this command list", caller);
     }
     return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "%s: the command list is not being recorded (committed or cancelled)",
                     caller);
-}
-
-fm_status fmi_recorder_enter(fm_commands *commands, const char *caller)
-{
-    if (!commands) {
-        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "%s: commands is NULL", caller);
-    }
-    uint32_t expected = FMI_RECORDER_IDLE;
-    // Acquire: pairs with the release in fmi_recorder_leave.
-    if (!atomic_compare_exchange_strong_explicit(&commands->state, &expected, FMI_RECORDER_INSIDE, memory_order_acquire,
-                                                 memory_order_relaxed)) {
-        return refuse_entry(expected, caller);
-    }
-    commands->new_buffers = commands->new_kernels = 0;
-    return FM_OK;
 }
 
 // Takes the newest `count` holds of a chain back. `pool` for buffers, else NULL.

@@ -81,8 +81,23 @@ void fmi_record_drop_list(fmi_record_room *room, fmi_list *list);
 // Ends recording: returns the recorder to the room and hands out its list. The caller is inside.
 fmi_list *fmi_recorder_finish(fm_commands *commands);
 
+// Why a list cannot be entered.
+fm_status fmi_recorder_refuse(const fm_commands *commands, uint32_t state, const char *caller) __attribute__((cold));
+
 // Enters the list for one call; every FM_OK is paired with fmi_recorder_leave.
-fm_status fmi_recorder_enter(fm_commands *commands, const char *caller);
+static inline fm_status fmi_recorder_enter(fm_commands *commands, const char *caller)
+{
+    uint32_t expected = FMI_RECORDER_IDLE;
+    // Acquire: pairs with the release in fmi_recorder_leave.
+    if (__builtin_expect(!commands ||
+                             !atomic_compare_exchange_strong_explicit(&commands->state, &expected, FMI_RECORDER_INSIDE,
+                                                                      memory_order_acquire, memory_order_relaxed),
+                         0)) {
+        return fmi_recorder_refuse(commands, expected, caller);
+    }
+    commands->new_buffers = commands->new_kernels = 0;
+    return FM_OK;
+}
 
 // Lets go of what the call in progress has newly held.
 void fmi_recorder_undo(fm_commands *commands) __attribute__((cold));

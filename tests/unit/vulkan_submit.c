@@ -227,6 +227,7 @@ static void split_body(fixture *f)
     f->backend->max_group_count[0] = 4;
     f->backend->max_group_count[1] = 3;
     f->backend->max_group_count[2] = 2;
+    f->backend->group_count_mask = 1;
     dispatch_each_group_once(f, binary, (const uint32_t[]){4, 3, 2});
     dispatch_each_group_once(f, binary, (const uint32_t[]){9, 3, 1});
     dispatch_each_group_once(f, binary, (const uint32_t[]){1, 8, 2});

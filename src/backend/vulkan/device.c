@@ -228,6 +228,7 @@ static void describe(const fmi_backend *backend, const vulkan_offer *offer, fm_b
         .max_binding_bytes = limits->maxStorageBufferRange,
         .max_block_bytes = backend->max_block_bytes,
         .binding_alignment_bytes = backend->argument_alignment_bytes,
+        .group_count_mask = backend->group_count_mask,
         .max_group_invocations = limits->maxComputeWorkGroupInvocations,
         .max_push_constants_bytes = backend->max_push_bytes,
         .dtype_mask = dtype_mask(offer),
@@ -299,6 +300,16 @@ static fm_status create_device(fmi_backend *backend, const vulkan_offer *offer, 
     return result == VK_SUCCESS ? FM_OK : fmi_vulkan_fail(backend, result, "vkCreateDevice", "opening it");
 }
 
+// See fmi_backend.group_count_mask.
+static uint32_t group_count_mask(const uint32_t limit[3])
+{
+    uint64_t mask = 1;
+    while (mask <= limit[0] && mask <= limit[1] && mask <= limit[2]) {
+        mask = mask << 1 | 1;
+    }
+    return (uint32_t)(mask >> 1);
+}
+
 // Fills what follows from the offer alone.
 static void adopt(fmi_backend *backend, const vulkan_offer *offer)
 {
@@ -315,6 +326,7 @@ static void adopt(fmi_backend *backend, const vulkan_offer *offer)
                                                           : 0;
     backend->timestamp_period_ns = limits->timestampPeriod;
     memcpy(backend->max_group_count, limits->maxComputeWorkGroupCount, sizeof backend->max_group_count);
+    backend->group_count_mask = group_count_mask(backend->max_group_count);
     backend->argument_alignment_bytes = (uint32_t)limits->minStorageBufferOffsetAlignment;
     if (backend->argument_alignment_bytes < 16) {
         backend->argument_alignment_bytes = 16;

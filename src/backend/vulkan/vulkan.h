@@ -88,6 +88,8 @@ struct fmi_backend {
     double timestamp_period_ns;
     uint32_t max_push_bytes;
     uint32_t max_group_count[3];
+    uint32_t
+        group_count_mask; // all bits below the highest one such that every number made of them is within each limit
     uint32_t argument_alignment_bytes;
     uint64_t max_block_bytes;
     uint32_t memory_type[FMI_VULKAN_USES];

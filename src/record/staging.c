@@ -19,6 +19,13 @@ static fm_status new_staging(fmi_record_room *room, uint64_t size_bytes, fm_buff
     return status;
 }
 
+// Staging memory is held in every build: nobody else keeps it.
+static fm_status hold(fm_commands *commands, fm_buffer handle, fmi_buffer **out)
+{
+    return fmi_recorder_hold(commands, commands->room->buffers, &commands->buffer_stamps, &commands->list->buffers,
+                             handle.id, (fmi_slot **)out);
+}
+
 // Memory of its own for a large transfer; only the list keeps it.
 static fm_status stage_alone(fm_commands *commands, uint64_t size_bytes, fmi_buffer **out)
 {
@@ -28,7 +35,7 @@ static fm_status stage_alone(fm_commands *commands, uint64_t size_bytes, fmi_buf
     if (status != FM_OK) {
         return status;
     }
-    status = fmi_recorder_hold_buffer(commands, handle, out);
+    status = hold(commands, handle, out);
     fmi_buffer_destroy(room->buffers, room->pool, handle.id); // frees it if the hold failed
     return status;
 }
@@ -50,7 +57,7 @@ static fm_status stage_in_chunk(fm_commands *commands, uint64_t size_bytes, fmi_
         commands->staging = fresh;
         offset = 0;
     }
-    fm_status status = fmi_recorder_hold_buffer(commands, commands->staging, out);
+    fm_status status = hold(commands, commands->staging, out);
     if (status == FM_OK) {
         commands->staging_used = offset + size_bytes;
         *out_offset = offset;

@@ -60,8 +60,8 @@ bool report_print(const report *r)
     if (r->soak->length_ns > 0) {
         printf("soak: %u rounds; resident %.2f MiB after warm-up, %.2f MiB at the end; %llu commits waited at the "
                "limit\n",
-               r->soak->rounds, (double)r->soak->warm_bytes / (1 << 20), (double)r->soak->end_bytes / (1 << 20),
-               (unsigned long long)r->stats.limit_waits);
+               r->soak->rounds, (double)r->soak->warm.resident_bytes / (1 << 20),
+               (double)r->soak->end.resident_bytes / (1 << 20), (unsigned long long)r->stats.limit_waits);
     }
     if (r->checked > 0) {
         printf("self-check: %u of %u sequences match\n", r->matched, r->checked);
@@ -125,8 +125,10 @@ static json_t *make_soak(const soak *s)
     if (s->length_ns == 0) {
         return json_null();
     }
-    return json_pack("{s:i, s:I, s:I}", "rounds", (int)s->rounds, "resident_bytes_warm", (json_int_t)s->warm_bytes,
-                     "resident_bytes_end", (json_int_t)s->end_bytes);
+    return json_pack("{s:i, s:I, s:I, s:I, s:I}", "rounds", (int)s->rounds, "resident_bytes_warm",
+                     (json_int_t)s->warm.resident_bytes, "resident_bytes_end", (json_int_t)s->end.resident_bytes,
+                     "heap_bytes_warm", (json_int_t)s->warm.heap_bytes, "heap_bytes_end",
+                     (json_int_t)s->end.heap_bytes);
 }
 
 bool report_print_json(const report *r)

@@ -110,6 +110,7 @@ static json_t *make_stats(const fm_device_stats *stats)
         {"bytes_in_use_peak", stats->bytes_in_use_peak},
         {"bytes_reserved", stats->bytes_reserved},
         {"limit_waits", stats->limit_waits},
+        {"full_drains", stats->full_drains},
         {"keeper_wakeups", stats->keeper_wakeups},
         {"kernels_compiled", stats->kernels_compiled},
     };

@@ -123,6 +123,7 @@ static void drop(ct_fixture *f, uint32_t threads, uint32_t rounds)
                          CT_CONSTANTS({"count", FM_DTYPE_U32}, {"value", FM_DTYPE_U32}));
     ct_run_workers(f, threads, dispatch_and_drop_often, &d);
     ct_wait_idle(f);
+    CT_OK(fm_device_trim(f->device, NULL));        // idle recorders keep a piece of staging memory each
     assert_int_equal(ct_stats(f).bytes_in_use, 0); // and nothing was forgotten
 }
 
@@ -212,6 +213,7 @@ static void port_hold_2_nine_threads_run_nine_kernels_2000_times_equal_to_a_refe
     }
     ct_run_workers(f, NINE, run_nine, &n);
     ct_wait_idle(f);
+    CT_OK(fm_device_trim(f->device, NULL)); // idle recorders keep a piece of staging memory each
     assert_int_equal(ct_stats(f).bytes_in_use, 0);
 }
 

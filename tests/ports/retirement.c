@@ -71,6 +71,7 @@ static void commit_without_a_wait(ct_fixture *f, uint32_t commits, uint32_t *out
     print_message("%llu commits waited at the limit, %llu of them left others in flight\n", (unsigned long long)waits,
                   (unsigned long long)for_the_oldest);
     assert_true(waits == 0 || for_the_oldest > 0);
+    assert_int_equal(ct_stats(f).full_drains, 0);
     CT_OK(fm_buffer_read(f->device, f->stream, total, 0, 4, out_last, CT_TIMEOUT_NS));
     CT_OK(fm_buffer_destroy(f->device, total));
 }

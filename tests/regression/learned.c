@@ -137,8 +137,9 @@ static void learned_3_time_out_completes_nothing(void **state)
     OK(fm_point_wait(f->device, point, 0));
     expect_words(words, WORDS, 7);
     step(f, ALL);
-    OK(fm_point_poll(f->device, (fm_point){f->a, point.value + 1}));
-    expect_words(read_now, WORDS, 0xA5A5A5A5); // its read gave up, so nothing is written there later
+    OK(fm_testing_step_in_waits(f->device, 1));
+    OK(fm_stream_reset(f->device, f->a, SECOND)); // all that was committed is retired
+    expect_words(read_now, WORDS, 0xA5A5A5A5);    // its read gave up, so nothing is written there later
 }
 
 // --- LEARNED-4: a reader that waits is in nobody's way ----------------------------------------------------------------
@@ -148,12 +149,14 @@ typedef struct reader {
     fm_buffer buffer;
     uint32_t words[WORDS];
     fm_status status;
+    atomic_bool started;
     atomic_bool done;
 } reader;
 
 static void *read_slowly(void *context)
 {
     reader *r = context;
+    atomic_store(&r->started, true);
     r->status = fm_buffer_read(r->f->device, r->f->a, r->buffer, 0, sizeof r->words, r->words, 60 * SECOND);
     atomic_store(&r->done, true);
     return NULL;
@@ -166,7 +169,7 @@ static void learned_4_reader_that_waits_stops_no_other_call(void **state)
     commit_fill(f, f->a, r.buffer, 5);
     pthread_t thread;
     assert_int_equal(pthread_create(&thread, NULL, read_slowly, &r), 0);
-    while (stats_of(f).commits < 2) sched_yield(); // the reader's own list is committed; nothing runs it
+    while (!atomic_load(&r.started)) sched_yield(); // from here on it waits, or is about to: nothing runs what it reads
     fm_point last = {{0}, 0};
     for (uint32_t i = 0; i < 200; i++) {
         fm_buffer other = create(f, BYTES, 0);
@@ -289,9 +292,13 @@ static void learned_11_every_wait_on_a_hung_device_ends(void **state)
     assert_int_equal(fm_buffer_read(f->device, f->a, buffer, 0, 4, &word, MILLISECOND), FM_TIMEOUT);
     assert_int_equal(fm_buffer_write(f->device, f->a, buffer, 0, 4, &word, MILLISECOND), FM_TIMEOUT);
     assert_int_equal(fm_stream_reset(f->device, f->a, MILLISECOND), FM_TIMEOUT);
-    fm_commands *commands = begin(f, 0);
-    assert_int_equal(fm_commit(&commands, &(fm_commit_info){.stream = f->b}, NULL), FM_TIMEOUT);
-    OK(fm_commands_cancel(&commands));
+    fm_status status = FM_OK;
+    while (status == FM_OK) { // up to the limit
+        fm_commands *commands = begin(f, 0);
+        status = fm_commit(&commands, &(fm_commit_info){.stream = f->b}, NULL);
+        OK(fm_commands_cancel(&commands));
+    }
+    assert_int_equal(status, FM_TIMEOUT);
     assert_int_equal(fm_buffer_create(f->device, &(fm_buffer_info){.size_bytes = 2 << 20}, &big),
                      FM_ERROR_OUT_OF_MEMORY);
     OK(fm_buffer_destroy(f->device, buffer));
@@ -336,6 +343,32 @@ static void learned_12_everything_dropped_before_it_runs_runs_all_the_same(void 
     expect_words(words, WORDS, 31);
 }
 
+// LEARNED-15: 80 operations, each on an array of 512 x 512 that is dropped at once, with 1,000 bytes allowed in flight. Each is far
+// larger than the limit, so they go one at a time; none waits for ever, and none is refused.
+static void learned_15_operations_larger_than_the_limit_in_flight_go_one_at_a_time(void **state)
+{
+    fixture *f = *state;
+    enum { SIDE = 512, OPERATIONS = 80 };
+    reopen(f, &(fm_device_info){.in_flight_bytes = 1000});
+    OK(fm_testing_step_in_waits(f->device, 1));
+    fm_buffer results = create(f, 4 * OPERATIONS, 0);
+    fm_point last = {{0}, 0};
+    for (uint32_t i = 0; i < OPERATIONS; i++) {
+        fm_buffer array = create(f, SIDE * SIDE * 4, 0);
+        fm_commands *commands = begin(f, 0);
+        OK(fm_fill(commands, array, 0, FM_WHOLE_SIZE, i + 1));
+        OK(fm_copy(commands, array, SIDE * SIDE * 4 - 4, results, 4 * i, 4));
+        OK(fm_buffer_destroy(f->device, array));
+        last = commit(commands, f->a);
+        assert_true(stats_of(f).lists_in_flight <= 2);
+    }
+    OK(fm_point_wait(f->device, last, SECOND));
+    assert_true(stats_of(f).limit_waits > 0);
+    uint32_t words[OPERATIONS];
+    OK(fm_buffer_read(f->device, f->a, results, 0, sizeof words, words, SECOND));
+    for (uint32_t i = 0; i < OPERATIONS; i++) assert_int_equal(words[i], i + 1);
+}
+
 // LEARNED-16: the caller overwrites its source after each step on the way of an upload.
 static void learned_16_upload_carries_the_bytes_of_the_call(void **state)
 {
@@ -377,15 +410,16 @@ static void learned_retire_5_walk_frees_the_first_batch_at_the_readback(void **s
     expect_words(words, WORDS, 2);
     assert_int_equal(stats_of(f).bytes_in_use, before);
     OK(fm_testing_step_in_waits(f->device, 0));
+    fm_point points[6];
     for (uint32_t k = 3; k <= 5; k++) { // K3 to K5 are flushed and not waited for: each holds its own
-        heap = create(f, 1 << 20, 0);
-        commit_fill(f, f->a, heap, k);
+        heap = create(f, 1 << 20, FM_BUFFER_UNINITIALIZED);
+        points[k] = commit_fill(f, k % 2 ? f->a : f->b, heap, k); // on two streams: one could take its own memory over
         OK(fm_buffer_destroy(f->device, heap));
         assert_in_range(stats_of(f).bytes_in_use - before, (k - 2) << 20, ((k - 2) << 20) + 4096);
     }
     for (uint32_t k = 3; k <= 5; k++) { // and is let go alone, when it is done
         step(f, 1);
-        fm_point_poll(f->device, (fm_point){f->a, k + 1});
+        OK(fm_point_poll(f->device, points[k]));
         assert_true(stats_of(f).bytes_in_use - before <= ((5 - k) << 20) + 4096);
     }
 }
@@ -423,6 +457,7 @@ int main(void)
         TEST(learned_8_refused_commits_leak_nothing),
         TEST(learned_11_every_wait_on_a_hung_device_ends),
         TEST(learned_12_everything_dropped_before_it_runs_runs_all_the_same),
+        TEST(learned_15_operations_larger_than_the_limit_in_flight_go_one_at_a_time),
         TEST(learned_16_upload_carries_the_bytes_of_the_call),
         TEST(learned_retire_5_walk_frees_the_first_batch_at_the_readback),
         TEST(learned_retire_6_commits_that_the_device_keeps_up_with_never_stall),

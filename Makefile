@@ -36,10 +36,12 @@ test: build-release ## Run every test
 	@scripts/run-tests build/release
 
 .PHONY: bench
-bench: build-release ## Measure beside hand-written Vulkan: cost of a dispatch, many threads, latency; results in build/release/bench.*
+bench: build-release ## Measure beside hand-written Vulkan: cost of a dispatch, many threads, latency, lifetimes; results in build/release/bench.*
 	build/release/bin/fermata-bench record --json build/release/bench-record.json
 	build/release/bin/fermata-bench threads $(BENCH_THREADS) --json build/release/bench-threads.json
 	build/release/bin/fermata-bench latency --json build/release/bench-latency.json
+	build/release/bin/fermata-bench lifetime --json build/release/bench-lifetime.json
+	build/release/bin/fermata-bench-retire --json build/release/bench-retire.json
 	@scripts/bench-report -o build/release/bench build/release/bench-{record,threads,latency}.json
 
 .PHONY: callgrind

@@ -1,6 +1,8 @@
 // Opening, settling and closing. See contest.h.
 #include "contest.h"
 
+#include "nth_device.h"
+
 #include <fermata/fermata.h>
 #include <stdio.h>
 #include <string.h>
@@ -33,24 +35,6 @@ static bool good(fm_status status)
 static bool wants_contender(const void *context, const char *name)
 {
     return bench_wants(context, name);
-}
-
-// Which of the devices that are called alike is Fermata's?
-static bool find_nth(const fm_device_properties *properties, uint32_t *out)
-{
-    fm_device_entry entries[64];
-    uint32_t count = sizeof entries / sizeof entries[0];
-    if (!good(fm_device_list(entries, &count))) {
-        return false;
-    }
-    *out = 0;
-    for (uint32_t i = 0; i < count && i < sizeof entries / sizeof entries[0]; i++) {
-        if (strcmp(entries[i].name, properties->name) == 0) {
-            return true;
-        }
-        *out += strcmp(entries[i].description, properties->description) == 0;
-    }
-    return false;
 }
 
 // Time of one submission of `batch` and its wait, the shortest of some.
@@ -163,7 +147,7 @@ static bool open_contenders(contest *c, const fm_device_properties *properties, 
     contender_device which = {0};
     snprintf(which.description, sizeof which.description, "%s", properties->description);
     bool is_host = properties->kind == FM_DEVICE_HOST;
-    if (!is_host && !find_nth(properties, &which.nth)) {
+    if (!is_host && !nth_device(properties, &which.nth)) {
         (void)good(fm_device_close(&device, FM_FOREVER));
         return false;
     }

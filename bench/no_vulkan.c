@@ -1,5 +1,6 @@
 // Stands in for the hand-written floors in builds without Vulkan: there is no Vulkan device, so nobody opens one.
 #include "contender.h"
+#include "lifetime.h"
 #include "null_driver.h"
 #include "record.h"
 
@@ -49,4 +50,51 @@ bool contender_open_vulkan(const contender_device *device, const workload *work,
     (void)out;
     (void)count;
     return true; // none to add
+}
+
+raw_lifetime *raw_lifetime_open(const char *description, uint32_t nth, uint64_t poll_ns)
+{
+    (void)description;
+    (void)nth;
+    (void)poll_ns;
+    return NULL;
+}
+
+void raw_lifetime_close(raw_lifetime *raw)
+{
+    (void)raw;
+}
+
+bool raw_lifetime_allocate(raw_lifetime *raw, uint64_t size_bytes)
+{
+    (void)raw;
+    (void)size_bytes;
+    return false;
+}
+
+bool raw_lifetime_reuse(raw_lifetime *raw)
+{
+    (void)raw;
+    return false;
+}
+
+bool raw_lifetime_finish(raw_lifetime *raw)
+{
+    (void)raw;
+    return false;
+}
+
+bool raw_lifetime_prepare_read(raw_lifetime *raw, uint64_t size_bytes)
+{
+    (void)raw;
+    (void)size_bytes;
+    return false;
+}
+
+bool raw_lifetime_read(raw_lifetime *raw, uint64_t size_bytes, void *destination)
+{
+    (void)raw;
+    (void)size_bytes;
+    (void)destination;
+    return false;
 }

@@ -111,6 +111,8 @@ static void find_memory_types(raw_vulkan *raw, const instance_table *vk, VkPhysi
     for (uint32_t i = 0; i < memory.memoryTypeCount; i++) {
         if ((memory.memoryTypes[i].propertyFlags & wanted) == wanted) {
             raw->memory_types |= 1u << i;
+            raw->cached_memory_types |=
+                memory.memoryTypes[i].propertyFlags & VK_MEMORY_PROPERTY_HOST_CACHED_BIT ? 1u << i : 0;
         }
         if (memory.memoryTypes[i].propertyFlags & VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT) {
             raw->local_memory_types |= 1u << i;
@@ -213,7 +215,8 @@ bool raw_driver_is_nulled(const raw_vulkan *raw)
     return dladdr(function, &where) && where.dli_fname && strstr(where.dli_fname, "VkLayer_fermata_null");
 }
 
-static bool create_buffer(const raw_vulkan *raw, uint64_t size_bytes, bool local, raw_buffer *out)
+// In the first of the memory types that the buffer may lie in; `maps`: the host sees them.
+static bool create_buffer(const raw_vulkan *raw, uint64_t size_bytes, uint32_t types, bool maps, raw_buffer *out)
 {
     VkBufferCreateInfo info = {
         .sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO,
@@ -234,12 +237,11 @@ static bool create_buffer(const raw_vulkan *raw, uint64_t size_bytes, bool local
         .sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO,
         .pNext = &flags,
         .allocationSize = needs.size,
-        .memoryTypeIndex =
-            (uint32_t)__builtin_ctz(needs.memoryTypeBits & (local ? raw->local_memory_types : raw->memory_types)),
+        .memoryTypeIndex = (uint32_t)__builtin_ctz(needs.memoryTypeBits & types),
     };
     if (!raw_good(raw->vk.vkAllocateMemory(raw->device, &allocation, NULL, &out->memory), "vkAllocateMemory") ||
         !raw_good(raw->vk.vkBindBufferMemory(raw->device, out->buffer, out->memory, 0), "vkBindBufferMemory") ||
-        (!local &&
+        (maps &&
          !raw_good(raw->vk.vkMapMemory(raw->device, out->memory, 0, VK_WHOLE_SIZE, 0, &out->mapped), "vkMapMemory"))) {
         return false;
     }
@@ -248,10 +250,10 @@ static bool create_buffer(const raw_vulkan *raw, uint64_t size_bytes, bool local
     return true;
 }
 
-static bool create_buffer_in(const raw_vulkan *raw, uint64_t size_bytes, bool local, raw_buffer *out)
+static bool create_buffer_in(const raw_vulkan *raw, uint64_t size_bytes, uint32_t types, bool maps, raw_buffer *out)
 {
     *out = (raw_buffer){0};
-    bool good = create_buffer(raw, size_bytes, local, out);
+    bool good = create_buffer(raw, size_bytes, types, maps, out);
     if (!good) {
         raw_buffer_destroy(raw, out);
     }
@@ -260,12 +262,18 @@ static bool create_buffer_in(const raw_vulkan *raw, uint64_t size_bytes, bool lo
 
 bool raw_buffer_create(const raw_vulkan *raw, uint64_t size_bytes, raw_buffer *out)
 {
-    return create_buffer_in(raw, size_bytes, false, out);
+    return create_buffer_in(raw, size_bytes, raw->memory_types, true, out);
+}
+
+bool raw_buffer_create_cached(const raw_vulkan *raw, uint64_t size_bytes, raw_buffer *out)
+{
+    uint32_t types = raw->cached_memory_types ? raw->cached_memory_types : raw->memory_types;
+    return create_buffer_in(raw, size_bytes, types, true, out);
 }
 
 bool raw_buffer_create_local(const raw_vulkan *raw, uint64_t size_bytes, raw_buffer *out)
 {
-    return create_buffer_in(raw, size_bytes, true, out);
+    return create_buffer_in(raw, size_bytes, raw->local_memory_types, false, out);
 }
 
 void raw_buffer_destroy(const raw_vulkan *raw, raw_buffer *buffer)

@@ -21,9 +21,10 @@ typedef struct raw_vulkan {
     VkQueue queue;                   // the first
     VkQueue queues[RAW_MOST_QUEUES]; // each is one thread's at a time
     uint32_t queue_count;
-    uint32_t memory_types;       // bit i: type i is visible to the host without flushes
-    uint32_t local_memory_types; // bit i: type i is the device's own
-    VkSemaphore timeline;        // signalled by the floor's submissions
+    uint32_t memory_types;        // bit i: type i is visible to the host without flushes
+    uint32_t local_memory_types;  // bit i: type i is the device's own
+    uint32_t cached_memory_types; // bit i: type i is visible without flushes, and the host reads it through its cache
+    VkSemaphore timeline;         // signalled by the floor's submissions
     struct VolkDeviceTable vk;
 } raw_vulkan;
 
@@ -56,6 +57,9 @@ bool raw_driver_is_nulled(const raw_vulkan *raw);
 
 // Creates a buffer that the host sees, mapped; its content is undefined. On failure `*out` is zero.
 bool raw_buffer_create(const raw_vulkan *raw, uint64_t size_bytes, raw_buffer *out);
+
+// The same in memory that the host is quick to read, where there is such.
+bool raw_buffer_create_cached(const raw_vulkan *raw, uint64_t size_bytes, raw_buffer *out);
 
 // The same in the device's own memory, not mapped.
 bool raw_buffer_create_local(const raw_vulkan *raw, uint64_t size_bytes, raw_buffer *out);

@@ -5,6 +5,7 @@
 // the driver (null_layer/): what remains is each side's own time. Main thread only.
 #include "record.h"
 
+#include "nth_device.h"
 #include "null_driver.h"
 #include "suite.h"
 
@@ -339,24 +340,6 @@ static bool measure_parts(const comparison *s)
     return fine && (!bench_wants(s->options->work, "stage") || (measure_call(s, false) && measure_call(s, true)));
 }
 
-// Which of the devices that are called alike is Fermata's?
-static bool find_nth(const fm_device_properties *properties, uint32_t *out)
-{
-    fm_device_entry entries[64];
-    uint32_t count = sizeof entries / sizeof entries[0];
-    if (!good(fm_device_list(entries, &count))) {
-        return false;
-    }
-    *out = 0;
-    for (uint32_t i = 0; i < count && i < sizeof entries / sizeof entries[0]; i++) {
-        if (strcmp(entries[i].name, properties->name) == 0) {
-            return true;
-        }
-        *out += strcmp(entries[i].description, properties->description) == 0;
-    }
-    return false;
-}
-
 // Opens the floor, where there is one, on the same device.
 static bool open_floor(comparison *s, bool with_driver)
 {
@@ -367,7 +350,7 @@ static bool open_floor(comparison *s, bool with_driver)
         return true;
     }
     uint32_t nth = 0;
-    s->raw = find_nth(&s->properties, &nth) ? raw_record_open(s->properties.description, nth) : NULL;
+    s->raw = nth_device(&s->properties, &nth) ? raw_record_open(s->properties.description, nth) : NULL;
     if (!s->raw) {
         return false;
     }

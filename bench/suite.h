@@ -11,7 +11,8 @@
 #define BENCH_SUITES(X)                                                                                                \
     X(record, "CPU time a dispatch: recording alone, and record + plan + encode + submit")                             \
     X(threads, "dispatches a second from many threads, beside Vulkan by hand and CUDA streams")                        \
-    X(latency, "a small dispatch and its wait, alone and beside other work")
+    X(latency, "a small dispatch and its wait, alone and beside other work")                                           \
+    X(lifetime, "what lifetime costs: holds, allocation, reuse in stream order, polls, read-backs of 4 B to 64 MiB")
 
 enum { BENCH_MOST_REPETITIONS = 101 }; // that --repetitions takes
 

@@ -19,16 +19,15 @@ static fm_status new_staging(fmi_record_room *room, uint64_t size_bytes, fm_buff
     return status;
 }
 
-// Holds staging memory for the list: a reusable one until its last copy is done, whatever becomes of the call.
+// Holds staging memory for the list: a reusable one until its last copy is done, whatever becomes of the call. In every build, also where
+// buffers are not held (FMI_WITHOUT_HOLDS): nobody else keeps it.
 static fm_status hold(fm_commands *commands, fm_buffer handle, fmi_buffer **out)
 {
-    if (!commands->list->reusable) {
-        return fmi_recorder_hold_buffer(commands, handle, out);
-    }
+    fmi_list *list = commands->list;
     uint32_t new_buffers = commands->new_buffers;
     fm_status status = fmi_recorder_hold(commands, commands->room->buffers, &commands->buffer_stamps,
-                                         &commands->list->staging, handle.id, (fmi_slot **)out);
-    commands->new_buffers = new_buffers;
+                                         list->reusable ? &list->staging : &list->buffers, handle.id, (fmi_slot **)out);
+    commands->new_buffers = list->reusable ? new_buffers : commands->new_buffers;
     return status;
 }
 

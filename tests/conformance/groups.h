@@ -25,6 +25,7 @@
     X(failure_record)                                                                                                  \
     X(readback)                                                                                                        \
     X(order)                                                                                                           \
+    X(learned)                                                                                                         \
     X(lifetime)                                                                                                        \
     X(reuse)                                                                                                           \
     X(concurrency)

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "kernel/flow.h"
+#include "kernel/host_entry.h"
 #include "kernel/translator.h"
 
 #include <stdarg.h>
@@ -137,7 +138,8 @@ static fm_status translate_return(fmi_translator *translator, uint32_t at)
     if (!fmi_token_is(&translator->tokens, next, ";")) {
         return fmi_token_fail(&translator->tokens, at, "a body returns nothing: write 'return;'");
     }
-    bool is_in_loop = translator->input->target == FMI_BODY_C && !(translator->use->features & FMI_USES_HIDDEN_FLOW);
+    bool is_in_loop = translator->input->target == FMI_BODY_C &&
+                      !(translator->use->features & (FMI_USES_HIDDEN_FLOW | FMI_USES_BARRIER));
     fmi_translator_emit(translator, is_in_loop ? "continue" : "return");
     return FM_OK;
 }
@@ -158,6 +160,31 @@ static void translate_plain(fmi_translator *translator, const fmi_word *word, ui
     }
 }
 
+// A call without arguments; in C it is given its place, by which missed barriers are found and named.
+static fm_status translate_barrier(fmi_translator *translator, const fmi_word *word, uint32_t *at)
+{
+    const fmi_tokens *tokens = &translator->tokens;
+    uint32_t open = fmi_token_next(tokens, *at);
+    uint32_t close = open < tokens->count ? fmi_token_next(tokens, open) : open;
+    if (!fmi_token_is(tokens, open, "(") || !fmi_token_is(tokens, close, ")")) {
+        return fmi_token_fail(tokens, *at, "barrier is called without arguments: write 'barrier();'");
+    }
+    if (translator->input->target != FMI_BODY_C) {
+        emit_token(translator, *at);
+        return FM_OK;
+    }
+    const fmi_token *token = &tokens->list[*at];
+    fmi_translator_emit(translator, "%s(%uu)", word->c,
+                        FMI_BARRIER_PLACE(translator->input->is_header, token->line, token->column));
+    for (uint32_t i = *at + 1; i < close; i++) {
+        if (tokens->list[i].kind == FMI_TOKEN_SPACE) {
+            emit_token(translator, i);
+        }
+    }
+    *at = close;
+    return FM_OK;
+}
+
 static fm_status translate_word(fmi_translator *translator, const fmi_word *word, uint32_t *at)
 {
     const fmi_token *token = &translator->tokens.list[*at];
@@ -168,6 +195,7 @@ static fm_status translate_word(fmi_translator *translator, const fmi_word *word
                               (int)token->length, token->start);
     case FMI_WORD_RETURN: return translate_return(translator, *at);
     case FMI_WORD_ID: return translate_id(translator, word, at);
+    case FMI_WORD_BARRIER: return translate_barrier(translator, word, at);
     case FMI_WORD_ATOMIC: return fmi_translate_atomic(translator, word, at);
     default: translate_plain(translator, word, *at); return FM_OK;
     }
@@ -223,11 +251,14 @@ fm_status fmi_translate_range(fmi_translator *translator, uint32_t begin, uint32
     return FM_OK;
 }
 
-// Notes what hides flow: in a header any macro could.
+// Notes what decides the form of the generated C: barriers, and what hides flow. In a header any macro could hide either.
 static fm_status check_flow(fmi_translator *translator)
 {
     const fmi_tokens *tokens = &translator->tokens;
     bool is_simple = true;
+    for (uint32_t i = 0; i < tokens->count; i++) {
+        translator->use->features |= fmi_token_is(tokens, i, "barrier") ? FMI_USES_BARRIER : 0;
+    }
     if (!translator->input->is_header) {
         fm_status status = fmi_flow_check(tokens, &is_simple);
         if (status != FM_OK) {

@@ -146,6 +146,7 @@ static fm_status prepare_portable(const fmi_kernel *kernel, fmi_generated *gener
     }
     if (!kernel->caps->takes_spirv) {
         code->c_source = fmi_text_get(&generated->text);
+        code->wants_barriers = (generated->features & FMI_USES_BARRIER) != 0;
         return FM_OK;
     }
     status = compile_generated(kernel, fmi_text_get(&generated->text), out_words, &code->spirv_size_bytes);

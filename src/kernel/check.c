@@ -5,11 +5,11 @@
 
 #include "base/error.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 enum {
     MAX_CODE_BYTES = 16 << 20,
-    MAX_SHARED_BYTES = 1 << 30, // of what a shader can even address; the driver has the real limit
 };
 
 static bool is_identifier(const char *name)
@@ -151,7 +151,7 @@ static fm_status check_constants(const fm_kernel_info *info)
 
 static fm_status check_shared(const fmi_backend_caps *caps, const fm_kernel_info *info)
 {
-    if (info->shared_count && !caps->takes_shared_memory) {
+    if (info->shared_count && caps->max_shared_bytes == 0) {
         return fmi_fail(FM_ERROR_UNSUPPORTED, "kernel '%s': device '%s' does not offer workgroup-shared arrays",
                         info->name, caps->description);
     }
@@ -176,10 +176,15 @@ static fm_status check_shared(const fmi_backend_caps *caps, const fm_kernel_info
                             info->name, shared->name);
         }
         size_bytes += 4 * (uint64_t)shared->count;
-        if (shared->count == 0 || size_bytes > MAX_SHARED_BYTES) {
-            return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "kernel '%s': shared array '%s' has %u elements", info->name,
-                            shared->name, shared->count);
+        if (shared->count == 0) {
+            return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "kernel '%s': shared array '%s' has 0 elements", info->name,
+                            shared->name);
         }
+    }
+    if (size_bytes > caps->max_shared_bytes) {
+        return fmi_fail(FM_ERROR_UNSUPPORTED,
+                        "kernel '%s': shared arrays of %" PRIu64 " bytes are over the %u of device '%s'", info->name,
+                        size_bytes, caps->max_shared_bytes, caps->description);
     }
     return FM_OK;
 }

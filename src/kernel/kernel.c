@@ -153,7 +153,7 @@ static fm_status check_body(const fmi_kernel *kernel)
         fmi_error_prefix(prefix);
         return status;
     }
-    if ((features & FMI_USES_BARRIER) && !kernel->caps->takes_shared_memory) {
+    if ((features & FMI_USES_BARRIER) && kernel->caps->max_shared_bytes == 0) {
         return fmi_fail(FM_ERROR_UNSUPPORTED, "kernel '%s': device '%s' does not offer barrier()", kernel->name,
                         kernel->caps->description);
     }

@@ -34,7 +34,7 @@ static const fmi_word words[] = {
     {"group_id", "fm_group_id", "fm_group_id", FMI_USES_GROUP_ID, FMI_WORD_ID},
     {"group_count", "fm_group_count", "fm_group_count", FMI_USES_GROUP_COUNT, FMI_WORD_ID},
     {"group_size", NULL, NULL, 0, FMI_WORD_ID}, // becomes a number
-    {"barrier", NULL, "fm_barrier", FMI_USES_BARRIER, FMI_WORD_FUNCTION},
+    {"barrier", NULL, "fm_barrier_at", FMI_USES_BARRIER, FMI_WORD_BARRIER},
     {"abs", "fm_abs", "fm_abs", FMI_USES_ABS, FMI_WORD_FUNCTION},
     FUNCTION("min", NULL, "fm_min"), FUNCTION("max", NULL, "fm_max"), FUNCTION("clamp", NULL, "fm_clamp"),
     FUNCTION("fma", NULL, "fmaf"), FUNCTION("sqrt", NULL, "sqrtf"), FUNCTION("rsqrt", "inversesqrt", "fm_rsqrt"),

@@ -17,6 +17,7 @@ typedef enum fmi_word_kind {
     FMI_WORD_ID,       // a built-in with members x, y, z
     FMI_WORD_FUNCTION, // a function; replaced only before `(`
     FMI_WORD_ATOMIC,   // a function whose first argument is an element
+    FMI_WORD_BARRIER,  // barrier
     FMI_WORD_C,        // a keyword of C that the language lacks
     FMI_WORD_GLSL,     // a word of GLSL that the language lacks
 } fmi_word_kind;

@@ -15,6 +15,7 @@
     X(host_function)                                                                                                   \
     X(builtins)                                                                                                        \
     X(dtypes)                                                                                                          \
+    X(workgroup)                                                                                                       \
     X(dispatch)                                                                                                        \
     X(commands)                                                                                                        \
     X(transfer)                                                                                                        \

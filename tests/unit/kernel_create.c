@@ -79,7 +79,7 @@ static void open_backend(fmi_backend *backend, bool takes_spirv)
                                        .binding_mode = FM_BINDING_ADDRESSES,
                                        .takes_spirv = takes_spirv,
                                        .takes_host_functions = !takes_spirv,
-                                       .takes_shared_memory = takes_spirv};
+                                       .max_shared_bytes = takes_spirv ? 32768 : 0};
 }
 
 static void close_backend(fmi_backend *backend)

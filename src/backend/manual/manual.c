@@ -210,8 +210,7 @@ static void pass(fmi_backend *backend, bool run)
     pthread_mutex_lock(&device->lock);
     if (lay_out(device)) {
         if (run) {
-            fmi_host_run(device->order[device->done], 0, 1,
-                         device->batches[(device->completed + 1) % MOST_BATCHES].list_status);
+            fmi_host_run(device->order[device->done], 0, 1, &device->batches[(device->completed + 1) % MOST_BATCHES]);
         }
         if (++device->done == device->order_count) {
             device->order_count = 0;

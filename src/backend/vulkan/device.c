@@ -229,11 +229,11 @@ static void describe(const fmi_backend *backend, const vulkan_offer *offer, fm_b
         .max_block_bytes = backend->max_block_bytes,
         .binding_alignment_bytes = backend->argument_alignment_bytes,
         .max_group_invocations = limits->maxComputeWorkGroupInvocations,
+        .max_shared_bytes = limits->maxComputeSharedMemorySize,
         .max_push_constants_bytes = backend->max_push_bytes,
         .dtype_mask = dtype_mask(offer),
         .binding_mode = binding_mode,
         .takes_spirv = true,
-        .takes_shared_memory = true,
         .on_cpu = offer->properties.deviceType == VK_PHYSICAL_DEVICE_TYPE_CPU,
         .driver_version = offer->properties.driverVersion,
     };

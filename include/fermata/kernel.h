@@ -53,6 +53,14 @@ typedef struct fm_kernel_shared {
     uint32_t count;   // elements, 1 or more
 } fm_kernel_shared;
 
+// One specialisation value of a portable kernel: a name that stands for a number while it compiles. Body and header see it, also where
+// the language wants a constant: array sizes, loop bounds that a compiler unrolls, #if.
+typedef struct fm_kernel_special {
+    const char *name; // an identifier
+    fm_dtype dtype;   // FM_DTYPE_F32, FM_DTYPE_I32 or FM_DTYPE_U32
+    double value;     // finite, and exactly one of that dtype's values; to F32 it is rounded
+} fm_kernel_special;
+
 // One dispatch, as a host function sees it.
 typedef struct fm_host_call {
     void *const *bindings;      // start of each bound range
@@ -73,7 +81,7 @@ typedef struct fm_kernel_info {
     fm_kernel_language language;
     const void *code;                    // portable and GLSL: text; SPIR-V: words; copied
     size_t code_size_bytes;              // length of `code`; 0 for text that ends in a zero byte
-    const char *header;                  // portable: text put before the kernel (helper functions); NULL = none; copied
+    const char *header;                  // portable: text put before the kernel (helpers, macros); NULL = none; copied
     const fm_kernel_param *params;       // portable, host function; GLSL and SPIR-V are asked what they bind
     uint32_t param_count;                // at most FM_MAX_BINDINGS
     const fm_kernel_constant *constants; // portable
@@ -81,6 +89,8 @@ typedef struct fm_kernel_info {
     uint32_t constants_size_bytes;  // host function: bytes that each dispatch must give
     const fm_kernel_shared *shared; // portable
     uint32_t shared_count;
+    const fm_kernel_special *specials; // portable
+    uint32_t special_count;
     uint32_t group_size[3]; // portable: work-items in a workgroup; {0} = {64, 1, 1}
     fm_host_function host_function;
     void *user; // passed to `host_function`; borrowed until the kernel's last use is complete

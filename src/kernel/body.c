@@ -93,6 +93,26 @@ static fm_status translate_constant(fmi_translator *translator, const fmi_name *
     return FM_OK;
 }
 
+// A specialisation becomes its number; in a line of the preprocessor without the suffix, which GLSL's does not know.
+static fm_status translate_special(fmi_translator *translator, const fmi_name *name, uint32_t at)
+{
+    const fmi_tokens *tokens = &translator->tokens;
+    if (is_changed(tokens, at, fmi_token_next(tokens, at))) {
+        return fmi_token_fail(tokens, at, "'%s' is a specialisation value and cannot be changed", name->name);
+    }
+    if (name->dtype == FM_DTYPE_U32) {
+        fmi_translator_emit(translator, "%u%s", (unsigned)name->value, translator->is_directive ? "" : "u");
+    } else if (name->dtype == FM_DTYPE_I32 && name->value == INT32_MIN) {
+        fmi_translator_emit(translator, "(-2147483647 - 1)");
+    } else if (name->dtype == FM_DTYPE_I32) {
+        fmi_translator_emit(translator, "(%d)", (int)name->value);
+    } else {
+        // Nine digits tell every float from its neighbours.
+        fmi_translator_emit(translator, "(%.8ef)", (double)(float)name->value);
+    }
+    return FM_OK;
+}
+
 // A built-in id: only with its member, and never changed.
 static fm_status translate_id(fmi_translator *translator, const fmi_word *word, uint32_t *at)
 {
@@ -211,8 +231,9 @@ static fm_status translate_name(fmi_translator *translator, uint32_t *at)
     }
     const fmi_name *name = fmi_translator_find(translator, *at);
     if (name) {
-        return name->kind == FMI_NAME_CONSTANT ? translate_constant(translator, name, *at)
-                                               : fmi_translate_element(translator, name, at);
+        return name->kind == FMI_NAME_CONSTANT  ? translate_constant(translator, name, *at)
+               : name->kind == FMI_NAME_SPECIAL ? translate_special(translator, name, *at)
+                                                : fmi_translate_element(translator, name, at);
     }
     if (!fmi_word_has_free_prefix(token->start, token->length)) {
         return fmi_token_fail(tokens, *at, "names that start with fm_ or gl_ are reserved");
@@ -225,6 +246,21 @@ static fm_status translate_name(fmi_translator *translator, uint32_t *at)
     return FM_OK;
 }
 
+// Follows where lines of the preprocessor begin and end; a body has none. A `#` in one is no beginning.
+static void note_directive(fmi_translator *translator, uint32_t index)
+{
+    const fmi_token *token = &translator->tokens.list[index];
+    if (!translator->input->is_header) {
+        return;
+    }
+    if (!translator->is_directive) {
+        translator->is_directive = fmi_token_is(&translator->tokens, index, "#");
+    } else if (token->kind == FMI_TOKEN_SPACE) {
+        const char *line_end = memchr(token->start, '\n', token->length);
+        translator->is_directive = !line_end || (line_end > token->start && line_end[-1] == '\\');
+    }
+}
+
 fm_status fmi_translate_range(fmi_translator *translator, uint32_t begin, uint32_t end)
 {
     if (translator->depth == MAX_DEPTH) {
@@ -234,6 +270,7 @@ fm_status fmi_translate_range(fmi_translator *translator, uint32_t begin, uint32
     translator->depth++;
     for (uint32_t i = begin; i < end; i++) {
         const fmi_token *token = &translator->tokens.list[i];
+        note_directive(translator, i);
         if (token->kind == FMI_TOKEN_NAME) {
             fm_status status = translate_name(translator, &i);
             if (status != FM_OK) {

@@ -252,7 +252,8 @@ fm_status fmi_translate_atomic(fmi_translator *translator, const fmi_word *word,
     uint32_t open = fmi_token_next(tokens, *at);
     uint32_t first = open < tokens->count ? fmi_token_next(tokens, open) : open;
     const fmi_name *name = fmi_translator_find(translator, first);
-    if (!fmi_token_is(tokens, open, "(") || !name || name->kind == FMI_NAME_CONSTANT) {
+    if (!fmi_token_is(tokens, open, "(") || !name || name->kind == FMI_NAME_CONSTANT ||
+        name->kind == FMI_NAME_SPECIAL) {
         return fmi_token_fail(tokens, *at, "the first argument of %s is an element, such as x[i]", word->name);
     }
     struct access access;

@@ -14,6 +14,8 @@ static fm_status translate(const fmi_kernel_source *source, const fmi_name *name
     fmi_body_input input = {
         .target = target, .is_header = true, .text = source->header, .length = source->header_length};
     memcpy(input.group_size, source->group_size, sizeof input.group_size);
+    input.names = names + name_count - source->special_count;
+    input.name_count = source->special_count;
     if (source->header) {
         fm_status status = fmi_body_translate(&input, header, use);
         if (status != FM_OK) {
@@ -32,7 +34,7 @@ fm_status fmi_generate_texts(const fmi_generated *generated, fmi_body_target tar
                              fmi_body_use *use)
 {
     const fmi_kernel_source *source = generated->source;
-    uint32_t count = generated->param_count + source->constant_count + source->shared_count;
+    uint32_t count = source->name_count;
     fmi_name *names = malloc((count + 1) * sizeof *names);
     if (!names) {
         return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "no host memory to generate the kernel");
@@ -46,11 +48,10 @@ fm_status fmi_generate_texts(const fmi_generated *generated, fmi_body_target tar
     return status;
 }
 
-fm_status fmi_generate_check(const fmi_kernel_source *source, uint32_t param_count, uint32_t *out_features)
+fm_status fmi_generate_check(const fmi_kernel_source *source, uint32_t *out_features)
 {
     fmi_body_use use = {0};
-    uint32_t count = param_count + source->constant_count + source->shared_count;
-    fm_status status = translate(source, source->names, count, FMI_BODY_CHECK, NULL, NULL, &use);
+    fm_status status = translate(source, source->names, source->name_count, FMI_BODY_CHECK, NULL, NULL, &use);
     *out_features = use.features;
     return status;
 }

@@ -146,7 +146,7 @@ fm_status fmi_kernel_get_variant(fmi_kernel *kernel, uint64_t dtypes, const char
 static fm_status check_body(const fmi_kernel *kernel)
 {
     uint32_t features = 0;
-    fm_status status = fmi_generate_check(kernel->source, kernel->param_count, &features);
+    fm_status status = fmi_generate_check(kernel->source, &features);
     if (status != FM_OK) {
         char prefix[128];
         snprintf(prefix, sizeof prefix, "kernel '%.100s'", kernel->name);

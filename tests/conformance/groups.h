@@ -15,6 +15,7 @@
     X(host_function)                                                                                                   \
     X(builtins)                                                                                                        \
     X(dtypes)                                                                                                          \
+    X(template)                                                                                                        \
     X(workgroup)                                                                                                       \
     X(dispatch)                                                                                                        \
     X(commands)                                                                                                        \

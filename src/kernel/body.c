@@ -16,7 +16,7 @@ enum { MAX_DEPTH = 64 };
 
 bool fmi_dtype_is_storage(fm_dtype dtype)
 {
-    return dtype == FM_DTYPE_F16 || dtype == FM_DTYPE_I8 || dtype == FM_DTYPE_U8;
+    return dtype == FM_DTYPE_F16 || dtype == FM_DTYPE_BF16 || dtype == FM_DTYPE_I8 || dtype == FM_DTYPE_U8;
 }
 
 void fmi_translator_emit(fmi_translator *translator, const char *format, ...)
@@ -168,12 +168,12 @@ static void translate_plain(fmi_translator *translator, const fmi_word *word, ui
 {
     const char *replacement = translator->input->target == FMI_BODY_C ? word->c : word->glsl;
     bool is_call = fmi_token_is(&translator->tokens, fmi_token_next(&translator->tokens, at), "(");
-    if (word->kind == FMI_WORD_FUNCTION && is_call) {
+    if (word->kind == FMI_WORD_TYPE || (word->kind == FMI_WORD_FUNCTION && is_call)) {
         translator->use->features |= word->feature;
     }
     if (!replacement || (word->kind == FMI_WORD_FUNCTION && !is_call)) {
         emit_token(translator, at);
-    } else if (word->kind == FMI_WORD_TYPE && is_call) {
+    } else if (word->kind == FMI_WORD_TYPE && is_call && translator->input->target == FMI_BODY_C) {
         fmi_translator_emit(translator, "(%s)", replacement);
     } else {
         fmi_translator_emit(translator, "%s", replacement);

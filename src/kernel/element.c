@@ -33,11 +33,13 @@ static const struct conversion *get_conversion(fmi_body_target target, uint8_t d
         [FM_DTYPE_F16] = {"float(", ")", "float16_t(fm_float(", "))"},
         [FM_DTYPE_I8] = {"int(", ")", "int8_t(fm_int(", "))"},
         [FM_DTYPE_U8] = {"uint(", ")", "uint8_t(fm_uint(", "))"},
+        [FM_DTYPE_BF16] = {"uintBitsToFloat(uint(", ") << 16)", "uint16_t(fm_bf16(", "))"},
     };
     static const struct conversion c[] = {
         [FM_DTYPE_F16] = {"fm_half_to_float(", ")", "fm_float_to_half(", ")"},
         [FM_DTYPE_I8] = {"((int)", ")", "(signed char)(int)(", ")"},
         [FM_DTYPE_U8] = {"((unsigned)", ")", "(unsigned char)(unsigned)(", ")"},
+        [FM_DTYPE_BF16] = {"fm_bf16_to_float(", ")", "fm_float_to_bf16(", ")"},
     };
     return target == FMI_BODY_C ? &c[dtype] : &glsl[dtype];
 }

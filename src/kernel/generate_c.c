@@ -8,8 +8,9 @@
 #include "base/error.h"
 
 static const char *const element_types[] = {
-    [FM_DTYPE_F32] = "float",    [FM_DTYPE_F16] = "unsigned short", [FM_DTYPE_I32] = "int",
-    [FM_DTYPE_U32] = "unsigned", [FM_DTYPE_I8] = "signed char",     [FM_DTYPE_U8] = "unsigned char",
+    [FM_DTYPE_F32] = "float",           [FM_DTYPE_F16] = "unsigned short", [FM_DTYPE_I32] = "int",
+    [FM_DTYPE_U32] = "unsigned",        [FM_DTYPE_I8] = "signed char",     [FM_DTYPE_U8] = "unsigned char",
+    [FM_DTYPE_BF16] = "unsigned short", [FM_DTYPE_I64] = "long long",      [FM_DTYPE_U64] = "unsigned long long",
 };
 
 // The functions that host_symbols.c gives, and what is worth compiling in place. `min` and the like follow GLSL for NaN.
@@ -40,19 +41,30 @@ static const char prelude[] =
     "FM_ORDER(float, f)\n"
     "FM_ORDER(int, i)\n"
     "FM_ORDER(unsigned, u)\n"
+    "FM_ORDER(long long, l)\n"
+    "FM_ORDER(unsigned long long, m)\n"
     "#undef FM_ORDER\n"
     "union fm_bits { float f; int i; unsigned u; };\n"
     "static inline float fm_abs_f(float v) { union fm_bits p; p.f = v; p.u &= 0x7fffffffu; return p.f; }\n"
     "static inline int fm_abs_i(int v) { return v < 0 ? (int)(0u - (unsigned)v) : v; }\n"
     "static inline unsigned fm_abs_u(unsigned v) { return v; }\n"
+    "static inline long long fm_abs_l(long long v) { return v < 0 ? (long long)(0ull - (unsigned long long)v) : v; }\n"
+    "static inline unsigned long long fm_abs_m(unsigned long long v) { return v; }\n"
     "static inline unsigned fm_as_uint(float v) { union fm_bits p; p.f = v; return p.u; }\n"
     "static inline int fm_as_int(float v) { union fm_bits p; p.f = v; return p.i; }\n"
     "static inline float fm_as_float(unsigned v) { union fm_bits p; p.u = v; return p.f; }\n"
-    "#define fm_abs(a) _Generic((a), float: fm_abs_f, int: fm_abs_i, unsigned: fm_abs_u)(a)\n"
-    "#define fm_min(a, b) _Generic((a) + (b), float: fm_min_f, int: fm_min_i, unsigned: fm_min_u)(a, b)\n"
-    "#define fm_max(a, b) _Generic((a) + (b), float: fm_max_f, int: fm_max_i, unsigned: fm_max_u)(a, b)\n"
-    "#define fm_clamp(v, a, b) \\\n"
-    "    _Generic((v) + (a) + (b), float: fm_clamp_f, int: fm_clamp_i, unsigned: fm_clamp_u)(v, a, b)\n";
+    "static inline float fm_bf16_to_float(unsigned short v) { union fm_bits p; p.u = (unsigned)v << 16; return p.f; }\n"
+    "static inline unsigned short fm_float_to_bf16(float v) {\n"
+    "    union fm_bits p; p.f = v;\n"
+    "    if ((p.u & 0x7fffffffu) > 0x7f800000u) return (unsigned short)(p.u >> 16 | 64u);\n"
+    "    return (unsigned short)((p.u + 0x7fffu + (p.u >> 16 & 1u)) >> 16);\n"
+    "}\n"
+    "#define FM_BY_TYPE(v, name) _Generic((v), float: name##_f, int: name##_i, unsigned: name##_u, \\\n"
+    "    long long: name##_l, unsigned long long: name##_m)\n"
+    "#define fm_abs(a) FM_BY_TYPE(a, fm_abs)(a)\n"
+    "#define fm_min(a, b) FM_BY_TYPE((a) + (b), fm_min)(a, b)\n"
+    "#define fm_max(a, b) FM_BY_TYPE((a) + (b), fm_max)(a, b)\n"
+    "#define fm_clamp(v, a, b) FM_BY_TYPE((v) + (a) + (b), fm_clamp)(v, a, b)\n";
 // clang-format on
 
 // What the body can name: arguments, ids and shared arrays, each a member of `struct fm_state`.

@@ -26,6 +26,8 @@ static const fmi_word words[] = {
     {"float", NULL, "float", 0, FMI_WORD_TYPE},
     {"int", NULL, "int", 0, FMI_WORD_TYPE},
     {"uint", NULL, "unsigned", 0, FMI_WORD_TYPE},
+    {"long", "int64_t", "long long", FMI_USES_INT64, FMI_WORD_TYPE},
+    {"ulong", "uint64_t", "unsigned long long", FMI_USES_INT64, FMI_WORD_TYPE},
     {"bool", NULL, "_Bool", 0, FMI_WORD_TYPE},
     {"true", NULL, "1", 0, FMI_WORD_LITERAL},
     {"false", NULL, "0", 0, FMI_WORD_LITERAL},
@@ -50,7 +52,7 @@ static const fmi_word words[] = {
 };
 
 static const char *const c_words[] = {
-    "auto", "case", "char", "default", "double", "enum", "extern", "goto", "inline", "long", "register", "restrict", "short", "signed", "sizeof",
+    "auto", "case", "char", "default", "double", "enum", "extern", "goto", "inline", "register", "restrict", "short", "signed", "sizeof",
     "static", "struct", "switch", "typedef", "union", "unsigned", "volatile", "asm", "typeof", "_Alignas", "_Alignof", "_Atomic", "_Bool",
     "_Complex", "_Generic", "_Imaginary", "_Noreturn", "_Static_assert", "_Thread_local", "__asm__", "__asm", "__attribute__",
     "__attribute", "__typeof__", "__typeof", "__extension__", "__builtin_va_list", "__label__",

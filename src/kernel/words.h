@@ -31,6 +31,7 @@ enum {
     FMI_USES_BARRIER = 1u << 4,
     FMI_USES_SHARED = 1u << 5,
     FMI_USES_ABS = 1u << 6,
+    FMI_USES_INT64 = 1u << 8,
     FMI_USES_HIDDEN_FLOW = 1u << 7, // a return inside a loop, or macros that could hide one
 };
 

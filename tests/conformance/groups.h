@@ -15,8 +15,10 @@
     X(host_function)                                                                                                   \
     X(builtins)                                                                                                        \
     X(dtypes)                                                                                                          \
+    X(wide)                                                                                                            \
     X(template)                                                                                                        \
     X(workgroup)                                                                                                       \
+    X(library)                                                                                                         \
     X(dispatch)                                                                                                        \
     X(commands)                                                                                                        \
     X(transfer)                                                                                                        \

@@ -207,6 +207,12 @@ static uint32_t dtype_mask(const vulkan_offer *offer)
     if (offer->features12.storageBuffer8BitAccess && offer->features12.shaderInt8) {
         mask |= 1u << FM_DTYPE_I8 | 1u << FM_DTYPE_U8;
     }
+    if (offer->features11.storageBuffer16BitAccess) {
+        mask |= 1u << FM_DTYPE_BF16;
+    }
+    if (offer->features.shaderInt64) {
+        mask |= 1u << FM_DTYPE_I64 | 1u << FM_DTYPE_U64;
+    }
     return mask;
 }
 

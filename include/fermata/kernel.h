@@ -99,11 +99,20 @@ typedef struct fm_kernel_info {
 // Creates a kernel and compiles it if its parameters' dtypes are all given.
 // Parameters: `device`; `info`, copied; `out_kernel`, the null handle is stored on error.
 // Errors: FM_ERROR_INVALID_ARGUMENT (a NULL, a name that is no identifier or is taken, a size over the limit),
-// FM_ERROR_COMPILE (the compiler's message with the body's line is in fm_last_error), FM_ERROR_UNSUPPORTED (the device
+// FM_ERROR_COMPILE (fm_last_error has the message, line and column in the body or header, and that line with a caret), FM_ERROR_UNSUPPORTED (the device
 // does not run this language, dtype, or shared memory), FM_ERROR_OUT_OF_HOST_MEMORY, FM_ERROR_BACKEND, FM_ERROR_CLOSED.
 // Thread-safety: any thread; compiles outside every lock that other threads need. Lifetime: until fm_kernel_destroy and
 // the end of the last submission that uses it (KEY-1, KEY-4).
 FM_API fm_status fm_kernel_create(fm_device *device, const fm_kernel_info *info, fm_kernel *out_kernel);
+
+// Writes the source that a portable kernel becomes on this device, GLSL or C: the generated signature and what is made of the body. Compiles
+// nothing, so it also serves a kernel that does not compile.
+// Parameters: `device`; `info`, borrowed, every parameter with its dtype; `text`, room for `*size_bytes` bytes, or NULL to only ask for the
+// size; `size_bytes`, in: room, out: bytes of the whole text with its final zero byte. Too little room cuts the text and is no error.
+// Errors: FM_ERROR_INVALID_ARGUMENT, FM_ERROR_COMPILE (the translator refuses the body), FM_ERROR_UNSUPPORTED (the kernel is not portable, or
+// the device lacks what it needs), FM_ERROR_OUT_OF_HOST_MEMORY, FM_ERROR_CLOSED.
+// Thread-safety: any thread. Lifetime: `text` is filled with a copy.
+FM_API fm_status fm_kernel_get_source(fm_device *device, const fm_kernel_info *info, char *text, size_t *size_bytes);
 
 // Destroys a kernel: the handle is dead at once, its code is held until the last list that dispatches it is complete or cancelled.
 // Parameters: `device`; `kernel`, transferred; the null handle does nothing.

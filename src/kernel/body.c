@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "kernel/flow.h"
 #include "kernel/host_entry.h"
+#include "kernel/rules.h"
 #include "kernel/translator.h"
 
 #include <stdarg.h>
@@ -225,10 +226,6 @@ static fm_status translate_name(fmi_translator *translator, uint32_t *at)
 {
     const fmi_tokens *tokens = &translator->tokens;
     const fmi_token *token = &tokens->list[*at];
-    if (fmi_token_is(tokens, fmi_token_previous(tokens, *at), ".")) {
-        emit_token(translator, *at);
-        return FM_OK;
-    }
     const fmi_name *name = fmi_translator_find(translator, *at);
     if (name) {
         return name->kind == FMI_NAME_CONSTANT  ? translate_constant(translator, name, *at)
@@ -261,6 +258,21 @@ static void note_directive(fmi_translator *translator, uint32_t index)
     }
 }
 
+// Starts a line that tells which token it holds. Lines of the preprocessor cannot be broken, and written-out copies have no place.
+static void mark_token(fmi_translator *translator, uint32_t index)
+{
+    const fmi_body_input *input = translator->input;
+    if (!input->locates || translator->is_flat || translator->is_directive ||
+        translator->tokens.list[index].kind == FMI_TOKEN_SPACE) {
+        return;
+    }
+    if (input->target == FMI_BODY_C) {
+        fmi_translator_emit(translator, "\n#line %u \"%s\"\n", index + 1, input->is_header ? "header" : "body");
+    } else {
+        fmi_translator_emit(translator, "\n#line %u %d\n", index + 1, input->is_header ? 1 : 0);
+    }
+}
+
 fm_status fmi_translate_range(fmi_translator *translator, uint32_t begin, uint32_t end)
 {
     if (translator->depth == MAX_DEPTH) {
@@ -271,6 +283,7 @@ fm_status fmi_translate_range(fmi_translator *translator, uint32_t begin, uint32
     for (uint32_t i = begin; i < end; i++) {
         const fmi_token *token = &translator->tokens.list[i];
         note_directive(translator, i);
+        mark_token(translator, i);
         if (token->kind == FMI_TOKEN_NAME) {
             fm_status status = translate_name(translator, &i);
             if (status != FM_OK) {
@@ -316,7 +329,10 @@ fm_status fmi_body_translate(const fmi_body_input *input, fmi_text *out, fmi_bod
     if (status != FM_OK) {
         return status;
     }
-    status = check_flow(&translator);
+    status = fmi_rules_check(&translator.tokens, input->is_header);
+    if (status == FM_OK) {
+        status = check_flow(&translator);
+    }
     if (status == FM_OK) {
         status = fmi_translate_range(&translator, 0, translator.tokens.count);
     }

@@ -39,6 +39,7 @@ typedef struct fmi_body_input {
     uint32_t name_count;
     uint32_t group_size[3];
     fmi_body_target target;
+    bool locates; // put each token on a line of its own, numbered by its index + 1, for the search of an error's place
 } fmi_body_input;
 
 typedef struct fmi_body_use {

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "kernel/generate.h"
+#include "kernel/inspect.h"
 #include "kernel/message.h"
 
 #ifdef FMI_HAVE_VULKAN
@@ -203,6 +204,9 @@ fm_status fmi_kernel_build(const fmi_kernel *kernel, uint64_t dtypes, fmi_varian
         status = create_binary(kernel, &code, &variant->binary);
     }
     free(words);
+    if (status == FM_ERROR_COMPILE && generated.text.length) {
+        fmi_kernel_locate_error(kernel, &generated);
+    }
     fmi_text_free(&generated.text);
     if (status != FM_OK) {
         free(variant);

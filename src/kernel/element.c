@@ -69,6 +69,14 @@ static fm_status find_access(const fmi_translator *translator, const fmi_name *n
 {
     const fmi_tokens *tokens = &translator->tokens;
     *out = (struct access){.name = name, .at = at, .open = fmi_token_next(tokens, at)};
+    uint32_t before = fmi_token_previous(tokens, at);
+    const fmi_word *type = before != UINT32_MAX && tokens->list[before].kind == FMI_TOKEN_NAME
+                               ? fmi_word_find(tokens->list[before].start, tokens->list[before].length)
+                               : NULL;
+    if (type && type->kind == FMI_WORD_TYPE) {
+        return fmi_token_fail(tokens, at, "'%s' is a %s of the kernel: a variable needs another name", name->name,
+                              name->kind == FMI_NAME_BUFFER ? "parameter" : "shared array");
+    }
     if (!fmi_token_is(tokens, out->open, "[")) {
         return fmi_token_fail(tokens, at, "'%s' is a %s and is used only as %s[index]", name->name,
                               name->kind == FMI_NAME_BUFFER ? "buffer" : "shared array", name->name);

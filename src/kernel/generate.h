@@ -14,6 +14,7 @@ typedef struct fmi_generated {
     uint64_t dtypes; // 4 bits a parameter
     fm_binding_mode binding_mode;
     uint32_t max_push_constants_bytes;
+    bool locates;            // each token on a line of its own, numbered by it (inspect.c)
     bool indirect_arguments; // out
     bool wants_group_count;  // out
     bool wants_group_base;   // out

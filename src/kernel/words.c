@@ -104,6 +104,20 @@ const fmi_word *fmi_word_find(const char *name, size_t length)
     return NULL;
 }
 
+const char *fmi_word_of_target(const char *name, size_t length)
+{
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+        const fmi_word *word = &words[i];
+        bool is_translated =
+            word->kind == FMI_WORD_FUNCTION || word->kind == FMI_WORD_ATOMIC || word->kind == FMI_WORD_TYPE;
+        if (is_translated &&
+            ((word->glsl && is_same(word->glsl, name, length)) || (word->c && is_same(word->c, name, length)))) {
+            return word->name;
+        }
+    }
+    return NULL;
+}
+
 bool fmi_word_has_free_prefix(const char *name, size_t length)
 {
     return length < 3 || (strncmp(name, "fm_", 3) != 0 && strncmp(name, "gl_", 3) != 0);

@@ -46,6 +46,9 @@ typedef struct fmi_word {
 // Finds a word; NULL if it is none. `name` need not end in a zero byte.
 const fmi_word *fmi_word_find(const char *name, size_t length);
 
+// The language's word for a function, atomic or type of a target ("inversesqrt", "sqrtf": "rsqrt", "sqrt"); NULL if it is none, or the same.
+const char *fmi_word_of_target(const char *name, size_t length);
+
 // The most characters that a parameter's name has.
 enum { FMI_MAX_NAME_LENGTH = 64 };
 

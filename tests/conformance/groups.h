@@ -18,6 +18,7 @@
     X(wide)                                                                                                            \
     X(template)                                                                                                        \
     X(workgroup)                                                                                                       \
+    X(messages)                                                                                                        \
     X(library)                                                                                                         \
     X(dispatch)                                                                                                        \
     X(commands)                                                                                                        \

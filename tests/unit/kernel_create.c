@@ -319,7 +319,8 @@ static void create_backend_failure_keeps_its_cause(void **state)
     fm_kernel_info info = portable("");
     backend.failure = FM_ERROR_COMPILE;
     backend.log = "body:7: error: ';' expected\n";
-    refuse(&backend, &info, FM_ERROR_COMPILE, "kernel 'k' does not compile: line 7: ';' expected");
+    refuse(&backend, &info, FM_ERROR_COMPILE,
+           "kernel 'k' does not compile: line 1, column 1: ';' expected"); // the body has one line
     backend.failure = FM_ERROR_BACKEND;
     backend.log = NULL;
     refuse(&backend, &info, FM_ERROR_BACKEND, "fm_kernel_create: the device refuses it");

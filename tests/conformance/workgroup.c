@@ -139,6 +139,66 @@ static void shared_atomics_count_every_work_item(void **state)
     }
 }
 
+// Each atomic on a shared int and a shared uint element, 64 work-items on each; the element's last value goes to x.
+static void shared_atomics_of_every_kind_match_the_reference(void **state)
+{
+    ct_fixture *f = *state;
+    const fm_kernel_info info = {
+        .name = "atomics",
+        .code = "uint l = local_id.x; int v = int(l) - 20;\n"
+                "if (l < 8u) { u[l] = l == 1u ? 100u : l == 3u ? 0xffffffffu : 7u; i[l] = l == 3u ? -1 : 7; }\n"
+                "barrier();\n"
+                "atomic_add(u[0], l); atomic_min(u[1], l + 3u); atomic_max(u[2], l ^ 9u); atomic_and(u[3], ~(1u << (l "
+                "& 31u)));\n"
+                "atomic_or(u[4], 1u << (l & 15u)); atomic_xor(u[5], l * 3u); atomic_exchange(u[6], 55u);\n"
+                "atomic_compare_exchange(u[7], l, l + 1u);\n"
+                "atomic_add(i[0], v); atomic_min(i[1], v); atomic_max(i[2], v); atomic_and(i[3], ~(1 << (v & 15)));\n"
+                "atomic_or(i[4], 1 << (v & 15)); atomic_xor(i[5], v * 3); atomic_exchange(i[6], -55);\n"
+                "uint old = uint(atomic_compare_exchange(i[7], 7, -8));\n"
+                "atomic_add(u[8], old == 7u ? 1u : 0u);\n"
+                "barrier();\n"
+                "if (l < 9u) x[l] = u[l];\n"
+                "if (l < 8u) x[9u + l] = uint(i[l]);\n",
+        .params = &(const fm_kernel_param){"x", FM_DTYPE_U32, FM_ACCESS_WRITE},
+        .param_count = 1,
+        .shared = (const fm_kernel_shared[]){{"u", FM_DTYPE_U32, 9}, {"i", FM_DTYPE_I32, 8}},
+        .shared_count = 2,
+    };
+    fm_kernel_info zeroing = info; // u[8] starts at 0: shared arrays have no value of their own
+    char code[2000];
+    snprintf(code, sizeof code, "if (local_id.x == 0u) u[8] = 0u; barrier();\n%s", (const char *)info.code);
+    zeroing.code = code;
+    fm_kernel kernel = create(f, &zeroing);
+    fm_buffer buffer = ct_buffer(f, 17 * 4);
+    fm_commands *commands = ct_begin(f);
+    fm_dispatch_info dispatch = ct_dispatch_info(kernel, 1, CT_BINDINGS({.buffer = buffer}), NULL, 0);
+    CT_OK(fm_dispatch(commands, &dispatch));
+    ct_finish(f, commands);
+    uint32_t got[17], u[9] = {7, 100, 7, UINT32_MAX, 7, 7, 55, 0, 1};
+    int32_t i[8] = {7, 7, 7, -1, 7, 7, -55, -8};
+    ct_read(f, buffer, 0, sizeof got, got);
+    for (uint32_t l = 0; l < 64; l++) {
+        int32_t v = (int32_t)l - 20;
+        u[0] += l;
+        u[1] = l + 3 < u[1] ? l + 3 : u[1];
+        u[2] = (l ^ 9) > u[2] ? l ^ 9 : u[2];
+        u[3] &= ~(1u << (l & 31));
+        u[4] |= 1u << (l & 15);
+        u[5] ^= l * 3;
+        i[0] += v;
+        i[1] = v < i[1] ? v : i[1];
+        i[2] = v > i[2] ? v : i[2];
+        i[3] &= ~(1 << (v & 15));
+        i[4] |= 1 << (v & 15);
+        i[5] ^= v * 3;
+    }
+    // u[7] is passed on from 7: work-item 7 makes it 8, and whoever comes later may go on.
+    assert_true(got[7] >= 8 && got[7] <= 64);
+    u[7] = got[7];
+    assert_memory_equal(got, u, sizeof u);
+    assert_memory_equal(got + 9, i, sizeof i);
+}
+
 // A group that leaves as a whole before the barrier is no missed barrier; nor is one work-item alone, nor the largest group.
 static void barrier_in_uniform_flow_is_allowed(void **state)
 {
@@ -310,6 +370,7 @@ int ct_group_workgroup(void)
         CT_TEST(shared_sums_are_those_of_the_reference),
         CT_TEST(shared_arrays_of_every_type_and_axis_are_exchanged),
         CT_TEST(shared_atomics_count_every_work_item),
+        CT_TEST(shared_atomics_of_every_kind_match_the_reference),
         CT_TEST(barrier_in_uniform_flow_is_allowed),
         CT_TEST(barriers_of_concurrent_dispatches_do_not_meet),
         CT_TEST(barrier_that_a_work_item_misses_fails_the_list),

@@ -40,7 +40,7 @@
 #include <ucontext.h>
 #endif
 
-enum { ENDED = UINT32_MAX }; // the place of a work-item whose body has returned
+static const uint32_t ENDED = UINT32_MAX; // the place of a work-item whose body has returned
 
 // Where a fibre, or the thread itself, goes on.
 typedef struct context {

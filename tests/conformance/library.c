@@ -253,7 +253,7 @@ static void rope_turns_pairs_by_their_position(void **state)
     drop(ARRAYS(&x, &c, &s, &y));
 }
 
-// What comes back differs by at most half a step of its block (q8_0), or one (q4_0, whose steps are coarser on one side).
+// What comes back differs by at most half a step of its block.
 static void test_quant(ct_fixture *f, ct_random *random, fm_dtype scale_dtype, uint32_t count)
 {
     if (!(f->properties.dtype_mask >> FM_DTYPE_I8 & 1)) return;
@@ -284,7 +284,8 @@ static void test_quant(ct_fixture *f, ct_random *random, fm_dtype scale_dtype, u
         double q = (double)(i % 32 < 16 ? pair & 15 : pair >> 4) - 8;
         expect_near(LIBRARY_DEQUANTISE_Q4_0, &y, i, q * s4.values[i / 32], 1);
         double step = fabs(s4.values[i / 32]), lost = 8 * numbers_step(scale_dtype, step);
-        assert_true(fabs(y.values[i] - x.values[i]) <= 1.001 * step + lost);
+        double most = q == 7 ? 1.001 : 0.501; // the steps end one short of the largest magnitude's opposite
+        assert_true(fabs(y.values[i] - x.values[i]) <= most * step + lost);
     }
     drop(ARRAYS(&x, &y, &q8, &s8, &q4, &s4));
 }

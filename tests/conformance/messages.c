@@ -57,6 +57,7 @@ static void compile_error_points_into_the_body(void **state)
         {"x[0] = 1.0f", "line 1, column 12: ", ""},                   // what is missing belongs to the end
         {"\nx[0] = 1.0f \n\n\n // end\n", "line 2, column 12: ", ""}, // of the code, not of the text
         {"x[0] = TWICE(zzz);", "line 1, column 14: ", "zzz);"},       // inside of a macro's argument
+        {"float a = x[0] % 2.0f;", "line 1, column ", ""},            // operand or operator, as the compiler sees it
         {"n = 2u;", "line 1, column 1: ", "n = 2u;"},
         {"float y = 0.5;\n{ x[0] = y;", "line 2, column 1: ", "{ x[0]"},
         {"float \xC3\xA4 = 1.0f;", "line 1, column 7: ", "\xC3\xA4"},

@@ -40,6 +40,7 @@ static void print_usage(FILE *out)
             "                  name is answered with those that there are. Fermata always takes part\n"
             "  --time-ms N     milliseconds of one repetition (threads, latency)\n"
             "  --repetitions N repetitions of each case and contender\n"
+            "  --size N        compute: rows and columns of the matrices; may be given 8 times\n"
             "  --help          print this\n"
             "exit status: 0 good, 1 a check failed, 2 bad usage, 3 no such device\n");
     print_suites(out);
@@ -53,6 +54,19 @@ static const suite *find_suite(const char *name)
         }
     }
     return NULL;
+}
+
+static bool add_size(bench_options *options, const char *text)
+{
+    char *end;
+    unsigned long size = strtoul(text, &end, 10);
+    if (*end || size < 1 || size > 32768 || options->size_count == BENCH_MOST_SIZES) {
+        fprintf(stderr, "fermata-bench: --size wants a number from 1 to 32768, at most %d times, not '%s'\n",
+                BENCH_MOST_SIZES, text);
+        return false;
+    }
+    options->sizes[options->size_count++] = (uint32_t)size;
+    return true;
 }
 
 static bench_result run(const suite *chosen, const bench_options *options, const char *json_path)
@@ -127,6 +141,7 @@ static bool take_option(int option, bench_options *options, const char **json_pa
     case 'k': options->work = optarg; return true;
     case 'c': options->contender = optarg; return true;
     case 'i': return read_number("time-ms", optarg, 60000, &options->time_ms);
+    case 's': return add_size(options, optarg);
     case 'r': return read_number("repetitions", optarg, BENCH_MOST_REPETITIONS, &options->repetitions);
     default: print_usage(stderr); return false;
     }
@@ -135,12 +150,19 @@ static bool take_option(int option, bench_options *options, const char **json_pa
 int main(int argc, char **argv)
 {
     static const struct option long_options[] = {
-        {"device", required_argument, NULL, 'd'},  {"json", required_argument, NULL, 'j'},
-        {"with-driver", no_argument, NULL, 'w'},   {"threads", required_argument, NULL, 't'},
-        {"batch", required_argument, NULL, 'b'},   {"mode", required_argument, NULL, 'm'},
-        {"work", required_argument, NULL, 'k'},    {"contender", required_argument, NULL, 'c'},
-        {"time-ms", required_argument, NULL, 'i'}, {"repetitions", required_argument, NULL, 'r'},
-        {"help", no_argument, NULL, 'h'},          {NULL, 0, NULL, 0},
+        {"device", required_argument, NULL, 'd'},
+        {"json", required_argument, NULL, 'j'},
+        {"with-driver", no_argument, NULL, 'w'},
+        {"threads", required_argument, NULL, 't'},
+        {"batch", required_argument, NULL, 'b'},
+        {"mode", required_argument, NULL, 'm'},
+        {"work", required_argument, NULL, 'k'},
+        {"contender", required_argument, NULL, 'c'},
+        {"time-ms", required_argument, NULL, 'i'},
+        {"repetitions", required_argument, NULL, 'r'},
+        {"size", required_argument, NULL, 's'},
+        {"help", no_argument, NULL, 'h'},
+        {NULL, 0, NULL, 0},
     };
     bench_options options = {.device = "auto"};
     const char *json_path = NULL;

@@ -12,9 +12,12 @@
     X(record, "CPU time a dispatch: recording alone, and record + plan + encode + submit")                             \
     X(threads, "dispatches a second from many threads, beside Vulkan by hand and CUDA streams")                        \
     X(latency, "a small dispatch and its wait, alone and beside other work")                                           \
-    X(lifetime, "what lifetime costs: holds, allocation, reuse in stream order, polls, read-backs of 4 B to 64 MiB")
+    X(lifetime, "what lifetime costs: holds, allocation, reuse in stream order, polls, read-backs of 4 B to 64 MiB")   \
+    X(compute, "GFLOP/s of the kernel library's matrix products, tiled beside naive")
 
 enum { BENCH_MOST_REPETITIONS = 101 }; // that --repetitions takes
+
+enum { BENCH_MOST_SIZES = 8 }; // that --size takes
 
 // Exit codes of the program, and what a suite answers.
 typedef enum bench_result {
@@ -36,6 +39,8 @@ typedef struct bench_options {
     const char *contender;
     uint32_t time_ms;     // of one repetition; 0 = the suite's own
     uint32_t repetitions; // of each case; 0 = the suite's own
+    uint32_t sizes[BENCH_MOST_SIZES];
+    uint32_t size_count; // 0: the suite's own
 } bench_options;
 
 // Is `name` in a list of the command line?

@@ -26,16 +26,19 @@ typedef enum fm_binding_mode {
     FM_BINDING_DESCRIPTORS = 2, // descriptors with robust access: what validation layers can see
 } fm_binding_mode;
 
-// The element types that a kernel's parameters can have. 16- and 8-bit types are storage types:
-// a kernel reads them as float, int or uint and its stores convert back.
+// The element types that a kernel's parameters can have. 16- and 8-bit types are storage types: a kernel reads them as float, int or
+// uint and its stores convert back. 64-bit types are there where the device computes with them (fm_device_properties.dtype_mask).
 typedef enum fm_dtype {
     FM_DTYPE_NONE = 0,
-    FM_DTYPE_F32 = 1, // float
-    FM_DTYPE_F16 = 2, // half
-    FM_DTYPE_I32 = 3, // int
-    FM_DTYPE_U32 = 4, // uint
-    FM_DTYPE_I8 = 5,  // int8
-    FM_DTYPE_U8 = 6,  // uint8
+    FM_DTYPE_F32 = 1,  // float
+    FM_DTYPE_F16 = 2,  // half
+    FM_DTYPE_I32 = 3,  // int
+    FM_DTYPE_U32 = 4,  // uint
+    FM_DTYPE_I8 = 5,   // int8
+    FM_DTYPE_U8 = 6,   // uint8
+    FM_DTYPE_BF16 = 7, // bfloat16: the upper half of a float
+    FM_DTYPE_I64 = 8,  // long
+    FM_DTYPE_U64 = 9,  // ulong
 } fm_dtype;
 
 // One device that could be opened.

@@ -33,12 +33,12 @@ typedef struct fmi_backend_caps {
     uint32_t max_group_size[3];
     uint32_t group_count_mask; // any kernel takes group counts without other bits than these; 0 where that is not known
     uint32_t max_group_invocations;
+    uint32_t max_shared_bytes;         // workgroup-shared arrays of one kernel; 0: there are none, and no barrier()
     uint32_t max_push_constants_bytes; // for kernels that bind descriptors themselves (GLSL, SPIR-V)
     uint32_t dtype_mask;               // bit (1 << fm_dtype)
     fm_binding_mode binding_mode;      // the one in force for generated kernels; FM_BINDING_ADDRESSES on host
     bool takes_spirv;                  // generated kernels are SPIR-V; else C text
     bool takes_host_functions;
-    bool takes_shared_memory;
     bool manual; // executes only when a test steps it: there is no keeper, and freed memory is poisoned
     bool on_cpu; // the device computes on this machine's processors: waits must not spin
     uint8_t device_uuid[16];
@@ -108,8 +108,11 @@ typedef struct fmi_batch_plan {
     // The first wave also waits for everything submitted before. Later waves do so either way: where this is false, the first barrier
     // between two waves takes its place, and orders all commands before it against all behind it, of whatever batch.
     bool after_in_flight;
-    fm_status *
-        list_status; // one a list, FM_OK at submit; a backend stores FM_ERROR_KERNEL_FAILED for a list whose host function failed, before `value` is signalled
+    // One a list, FM_OK at submit. A backend stores FM_ERROR_KERNEL_FAILED for a list of which a kernel failed, before `value` is
+    // signalled.
+    fm_status *list_status;
+    // One a list, NULL at submit. A backend may store why a list failed: the end of a sentence, owned by that kernel's binary.
+    const char **list_reason;
     // Where the backend stores how long each of the first FMI_TIMED_WAVES waves took, in nanoseconds, before `value` is signalled or in
     // `read_times`; zeroed, and left so for waves that it cannot time. NULL: nobody asks.
     uint32_t *wave_ns;
@@ -133,6 +136,7 @@ typedef struct fmi_kernel_code {
     //     group counts and bases as above. `indirect_arguments`: that block is one more storage buffer, (set 0, arguments_binding).
     fm_binding_mode binding_mode;
     bool indirect_arguments;
+    bool wants_barriers; // C: the body is `fm_item`, which calls fm_barrier_at
     bool wants_group_count;
     // A dispatch over the device's limits is split into parts; the kernel adds each part's base to its group's number. A kernel that
     // does not take a base can only be dispatched within the limits.

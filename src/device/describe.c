@@ -27,7 +27,7 @@ fm_status fm_device_get_properties(fm_device *device, fm_device_properties *out)
         .dtype_mask = caps->dtype_mask,
         .runs_glsl = caps->takes_spirv,
         .runs_host_functions = caps->takes_host_functions,
-        .runs_shared_memory = caps->takes_shared_memory,
+        .runs_shared_memory = caps->max_shared_bytes > 0,
     };
     memcpy(out->max_group_size, caps->max_group_size, sizeof out->max_group_size);
     memcpy(out->name, device->name, sizeof out->name);

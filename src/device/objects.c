@@ -3,6 +3,9 @@
 #include "device/device.h"
 
 #include "base/clock.h"
+#include "kernel/inspect.h"
+
+#include <string.h>
 
 fm_status fm_kernel_create(fm_device *device, const fm_kernel_info *info, fm_kernel *out_kernel)
 {
@@ -29,6 +32,31 @@ fm_status fm_kernel_create(fm_device *device, const fm_kernel_info *info, fm_ker
     object->kernel = kernel;
     out_kernel->id = fmi_table_publish(&device->kernels, &object->slot);
     return FM_OK;
+}
+
+fm_status fm_kernel_get_source(fm_device *device, const fm_kernel_info *info, char *text, size_t *size_bytes)
+{
+    fm_status status = fmi_device_check(device, "fm_kernel_get_source");
+    if (status != FM_OK) {
+        return status;
+    }
+    if (!info || !size_bytes) {
+        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_kernel_get_source: %s is NULL", info ? "size_bytes" : "info");
+    }
+    fmi_text source = {0};
+    status = fmi_kernel_write_source(&device->caps, info, &source);
+    if (status == FM_OK) {
+        size_t room = text ? *size_bytes : 0, copied = source.length < room ? source.length : room - 1;
+        if (room > 0) {
+            memcpy(text, fmi_text_get(&source), copied);
+            text[copied] = 0;
+        }
+        *size_bytes = source.length + 1;
+    } else {
+        fmi_error_prefix("fm_kernel_get_source");
+    }
+    fmi_text_free(&source);
+    return status;
 }
 
 // Destroys a handle of any table; the null handle does nothing.

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "kernel/generate.h"
+#include "kernel/inspect.h"
 #include "kernel/message.h"
 
 #ifdef FMI_HAVE_VULKAN
@@ -146,6 +147,7 @@ static fm_status prepare_portable(const fmi_kernel *kernel, fmi_generated *gener
     }
     if (!kernel->caps->takes_spirv) {
         code->c_source = fmi_text_get(&generated->text);
+        code->wants_barriers = (generated->features & FMI_USES_BARRIER) != 0;
         return FM_OK;
     }
     status = compile_generated(kernel, fmi_text_get(&generated->text), out_words, &code->spirv_size_bytes);
@@ -202,6 +204,9 @@ fm_status fmi_kernel_build(const fmi_kernel *kernel, uint64_t dtypes, fmi_varian
         status = create_binary(kernel, &code, &variant->binary);
     }
     free(words);
+    if (status == FM_ERROR_COMPILE && generated.text.length) {
+        fmi_kernel_locate_error(kernel, &generated);
+    }
     fmi_text_free(&generated.text);
     if (status != FM_OK) {
         free(variant);

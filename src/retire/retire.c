@@ -67,7 +67,8 @@ static fm_status list_outcome(const fmi_retirement *r, const fmi_batch *batch, c
     if (status == FM_ERROR_DEPENDENCY) {
         snprintf(sentence, size, "it depends on work that failed");
     } else if (status != FM_OK) {
-        snprintf(sentence, size, "list '%s': a host function reported a failure", label);
+        const char *reason = batch->list_reason[index];
+        snprintf(sentence, size, "list '%s': %s", label, reason ? reason : "a host function reported a failure");
     }
     return status;
 }

@@ -28,6 +28,8 @@ void fmi_engine_destroy(fmi_engine *engine)
         fmi_plan_arrays_free(&engine->ring[i].arrays);
         free(engine->ring[i].list_status);
         engine->ring[i].list_status = NULL;
+        free((void *)engine->ring[i].list_reason);
+        engine->ring[i].list_reason = NULL;
     }
 }
 
@@ -110,9 +112,16 @@ static bool room_for_lists(fmi_batch *batch, uint32_t count)
     fm_status *statuses = realloc(batch->list_status, capacity * sizeof *statuses);
     if (statuses) {
         batch->list_status = statuses;
-        batch->list_capacity = capacity;
     }
-    return statuses != NULL;
+    const char **reasons = realloc((void *)batch->list_reason, capacity * sizeof *reasons);
+    if (reasons) {
+        batch->list_reason = reasons;
+    }
+    if (!statuses || !reasons) {
+        return false;
+    }
+    batch->list_capacity = capacity;
+    return true;
 }
 
 static fm_status plan_lists(fmi_engine *engine, fmi_batch *batch, fmi_batch_plan *plan)
@@ -120,6 +129,7 @@ static fm_status plan_lists(fmi_engine *engine, fmi_batch *batch, fmi_batch_plan
     uint32_t index = 0;
     for (fmi_list *list = batch->first; list; list = list->next, index++) {
         batch->list_status[index] = FM_OK;
+        batch->list_reason[index] = NULL;
         list->status = decide(engine, list);
         if (list->status == FM_OK) {
             fm_status status = fmi_planner_add(&engine->planner, list, index);
@@ -155,6 +165,7 @@ static fm_status submit(fmi_engine *engine, fmi_batch *batch, fmi_batch_plan *pl
     }
     plan->value = submitted + 1;
     plan->list_status = batch->list_status;
+    plan->list_reason = batch->list_reason;
     if (atomic_load_explicit(&engine->head, memory_order_relaxed) % FMI_TIMED_EVERY == 0) {
         memset(batch->wave_ns, 0, sizeof batch->wave_ns);
         plan->wave_ns = batch->wave_ns;

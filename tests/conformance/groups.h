@@ -15,6 +15,11 @@
     X(host_function)                                                                                                   \
     X(builtins)                                                                                                        \
     X(dtypes)                                                                                                          \
+    X(wide)                                                                                                            \
+    X(template)                                                                                                        \
+    X(workgroup)                                                                                                       \
+    X(messages)                                                                                                        \
+    X(library)                                                                                                         \
     X(dispatch)                                                                                                        \
     X(commands)                                                                                                        \
     X(reusable)                                                                                                        \

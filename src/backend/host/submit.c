@@ -18,7 +18,7 @@ static void run_tasks(fmi_host_wave *wave)
         if (task >= total) {
             return;
         }
-        fmi_host_run(wave->commands[task / wave->parts], task % wave->parts, wave->parts, wave->list_status);
+        fmi_host_run(wave->commands[task / wave->parts], task % wave->parts, wave->parts, wave->plan);
     }
 }
 
@@ -44,7 +44,7 @@ static void run_wave(fmi_backend *backend, const fmi_batch_plan *plan, uint32_t 
     fmi_host_wave *wave = &backend->wave;
     wave->commands = plan->commands + begin;
     wave->command_count = end - begin;
-    wave->list_status = plan->list_status;
+    wave->plan = plan;
     wave->parts = 1;
     atomic_store_explicit(&wave->next, 0, memory_order_relaxed);
     if (backend->thread_count == 0 || !worth_sharing(wave)) {

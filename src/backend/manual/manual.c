@@ -377,7 +377,7 @@ static void pass(fmi_backend *backend, bool run)
         label = command->label;
         ran = run;
         if (run) {
-            fmi_host_run(command, 0, 1, device->batches[(device->completed + 1) % MOST_BATCHES].list_status);
+            fmi_host_run(command, 0, 1, &device->batches[(device->completed + 1) % MOST_BATCHES]);
         }
         if (++device->done == device->order_count) {
             device->order_count = 0;

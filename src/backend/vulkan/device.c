@@ -207,6 +207,12 @@ static uint32_t dtype_mask(const vulkan_offer *offer)
     if (offer->features12.storageBuffer8BitAccess && offer->features12.shaderInt8) {
         mask |= 1u << FM_DTYPE_I8 | 1u << FM_DTYPE_U8;
     }
+    if (offer->features11.storageBuffer16BitAccess) {
+        mask |= 1u << FM_DTYPE_BF16;
+    }
+    if (offer->features.shaderInt64) {
+        mask |= 1u << FM_DTYPE_I64 | 1u << FM_DTYPE_U64;
+    }
     return mask;
 }
 
@@ -230,11 +236,11 @@ static void describe(const fmi_backend *backend, const vulkan_offer *offer, fm_b
         .binding_alignment_bytes = backend->argument_alignment_bytes,
         .group_count_mask = backend->group_count_mask,
         .max_group_invocations = limits->maxComputeWorkGroupInvocations,
+        .max_shared_bytes = limits->maxComputeSharedMemorySize,
         .max_push_constants_bytes = backend->max_push_bytes,
         .dtype_mask = dtype_mask(offer),
         .binding_mode = binding_mode,
         .takes_spirv = true,
-        .takes_shared_memory = true,
         .on_cpu = offer->properties.deviceType == VK_PHYSICAL_DEVICE_TYPE_CPU,
         .driver_version = offer->properties.driverVersion,
     };

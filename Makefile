@@ -7,6 +7,9 @@ JOBS ?= $(shell nproc)
 # Installs missing packages; `make BOOTSTRAP=true …` trusts that they are there.
 BOOTSTRAP ?= scripts/bootstrap
 RUNS ?= 1000
+SEEDS ?= 200000
+# What `make bench` measures of suite threads; all of it takes minutes on a GPU and most of an hour on a CPU driver.
+BENCH_THREADS ?= --threads 1,2,8 --work tiny,80us
 FORMATTED = $(shell find $(wildcard src include examples bench tests tools) -name '*.[ch]')
 
 .PHONY: help
@@ -33,8 +36,23 @@ test: build-release ## Run every test
 	@scripts/run-tests build/release
 
 .PHONY: bench
-bench: build-release ## Measure the CPU cost of a dispatch beside hand-written Vulkan
-	build/release/bin/fermata-bench record
+bench: build-release ## Measure beside hand-written Vulkan: cost of a dispatch, many threads, latency, lifetimes; results in build/release/bench.*
+	build/release/bin/fermata-bench record --json build/release/bench-record.json
+	build/release/bin/fermata-bench threads $(BENCH_THREADS) --json build/release/bench-threads.json
+	build/release/bin/fermata-bench latency --json build/release/bench-latency.json
+	build/release/bin/fermata-bench lifetime --json build/release/bench-lifetime.json
+	build/release/bin/fermata-bench-retire --json build/release/bench-retire.json
+	@scripts/bench-report -o build/release/bench build/release/bench-{record,threads,latency}.json
+
+.PHONY: callgrind
+callgrind: build-release ## Count the instructions of a dispatch by stage (needs valgrind)
+	@scripts/callgrind-record build/release
+
+.PHONY: simulate
+simulate: build-release ## Explore SEEDS random schedules (200000) and every order of small ones, on the device that runs when told
+	build/release/bin/exhaust
+	build/release/bin/explore --prove 50000
+	build/release/bin/explore --seeds $(SEEDS)
 
 .PHONY: ablate
 ablate: build-release ## Show each guard's test pass with the guard and fail without it
@@ -59,6 +77,10 @@ validate: build-release ## Run Vulkan's tests under the Khronos validation layer
 .PHONY: no-driver
 no-driver: build-release ## Run the demo and the tests as on a machine without a Vulkan driver
 	@scripts/no-driver build/release
+
+.PHONY: model
+model: bootstrap ## Check the model of the submit engine with spin
+	@docs/model/check
 
 .PHONY: clang
 clang: build-clang ## Build with clang and run the tests

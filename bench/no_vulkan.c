@@ -1,4 +1,6 @@
 // Stands in for the hand-written floors in builds without Vulkan: there is no Vulkan device, so nobody opens one.
+#include "contender.h"
+#include "lifetime.h"
 #include "null_driver.h"
 #include "record.h"
 
@@ -7,6 +9,11 @@
 bool null_driver_enable(void)
 {
     return true; // nothing to leave out
+}
+
+const null_marks *null_driver_marks(void)
+{
+    return NULL;
 }
 
 raw_record *raw_record_open(const char *description, uint32_t nth)
@@ -31,4 +38,63 @@ bool raw_record_driver_is_nulled(const raw_record *raw)
 {
     (void)raw;
     return true;
+}
+
+bool contender_open_vulkan(const contender_device *device, const workload *work, contender_wanted wanted,
+                           const void *context, contender **out, uint32_t *count)
+{
+    (void)device;
+    (void)work;
+    (void)wanted;
+    (void)context;
+    (void)out;
+    (void)count;
+    return true; // none to add
+}
+
+raw_lifetime *raw_lifetime_open(const char *description, uint32_t nth, uint64_t poll_ns)
+{
+    (void)description;
+    (void)nth;
+    (void)poll_ns;
+    return NULL;
+}
+
+void raw_lifetime_close(raw_lifetime *raw)
+{
+    (void)raw;
+}
+
+bool raw_lifetime_allocate(raw_lifetime *raw, uint64_t size_bytes)
+{
+    (void)raw;
+    (void)size_bytes;
+    return false;
+}
+
+bool raw_lifetime_reuse(raw_lifetime *raw)
+{
+    (void)raw;
+    return false;
+}
+
+bool raw_lifetime_finish(raw_lifetime *raw)
+{
+    (void)raw;
+    return false;
+}
+
+bool raw_lifetime_prepare_read(raw_lifetime *raw, uint64_t size_bytes)
+{
+    (void)raw;
+    (void)size_bytes;
+    return false;
+}
+
+bool raw_lifetime_read(raw_lifetime *raw, uint64_t size_bytes, void *destination)
+{
+    (void)raw;
+    (void)size_bytes;
+    (void)destination;
+    return false;
 }

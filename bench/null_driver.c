@@ -1,6 +1,7 @@
 // Finds the null layer beside the program and enables it. See null_driver.h.
 #include "null_driver.h"
 
+#include <dlfcn.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +10,7 @@
 
 #define LAYER "VK_LAYER_FERMATA_null"
 #define MANIFEST "VkLayer_fermata_null.json"
+#define LIBRARY "libVkLayer_fermata_null.so"
 
 // Puts `text` at the front or back of a list of names that is separated by ':'.
 static bool extend(const char *variable, const char *text, bool in_front)
@@ -62,4 +64,19 @@ bool null_driver_enable(void)
     // VK_LAYER_PATH, where it is set, makes the loader ignore VK_ADD_LAYER_PATH.
     return extend(getenv("VK_LAYER_PATH") ? "VK_LAYER_PATH" : "VK_ADD_LAYER_PATH", folder, true) &&
            extend("VK_INSTANCE_LAYERS", LAYER, false);
+}
+
+const null_marks *null_driver_marks(void)
+{
+    char folder[PATH_MAX], library[PATH_MAX + sizeof LIBRARY + 1];
+    if (!find_folder(folder, sizeof folder)) {
+        return NULL;
+    }
+    snprintf(library, sizeof library, "%s/%s", folder, LIBRARY);
+    void *handle = dlopen(library, RTLD_NOW | RTLD_NOLOAD);
+    const null_marks *marks = handle ? dlsym(handle, "fermata_null_marks") : NULL;
+    if (handle) {
+        dlclose(handle); // the loader keeps it
+    }
+    return marks;
 }

@@ -4,8 +4,10 @@
 // change is vkCmdPushConstants + vkCmdDispatch, with one prepared vkCmdPipelineBarrier before it where it depends. The pipeline is
 // bound once a list, the command buffer is of a transient pool that is reset as a whole, device functions are called past the
 // loader. It checks nothing, holds nothing and finds no hazards: the author knows where barriers belong.
+#include "null_driver.h"
 #include "raw_vulkan.h"
 #include "record.h"
+#include "timing.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,6 +25,8 @@ static const char kernel_source[] =
     "    if (i < n) c.at[i] = c.at[i] + k * a.at[i] + scale * b.at[i] + offset;\n"
     "}\n";
 
+enum { INPUT_BYTES = RECORD_ELEMENTS * sizeof(float) };
+
 // The push constants, as the kernel declares them.
 typedef struct push {
     VkDeviceAddress a;
@@ -34,7 +38,7 @@ typedef struct push {
 struct raw_record {
     raw_vulkan vulkan;
     raw_kernel kernel;
-    raw_buffer inputs[RECORD_INPUTS];
+    raw_buffer inputs; // all, one behind the other
     raw_buffer outputs[RECORD_MOST];
     VkCommandPool pool;
     VkCommandBuffer commands;
@@ -63,12 +67,9 @@ static bool create_commands(raw_record *raw)
 
 static bool create_buffers(raw_record *raw)
 {
-    bool good = true;
-    for (uint32_t i = 0; i < RECORD_INPUTS && good; i++) {
-        good = raw_buffer_create(&raw->vulkan, RECORD_ELEMENTS * sizeof(float), &raw->inputs[i]);
-        for (uint32_t e = 0; e < RECORD_ELEMENTS && good; e++) {
-            ((float *)raw->inputs[i].mapped)[e] = record_input_value(i, e);
-        }
+    bool good = raw_buffer_create(&raw->vulkan, RECORD_DISTINCT * INPUT_BYTES, &raw->inputs);
+    for (uint32_t i = 0; i < RECORD_DISTINCT * RECORD_ELEMENTS && good; i++) {
+        ((float *)raw->inputs.mapped)[i] = record_input_value(i / RECORD_ELEMENTS, i % RECORD_ELEMENTS);
     }
     for (uint32_t i = 0; i < RECORD_MOST && good; i++) {
         good = raw_buffer_create(&raw->vulkan, RECORD_ELEMENTS * sizeof(float), &raw->outputs[i]);
@@ -98,9 +99,7 @@ void raw_record_close(raw_record *raw)
     if (v->device) {
         (void)v->vk.vkDeviceWaitIdle(v->device);
         v->vk.vkDestroyCommandPool(v->device, raw->pool, NULL);
-        for (uint32_t i = 0; i < RECORD_INPUTS; i++) {
-            raw_buffer_destroy(v, &raw->inputs[i]);
-        }
+        raw_buffer_destroy(v, &raw->inputs);
         for (uint32_t i = 0; i < RECORD_MOST; i++) {
             raw_buffer_destroy(v, &raw->outputs[i]);
         }
@@ -129,16 +128,20 @@ static void encode(const raw_record *raw, const record_list *list)
     const VkCommandBuffer commands = raw->commands;
     const VkPipelineLayout layout = raw->kernel.layout;
     const record_list what = *list;
+    const uint32_t width = record_width(list);
+    const VkDeviceAddress inputs = raw->inputs.address;
+    uint32_t side_by_side = 0; // dispatches since the last barrier
     raw->vulkan.vk.vkCmdBindPipeline(commands, VK_PIPELINE_BIND_POINT_COMPUTE, raw->kernel.pipeline);
     for (uint32_t i = 0; i < what.count; i++) {
         push block = {
-            raw->inputs[record_input_a(i)].address,
-            raw->inputs[record_input_b(i)].address,
+            inputs + record_input_a(&what, i) * INPUT_BYTES,
+            inputs + record_input_b(&what, i) * INPUT_BYTES,
             raw->outputs[record_output(&what, i)].address,
             record_constants_of(i),
         };
         push_constants(commands, layout, VK_SHADER_STAGE_COMPUTE_BIT, 0, sizeof block, &block);
-        if (what.ordered && i > 0) {
+        if (side_by_side++ == width) {
+            side_by_side = 1;
             pipeline_barrier(commands, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, 0, 1,
                              &barrier, 0, NULL, 0, NULL);
         }
@@ -210,10 +213,29 @@ static bool finish(void *self)
     return raw_wait(&raw->vulkan, raw->submitted);
 }
 
+static bool stages(void *self, const record_list *list, const null_marks *marks, double out[RECORD_STAGES])
+{
+    (void)marks; // the clock tells what the layer would
+    raw_record *raw = self;
+    uint64_t begin = now_ns();
+    bool fine = record_for(raw, list, false);
+    uint64_t recorded = now_ns();
+    fine = fine && submit(raw);
+    uint64_t submitted = now_ns();
+    fine = fine && finish(raw);
+    uint64_t finished = now_ns();
+    memset(out, 0, RECORD_STAGES * sizeof *out);
+    out[RECORD_STAGE_ENCODE] = (double)(recorded - begin);
+    out[RECORD_STAGE_SUBMIT] = (double)(submitted - recorded);
+    out[RECORD_STAGE_RETIRE] = (double)(finished - submitted);
+    out[RECORD_STAGE_CALL] = (double)(submitted - begin);
+    return fine;
+}
+
 static bool results(void *self, const record_list *list, float *out)
 {
     raw_record *raw = self;
-    uint32_t output_count = list->ordered ? 1 : list->count;
+    const uint32_t output_count = record_width(list);
     for (uint32_t i = 0; i < output_count; i++) {
         memset(raw->outputs[i].mapped, 0, RECORD_ELEMENTS * sizeof(float));
     }
@@ -228,5 +250,5 @@ static bool results(void *self, const record_list *list, float *out)
 
 record_side raw_record_side(raw_record *raw)
 {
-    return (record_side){raw, record, commit, finish, results};
+    return (record_side){raw, record, commit, finish, stages, results};
 }

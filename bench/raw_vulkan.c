@@ -75,17 +75,28 @@ static bool find_physical(const raw_vulkan *raw, const instance_table *vk, const
     return false;
 }
 
-// The first family that computes, as Fermata takes it.
-static bool find_queue_family(raw_vulkan *raw, const instance_table *vk, VkPhysicalDevice physical)
+// The first family that computes, as Fermata takes it; with `several` the first for computing alone that has more than one queue, and
+// failing that the one with most queues.
+static bool find_queue_family(raw_vulkan *raw, const instance_table *vk, VkPhysicalDevice physical, bool several)
 {
     VkQueueFamilyProperties families[MOST_FAMILIES];
     uint32_t count = MOST_FAMILIES;
+    uint32_t best = 0;
     vk->vkGetPhysicalDeviceQueueFamilyProperties(physical, &count, families);
     for (uint32_t i = 0; i < count; i++) {
         if (families[i].queueFlags & VK_QUEUE_COMPUTE_BIT) {
-            raw->queue_family = i;
-            return true;
+            uint32_t queues = families[i].queueCount < RAW_MOST_QUEUES ? families[i].queueCount : RAW_MOST_QUEUES;
+            bool alone = queues > 1 && !(families[i].queueFlags & VK_QUEUE_GRAPHICS_BIT);
+            uint32_t rank = several ? queues + (alone ? RAW_MOST_QUEUES : 0) : 1;
+            if (rank > best) {
+                best = rank;
+                raw->queue_family = i;
+                raw->queue_count = several ? queues : 1;
+            }
         }
+    }
+    if (best > 0) {
+        return true;
     }
     fprintf(stderr, "fermata-bench: the floor's device has no compute queue\n");
     return false;
@@ -100,6 +111,11 @@ static void find_memory_types(raw_vulkan *raw, const instance_table *vk, VkPhysi
     for (uint32_t i = 0; i < memory.memoryTypeCount; i++) {
         if ((memory.memoryTypes[i].propertyFlags & wanted) == wanted) {
             raw->memory_types |= 1u << i;
+            raw->cached_memory_types |=
+                memory.memoryTypes[i].propertyFlags & VK_MEMORY_PROPERTY_HOST_CACHED_BIT ? 1u << i : 0;
+        }
+        if (memory.memoryTypes[i].propertyFlags & VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT) {
+            raw->local_memory_types |= 1u << i;
         }
     }
 }
@@ -118,11 +134,12 @@ static bool create_device(raw_vulkan *raw, const instance_table *vk, VkPhysicalD
         .timelineSemaphore = VK_TRUE,
         .bufferDeviceAddress = VK_TRUE,
     };
+    const float priorities[RAW_MOST_QUEUES] = {1.0f, 1.0f, 1.0f, 1.0f, 1.0f, 1.0f, 1.0f, 1.0f};
     VkDeviceQueueCreateInfo queue = {
         .sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO,
         .queueFamilyIndex = raw->queue_family,
-        .queueCount = 1,
-        .pQueuePriorities = (const float[]){1.0f},
+        .queueCount = raw->queue_count,
+        .pQueuePriorities = priorities,
     };
     VkDeviceCreateInfo info = {
         .sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO,
@@ -134,7 +151,10 @@ static bool create_device(raw_vulkan *raw, const instance_table *vk, VkPhysicalD
         return false;
     }
     volkLoadDeviceTable(&raw->vk, raw->device);
-    raw->vk.vkGetDeviceQueue(raw->device, raw->queue_family, 0, &raw->queue);
+    for (uint32_t i = 0; i < raw->queue_count; i++) {
+        raw->vk.vkGetDeviceQueue(raw->device, raw->queue_family, i, &raw->queues[i]);
+    }
+    raw->queue = raw->queues[0];
     return true;
 }
 
@@ -148,13 +168,13 @@ static bool create_timeline(raw_vulkan *raw)
     return raw_good(raw->vk.vkCreateSemaphore(raw->device, &info, NULL, &raw->timeline), "vkCreateSemaphore");
 }
 
-bool raw_open(raw_vulkan *raw, const char *description, uint32_t nth)
+static bool open_on(raw_vulkan *raw, const char *description, uint32_t nth, bool several)
 {
     *raw = (raw_vulkan){0};
     instance_table vk;
     VkPhysicalDevice physical = VK_NULL_HANDLE;
     bool good = create_instance(raw, &vk) && find_physical(raw, &vk, description, nth, &physical) &&
-                find_queue_family(raw, &vk, physical);
+                find_queue_family(raw, &vk, physical, several);
     if (good) {
         find_memory_types(raw, &vk, physical);
         good = create_device(raw, &vk, physical) && create_timeline(raw);
@@ -163,6 +183,16 @@ bool raw_open(raw_vulkan *raw, const char *description, uint32_t nth)
         raw_close(raw);
     }
     return good;
+}
+
+bool raw_open(raw_vulkan *raw, const char *description, uint32_t nth)
+{
+    return open_on(raw, description, nth, false);
+}
+
+bool raw_open_queues(raw_vulkan *raw, const char *description, uint32_t nth)
+{
+    return open_on(raw, description, nth, true);
 }
 
 void raw_close(raw_vulkan *raw)
@@ -185,12 +215,14 @@ bool raw_driver_is_nulled(const raw_vulkan *raw)
     return dladdr(function, &where) && where.dli_fname && strstr(where.dli_fname, "VkLayer_fermata_null");
 }
 
-static bool create_buffer(const raw_vulkan *raw, uint64_t size_bytes, raw_buffer *out)
+// In the first of the memory types that the buffer may lie in; `maps`: the host sees them.
+static bool create_buffer(const raw_vulkan *raw, uint64_t size_bytes, uint32_t types, bool maps, raw_buffer *out)
 {
     VkBufferCreateInfo info = {
         .sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO,
         .size = size_bytes,
-        .usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_SHADER_DEVICE_ADDRESS_BIT,
+        .usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_SHADER_DEVICE_ADDRESS_BIT |
+                 VK_BUFFER_USAGE_TRANSFER_SRC_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT,
     };
     if (!raw_good(raw->vk.vkCreateBuffer(raw->device, &info, NULL, &out->buffer), "vkCreateBuffer")) {
         return false;
@@ -205,11 +237,12 @@ static bool create_buffer(const raw_vulkan *raw, uint64_t size_bytes, raw_buffer
         .sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO,
         .pNext = &flags,
         .allocationSize = needs.size,
-        .memoryTypeIndex = (uint32_t)__builtin_ctz(needs.memoryTypeBits & raw->memory_types),
+        .memoryTypeIndex = (uint32_t)__builtin_ctz(needs.memoryTypeBits & types),
     };
     if (!raw_good(raw->vk.vkAllocateMemory(raw->device, &allocation, NULL, &out->memory), "vkAllocateMemory") ||
         !raw_good(raw->vk.vkBindBufferMemory(raw->device, out->buffer, out->memory, 0), "vkBindBufferMemory") ||
-        !raw_good(raw->vk.vkMapMemory(raw->device, out->memory, 0, VK_WHOLE_SIZE, 0, &out->mapped), "vkMapMemory")) {
+        (maps &&
+         !raw_good(raw->vk.vkMapMemory(raw->device, out->memory, 0, VK_WHOLE_SIZE, 0, &out->mapped), "vkMapMemory"))) {
         return false;
     }
     VkBufferDeviceAddressInfo address = {.sType = VK_STRUCTURE_TYPE_BUFFER_DEVICE_ADDRESS_INFO, .buffer = out->buffer};
@@ -217,14 +250,30 @@ static bool create_buffer(const raw_vulkan *raw, uint64_t size_bytes, raw_buffer
     return true;
 }
 
-bool raw_buffer_create(const raw_vulkan *raw, uint64_t size_bytes, raw_buffer *out)
+static bool create_buffer_in(const raw_vulkan *raw, uint64_t size_bytes, uint32_t types, bool maps, raw_buffer *out)
 {
     *out = (raw_buffer){0};
-    bool good = create_buffer(raw, size_bytes, out);
+    bool good = create_buffer(raw, size_bytes, types, maps, out);
     if (!good) {
         raw_buffer_destroy(raw, out);
     }
     return good;
+}
+
+bool raw_buffer_create(const raw_vulkan *raw, uint64_t size_bytes, raw_buffer *out)
+{
+    return create_buffer_in(raw, size_bytes, raw->memory_types, true, out);
+}
+
+bool raw_buffer_create_cached(const raw_vulkan *raw, uint64_t size_bytes, raw_buffer *out)
+{
+    uint32_t types = raw->cached_memory_types ? raw->cached_memory_types : raw->memory_types;
+    return create_buffer_in(raw, size_bytes, types, true, out);
+}
+
+bool raw_buffer_create_local(const raw_vulkan *raw, uint64_t size_bytes, raw_buffer *out)
+{
+    return create_buffer_in(raw, size_bytes, raw->local_memory_types, false, out);
 }
 
 void raw_buffer_destroy(const raw_vulkan *raw, raw_buffer *buffer)

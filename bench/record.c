@@ -1,9 +1,11 @@
 // Suite `record`: CPU time a dispatch. `record/` is recording alone (begin, dispatches, throw away); `commit/` is record + plan +
-// encode + submit on an idle device, so that the committing thread leads; waiting for the device is outside the timed part.
+// encode + submit on an idle device, so that the committing thread leads; waiting for the device is outside the timed part. `stage/` is
+// such a commit taken apart, and `commit/call` the one call of fm_commit. `distinct` lists are long and go round ever more buffers.
 // Both sides take turns repetition by repetition, so that drift of the machine hits both. By default a layer drops what reaches
 // the driver (null_layer/): what remains is each side's own time. Main thread only.
 #include "record.h"
 
+#include "nth_device.h"
 #include "null_driver.h"
 #include "suite.h"
 
@@ -11,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum {
     SIDES = 2,               // Fermata and the floor
@@ -22,18 +25,9 @@ enum {
 
 static const uint64_t case_ns = 1200000000; // after which a case ends with the repetitions that it has
 static const uint64_t rest_ns = 30000;      // between idle and the next repetition: a driver's own threads go to sleep
-static const uint64_t timeout_ns = 10000000000;
+static const char *const kind_names[RECORD_KINDS] = {"ordered", "independent", "mixed", "distinct"};
 
-// Fermata's side.
-typedef struct fermata_side {
-    fm_device *device;
-    fm_device_properties properties;
-    fm_stream stream;
-    fm_kernel kernel;
-    fm_buffer inputs[RECORD_INPUTS];
-    fm_buffer outputs[RECORD_MOST];
-    fm_point last; // of the newest commit
-} fermata_side;
+static const char *const part_names[] = {"record", "commit", "stage"}; // as --work takes them
 
 static bool good(fm_status status)
 {
@@ -43,141 +37,16 @@ static bool good(fm_status status)
     return status == FM_OK;
 }
 
-static bool create_kernel(fermata_side *side)
-{
-    const fm_kernel_info info = {
-        .name = "bench_axpy",
-        .code = "uint i = global_id.x; if (i < n) c[i] = c[i] + k * a[i] + scale * b[i] + offset;",
-        .params = (fm_kernel_param[]){{"a", FM_DTYPE_F32, FM_ACCESS_READ},
-                                      {"b", FM_DTYPE_F32, FM_ACCESS_READ},
-                                      {"c", FM_DTYPE_F32, FM_ACCESS_READ_WRITE}},
-        .param_count = 3,
-        .constants =
-            (fm_kernel_constant[]){
-                {"k", FM_DTYPE_F32}, {"scale", FM_DTYPE_F32}, {"offset", FM_DTYPE_F32}, {"n", FM_DTYPE_U32}},
-        .constant_count = 4,
-    };
-    return good(fm_kernel_create(side->device, &info, &side->kernel));
-}
-
-static bool create_buffers(fermata_side *side)
-{
-    const fm_buffer_info info = {.size_bytes = RECORD_ELEMENTS * sizeof(float)};
-    for (uint32_t i = 0; i < RECORD_INPUTS; i++) {
-        float values[RECORD_ELEMENTS];
-        for (uint32_t e = 0; e < RECORD_ELEMENTS; e++) {
-            values[e] = record_input_value(i, e);
-        }
-        if (!good(fm_buffer_create(side->device, &info, &side->inputs[i])) ||
-            !good(fm_buffer_write(side->device, side->stream, side->inputs[i], 0, sizeof values, values, timeout_ns))) {
-            return false;
-        }
-    }
-    for (uint32_t i = 0; i < RECORD_MOST; i++) {
-        if (!good(fm_buffer_create(side->device, &info, &side->outputs[i]))) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static bench_result open_side(fermata_side *side, const char *device)
-{
-    *side = (fermata_side){0};
-    fm_status status = fm_device_open(device, NULL, &side->device);
-    if (!good(status)) {
-        return status == FM_ERROR_NO_DEVICE ? BENCH_NO_DEVICE : BENCH_FAILED;
-    }
-    bool ready = good(fm_device_get_properties(side->device, &side->properties)) &&
-                 good(fm_stream_create(side->device, NULL, &side->stream)) && create_kernel(side) &&
-                 create_buffers(side);
-    return ready ? BENCH_GOOD : BENCH_FAILED;
-}
-
-// Also closes what open_side has left half open.
-static bool close_side(fermata_side *side)
-{
-    return good(fm_device_close(&side->device, timeout_ns));
-}
-
-static fm_status dispatch_all(const fermata_side *side, fm_commands *commands, const record_list *list)
-{
-    const record_list what = *list;
-    fm_status status = FM_OK;
-    for (uint32_t i = 0; i < what.count && status == FM_OK; i++) {
-        record_constants constants = record_constants_of(i);
-        fm_binding bindings[] = {
-            {.buffer = side->inputs[record_input_a(i)]},
-            {.buffer = side->inputs[record_input_b(i)]},
-            {.buffer = side->outputs[record_output(&what, i)]},
-        };
-        fm_dispatch_info info = {
-            .kernel = side->kernel,
-            .group_count = {1, 1, 1},
-            .bindings = bindings,
-            .binding_count = 3,
-            .constants = &constants,
-            .constants_size_bytes = sizeof constants,
-        };
-        status = fm_dispatch(commands, &info);
-    }
-    return status;
-}
-
-static bool record(void *self, const record_list *list)
-{
-    fermata_side *side = self;
-    fm_commands *commands = NULL;
-    if (!good(fm_commands_begin(side->device, NULL, &commands))) {
-        return false;
-    }
-    bool recorded = good(dispatch_all(side, commands, list));
-    return good(fm_commands_cancel(&commands)) && recorded;
-}
-
-static bool commit(void *self, const record_list *list)
-{
-    fermata_side *side = self;
-    fm_commands *commands = NULL;
-    if (!good(fm_commands_begin(side->device, NULL, &commands))) {
-        return false;
-    }
-    bool committed = good(dispatch_all(side, commands, list)) &&
-                     good(fm_commit(&commands, &(fm_commit_info){.stream = side->stream}, &side->last));
-    return good(fm_commands_cancel(&commands)) && committed; // of a list that was committed nothing is left to cancel
-}
-
-static bool finish(void *self)
-{
-    const fermata_side *side = self;
-    return good(fm_point_wait(side->device, side->last, timeout_ns));
-}
-
-static bool results(void *self, const record_list *list, float *out)
-{
-    fermata_side *side = self;
-    const uint64_t size_bytes = RECORD_ELEMENTS * sizeof(float);
-    uint32_t output_count = list->ordered ? 1 : list->count;
-    fm_commands *commands = NULL;
-    bool fine = good(fm_commands_begin(side->device, NULL, &commands));
-    for (uint32_t i = 0; i < output_count && fine; i++) {
-        fine = good(fm_fill(commands, side->outputs[i], 0, size_bytes, 0));
-    }
-    fine = fine && good(dispatch_all(side, commands, list));
-    for (uint32_t i = 0; i < output_count && fine; i++) {
-        fine = good(fm_read(commands, side->outputs[i], 0, size_bytes, out + (size_t)i * RECORD_ELEMENTS));
-    }
-    fine = fine && good(fm_commit(&commands, &(fm_commit_info){.stream = side->stream}, &side->last)) && finish(side);
-    return good(fm_commands_cancel(&commands)) && fine;
-}
-
 // What is measured together.
 typedef struct comparison {
-    fermata_side fermata;
+    fm_device *device; // borrowed from `fermata`
+    fm_device_properties properties;
+    record_fermata *fermata;
     raw_record *raw;          // NULL: no floor
     record_side sides[SIDES]; // Fermata, then the floor
     uint32_t side_count;
     bool verifies; // what is dispatched also runs
+    const bench_options *options;
     report *report;
 } comparison;
 
@@ -191,16 +60,16 @@ static bool check_values(const record_side *side, const char *name, const record
         record_constants constants = record_constants_of(i);
         float *c = expected + (size_t)record_output(list, i) * RECORD_ELEMENTS;
         for (uint32_t e = 0; e < RECORD_ELEMENTS; e++) {
-            c[e] = c[e] + constants.k * record_input_value(record_input_a(i), e) +
-                   constants.scale * record_input_value(record_input_b(i), e) + constants.offset;
+            c[e] = c[e] + constants.k * record_input_value(record_input_a(list, i), e) +
+                   constants.scale * record_input_value(record_input_b(list, i), e) + constants.offset;
         }
     }
     for (uint32_t i = 0; i < RECORD_MOST * RECORD_ELEMENTS && right; i++) {
         right = found[i] == expected[i];
         if (!right) {
             fprintf(stderr, "fermata-bench: %s, %s list: output %u element %u is %g, not %g\n", name,
-                    list->ordered ? "ordered" : "independent", i / RECORD_ELEMENTS, i % RECORD_ELEMENTS,
-                    (double)found[i], (double)expected[i]);
+                    kind_names[list->kind], i / RECORD_ELEMENTS, i % RECORD_ELEMENTS, (double)found[i],
+                    (double)expected[i]);
         }
     }
     free(found);
@@ -208,29 +77,34 @@ static bool check_values(const record_side *side, const char *name, const record
     return right;
 }
 
-// Has an ordered list as many waves as dispatches, and an independent one a single wave? Otherwise the numbers mean nothing.
-static bool check_waves(fermata_side *side, const record_list *list)
+// Has the list as many waves as its longest chain has links? Otherwise the numbers mean nothing.
+static bool check_waves(const comparison *s, const record_list *list)
 {
     fm_device_stats before, after;
-    if (!good(fm_device_get_stats(side->device, &before)) || !commit(side, list) || !finish(side) ||
-        !good(fm_device_get_stats(side->device, &after))) {
+    const record_side *side = &s->sides[0];
+    if (!good(fm_device_get_stats(s->device, &before)) || !side->commit(side->self, list) ||
+        !side->finish(side->self) || !good(fm_device_get_stats(s->device, &after))) {
         return false;
     }
-    uint64_t expected = list->ordered ? list->count : 1;
+    uint32_t width = record_width(list);
+    uint64_t expected = (list->count + width - 1) / width;
     uint64_t found = after.waves - before.waves;
     if (found != expected) {
-        fprintf(stderr, "fermata-bench: the %s list has %llu waves, not %llu\n",
-                list->ordered ? "ordered" : "independent", (unsigned long long)found, (unsigned long long)expected);
+        fprintf(stderr, "fermata-bench: the %s list has %llu waves, not %llu\n", kind_names[list->kind],
+                (unsigned long long)found, (unsigned long long)expected);
     }
     return found == expected;
 }
 
 static bool check(comparison *s)
 {
-    static const record_list lists[] = {{RECORD_MOST, true}, {RECORD_MOST, false}};
+    static const record_list lists[] = {{RECORD_MOST, RECORD_ORDERED, 0},
+                                        {RECORD_MOST, RECORD_INDEPENDENT, 0},
+                                        {RECORD_MOST, RECORD_MIXED, 0},
+                                        {RECORD_LONG, RECORD_SPREAD, RECORD_DISTINCT}};
     static const char *const names[SIDES] = {"fermata", "floor"};
     for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++) {
-        if (!check_waves(&s->fermata, &lists[i])) {
+        if (!check_waves(s, &lists[i])) {
             return false;
         }
         for (uint32_t side = 0; side < s->side_count && s->verifies; side++) {
@@ -248,11 +122,18 @@ static bool check(comparison *s)
     return true;
 }
 
+// Lets the device's and the driver's threads go to sleep.
+static void rest(void)
+{
+    for (uint64_t begin = now_ns(); now_ns() - begin < rest_ns;) {
+    }
+}
+
 // One repetition on one side; `*out_ns` is the time a list.
 static bool repeat(const record_side *side, const record_list *list, bool commits, double *out_ns)
 {
     // Short recordings are timed by the dozen, so that reading the clock does not show.
-    uint32_t lists = commits ? 1 : RECORD_MOST / list->count;
+    uint32_t lists = commits || list->count >= RECORD_MOST ? 1 : RECORD_MOST / list->count;
     bool fine = true;
     uint64_t begin = now_ns();
     for (uint32_t i = 0; i < lists && fine; i++) {
@@ -260,27 +141,37 @@ static bool repeat(const record_side *side, const record_list *list, bool commit
     }
     *out_ns = (double)(now_ns() - begin) / lists;
     fine = fine && (!commits || side->finish(side->self));
-    // Whether a submit has to wake a driver's thread must not depend on how long the list was.
-    for (begin = now_ns(); commits && now_ns() - begin < rest_ns;) {
+    if (commits) {
+        rest(); // whether a submit has to wake a driver's thread must not depend on how long the list was
     }
     return fine;
+}
+
+// What --repetitions says, or as many as are quick.
+static uint32_t repetitions_of(const comparison *s, const record_list *list)
+{
+    if (s->options->repetitions) {
+        return s->options->repetitions;
+    }
+    return list->count < RECORD_MOST ? MOST_REPETITIONS : LONG_REPETITIONS;
 }
 
 // Measures all sides in turns; `out[side]` is the time a list.
 static bool measure(const comparison *s, const record_list *list, bool commits, spread out[SIDES])
 {
     double samples[SIDES][MOST_REPETITIONS];
-    uint32_t most = list->count < RECORD_MOST ? MOST_REPETITIONS : LONG_REPETITIONS;
+    uint32_t most = repetitions_of(s, list);
     uint32_t warm_up = most / WARM_UP_SHARE;
     uint32_t kept = 0;
     uint64_t begin = now_ns();
-    for (uint32_t i = 0; kept < most && (kept < LEAST_REPETITIONS || now_ns() - begin < case_ns); i++) {
+    const bool is_fixed = s->options->repetitions > 0;
+    for (uint32_t i = 0; kept < most && (is_fixed || kept < LEAST_REPETITIONS || now_ns() - begin < case_ns); i++) {
         for (uint32_t side = 0; side < s->side_count; side++) {
             if (!repeat(&s->sides[side], list, commits, &samples[side][kept])) {
                 return false;
             }
         }
-        bool is_warm = i >= warm_up || now_ns() - begin > case_ns / WARM_UP_SHARE;
+        bool is_warm = i >= warm_up || (!is_fixed && now_ns() - begin > case_ns / WARM_UP_SHARE);
         kept += is_warm;
     }
     for (uint32_t side = 0; side < s->side_count; side++) {
@@ -303,19 +194,28 @@ static void add_row(const comparison *s, const char *name, const spread times[SI
 }
 
 // The lengths of one kind of list, and what each dispatch adds when the fixed cost of a list is taken out.
-static bool measure_lengths(const comparison *s, bool commits, bool ordered)
+static bool measure_lengths(const comparison *s, bool commits, record_kind kind)
 {
     static const uint32_t counts[] = {1, 16, RECORD_MOST};
     enum { COUNTS = sizeof counts / sizeof counts[0] };
     spread times[COUNTS][SIDES] = {0};
     char prefix[32], name[64];
-    snprintf(prefix, sizeof prefix, "%s/%s", commits ? "commit" : "record", ordered ? "ordered" : "independent");
+    snprintf(prefix, sizeof prefix, "%s/%s", commits ? "commit" : "record", kind_names[kind]);
+    bool has_all = true;
     for (uint32_t i = 0; i < COUNTS; i++) {
-        if (!measure(s, &(record_list){counts[i], ordered}, commits, times[i])) {
+        snprintf(name, sizeof name, "%u", counts[i]);
+        if (!bench_wants(s->options->batch, name)) {
+            has_all = false;
+            continue;
+        }
+        if (!measure(s, &(record_list){counts[i], kind, 0}, commits, times[i])) {
             return false;
         }
         snprintf(name, sizeof name, "%s/%u", prefix, counts[i]);
         add_row(s, name, times[i], 1.0 / counts[i], true);
+    }
+    if (!has_all) {
+        return true;
     }
     spread added[SIDES] = {0};
     for (uint32_t side = 0; side < s->side_count; side++) {
@@ -326,35 +226,131 @@ static bool measure_lengths(const comparison *s, bool commits, bool ordered)
     return true;
 }
 
-// Which of the devices that are called alike is Fermata's?
-static bool find_nth(const fm_device_properties *properties, uint32_t *out)
+// Long lists over ever more buffers: the cost of a dispatch must not rise with them (HOLD-3).
+static bool measure_distinct(const comparison *s, bool commits)
 {
-    fm_device_entry entries[64];
-    uint32_t count = sizeof entries / sizeof entries[0];
-    if (!good(fm_device_list(entries, &count))) {
+    static const uint32_t counts[] = {1, 2, 32, 128, 512, 2048, RECORD_DISTINCT};
+    for (uint32_t i = 0; i < sizeof counts / sizeof counts[0]; i++) {
+        spread times[SIDES] = {0};
+        char name[64];
+        if (!measure(s, &(record_list){RECORD_LONG, RECORD_SPREAD, counts[i]}, commits, times)) {
+            return false;
+        }
+        snprintf(name, sizeof name, "%s/distinct/%u", commits ? "commit" : "record", counts[i]);
+        add_row(s, name, times, 1.0 / RECORD_LONG, true);
+    }
+    return true;
+}
+
+static bool measure_kind(const comparison *s, bool commits, record_kind kind)
+{
+    return kind == RECORD_SPREAD ? measure_distinct(s, commits) : measure_lengths(s, commits, kind);
+}
+
+// Takes commits of one list apart; `out[side][stage]` is the time a list. False: failed, or the stages took place elsewhere.
+static bool take_apart(const comparison *s, const record_list *list, bool rests, spread out[SIDES][RECORD_STAGES])
+{
+    static double samples[SIDES][RECORD_STAGES][MOST_REPETITIONS]; // the main thread's
+    const null_marks *marks = s->verifies ? NULL : null_driver_marks();
+    const uint32_t most = repetitions_of(s, list), warm_up = most / WARM_UP_SHARE;
+    for (uint32_t i = 0; i < most + warm_up; i++) {
+        for (uint32_t side = 0; side < s->side_count; side++) {
+            double stages[RECORD_STAGES];
+            if (rests) {
+                rest();
+            }
+            if (!s->sides[side].stages(s->sides[side].self, list, marks, stages)) {
+                return false;
+            }
+            for (uint32_t stage = 0; stage < RECORD_STAGES; stage++) {
+                if (stages[stage] < 0) {
+                    report_note("no stages: this commit did not submit its own list");
+                    return true;
+                }
+                samples[side][stage][i < warm_up ? 0 : i - warm_up] = stages[stage];
+            }
+        }
+    }
+    for (uint32_t side = 0; side < s->side_count; side++) {
+        for (uint32_t stage = 0; stage < RECORD_STAGES; stage++) {
+            out[side][stage] = spread_of(samples[side][stage], most);
+        }
+    }
+    return true;
+}
+
+static bool measure_stages(const comparison *s, record_kind kind)
+{
+    static const char *const names[RECORD_STAGES] = {"record", "plan", "encode", "submit", "retire", NULL};
+    spread times[SIDES][RECORD_STAGES] = {0};
+    if (!take_apart(s, &(record_list){RECORD_MOST, kind, 0}, false, times)) {
         return false;
     }
-    *out = 0;
-    for (uint32_t i = 0; i < count && i < sizeof entries / sizeof entries[0]; i++) {
-        if (strcmp(entries[i].name, properties->name) == 0) {
-            return true;
+    for (uint32_t stage = 0; stage < RECORD_STAGES; stage++) {
+        if (names[stage] && times[0][stage].median > 0) {
+            char name[64];
+            snprintf(name, sizeof name, "stage/%s/%s", kind_names[kind], names[stage]);
+            bool has_floor = times[1][stage].median > 0;
+            report_add(s->report, &(report_row){
+                                      .name = name,
+                                      .unit = "ns/dispatch",
+                                      .value = spread_scaled(times[0][stage], 1.0 / RECORD_MOST),
+                                      .floor = spread_scaled(times[1][stage], 1.0 / RECORD_MOST),
+                                      .has_floor = has_floor,
+                                      .has_spread = true,
+                                  });
         }
-        *out += strcmp(entries[i].description, properties->description) == 0;
     }
-    return false;
+    return true;
+}
+
+// The call of fm_commit alone, for a list of one dispatch on an idle device; by hand: encoding and vkQueueSubmit. With `rests` the
+// threads that run it sleep and have to be woken.
+static bool measure_call(const comparison *s, bool rests)
+{
+    spread times[SIDES][RECORD_STAGES] = {0};
+    if (!take_apart(s, &(record_list){1, RECORD_ORDERED, 0}, rests, times)) {
+        return false;
+    }
+    report_add(s->report, &(report_row){
+                              .name = rests ? "commit/call/asleep" : "commit/call",
+                              .unit = "ns/commit",
+                              .value = times[0][RECORD_STAGE_CALL],
+                              .floor = times[1][RECORD_STAGE_CALL],
+                              .has_floor = s->side_count == SIDES,
+                              .has_spread = true,
+                          });
+    return true;
+}
+
+// All parts that the options want.
+static bool measure_parts(const comparison *s)
+{
+    bool fine = true;
+    for (uint32_t part = 0; part < 2; part++) {
+        for (uint32_t kind = 0; kind < RECORD_KINDS && fine; kind++) {
+            fine = !bench_wants(s->options->work, part_names[part]) ||
+                   !bench_wants(s->options->mode, kind_names[kind]) || measure_kind(s, part == 1, (record_kind)kind);
+        }
+    }
+    for (uint32_t kind = 0; kind < RECORD_SPREAD && fine; kind++) {
+        fine = !bench_wants(s->options->work, "stage") || !bench_wants(s->options->mode, kind_names[kind]) ||
+               measure_stages(s, (record_kind)kind);
+    }
+    return fine && (!bench_wants(s->options->work, "stage") || (measure_call(s, false) && measure_call(s, true)));
 }
 
 // Opens the floor, where there is one, on the same device.
 static bool open_floor(comparison *s, bool with_driver)
 {
-    s->sides[0] = (record_side){&s->fermata, record, commit, finish, results};
+    s->sides[0] = record_fermata_side(s->fermata);
     s->side_count = 1;
     s->verifies = true;
-    if (s->fermata.properties.kind == FM_DEVICE_HOST) {
+    if (s->properties.kind == FM_DEVICE_HOST) {
         return true;
     }
     uint32_t nth = 0;
-    s->raw = find_nth(&s->fermata.properties, &nth) ? raw_record_open(s->fermata.properties.description, nth) : NULL;
+    s->raw = nth_device(&s->properties, &nth) ? raw_record_open(s->properties.description, nth) : NULL;
     if (!s->raw) {
         return false;
     }
@@ -371,7 +367,7 @@ static bool open_floor(comparison *s, bool with_driver)
 static void explain(const comparison *s, bool with_driver)
 {
     static const char *const modes[] = {"auto", "addresses", "descriptors"};
-    report_note("Fermata reaches memory by %s", modes[s->fermata.properties.binding_mode]);
+    report_note("Fermata reaches memory by %s", modes[s->properties.binding_mode]);
     if (!s->raw) {
         report_note("no floor: the host device has no driver to call by hand");
     } else {
@@ -380,33 +376,61 @@ static void explain(const comparison *s, bool with_driver)
         report_note("driver: %s",
                     with_driver ? "in" : "left out on both sides: commands and submits are dropped by a layer");
     }
+    report_note("distinct: lists of %d dispatches; stage: a commit of %d, by the calls that reach the driver",
+                RECORD_LONG, RECORD_MOST);
     report_note("record: begin, dispatches, throw away; commit: begin, dispatches, submit on an idle device, without "
                 "the wait");
 }
 
+// Which driver stood below, for who reads the rows.
+static void report_run(const comparison *s)
+{
+    char processor[256], date[16];
+    time_t now = time(NULL);
+    struct tm day;
+    report_read_processor(processor, sizeof processor);
+    strftime(date, sizeof date, "%Y-%m-%d", gmtime_r(&now, &day));
+    const char *driver = !s->raw ? "none" : s->verifies ? "in" : "left out";
+    report_add_object(s->report, json_pack("{s:s, s:s, s:s, s:I, s:s}", "case", "run", "date", date, "cpu", processor,
+                                           "processors", (json_int_t)sysconf(_SC_NPROCESSORS_ONLN), "driver", driver));
+}
+
+static bench_result open_fermata(comparison *s)
+{
+    fm_status status = fm_device_open(s->options->device, NULL, &s->device);
+    if (!good(status)) {
+        return status == FM_ERROR_NO_DEVICE ? BENCH_NO_DEVICE : BENCH_FAILED;
+    }
+    (void)fm_device_get_properties(s->device, &s->properties); // of an open device: cannot fail
+    s->fermata = record_fermata_open(s->device);
+    return s->fermata ? BENCH_GOOD : BENCH_FAILED;
+}
+
 bench_result suite_record(const bench_options *options, report *results_out)
 {
+    if (!bench_check_list("mode", options->mode, kind_names, RECORD_KINDS) ||
+        !bench_check_list("work", options->work, part_names, sizeof part_names / sizeof part_names[0])) {
+        return BENCH_USAGE;
+    }
     if (!options->with_driver && !null_driver_enable()) {
         return BENCH_FAILED;
     }
-    comparison s = {.report = results_out};
-    bench_result result = open_side(&s.fermata, options->device);
+    comparison s = {.options = options, .report = results_out};
+    bench_result result = open_fermata(&s);
     if (result == BENCH_GOOD) {
-        report_begin(results_out, "record", s.fermata.properties.description);
+        report_begin(results_out, "record", s.properties.description);
         bool fine = open_floor(&s, options->with_driver);
         if (fine) {
             explain(&s, options->with_driver);
+            report_run(&s);
         }
-        fine = fine && check(&s);
-        for (int i = 0; i < 4 && fine; i++) {
-            fine = measure_lengths(&s, i >= 2, i % 2 == 0);
-        }
+        fine = fine && check(&s) && measure_parts(&s);
         result = fine ? BENCH_GOOD : BENCH_FAILED;
     }
     if (s.raw) {
         raw_record_close(s.raw); // before Fermata's device: see raw_vulkan.h
     }
-    if (s.fermata.device && !close_side(&s.fermata)) {
+    if (s.fermata && !record_fermata_close(s.fermata)) {
         result = BENCH_FAILED;
     }
     return result;

@@ -44,8 +44,7 @@ fail:
     return NULL;
 }
 
-// The processor's name, as Linux tells it.
-static void read_processor(char *name, size_t size)
+void report_read_processor(char *name, size_t size)
 {
     snprintf(name, size, "unknown processor");
     FILE *file = fopen("/proc/cpuinfo", "r");
@@ -67,7 +66,7 @@ static void read_processor(char *name, size_t size)
 void report_begin(report *results, const char *suite, const char *device)
 {
     char processor[256];
-    read_processor(processor, sizeof processor);
+    report_read_processor(processor, sizeof processor);
     results->suite = suite;
     results->device = device;
     results->has_head = false;
@@ -124,9 +123,23 @@ void report_add(report *results, const report_row *row)
                                "device", results->device, "unit", row->unit, "value", row->value.median, "floor",
                                row->has_floor ? json_real(row->floor.median) : json_null(), "ratio",
                                row->has_floor ? json_real(row->value.median / row->floor.median) : json_null());
+    if (object && row->has_spread) {
+        (void)json_object_set_new(object, "p10", json_real(row->value.p10));
+        (void)json_object_set_new(object, "p90", json_real(row->value.p90));
+    }
     if (!object || json_array_append_new(results->rows, object) != 0) {
         results->out_of_memory = true;
     }
+}
+
+void report_add_object(report *results, json_t *object)
+{
+    if (!object || json_object_set_new(object, "suite", json_string(results->suite)) != 0 ||
+        json_object_set_new(object, "device", json_string(results->device)) != 0 ||
+        json_array_append(results->rows, object) != 0) {
+        results->out_of_memory = true;
+    }
+    json_decref(object);
 }
 
 bool report_end(report **results)

@@ -5,6 +5,7 @@
 
 #include "timing.h"
 
+#include <jansson.h>
 #include <stdbool.h>
 
 typedef struct report report;
@@ -31,6 +32,13 @@ void report_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 // Adds a row and prints it; the table's head goes before the first.
 void report_add(report *results, const report_row *row);
+
+// Adds an object to the JSON file alone, with the suite's and the device's names; the suite prints what it means. `object` is transferred;
+// NULL is a row that could not be kept.
+void report_add_object(report *results, json_t *object);
+
+// Stores the processor's name, as Linux tells it.
+void report_read_processor(char *name, size_t size);
 
 // Writes the JSON file, if there is one, and destroys the report. False, with a message on stderr, when it could not be written.
 bool report_end(report **results);

@@ -4,16 +4,19 @@
 // Dropped are compute and transfer commands, barriers, binds and debug labels; queries and rendering pass through. A submit that
 // only signals a timeline semaphore becomes that signal, at once; any other reaches the driver with its empty command buffers, so
 // one timeline must not see both.
+// Notes when command buffers were last begun, ended and submitted, for whoever finds `fermata_null_marks` in the library.
 // Any number of instances and devices, on any thread: `links.lock` guards the two maps, which creation, destruction, look-ups by
 // name and submits use. A dropped command touches nothing at all.
 #include <vulkan/vk_layer.h>
 #include <vulkan/vulkan.h>
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 // The next layer's entry points for one instance or device. Dispatchable handles start with a pointer to the loader's dispatch
 // table; a physical device shares its instance's, queues and command buffers their device's.
@@ -23,9 +26,11 @@ typedef struct link {
     VkInstance instance; // these three of an instance's link
     PFN_vkGetInstanceProcAddr get_instance_proc;
     PFN_vkDestroyInstance destroy_instance; // asked for at creation: later the loader answers with the first layer's
-    VkDevice device;                        // these five of a device's link
+    VkDevice device;                        // these seven of a device's link
     PFN_vkGetDeviceProcAddr get_device_proc;
     PFN_vkDestroyDevice destroy_device;
+    PFN_vkBeginCommandBuffer begin_commands;
+    PFN_vkEndCommandBuffer end_commands;
     PFN_vkQueueSubmit queue_submit;
     PFN_vkSignalSemaphore signal_semaphore; // NULL below Vulkan 1.2
 } link;
@@ -36,6 +41,22 @@ static struct {
     link *instances;
     link *devices;
 } links = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+// Times on CLOCK_MONOTONIC; relaxed. The same in null_driver.h.
+typedef struct null_marks {
+    _Atomic(uint64_t) begin_ns;     // vkBeginCommandBuffer, on the way in
+    _Atomic(uint64_t) end_ns;       // vkEndCommandBuffer, on the way out
+    _Atomic(uint64_t) submitted_ns; // vkQueueSubmit, on the way out
+} null_marks;
+
+VK_LAYER_EXPORT null_marks fermata_null_marks;
+
+static void mark(_Atomic(uint64_t) *what)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    atomic_store_explicit(what, (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec, memory_order_relaxed);
+}
 
 static const void *key_of(const void *dispatchable)
 {
@@ -217,6 +238,8 @@ static VKAPI_ATTR VkResult VKAPI_CALL create_device(VkPhysicalDevice physical, c
     item->key = key_of(*out);
     item->device = *out;
     item->destroy_device = (PFN_vkDestroyDevice)item->get_device_proc(*out, "vkDestroyDevice");
+    item->begin_commands = (PFN_vkBeginCommandBuffer)item->get_device_proc(*out, "vkBeginCommandBuffer");
+    item->end_commands = (PFN_vkEndCommandBuffer)item->get_device_proc(*out, "vkEndCommandBuffer");
     item->queue_submit = (PFN_vkQueueSubmit)item->get_device_proc(*out, "vkQueueSubmit");
     item->signal_semaphore = (PFN_vkSignalSemaphore)item->get_device_proc(*out, "vkSignalSemaphore");
     add_link(&links.devices, item);
@@ -243,8 +266,22 @@ static uint64_t value_signalled(const VkSubmitInfo *info)
     return is_signal ? values->pSignalSemaphoreValues[0] : 0;
 }
 
-static VKAPI_ATTR VkResult VKAPI_CALL queue_submit(VkQueue queue, uint32_t count, const VkSubmitInfo *infos,
-                                                   VkFence fence)
+static VKAPI_ATTR VkResult VKAPI_CALL begin_commands(VkCommandBuffer commands, const VkCommandBufferBeginInfo *info)
+{
+    mark(&fermata_null_marks.begin_ns);
+    link item;
+    return find_link(&links.devices, commands, &item) ? item.begin_commands(commands, info) : VK_ERROR_DEVICE_LOST;
+}
+
+static VKAPI_ATTR VkResult VKAPI_CALL end_commands(VkCommandBuffer commands)
+{
+    link item;
+    VkResult result = find_link(&links.devices, commands, &item) ? item.end_commands(commands) : VK_ERROR_DEVICE_LOST;
+    mark(&fermata_null_marks.end_ns);
+    return result;
+}
+
+static VkResult submit(VkQueue queue, uint32_t count, const VkSubmitInfo *infos, VkFence fence)
 {
     link item;
     if (!find_link(&links.devices, queue, &item)) {
@@ -262,6 +299,14 @@ static VKAPI_ATTR VkResult VKAPI_CALL queue_submit(VkQueue queue, uint32_t count
     return item.signal_semaphore(item.device, &signal);
 }
 
+static VKAPI_ATTR VkResult VKAPI_CALL queue_submit(VkQueue queue, uint32_t count, const VkSubmitInfo *infos,
+                                                   VkFence fence)
+{
+    VkResult result = submit(queue, count, infos, fence);
+    mark(&fermata_null_marks.submitted_ns);
+    return result;
+}
+
 static PFN_vkVoidFunction find_name(const named_function *functions, size_t count, const char *name)
 {
     for (size_t i = 0; i < count; i++) {
@@ -277,6 +322,8 @@ static VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL get_device_proc(VkDevice device,
     static const named_function own[] = {
         {"vkGetDeviceProcAddr", (PFN_vkVoidFunction)get_device_proc},
         {"vkDestroyDevice", (PFN_vkVoidFunction)destroy_device},
+        {"vkBeginCommandBuffer", (PFN_vkVoidFunction)begin_commands},
+        {"vkEndCommandBuffer", (PFN_vkVoidFunction)end_commands},
         {"vkQueueSubmit", (PFN_vkVoidFunction)queue_submit},
     };
     PFN_vkVoidFunction found = find_name(own, sizeof own / sizeof own[0], name);
@@ -299,6 +346,8 @@ static VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL get_instance_proc(VkInstance ins
         {"vkCreateDevice", (PFN_vkVoidFunction)create_device},
         {"vkGetDeviceProcAddr", (PFN_vkVoidFunction)get_device_proc},
         {"vkDestroyDevice", (PFN_vkVoidFunction)destroy_device},
+        {"vkBeginCommandBuffer", (PFN_vkVoidFunction)begin_commands},
+        {"vkEndCommandBuffer", (PFN_vkVoidFunction)end_commands},
         {"vkQueueSubmit", (PFN_vkVoidFunction)queue_submit},
     };
     PFN_vkVoidFunction found = find_name(own, sizeof own / sizeof own[0], name);
@@ -311,7 +360,7 @@ static VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL get_instance_proc(VkInstance ins
     return found ? found : below;
 }
 
-// The one symbol of the library: the loader asks what we implement.
+// The one function that the library shows: the loader asks what we implement.
 VK_LAYER_EXPORT VKAPI_ATTR VkResult VKAPI_CALL
 vkNegotiateLoaderLayerInterfaceVersion(VkNegotiateLayerInterface *interface);
 

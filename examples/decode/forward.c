@@ -22,6 +22,7 @@ typedef struct step {
     const network *net;    // borrowed
     const kv_cache *cache; // borrowed
     fm_commands *commands; // the list being recorded
+    late_buffers *late;    // borrowed: where temporaries go that are not destroyed yet
     uint32_t token, position;
     fm_buffer x;       // [dim]: the residual stream
     fm_buffer squares; // [dim / 4]: sums of the squares of x, four a time
@@ -37,6 +38,30 @@ typedef struct scratch {
     fm_buffer key;    // [kv_dim], before it is quantised; null unless it is
     fm_buffer value;  // [kv_dim], before it is quantised; null unless it is
 } scratch;
+
+enum { LAYER_TEMPORARIES = 6, TOKEN_TEMPORARIES = 3 };
+
+uint32_t forward_most_temporaries(const model *m)
+{
+    return m->layer_count * LAYER_TEMPORARIES + TOKEN_TEMPORARIES;
+}
+
+void forward_destroy_late(const network *net, late_buffers *late)
+{
+    while (late->count > 0) {
+        fm_buffer_destroy(net->device, late->buffers[--late->count]);
+    }
+}
+
+// The end of a temporary.
+static void drop(const step *s, fm_buffer buffer)
+{
+    if (s->late->count < s->late->capacity) {
+        s->late->buffers[s->late->count++] = buffer;
+    } else {
+        fm_buffer_destroy(s->net->device, buffer);
+    }
+}
 
 static uint32_t divide_up(uint32_t count, uint32_t by)
 {
@@ -131,9 +156,9 @@ static fm_status create_scratch(const step *s, scratch *t)
 // Legal although the list that uses them is not even committed: it holds what it binds.
 static void destroy_scratch(const step *s, const scratch *t)
 {
-    const fm_buffer buffers[] = {t->query, t->scores, t->mixed, t->hidden, t->key, t->value};
-    for (size_t i = 0; i < sizeof buffers / sizeof buffers[0]; i++) {
-        fm_buffer_destroy(s->net->device, buffers[i]);
+    const fm_buffer buffers[LAYER_TEMPORARIES] = {t->query, t->scores, t->mixed, t->hidden, t->key, t->value};
+    for (size_t i = 0; i < LAYER_TEMPORARIES; i++) {
+        drop(s, buffers[i]);
     }
 }
 
@@ -184,17 +209,17 @@ static fm_status record_token(step *s, float *logits)
 }
 
 fm_status forward_commit(const network *net, const kv_cache *cache, fm_stream stream, uint32_t token, uint32_t position,
-                         float *logits, fm_point *out_point)
+                         float *logits, late_buffers *late, fm_point *out_point)
 {
-    step s = {.net = net, .cache = cache, .token = token, .position = position};
+    step s = {.net = net, .cache = cache, .late = late, .token = token, .position = position};
     TRY(fm_commands_begin(net->device, &(fm_commands_info){.label = "token"}, &s.commands));
     fm_status status = record_token(&s, logits);
     if (status == FM_OK) {
         status = fm_commit(&s.commands, &(fm_commit_info){.stream = stream}, out_point);
     }
-    fm_buffer_destroy(net->device, s.x); // the device has hardly begun
-    fm_buffer_destroy(net->device, s.squares);
-    fm_buffer_destroy(net->device, s.logits);
+    drop(&s, s.x); // the device has hardly begun
+    drop(&s, s.squares);
+    drop(&s, s.logits);
     fm_commands_cancel(&s.commands); // only where it could not be committed
     return status;
 }

@@ -3,6 +3,8 @@
 // whoever reads x adds these sums up, a quarter of the numbers, and scales its dot products by the result.
 #include "kernels.h"
 
+#include "library.h"
+
 #include <stddef.h>
 
 // What stands between quotes is laid out by hand.
@@ -70,80 +72,6 @@ static const char qkv_body[] =
     "    row += 2u;\n"
     "}\n";
 
-static const char scores_body[] =
-    "uint t = global_id.x, h = global_id.y;\n"
-    "if (t >= count) return;\n"
-    "uint q = h * head_size;\n"
-    "uint k = (t * kv_head_count + h / (head_count / kv_head_count)) * head_size;\n"
-    "float s0 = 0.0f, s1 = 0.0f;\n"
-    "for (uint i = 0u; i < head_size; i += 2u) {\n"
-    "    s0 += query[q + i] * keys[k + i];\n"
-    "    s1 += query[q + i + 1u] * keys[k + i + 1u];\n"
-    "}\n"
-    "scores[h * count + t] = (s0 + s1) * rsqrt(float(head_size));\n";
-
-static const char scores_q8_body[] =
-    "uint t = global_id.x, h = global_id.y;\n"
-    "if (t >= count) return;\n"
-    "uint q = h * head_size;\n"
-    "uint kv = t * kv_head_count + h / (head_count / kv_head_count);\n"
-    "uint k = kv * head_size;\n"
-    "float s0 = 0.0f, s1 = 0.0f;\n"
-    "for (uint i = 0u; i < head_size; i += 2u) {\n"
-    "    s0 += query[q + i] * float(keys[k + i]);\n"
-    "    s1 += query[q + i + 1u] * float(keys[k + i + 1u]);\n"
-    "}\n"
-    "scores[h * count + t] = (s0 + s1) * key_scales[kv] * rsqrt(float(head_size));\n";
-
-// Where a work-item of mix stands: four elements of one head. Elements behind the head's last one repeat it.
-#define MIX_BEGIN                                                                    \
-    "uint parts = (head_size + 3u) / 4u;\n"                                          \
-    "uint h = global_id.x / parts;\n"                                                \
-    "if (h >= head_count) return;\n"                                                 \
-    "uint e0 = global_id.x % parts * 4u, last = head_size - 1u;\n"                   \
-    "uint e1 = min(e0 + 1u, last), e2 = min(e0 + 2u, last), e3 = min(e0 + 3u, last);\n" \
-    "uint first = h * count;\n"                                                      \
-    "uint kv_head = h / (head_count / kv_head_count);\n"                             \
-    "float top = scores[first];\n"                                                   \
-    "for (uint t = 1u; t < count; t++) top = max(top, scores[first + t]);\n"         \
-    "float total = 0.0f, s0 = 0.0f, s1 = 0.0f, s2 = 0.0f, s3 = 0.0f;\n"
-
-#define MIX_END                                                                      \
-    "uint to = h * head_size;\n"                                                     \
-    "float share = 1.0f / total;\n"                                                  \
-    "mixed[to + e0] = s0 * share;\n"                                                 \
-    "if (e1 > e0) mixed[to + e1] = s1 * share;\n"                                    \
-    "if (e2 > e1) mixed[to + e2] = s2 * share;\n"                                    \
-    "if (e3 > e2) mixed[to + e3] = s3 * share;\n"
-
-static const char mix_body[] =
-    MIX_BEGIN
-    "for (uint t = 0u; t < count; t++) {\n"
-    "    float p = exp(scores[first + t] - top);\n"
-    "    uint v = (t * kv_head_count + kv_head) * head_size;\n"
-    "    total += p;\n"
-    "    s0 += p * values[v + e0];\n"
-    "    s1 += p * values[v + e1];\n"
-    "    s2 += p * values[v + e2];\n"
-    "    s3 += p * values[v + e3];\n"
-    "}\n"
-    MIX_END;
-
-static const char mix_q8_body[] =
-    MIX_BEGIN
-    "for (uint t = 0u; t < count; t++) {\n"
-    "    float p = exp(scores[first + t] - top);\n"
-    "    uint kv = t * kv_head_count + kv_head;\n"
-    "    uint v = kv * head_size;\n"
-    "    total += p;\n"
-    "    p *= value_scales[kv];\n"
-    "    s0 += p * float(values[v + e0]);\n"
-    "    s1 += p * float(values[v + e1]);\n"
-    "    s2 += p * float(values[v + e2]);\n"
-    "    s3 += p * float(values[v + e3]);\n"
-    "}\n"
-    MIX_END;
-
 static const char residual_body[] =
     "uint row = global_id.x * 4u;\n"
     "if (row >= rows) return;\n"
@@ -198,18 +126,7 @@ static const char logits_body[] =
     "if (row + 2u < rows) logits[row + 2u] = s2 * scale;\n"
     "if (row + 3u < rows) logits[row + 3u] = s3 * scale;\n";
 
-static const char quantise_body[] =
-    "uint h = global_id.x;\n"
-    "if (h >= kv_head_count) return;\n"
-    "uint from = h * head_size;\n"
-    "float top = 0.0f;\n"
-    "for (uint i = 0u; i < head_size; i++) top = max(top, abs(source[from + i]));\n"
-    "uint kv = position * kv_head_count + h;\n"
-    "scales[kv] = top / 127.0f;\n"
-    "float steps = top > 0.0f ? 127.0f / top : 0.0f;\n"
-    "for (uint i = 0u; i < head_size; i++) cache[kv * head_size + i] = int(floor(source[from + i] * steps + 0.5f));\n";
-
-// One kernel, as fm_kernel_create wants it. Lists end with a NULL name; all constants are U32.
+// One kernel of the decoder's own, as fm_kernel_create wants it. Lists end with a NULL name; all constants are U32.
 typedef struct kernel_text {
     const char *name;
     const char *body;
@@ -220,8 +137,6 @@ typedef struct kernel_text {
 #define READS(name) {name, FM_DTYPE_F32, FM_ACCESS_READ}
 #define WRITES(name) {name, FM_DTYPE_F32, FM_ACCESS_WRITE}
 #define UPDATES(name) {name, FM_DTYPE_F32, FM_ACCESS_READ_WRITE}
-#define READS_8(name) {name, FM_DTYPE_I8, FM_ACCESS_READ}
-#define WRITES_8(name) {name, FM_DTYPE_I8, FM_ACCESS_WRITE}
 
 // clang-format on
 
@@ -232,14 +147,6 @@ static const kernel_text texts[KERNEL_COUNT] = {
                     {READS("x"), READS("squares"), READS("norm"), READS("weight"), READS("cosines"), READS("sines"),
                      WRITES("query"), WRITES("keys"), WRITES("values")},
                     {"dim", "kv_dim", "head_size", "position", "slot"}},
-    [KERNEL_SCORES] = {"scores",
-                       scores_body,
-                       {READS("query"), READS("keys"), WRITES("scores")},
-                       {"head_size", "head_count", "kv_head_count", "count"}},
-    [KERNEL_MIX] = {"mix_values",
-                    mix_body,
-                    {READS("scores"), READS("values"), WRITES("mixed")},
-                    {"head_size", "head_count", "kv_head_count", "count"}},
     [KERNEL_RESIDUAL] = {"residual",
                          residual_body,
                          {READS("vector"), READS("weight"), UPDATES("x"), WRITES("squares")},
@@ -252,22 +159,21 @@ static const kernel_text texts[KERNEL_COUNT] = {
                        logits_body,
                        {READS("x"), READS("squares"), READS("norm"), READS("weight"), WRITES("logits")},
                        {"rows", "dim"}},
-    [KERNEL_QUANTISE] = {"quantise",
-                         quantise_body,
-                         {READS("source"), WRITES_8("cache"), WRITES("scales")},
-                         {"head_size", "kv_head_count", "position"}},
-    [KERNEL_SCORES_Q8] = {"scores_q8",
-                          scores_q8_body,
-                          {READS("query"), READS_8("keys"), READS("key_scales"), WRITES("scores")},
-                          {"head_size", "head_count", "kv_head_count", "count"}},
-    [KERNEL_MIX_Q8] = {"mix_values_q8",
-                       mix_q8_body,
-                       {READS("scores"), READS_8("values"), READS("value_scales"), WRITES("mixed")},
-                       {"head_size", "head_count", "kv_head_count", "count"}},
 };
 
-static fm_status create_kernel(fm_device *device, const kernel_text *text, fm_kernel *out)
+// Those that are not the decoder's own.
+static const library_id shared_ids[KERNEL_COUNT] = {
+    [KERNEL_SCORES] = LIBRARY_SCORES,           [KERNEL_MIX] = LIBRARY_MIX,
+    [KERNEL_QUANTISE] = LIBRARY_QUANTISE_HEADS, [KERNEL_SCORES_Q8] = LIBRARY_SCORES_Q8,
+    [KERNEL_MIX_Q8] = LIBRARY_MIX_Q8,
+};
+
+static fm_status create_kernel(fm_device *device, kernel_id id, fm_kernel *out)
 {
+    const kernel_text *text = &texts[id];
+    if (!text->name) {
+        return library_create(device, shared_ids[id], out);
+    }
     fm_kernel_constant constants[sizeof text->constants / sizeof text->constants[0]];
     fm_kernel_info info = {
         .name = text->name,
@@ -289,7 +195,7 @@ fm_status kernels_create(fm_device *device, bool quantised, kernels *out)
 {
     *out = (kernels){0};
     for (int i = 0; i < (quantised ? (int)KERNEL_COUNT : (int)KERNEL_COUNT_F32); i++) {
-        fm_status status = create_kernel(device, &texts[i], &out->handles[i]);
+        fm_status status = create_kernel(device, (kernel_id)i, &out->handles[i]);
         if (status != FM_OK) {
             kernels_destroy(device, out);
             return status;

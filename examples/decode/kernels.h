@@ -1,4 +1,5 @@
-// The kernels of the decoder, in Fermata's portable language, and the constants that each of them takes.
+// The kernels of the decoder, in Fermata's portable language, and the constants that each of them takes. Attention and the 8-bit
+// cache come from the kernel library (examples/common); the fused products are the decoder's own.
 // A work-item of the matrix kernels makes four neighbouring rows, so that what it reads of the vector serves four
 // times. Knows nothing of sequences and layers: forward.c puts the kernels in order.
 #ifndef DECODE_KERNELS_H

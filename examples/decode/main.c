@@ -21,6 +21,7 @@ typedef struct program {
     gold gold;           // empty where the file was not found
     bool checks_itself;  // the answers are known: they are in `gold`
     sequence *sequences; // owned, [options.sequence_count]
+    soak soak;
     fm_device *device;
     network network;
 } program;
@@ -63,6 +64,7 @@ static bool create_sequences(program *p)
             .token_count = o->token_count,
             .temperature = o->temperature,
             .seed = o->seed,
+            .destroys_late = o->destroys_late,
             .progress = &p->progress,
             .failure = &p->failure,
         };
@@ -97,9 +99,46 @@ static bool run_sequences(program *p, double *out_seconds)
     return !failure_happened(&p->failure);
 }
 
+static void destroy_sequences(program *p)
+{
+    for (uint32_t i = 0; p->sequences && i < p->options.sequence_count; i++) {
+        sequence_destroy(&p->sequences[i]);
+    }
+    free(p->sequences);
+    p->sequences = NULL;
+}
+
+// Do all sequences say what the gold file says? True where it does not know.
+static bool round_is_right(program *p)
+{
+    report r = {.sequences = p->sequences, .sequence_count = p->options.sequence_count};
+    if (p->checks_itself) {
+        report_check(&r, &p->gold);
+    }
+    return r.matched == r.checked ||
+           failure_set(&p->failure, EXIT_STATUS_FAILED, "self-check: only %u of %u sequences match in round %u",
+                       r.matched, r.checked, p->soak.rounds);
+}
+
+// One round, or as many as the soak has time for; `*out_seconds` are the last one's.
+static bool run_rounds(program *p, double *out_seconds)
+{
+    soak_begin(&p->soak, p->options.soak_seconds);
+    bool good = run_sequences(p, out_seconds);
+    while (good && soak_goes_on(&p->soak)) {
+        good = round_is_right(p);
+        if (good) {
+            destroy_sequences(p);
+            good = create_sequences(p) && run_sequences(p, out_seconds);
+        }
+    }
+    return good;
+}
+
 static bool report_results(program *p, double seconds)
 {
-    report r = {.sequences = p->sequences, .sequence_count = p->options.sequence_count, .seconds = seconds};
+    report r = {
+        .sequences = p->sequences, .sequence_count = p->options.sequence_count, .seconds = seconds, .soak = &p->soak};
     fm_status status = fm_device_get_properties(p->device, &r.device);
     if (status == FM_OK) {
         status = fm_device_get_stats(p->device, &r.stats);
@@ -129,10 +168,7 @@ static void clean_up(program *p)
         failure_set_from_library(&p->failure, status, "cannot close the device");
         return; // it may still write to what the sequences own: the process ends with all of it
     }
-    for (uint32_t i = 0; p->sequences && i < p->options.sequence_count; i++) {
-        sequence_destroy(&p->sequences[i]);
-    }
-    free(p->sequences);
+    destroy_sequences(p);
     gold_destroy(&p->gold);
     tokenizer_destroy(&p->tokenizer);
     model_close(&p->model);
@@ -147,7 +183,7 @@ int main(int argc, char **argv)
         double seconds = 0.0;
         if (p.options.help) {
             fputs(options_usage(), stdout);
-        } else if (open_inputs(&p) && create_sequences(&p) && open_device(&p) && run_sequences(&p, &seconds)) {
+        } else if (open_inputs(&p) && create_sequences(&p) && open_device(&p) && run_rounds(&p, &seconds)) {
             report_results(&p, seconds);
         }
     }

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_SEQUENCES = 1024, MOST_TOKENS = 1 << 30 };
+enum { MOST_SEQUENCES = 1024, MOST_TOKENS = 1 << 30, MOST_SECONDS = 1 << 30 };
 
 const char *options_usage(void)
 {
@@ -21,6 +21,8 @@ const char *options_usage(void)
            "  --seed N            of the random choices (default: 1)\n"
            "  --kv f32|q8         how keys and values are kept (default: f32)\n"
            "  --device NAME       auto, host, vulkan, vulkan:N or vulkan:TEXT (default: auto)\n"
+           "  --soak SECONDS      run all sequences again and again, and report how resident memory grows\n"
+           "  --destroy-late      keep temporaries until their token is done (default: destroy them in flight)\n"
            "  --json              print one JSON object\n"
            "  --help              print this\n"
            "exit status: 0 good, 1 a check or the run failed, 2 bad input, 3 no such device\n";
@@ -65,6 +67,11 @@ static bool take_option(options *o, int name, const char *value)
         good = o->quantise_kv || strcmp(value, "f32") == 0;
         break;
     case 'd': o->device_name = value; break;
+    case 'o':
+        good = read_whole(value, 1, MOST_SECONDS, &number);
+        o->soak_seconds = (uint32_t)number;
+        break;
+    case 'l': o->destroys_late = true; break;
     case 'j': o->json = true; break;
     case 'h': o->help = true; break;
     default: good = false;
@@ -84,6 +91,8 @@ bool options_parse(int argc, char **argv, options *out, failure *f)
         {"seed", required_argument, NULL, 's'},
         {"kv", required_argument, NULL, 'k'},
         {"device", required_argument, NULL, 'd'},
+        {"soak", required_argument, NULL, 'o'},
+        {"destroy-late", no_argument, NULL, 'l'},
         {"json", no_argument, NULL, 'j'},
         {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},

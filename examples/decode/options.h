@@ -17,6 +17,8 @@ typedef struct options {
     float temperature; // 0: greedy
     uint64_t seed;
     bool quantise_kv;        // keys and values as 8-bit numbers
+    bool destroys_late;      // temporaries live until the wait for their token
+    uint32_t soak_seconds;   // run all sequences again and again for so long; 0: once
     const char *device_name; // borrowed from argv
     bool json;
     bool help; // print the usage and nothing else

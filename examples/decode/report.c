@@ -57,6 +57,12 @@ bool report_print(const report *r)
     printf("%llu submissions, %llu dispatches, %llu waves, %llu bytes held at peak\n",
            (unsigned long long)r->stats.submissions, (unsigned long long)r->stats.dispatches,
            (unsigned long long)r->stats.waves, (unsigned long long)r->stats.bytes_in_use_peak);
+    if (r->soak->length_ns > 0) {
+        printf("soak: %u rounds; resident %.2f MiB after warm-up, %.2f MiB at the end; %llu commits waited at the "
+               "limit\n",
+               r->soak->rounds, (double)r->soak->warm.resident_bytes / (1 << 20),
+               (double)r->soak->end.resident_bytes / (1 << 20), (unsigned long long)r->stats.limit_waits);
+    }
     if (r->checked > 0) {
         printf("self-check: %u of %u sequences match\n", r->matched, r->checked);
     }
@@ -104,6 +110,7 @@ static json_t *make_stats(const fm_device_stats *stats)
         {"bytes_in_use_peak", stats->bytes_in_use_peak},
         {"bytes_reserved", stats->bytes_reserved},
         {"limit_waits", stats->limit_waits},
+        {"full_drains", stats->full_drains},
         {"keeper_wakeups", stats->keeper_wakeups},
         {"kernels_compiled", stats->kernels_compiled},
     };
@@ -112,6 +119,17 @@ static json_t *make_stats(const fm_device_stats *stats)
         json_object_set_new(object, figures[i].name, json_integer((json_int_t)figures[i].value));
     }
     return object;
+}
+
+static json_t *make_soak(const soak *s)
+{
+    if (s->length_ns == 0) {
+        return json_null();
+    }
+    return json_pack("{s:i, s:I, s:I, s:I, s:I}", "rounds", (int)s->rounds, "resident_bytes_warm",
+                     (json_int_t)s->warm.resident_bytes, "resident_bytes_end", (json_int_t)s->end.resident_bytes,
+                     "heap_bytes_warm", (json_int_t)s->warm.heap_bytes, "heap_bytes_end",
+                     (json_int_t)s->end.heap_bytes);
 }
 
 bool report_print_json(const report *r)
@@ -123,10 +141,10 @@ bool report_print_json(const report *r)
     }
     json_t *check =
         r->checked > 0 ? json_pack("{s:i, s:i}", "checked", (int)r->checked, "matched", (int)r->matched) : json_null();
-    json_t *root = json_pack("{s:s, s:o, s:o, s:f, s:f, s:o, s:o}", "device", r->device.name, "device_description",
+    json_t *root = json_pack("{s:s, s:o, s:o, s:f, s:f, s:o, s:o, s:o}", "device", r->device.name, "device_description",
                              make_text(r->device.description, strlen(r->device.description)), "sequences", sequences,
                              "seconds", r->seconds, "tokens_per_second", tokens_per_second(r), "stats",
-                             make_stats(&r->stats), "self_check", check);
+                             make_stats(&r->stats), "soak", make_soak(r->soak), "self_check", check);
     good = good && root && json_dumpf(root, stdout, JSON_INDENT(2) | JSON_PRESERVE_ORDER) == 0;
     json_decref(root);
     putchar('\n');

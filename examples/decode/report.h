@@ -5,6 +5,7 @@
 
 #include "bundle.h"
 #include "sequence.h"
+#include "soak.h"
 
 typedef struct report {
     const sequence *sequences; // borrowed
@@ -12,6 +13,7 @@ typedef struct report {
     double seconds; // from the first thread's start to the last one's end
     fm_device_properties device;
     fm_device_stats stats; // after the last sequence
+    const soak *soak;      // borrowed; how memory grew, in a run of several rounds
     uint32_t checked;      // sequences that the gold file knows
     uint32_t matched;      // of these, those that say what it says
 } report;

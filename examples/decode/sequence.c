@@ -22,12 +22,15 @@ static bool check(sequence *s, fm_status status, uint32_t position)
 static bool feed(sequence *s, uint32_t token, uint32_t position, bool reads)
 {
     fm_point point;
-    fm_status status = forward_commit(s->net, &s->cache, s->stream, token, position, reads ? s->logits : NULL, &point);
+    fm_status status =
+        forward_commit(s->net, &s->cache, s->stream, token, position, reads ? s->logits : NULL, &s->late, &point);
     if (!check(s, status, position) || failure_happened(s->failure)) {
         return false;
     }
     if (reads || position % PROMPT_TOKENS_IN_FLIGHT == PROMPT_TOKENS_IN_FLIGHT - 1) {
-        return check(s, fm_point_wait(s->net->device, point, wait_timeout_ns), position);
+        bool good = check(s, fm_point_wait(s->net->device, point, wait_timeout_ns), position);
+        forward_destroy_late(s->net, &s->late);
+        return good;
     }
     return true;
 }
@@ -83,6 +86,7 @@ static void *sequence_main(void *argument)
         check(s, cache_create(device, s->net->model, positions, s->net->quantised, &s->cache), 0)) {
         generate(s);
     }
+    forward_destroy_late(s->net, &s->late); // of a failed run
     cache_destroy(device, &s->cache);
     fm_stream_destroy(device, s->stream);
     progress_end(s->progress);
@@ -107,7 +111,11 @@ bool sequence_create(const sequence_info *info, sequence *out)
     out->limit = info->token_count < left ? info->token_count : left;
     out->logits = malloc(info->model->vocab_size * sizeof *out->logits);
     out->tokens = malloc(out->limit * sizeof *out->tokens);
-    if (!out->logits || !out->tokens) {
+    if (info->destroys_late) {
+        out->late.capacity = forward_most_temporaries(info->model) * PROMPT_TOKENS_IN_FLIGHT;
+        out->late.buffers = malloc(out->late.capacity * sizeof *out->late.buffers);
+    }
+    if (!out->logits || !out->tokens || (info->destroys_late && !out->late.buffers)) {
         return failure_set(info->failure, EXIT_STATUS_FAILED, "no memory for sequence %u", info->number);
     }
     return true;
@@ -138,6 +146,7 @@ void sequence_destroy(sequence *s)
     token_list_destroy(&s->prompt_tokens);
     free(s->logits);
     free(s->tokens);
+    free(s->late.buffers);
     text_destroy(&s->text);
     *s = (sequence){0};
 }

@@ -23,6 +23,7 @@ typedef struct sequence {
     bool started;               // `thread` is to be joined
     fm_stream stream;           // owned by the thread, as the cache is
     kv_cache cache;
+    late_buffers late; // owned; capacity 0 unless temporaries are destroyed late
 
     float *logits;        // owned, [vocab_size]: where the device's answer arrives
     uint32_t *tokens;     // owned, [limit]: what was generated
@@ -39,6 +40,7 @@ typedef struct sequence_info {
     uint32_t token_count; // to generate at most; the model's context may end before
     float temperature;
     uint64_t seed;
+    bool destroys_late; // temporaries live until the wait for their token
     progress *progress;
     failure *failure;
 } sequence_info;

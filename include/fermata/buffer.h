@@ -32,6 +32,9 @@ typedef struct fm_buffer_info {
     fm_memory_kind memory;
     uint32_t flags;    // FM_BUFFER_*
     const char *label; // for error sentences; copied; NULL = none
+    // A stream whose destroyed buffers' memory may be taken over at once, before their work is complete: for buffers that this stream's
+    // next commits use. Another stream's use is made to wait for that work, and fails with it. Null = only memory that nothing uses any more.
+    fm_stream stream;
 } fm_buffer_info;
 
 // Creates a buffer whose content reads as zero (unless FM_BUFFER_UNINITIALIZED).
@@ -41,6 +44,17 @@ typedef struct fm_buffer_info {
 // FM_ERROR_DEVICE_LOST, FM_ERROR_CLOSED.
 // Thread-safety: any thread. Lifetime: until fm_buffer_destroy and the end of the last submission that uses it (HOLD-6).
 FM_API fm_status fm_buffer_create(fm_device *device, const fm_buffer_info *info, fm_buffer *out_buffer);
+
+// Turns a buffer into another one on the same memory, for an output that takes over its input: `input` is dead at once, `*out_buffer`
+// has its first `size_bytes` bytes. Lists that use `input` go on, and the memory is held for them as before (HOLD-5).
+// Parameters: `device`; `input`, transferred on FM_OK; `size_bytes`, 1 to the input's size, or FM_WHOLE_SIZE; `label`, copied, NULL for
+// none; `out_buffer`, the null handle is stored on error.
+// Errors: handle errors, FM_ERROR_INVALID_ARGUMENT (size 0 or a NULL), FM_ERROR_OUT_OF_RANGE (more than the input's size),
+// FM_ERROR_OUT_OF_HOST_MEMORY, FM_ERROR_CLOSED. On error `input` stays the caller's.
+// Thread-safety: any thread, at any moment; of several threads that donate or destroy one buffer, one succeeds.
+// Lifetime: as of a buffer made by fm_buffer_create. Costs no device work.
+FM_API fm_status fm_buffer_donate(fm_device *device, fm_buffer input, uint64_t size_bytes, const char *label,
+                                  fm_buffer *out_buffer);
 
 // Destroys a buffer: the handle is dead at once, the memory is held until the last list that binds it is complete or cancelled.
 // Parameters: `device`; `buffer`, transferred; the null handle does nothing.

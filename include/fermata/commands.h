@@ -16,6 +16,8 @@ typedef struct fm_commands fm_commands;
 // Bits of fm_commands_info.flags.
 enum {
     FM_COMMANDS_UNTRACKED = 1u, // no automatic barriers between this list's commands: fm_barrier places them
+    FM_COMMANDS_REUSABLE =
+        2u, // fm_commit leaves the list with the caller, who may commit it again; fm_patch changes dispatches
 };
 
 // What to record.
@@ -123,7 +125,18 @@ FM_API fm_status fm_label_push(fm_commands *commands, const char *label);
 // Thread-safety: the list's owner. Lifetime: nothing is held.
 FM_API fm_status fm_label_pop(fm_commands *commands);
 
+// Replaces bindings, group counts and constants of a dispatch of a reusable list, for the commits that follow.
+// Parameters: `commands`, borrowed, begun with FM_COMMANDS_REUSABLE; `dispatch`, its number in the list, counted from 0;
+// `info`, copied: the whole dispatch as it is to be, of the same kernel.
+// Errors: as fm_dispatch, FM_ERROR_INVALID_ARGUMENT (not reusable, no such dispatch, another kernel). On error the dispatch is as before.
+// Thread-safety: the list's owner (THREAD-2), also while earlier commits of the list are in flight: they keep what they had.
+// Lifetime: what the dispatch bound before is not the list's any more; each commit holds what it binds then (HOLD-1).
+FM_API fm_status fm_patch(fm_commands *commands, uint32_t dispatch, const fm_dispatch_info *info);
+
 // Commits `*commands` to `info->stream` and nulls it; everything it binds is held until `*out_point`.
+// A list begun with FM_COMMANDS_REUSABLE stays the caller's and may be committed again at once, to any stream, also while earlier commits
+// of it are in flight: each commit runs the commands as they are then. Between commits it holds none of its buffers and kernels:
+// FM_ERROR_STALE_HANDLE if one of them was destroyed. It cannot fm_read, and ends with fm_commands_cancel.
 // Parameters: `commands`, transferred on FM_OK; `info`, copied; `out_point`, filled on FM_OK, may be NULL.
 // Errors: handle errors of the stream and of each `after` point, FM_ERROR_INVALID_ARGUMENT (a point that no commit has returned),
 // FM_WOULD_BLOCK (in-flight limit reached and info->no_wait), FM_TIMEOUT (limit reached and nothing completed within

@@ -26,16 +26,19 @@ typedef enum fm_binding_mode {
     FM_BINDING_DESCRIPTORS = 2, // descriptors with robust access: what validation layers can see
 } fm_binding_mode;
 
-// The element types that a kernel's parameters can have. 16- and 8-bit types are storage types:
-// a kernel reads them as float, int or uint and its stores convert back.
+// The element types that a kernel's parameters can have. 16- and 8-bit types are storage types: a kernel reads them as float, int or
+// uint and its stores convert back. 64-bit types are there where the device computes with them (fm_device_properties.dtype_mask).
 typedef enum fm_dtype {
     FM_DTYPE_NONE = 0,
-    FM_DTYPE_F32 = 1, // float
-    FM_DTYPE_F16 = 2, // half
-    FM_DTYPE_I32 = 3, // int
-    FM_DTYPE_U32 = 4, // uint
-    FM_DTYPE_I8 = 5,  // int8
-    FM_DTYPE_U8 = 6,  // uint8
+    FM_DTYPE_F32 = 1,  // float
+    FM_DTYPE_F16 = 2,  // half
+    FM_DTYPE_I32 = 3,  // int
+    FM_DTYPE_U32 = 4,  // uint
+    FM_DTYPE_I8 = 5,   // int8
+    FM_DTYPE_U8 = 6,   // uint8
+    FM_DTYPE_BF16 = 7, // bfloat16: the upper half of a float
+    FM_DTYPE_I64 = 8,  // long
+    FM_DTYPE_U64 = 9,  // ulong
 } fm_dtype;
 
 // One device that could be opened.
@@ -54,13 +57,21 @@ typedef struct fm_device_info {
     uint32_t batches_in_flight;
     // Committed lists not yet retired before a commit waits for the oldest; 0 = 4096. FERMATA_LISTS_IN_FLIGHT.
     uint32_t lists_in_flight;
+    // Failures kept for fm_device_take_failure before the oldest is dropped; 0 = 64, at most 65536. FERMATA_FAILURES_KEPT.
+    uint32_t failures_kept;
     // Worker threads of the host device; 0 = one per processor. FERMATA_HOST_THREADS.
     uint32_t host_threads;
     // Bytes of device memory held at most; 0 = what the device reports. FERMATA_MEMORY_LIMIT.
     uint64_t memory_limit_bytes;
+    // Bytes of native allocations that are kept for later although nothing uses them; 0 = 256 MiB; 1 = none. FERMATA_MEMORY_CACHE.
+    uint64_t memory_cache_bytes;
+    // Bytes that only work in flight keeps (destroyed buffers, staging) before a commit waits for the oldest; 0 = a quarter of the
+    // memory limit. FERMATA_IN_FLIGHT_BYTES.
+    uint64_t in_flight_bytes;
     // Bytes of one native allocation that buffers share; 0 = 64 MiB. FERMATA_BLOCK_SIZE.
     uint64_t block_size_bytes;
-    // Nanoseconds that a wait polls before it blocks; 0 = 50,000 on a GPU, none on a CPU; 1 = never polls. FERMATA_SPIN_NS.
+    // Nanoseconds that a wait polls at most before it blocks; 0 = 200,000 on a GPU, none on a CPU; 1 = never polls. It polls
+    // for less where the device answers sooner, and only while a processor is to spare. FERMATA_SPIN_NS.
     uint64_t spin_ns;
     // Nanoseconds that a commit waits at the in-flight limit; 0 = 30 seconds. FERMATA_COMMIT_TIMEOUT_NS.
     uint64_t commit_timeout_ns;
@@ -113,9 +124,16 @@ typedef struct fm_device_stats {
     uint64_t bytes_in_use;      // bytes of all buffers alive or held, staging included (now)
     uint64_t bytes_in_use_peak; // the most that bytes_in_use has been
     uint64_t bytes_reserved;    // bytes of native allocations (now)
-    uint64_t limit_waits;       // commits that waited for the oldest list because of lists_in_flight
-    uint64_t keeper_wakeups;    // times that the device's keeper thread woke
-    uint64_t kernels_compiled;  // kernel variants that a compiler made, not the disk cache
+    uint64_t bytes_cached;      // of these, bytes that nothing uses (now)
+    uint64_t bytes_in_flight; // bytes that only work in flight keeps: destroyed buffers and large staging memory (now)
+    uint64_t bytes_in_flight_peak; // the most that bytes_in_flight has been
+    uint64_t memory_reuses;        // buffers that took memory over which their stream's earlier work still used
+    uint64_t limit_waits;      // commits that waited for the oldest list because of lists_in_flight or in_flight_bytes
+    uint64_t full_drains;      // times that a commit or an allocation had to wait until nothing was in flight
+    uint64_t failures;         // lists that failed for a reason of their own, not because of earlier work
+    uint64_t failures_dropped; // of these, dropped before fm_device_take_failure took them
+    uint64_t keeper_wakeups;   // times that the device's keeper thread woke
+    uint64_t kernels_compiled; // kernel variants that a compiler made, not the disk cache
     uint64_t variant_hits; // dispatches and creations that found their variant made; those of a list count when it ends
     uint64_t variant_misses;       // those that made one, or waited for the thread that did
     uint64_t variant_evictions;    // variants let go because of variant_limit or variant_limit_bytes
@@ -155,6 +173,12 @@ FM_API fm_status fm_device_close(fm_device **device, uint64_t timeout_ns);
 // Parameters: `device`; `out`, filled. Errors: FM_ERROR_INVALID_ARGUMENT (`out` is NULL), FM_ERROR_CLOSED.
 // Thread-safety: any thread. Lifetime: a copy.
 FM_API fm_status fm_device_get_properties(fm_device *device, fm_device_properties *out);
+
+// Gives memory that nothing uses back to the driver, after collecting what is complete.
+// Parameters: `device`; `out_bytes`, filled with the bytes given back, NULL for none.
+// Errors: FM_ERROR_CLOSED. Thread-safety: any thread; never waits for the device.
+// Lifetime: buffers, and memory that lists in flight still hold, are untouched (HOLD-6).
+FM_API fm_status fm_device_trim(fm_device *device, uint64_t *out_bytes);
 
 // Fills `*out` with the device's counters.
 // Parameters: `device`; `out`, filled. Errors: FM_ERROR_INVALID_ARGUMENT (`out` is NULL), FM_ERROR_CLOSED.

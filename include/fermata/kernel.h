@@ -53,6 +53,14 @@ typedef struct fm_kernel_shared {
     uint32_t count;   // elements, 1 or more
 } fm_kernel_shared;
 
+// One specialisation value of a portable kernel: a name that stands for a number while it compiles. Body and header see it, also where
+// the language wants a constant: array sizes, loop bounds that a compiler unrolls, #if.
+typedef struct fm_kernel_special {
+    const char *name; // an identifier
+    fm_dtype dtype;   // FM_DTYPE_F32, FM_DTYPE_I32 or FM_DTYPE_U32
+    double value;     // finite, and exactly one of that dtype's values; to F32 it is rounded
+} fm_kernel_special;
+
 // One dispatch, as a host function sees it.
 typedef struct fm_host_call {
     void *const *bindings;      // start of each bound range
@@ -80,7 +88,7 @@ typedef struct fm_kernel_info {
     fm_kernel_language language;
     const void *code;                    // portable and GLSL: text; SPIR-V: words; copied
     size_t code_size_bytes;              // length of `code`; 0 for text that ends in a zero byte
-    const char *header;                  // portable: text put before the kernel (helper functions); NULL = none; copied
+    const char *header;                  // portable: text put before the kernel (helpers, macros); NULL = none; copied
     const fm_kernel_param *params;       // portable, host function; GLSL and SPIR-V are asked what they bind
     uint32_t param_count;                // at most FM_MAX_BINDINGS
     const fm_kernel_constant *constants; // portable
@@ -88,6 +96,8 @@ typedef struct fm_kernel_info {
     uint32_t constants_size_bytes;  // host function: bytes that each dispatch must give
     const fm_kernel_shared *shared; // portable
     uint32_t shared_count;
+    const fm_kernel_special *specials; // portable
+    uint32_t special_count;
     uint32_t group_size[3]; // portable: work-items in a workgroup; {0} = {64, 1, 1}
     fm_host_function host_function;
     void *user;     // passed to `host_function`; borrowed until the kernel's last use is complete
@@ -98,11 +108,20 @@ typedef struct fm_kernel_info {
 // before is found in the device's cache, whatever its name, or in the disk cache.
 // Parameters: `device`; `info`, copied; `out_kernel`, the null handle is stored on error.
 // Errors: FM_ERROR_INVALID_ARGUMENT (a NULL, a name that is no identifier or is taken, a size over the limit),
-// FM_ERROR_COMPILE (the compiler's message with the body's line is in fm_last_error), FM_ERROR_UNSUPPORTED (the device
+// FM_ERROR_COMPILE (fm_last_error has the message, line and column in the body or header, and that line with a caret), FM_ERROR_UNSUPPORTED (the device
 // does not run this language, dtype, or shared memory), FM_ERROR_OUT_OF_HOST_MEMORY, FM_ERROR_BACKEND, FM_ERROR_CLOSED.
 // Thread-safety: any thread; compiles outside every lock that other threads need. Lifetime: until fm_kernel_destroy and
 // the end of the last submission that uses it (KEY-1, KEY-4).
 FM_API fm_status fm_kernel_create(fm_device *device, const fm_kernel_info *info, fm_kernel *out_kernel);
+
+// Writes the source that a portable kernel becomes on this device, GLSL or C: the generated signature and what is made of the body. Compiles
+// nothing, so it also serves a kernel that does not compile.
+// Parameters: `device`; `info`, borrowed, every parameter with its dtype; `text`, room for `*size_bytes` bytes, or NULL to only ask for the
+// size; `size_bytes`, in: room, out: bytes of the whole text with its final zero byte. Too little room cuts the text and is no error.
+// Errors: FM_ERROR_INVALID_ARGUMENT, FM_ERROR_COMPILE (the translator refuses the body), FM_ERROR_UNSUPPORTED (the kernel is not portable, or
+// the device lacks what it needs), FM_ERROR_OUT_OF_HOST_MEMORY, FM_ERROR_CLOSED.
+// Thread-safety: any thread. Lifetime: `text` is filled with a copy.
+FM_API fm_status fm_kernel_get_source(fm_device *device, const fm_kernel_info *info, char *text, size_t *size_bytes);
 
 // Destroys a kernel: the handle is dead at once, its code is held until the last list that dispatches it is complete or cancelled.
 // Parameters: `device`; `kernel`, transferred; the null handle does nothing.

@@ -19,13 +19,25 @@ typedef struct fm_stream {
 // "This far along this stream": complete when every list committed up to it is. {0} is the null point, always complete.
 typedef struct fm_point {
     fm_stream stream;
-    uint64_t value; // counts the stream's commits from 1
+    uint64_t value; // rises with each commit of the stream
 } fm_point;
 
 // What to create.
 typedef struct fm_stream_info {
     const char *label; // for error sentences; copied; NULL = none
 } fm_stream_info;
+
+// One list that failed. Texts that do not fit are cut.
+typedef struct fm_failure {
+    uint64_t number;     // counts the device's failures from 1
+    fm_point point;      // of the list; its stream is null for a fill of new memory, which is the library's own
+    fm_status status;    // why, never FM_ERROR_DEPENDENCY: what fails because of earlier work has no record of its own
+    char cause[512];     // a full sentence
+    char list_label[64]; // "" = none
+    char stream_label[64]; // "" = none
+    char kernels[256];     // names of the kernels that the list used, "a, b and 3 more"
+    char buffers[256];     // labels of the buffers that it used, in the same way
+} fm_failure;
 
 // Called once when a point is complete or has failed: `status` is FM_OK or the error that fm_point_wait would answer.
 typedef void (*fm_completion_callback)(void *user, fm_point point, fm_status status);
@@ -63,6 +75,14 @@ FM_API fm_status fm_point_poll(fm_device *device, fm_point point);
 // Thread-safety: any thread; holds no lock while it waits (READ-2, LEARNED-4), waits for this point alone (LEARNED-2, THREAD-3).
 // Lifetime: `point` is a plain value.
 FM_API fm_status fm_point_wait(fm_device *device, fm_point point, uint64_t timeout_ns);
+
+// Takes the oldest failure that nobody has taken, of any stream: for the place in a program that logs them. Waiters are told of theirs
+// in any case, through their points.
+// Parameters: `device`; `out_failure`, filled on FM_OK.
+// Errors: FM_NOT_READY (there is none), FM_ERROR_INVALID_ARGUMENT (`out_failure` is NULL), FM_ERROR_CLOSED.
+// Thread-safety: any thread; each failure is given to one caller. Collects what is complete (RETIRE-5).
+// Lifetime: kept until taken, or until fm_device_info.failures_kept newer ones have come (READ-5).
+FM_API fm_status fm_device_take_failure(fm_device *device, fm_failure *out_failure);
 
 // Has `callback` called once when the point is complete or has failed; at once from the keeper thread if it already is.
 // Parameters: `device`; `point`; `callback`, not NULL; `user`, passed to it, borrowed until it is called.

@@ -21,10 +21,13 @@ typedef enum fm_ablation {
     FM_ABLATE_KEEP_FAILURES = 7,   // a failed list leaves no trace (READ-5)
     FM_ABLATE_RETIRE_ON_READ = 8,  // a read learns of completion but lets go of nothing (READ-4)
     FM_ABLATE_WAIT_FOR_OLDEST = 9, // at the in-flight limit a commit waits until nothing is in flight (RETIRE-4)
-    FM_ABLATE_WHOLE_KEY = 10,      // a variant is looked up by its kernel's name alone (KEY-2)
-    FM_ABLATE_EVICT_UNHELD = 11,   // an evicted variant is destroyed at once, held or not (KEY-3)
-    FM_ABLATE_COMPILE_ONCE = 12,   // a thread does not look whether another is making the same variant (KEY-4)
-    FM_ABLATE_COUNT = 13,
+    FM_ABLATE_DEATH_POINTS = 10,   // memory that lists still use is handed out as if it were free (HOLD-6, LEARNED-5)
+    FM_ABLATE_DONATION_KEEPS_HOLD = 11, // donation takes the memory away from the lists that hold the input (HOLD-5)
+    FM_ABLATE_KEEP_EVERY_FAILURE = 12,  // of several failures only the first is kept (LEARNED-7)
+    FM_ABLATE_WHOLE_KEY = 13,           // a variant is looked up by its kernel's name alone (KEY-2)
+    FM_ABLATE_EVICT_UNHELD = 14,        // an evicted variant is destroyed at once, held or not (KEY-3)
+    FM_ABLATE_COMPILE_ONCE = 15,        // a thread does not look whether another is making the same variant (KEY-4)
+    FM_ABLATE_COUNT = 16,
 } fm_ablation;
 
 // Takes a guard away (`on` = 1) or gives it back.
@@ -49,9 +52,41 @@ FM_API fm_status fm_testing_set_order(fm_device *device, uint64_t seed);
 // Parameters: `device`. Errors: FM_ERROR_UNSUPPORTED, FM_ERROR_CLOSED. Thread-safety: one thread. Lifetime: each runs once.
 FM_API fm_status fm_testing_run_callbacks(fm_device *device);
 
-// How many commands of a manual device touched memory or a kernel that nothing held any more. 0 unless a guard is missing (HOLD-1).
+// How often a manual device was wronged: commands that touched memory or a kernel that nothing held any more, blocks and kernels given
+// back while commands that had not run named them. 0 unless a guard is missing (HOLD-1, RETIRE-1).
 // Parameters: `device`; `out_count`, filled. Errors: FM_ERROR_INVALID_ARGUMENT, FM_ERROR_CLOSED. Thread-safety: one thread. Lifetime: a copy.
 FM_API fm_status fm_testing_violations(fm_device *device, uint64_t *out_count);
+
+// Has a manual device refuse the next `count` submits with `answer`: nothing of those batches runs.
+// Parameters: `device`; `count`, 0 takes it back; `answer`, an error other than FM_ERROR_DEVICE_LOST. Errors: FM_ERROR_INVALID_ARGUMENT,
+// FM_ERROR_UNSUPPORTED, FM_ERROR_CLOSED. Thread-safety: one thread. Lifetime: until so many were refused (LEARNED-8).
+FM_API fm_status fm_testing_refuse_submits(fm_device *device, uint32_t count, fm_status answer);
+
+// Fails the list of the command that the next step would run, as a failing host function would; the rest of the list will not run.
+// Parameters: `device`. Errors: FM_NOT_READY (nothing is to run), FM_ERROR_UNSUPPORTED, FM_ERROR_CLOSED. Thread-safety: one thread.
+// Lifetime: that list alone (READ-5).
+FM_API fm_status fm_testing_fail_list(fm_device *device);
+
+// Loses a manual device: it reports no completion and takes no batch any more. Steps still run what was in flight, as on a real device
+// whose driver gave up, until the close has quiesced it: nothing may be freed before (LEARNED-9).
+// Parameters: `device`. Errors: FM_ERROR_UNSUPPORTED, FM_ERROR_CLOSED. Thread-safety: one thread. Lifetime: until the device is closed.
+FM_API fm_status fm_testing_lose_device(fm_device *device);
+
+// What a manual device tells an observer.
+typedef enum fm_testing_event {
+    FM_TESTING_RAN = 0,       // a command ran; the text is its innermost label, NULL if none
+    FM_TESTING_COMPLETED = 1, // the last command of a batch ran and the device reports it; no text
+    FM_TESTING_FAILED = 2,    // fm_testing_fail_list failed a list; the text is the label of the command that was next
+    FM_TESTING_REFUSED = 3,   // a command of a batch that was not taken; the text is its label
+    FM_TESTING_VIOLATED = 4,  // counted by fm_testing_violations; the text is a sentence
+} fm_testing_event;
+
+typedef void (*fm_testing_observer)(void *user, fm_testing_event event, const char *text);
+
+// Has `observer` told of every event of a manual device, on the thread that causes it; it must not call Fermata.
+// Parameters: `device`; `observer`, NULL for none; `user`, passed to it. Errors: FM_ERROR_UNSUPPORTED, FM_ERROR_CLOSED.
+// Thread-safety: one thread. Lifetime: until replaced; also told during fm_device_close.
+FM_API fm_status fm_testing_observe(fm_device *device, fm_testing_observer observer, void *user);
 
 #ifdef __cplusplus
 }

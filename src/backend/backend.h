@@ -8,11 +8,19 @@
 #include <fermata/device.h>
 #include <fermata/kernel.h>
 
+#include <stdatomic.h>
 #include <stdbool.h>
 
 typedef struct fmi_backend fmi_backend;             // an opened device; each backend defines its own
 typedef struct fmi_kernel_binary fmi_kernel_binary; // a kernel that can be dispatched; each backend defines its own
-typedef struct fmi_text fmi_text;                   // growing text (base/text.h), for compiler messages
+// How long dispatches of a kernel binary take, by the power of two below their number of workgroups; 0 = unknown. Every backend's
+// fmi_kernel_binary begins with one, zeroed; the schedule room fills it (schedule/cost.h), backends do not look at it.
+enum { FMI_COST_CLASSES = 24 };
+typedef struct fmi_cost {
+    _Atomic(uint32_t) ns[FMI_COST_CLASSES];
+} fmi_cost;
+
+typedef struct fmi_text fmi_text; // growing text (base/text.h), for compiler messages
 
 // What a device can do, filled by `open`. Constant afterwards.
 typedef struct fmi_backend_caps {
@@ -23,13 +31,14 @@ typedef struct fmi_backend_caps {
     uint64_t max_block_bytes;         // largest memory block; UINT64_MAX where there is no limit
     uint32_t binding_alignment_bytes; // offsets of bindings are multiples of this; at least 16
     uint32_t max_group_size[3];
+    uint32_t group_count_mask; // any kernel takes group counts without other bits than these; 0 where that is not known
     uint32_t max_group_invocations;
+    uint32_t max_shared_bytes;         // workgroup-shared arrays of one kernel; 0: there are none, and no barrier()
     uint32_t max_push_constants_bytes; // for kernels that bind descriptors themselves (GLSL, SPIR-V)
     uint32_t dtype_mask;               // bit (1 << fm_dtype)
     fm_binding_mode binding_mode;      // the one in force for generated kernels; FM_BINDING_ADDRESSES on host
     bool takes_spirv;                  // generated kernels are SPIR-V; else C text
     bool takes_host_functions;
-    bool takes_shared_memory;
     bool manual; // executes only when a test steps it: there is no keeper, and freed memory is poisoned
     bool on_cpu; // the device computes on this machine's processors: waits must not spin
     uint8_t device_uuid[16];
@@ -38,8 +47,10 @@ typedef struct fmi_backend_caps {
 
 // One native allocation. The memory room owns the struct; `allocate_block` fills it.
 typedef struct fmi_block {
-    void *native;            // the backend's own; NULL = not allocated
-    uint8_t *mapped;         // host address of its first byte; NULL if the host cannot reach it
+    void *native;    // the backend's own; NULL = not allocated
+    uint8_t *mapped; // host address of its first byte; NULL if the host cannot reach it
+    bool cached;     // mapped, and the host reads it as fast as its own memory
+    bool zeroed;     // all its bytes are zero, at no cost so far: the system zeroes pages when they are first touched
     uint64_t device_address; // 0 where the device has none
     uint64_t size_bytes;
     fm_memory_kind kind;
@@ -83,6 +94,9 @@ typedef struct fmi_command {
 
 #define FMI_COMMAND_CONSTANTS(command) ((const void *)&(command)->spans[(command)->span_count])
 
+// Waves of a batch that are timed at most.
+enum { FMI_TIMED_WAVES = 64 };
+
 // A planned batch: commands in execution order, grouped in waves. Commands of one wave are independent; everything in a
 // wave happens after everything in the wave before it. The device signals `value` when all of it is done.
 typedef struct fmi_batch_plan {
@@ -91,9 +105,17 @@ typedef struct fmi_batch_plan {
     uint32_t command_count;
     const uint32_t *wave_ends; // wave w is commands [wave_ends[w-1], wave_ends[w])
     uint32_t wave_count;
-    bool after_in_flight; // the first wave also waits for everything submitted before
-    fm_status *
-        list_status; // one a list, FM_OK at submit; a backend stores FM_ERROR_KERNEL_FAILED for a list whose host function failed, before `value` is signalled
+    // The first wave also waits for everything submitted before. Later waves do so either way: where this is false, the first barrier
+    // between two waves takes its place, and orders all commands before it against all behind it, of whatever batch.
+    bool after_in_flight;
+    // One a list, FM_OK at submit. A backend stores FM_ERROR_KERNEL_FAILED for a list of which a kernel failed, before `value` is
+    // signalled.
+    fm_status *list_status;
+    // One a list, NULL at submit. A backend may store why a list failed: the end of a sentence, owned by that kernel's binary.
+    const char **list_reason;
+    // Where the backend stores how long each of the first FMI_TIMED_WAVES waves took, in nanoseconds, before `value` is signalled or in
+    // `read_times`; zeroed, and left so for waves that it cannot time. NULL: nobody asks.
+    uint32_t *wave_ns;
     uint32_t barriers; // out: barriers that `submit` encoded
 } fmi_batch_plan;
 
@@ -114,6 +136,7 @@ typedef struct fmi_kernel_code {
     //     group counts and bases as above. `indirect_arguments`: that block is one more storage buffer, (set 0, arguments_binding).
     fm_binding_mode binding_mode;
     bool indirect_arguments;
+    bool wants_barriers; // C: the body is `fm_item`, which calls fm_barrier_at
     bool wants_group_count;
     // A dispatch over the device's limits is split into parts; the kernel adds each part's base to its group's number. A kernel that
     // does not take a base can only be dispatched within the limits.
@@ -177,6 +200,10 @@ typedef struct fmi_backend_ops {
 
     // Required. Any thread, never blocks. The highest value such that it and all before are done. FM_ERROR_DEVICE_LOST.
     fm_status (*completed)(fmi_backend *backend, uint64_t *out_value);
+
+    // Optional (NULL: `wave_ns` is filled by then, or never). One thread at a time. Fills `plan->wave_ns` of a batch that is complete and
+    // not retired; never blocks.
+    void (*read_times)(fmi_backend *backend, const fmi_batch_plan *plan);
 
     // Required. Any thread. Blocks without spinning until `completed` would give `value` or more. FM_TIMEOUT, FM_ERROR_DEVICE_LOST.
     fm_status (*wait)(fmi_backend *backend, uint64_t value, uint64_t timeout_ns);

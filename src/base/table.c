@@ -154,6 +154,19 @@ fm_status fmi_table_hold(fmi_table *table, uint64_t id, fmi_slot **out)
     return fmi_table_try_hold(table, id, out) ? FM_OK : fmi_table_refuse(table, id);
 }
 
+fmi_slot *fmi_table_hold_slot(fmi_table *table, uint32_t index)
+{
+    fmi_slot *slot = fmi_table_slot(table, index);
+    uint64_t word = atomic_load_explicit(&slot->word, memory_order_relaxed);
+    do {
+        if (HOLDS(word) == 0) {
+            return NULL;
+        }
+    } while (!atomic_compare_exchange_weak_explicit(&slot->word, &word, word + 1, memory_order_acquire,
+                                                    memory_order_relaxed));
+    return slot;
+}
+
 static void free_slot(fmi_table *table, fmi_slot *slot)
 {
     table->free_object(table->user, slot);
@@ -166,6 +179,22 @@ static void free_slot(fmi_table *table, fmi_slot *slot)
     slot->next_free = table->free_head;
     table->free_head = slot->index + 1;
     pthread_mutex_unlock(&table->lock);
+}
+
+fm_status fmi_table_retract(fmi_table *table, uint64_t id, fmi_slot **out)
+{
+    fmi_slot *slot = fmi_table_find(table, id);
+    if (!slot) {
+        return fmi_table_refuse(table, id);
+    }
+    uint64_t word = atomic_load_explicit(&slot->word, memory_order_relaxed);
+    do {
+        if (GENERATION(word) != fmi_id_generation(id)) {
+            return fmi_table_refuse(table, id);
+        }
+    } while (!atomic_compare_exchange_weak(&slot->word, &word, WORD(GENERATION(word) + 1, HOLDS(word))));
+    *out = slot;
+    return FM_OK;
 }
 
 fm_status fmi_table_kill(fmi_table *table, uint64_t id)

@@ -55,6 +55,21 @@ void fmi_table_unreserve(fmi_table *table, fmi_slot *slot);
 // Makes the slot's object alive with one hold, the owner's, and returns its handle.
 uint64_t fmi_table_publish(fmi_table *table, fmi_slot *slot);
 
+// Makes a handle dead and leaves the owner's hold with the caller, who looks at the object a last time and releases it. Sequentially consistent.
+fm_status fmi_table_retract(fmi_table *table, uint64_t id, fmi_slot **out);
+
+// Is the caller's hold the only one?
+static inline bool fmi_slot_is_last_hold(const fmi_slot *slot)
+{
+    return (uint32_t)atomic_load(&slot->word) == 1;
+}
+
+// Is the object's handle still alive? For holders. Sequentially consistent.
+static inline bool fmi_slot_is_alive(const fmi_slot *slot)
+{
+    return atomic_load(&slot->word) >> 32 & 1;
+}
+
 // Destroys a handle: dead at once; the object is freed when its last hold is dropped.
 fm_status fmi_table_kill(fmi_table *table, uint64_t id);
 
@@ -63,6 +78,15 @@ fm_status fmi_table_hold(fmi_table *table, uint64_t id, fmi_slot **out);
 
 // The same for a look-up that may well fail: false, and the last error stays as it is.
 bool fmi_table_try_hold(fmi_table *table, uint64_t id, fmi_slot **out);
+
+// Takes a hold on whatever object a slot has now, alive or dying; NULL: none. The caller looks whether it is the one that was meant.
+fmi_slot *fmi_table_hold_slot(fmi_table *table, uint32_t index);
+
+// Takes one more hold on an object that the caller holds.
+static inline void fmi_table_hold_more(fmi_slot *slot)
+{
+    atomic_fetch_add_explicit(&slot->word, 1, memory_order_relaxed);
+}
 
 // Drops a hold. The last one frees the object.
 void fmi_table_release(fmi_table *table, fmi_slot *slot);

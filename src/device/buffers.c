@@ -1,18 +1,19 @@
-// Public functions of buffers: create with zeroed content, size, and the synchronous write and read.
-// Any thread. Reads wait outside every lock, for their own list alone (READ-1, READ-2).
+// Public functions of buffers: create with zeroed content, donate, destroy, size, the synchronous write, and trim.
+// Any thread; no state of their own. Reading is in read.c.
 #include "device/device.h"
 
 #include <string.h>
 
-// Zeroes memory that the host cannot reach: a fill of its own in the queue, before anything that can name the buffer.
-static fm_status fill_with_zero(fm_device *device, fm_buffer handle)
+// Fills memory that the host cannot reach, or must not yet: a list of the library's own, before anything that can name the buffer.
+// `stream`: NULL, or the stream whose work still uses the memory, behind which the fill must stand; held by the caller.
+static fm_status fill_first(fm_device *device, fm_buffer handle, fmi_stream *stream, uint32_t value)
 {
     fm_commands *commands;
     fm_status status = fmi_recorder_begin(&device->record, &(fm_commands_info){.label = "zero"}, &commands);
     if (status != FM_OK) {
         return status;
     }
-    status = fm_fill(commands, handle, 0, FM_WHOLE_SIZE, 0);
+    status = fm_fill(commands, handle, 0, FM_WHOLE_SIZE, value);
     if (status != FM_OK) {
         fm_commands_cancel(&commands);
         return status;
@@ -23,9 +24,83 @@ static fm_status fill_with_zero(fm_device *device, fm_buffer handle)
     }
     // Not kicked: the next commit, wait or the keeper carries it along, and hazards order it before the buffer's first use.
     fmi_retirement_count_in(&device->retirement, UINT32_MAX); // the limit is for the user's lists; this one is needed
-    fmi_device_post(device, fmi_recorder_finish(commands), NULL);
+    fmi_list *list = fmi_recorder_finish(commands);
+    list->is_fill = true;
+    if (stream) {
+        fmi_table_hold_more(&stream->slot); // the list's
+    }
+    fmi_device_post(device, list, stream);
     fmi_keeper_notify(&device->retirement);
     return FM_OK;
+}
+
+// Gives a new buffer the content that it was promised. `stream`: see fill_first; NULL where nothing uses the memory.
+static fm_status fill_new(fm_device *device, const fm_buffer_info *info, fm_buffer handle, fmi_buffer *buffer,
+                          fmi_stream *stream)
+{
+    const uint32_t poison = 0xDBDBDBDB;
+    if (info->flags & FM_BUFFER_UNINITIALIZED) {
+        // A manual device shows who reads what nobody has written.
+        return stream && device->pool.poison ? fill_first(device, handle, stream, poison) : FM_OK;
+    }
+    uint8_t *mapped = fmi_buffer_mapped(buffer);
+    if (!mapped || stream) {
+        return fill_first(device, handle, stream, 0);
+    }
+    if (!buffer->memory->is_clean) {
+        memset(mapped, 0, (size_t)buffer->memory->size_bytes); // nothing on the device uses it yet
+    }
+    return FM_OK;
+}
+
+// A buffer on memory that the caller owns; on an error the memory goes back.
+static fm_status create_filled(fm_device *device, const fm_buffer_info *info, fmi_memory *memory, fmi_stream *stream,
+                               fm_buffer *out)
+{
+    fmi_buffer *buffer;
+    fm_status status = fmi_buffer_create_on(&device->buffers, memory, info->size_bytes, info->label, &out->id, &buffer);
+    if (status != FM_OK) {
+        fmi_pool_release(&device->pool, memory);
+        return status;
+    }
+    if (stream) { // before the fill, which is a user of the memory like any other
+        memory->order_stream = stream->id;
+        memory->order_value = atomic_load_explicit(&stream->committed, memory_order_acquire);
+    }
+    status = fill_new(device, info, *out, buffer, stream);
+    if (status != FM_OK) {
+        fmi_table_kill(&device->buffers, out->id);
+    } else if (stream) {
+        memory->order_value = atomic_load_explicit(&stream->committed, memory_order_acquire); // the fill's, or later
+    }
+    return status;
+}
+
+// Creates a buffer, on memory that work of its stream still uses if that may be.
+static fm_status create(fm_device *device, const fm_buffer_info *info, fm_buffer *out)
+{
+    fmi_slot *held = NULL;
+    fmi_memory *memory = NULL;
+    fm_status status = FM_OK;
+    if (info->stream.id) {
+        status = fmi_table_hold(&device->streams, info->stream.id, &held);
+    }
+    fmi_stream *stream = (fmi_stream *)held;
+    // Behind a failure the fill would not run.
+    if (stream && !atomic_load_explicit(&stream->failed, memory_order_acquire)) {
+        memory = fmi_pool_take_over(&device->pool, info->memory, info->size_bytes, fmi_use_home_of(held->index));
+    }
+    bool in_use = memory != NULL;
+    if (status == FM_OK && !in_use) {
+        status = fmi_pool_alloc(&device->pool, info->memory, info->size_bytes, &memory);
+    }
+    if (status == FM_OK) {
+        status = create_filled(device, info, memory, in_use ? stream : NULL, out);
+    }
+    if (held) {
+        fmi_table_release(&device->streams, held);
+    }
+    return status;
 }
 
 fm_status fm_buffer_create(fm_device *device, const fm_buffer_info *info, fm_buffer *out_buffer)
@@ -50,26 +125,107 @@ fm_status fm_buffer_create(fm_device *device, const fm_buffer_info *info, fm_buf
     if (atomic_load_explicit(&device->engine.lost, memory_order_acquire)) {
         return fmi_fail(FM_ERROR_DEVICE_LOST, "fm_buffer_create: the device is lost");
     }
-    fmi_buffer *buffer;
-    fm_buffer handle;
-    status = fmi_buffer_create(&device->buffers, &device->pool, info->memory, info->size_bytes, info->label, &handle.id,
-                               &buffer);
-    if (status == FM_OK && !(info->flags & FM_BUFFER_UNINITIALIZED)) {
-        uint8_t *mapped = fmi_buffer_mapped(buffer);
-        if (mapped) {
-            memset(mapped, 0, (size_t)buffer->memory.size_bytes); // nothing on the device uses it yet
-        } else {
-            status = fill_with_zero(device, handle);
-            if (status != FM_OK) {
-                fmi_table_kill(&device->buffers, handle.id);
-            }
-        }
-    }
+    fm_buffer handle = {0};
+    status = create(device, info, &handle);
     if (status != FM_OK) {
         fmi_error_prefix("fm_buffer_create");
         return status;
     }
     *out_buffer = handle;
+    return FM_OK;
+}
+
+fm_status fm_buffer_destroy(fm_device *device, fm_buffer buffer)
+{
+    fm_status status = fmi_device_check(device, "fm_buffer_destroy");
+    if (status != FM_OK || buffer.id == 0) {
+        return status;
+    }
+    status = fmi_buffer_destroy(&device->buffers, &device->pool, buffer.id);
+    if (status != FM_OK) {
+        fmi_error_prefix("fm_buffer_destroy");
+    }
+    return status;
+}
+
+// A new handle on the memory of `input`, which the caller holds; the old handle dies. When another thread destroyed it first, nothing is done.
+static fm_status donate(fm_device *device, fm_buffer handle, fmi_buffer *input, uint64_t size_bytes, const char *label,
+                        fm_buffer *out)
+{
+    fmi_memory *memory = input->memory;
+    fmi_buffer *output;
+    fmi_slot *dead;
+    // The input's object keeps the memory for the lists that hold it; the output is one more owner (HOLD-5).
+    fmi_pool_share(&device->pool, memory);
+    fm_status status = fmi_buffer_create_on(&device->buffers, memory, size_bytes, label, &out->id, &output);
+    if (status != FM_OK) {
+        fmi_pool_release(&device->pool, memory);
+        return status;
+    }
+    status = fmi_table_retract(&device->buffers, handle.id, &dead);
+    if (status != FM_OK) {
+        fmi_table_kill(&device->buffers, out->id);
+        return status;
+    }
+    if (FMI_ABLATED(&device->ablations, FM_ABLATE_DONATION_KEEPS_HOLD)) {
+        input->memory = NULL;
+        fmi_pool_release(&device->pool, memory);
+    }
+    fmi_table_release(&device->buffers, dead);
+    return FM_OK;
+}
+
+fm_status fm_buffer_donate(fm_device *device, fm_buffer input, uint64_t size_bytes, const char *label,
+                           fm_buffer *out_buffer)
+{
+    if (out_buffer) {
+        *out_buffer = (fm_buffer){0};
+    }
+    fm_status status = fmi_device_check(device, "fm_buffer_donate");
+    if (status != FM_OK) {
+        return status;
+    }
+    if (!out_buffer || size_bytes == 0) {
+        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_buffer_donate: %s",
+                        out_buffer ? "size_bytes is 0" : "out_buffer is NULL");
+    }
+    fmi_slot *held;
+    status = fmi_table_hold(&device->buffers, input.id, &held);
+    if (status != FM_OK) {
+        fmi_error_prefix("fm_buffer_donate: input");
+        return status;
+    }
+    fmi_buffer *buffer = (fmi_buffer *)held;
+    size_bytes = size_bytes == FM_WHOLE_SIZE ? buffer->size_bytes : size_bytes;
+    fm_buffer output = {0};
+    status = fmi_check_range("input", buffer, 0, size_bytes);
+    if (status == FM_OK) {
+        status = donate(device, input, buffer, size_bytes, label, &output);
+    }
+    fmi_table_release(&device->buffers, held);
+    if (status != FM_OK) {
+        fmi_error_prefix("fm_buffer_donate");
+        return status;
+    }
+    *out_buffer = output;
+    return FM_OK;
+}
+
+fm_status fm_device_trim(fm_device *device, uint64_t *out_bytes)
+{
+    if (out_bytes) {
+        *out_bytes = 0;
+    }
+    fm_status status = fmi_device_check(device, "fm_device_trim");
+    if (status != FM_OK) {
+        return status;
+    }
+    fmi_progress(&device->retirement);
+    fmi_record_drop_staging(&device->record);
+    uint64_t bytes = fmi_pool_trim(&device->pool);
+    if (out_bytes) {
+        *out_bytes = bytes;
+    }
     return FM_OK;
 }
 
@@ -118,96 +274,23 @@ fm_status fm_buffer_write(fm_device *device, fm_stream stream, fm_buffer buffer,
     if (status != FM_OK) {
         return status;
     }
-    fm_commands *commands;
-    status = fmi_recorder_begin(&device->record, NULL, &commands);
-    if (status != FM_OK) {
-        return status;
-    }
-    fm_point point;
-    status = commit_or_cancel(commands, fm_upload(commands, buffer, offset_bytes, size_bytes, source), stream, &point);
-    if (status == FM_OK) {
-        return fmi_point_wait(&device->retirement, point, timeout_ns, "fm_buffer_write");
-    }
-    fmi_error_prefix("fm_buffer_write");
-    return status;
-}
-
-// Takes the destination back from a list in flight, so that nothing is written there later. False: the list is retired already.
-static bool withdraw(fm_device *device, fmi_stream *stream, uint64_t value, fmi_readback *readback)
-{
-    // Under this lock nothing is retired: the list of an incomplete value is still there, and its read-back with it.
-    pthread_mutex_lock(&device->retirement.lock);
-    bool pending = atomic_load_explicit(&stream->completed, memory_order_acquire) < value;
-    if (pending) {
-        readback->destination = NULL;
-    }
-    pthread_mutex_unlock(&device->retirement.lock);
-    return pending;
-}
-
-// What FM_ABLATE_READ_OWN_LIST waits for: everything that was in flight, whether or not the read's list was.
-typedef struct retired_target {
-    fmi_retirement *retirement;
-    uint64_t value;
-} retired_target;
-
-static bool __attribute__((unused)) has_retired(void *context)
-{
-    const retired_target *t = context;
-    return atomic_load(&t->retirement->retired_value) >= t->value;
-}
-
-// Reads with the stream held, so that its counters stay this stream's even if another thread destroys the handle.
-static fm_status read_on(fm_device *device, fm_stream handle, fmi_stream *stream, fm_commands *commands,
-                         fm_buffer buffer, fmi_range range, void *destination, uint64_t timeout_ns)
-{
-    fmi_readback *readback = NULL;
-    fm_point point;
-    fm_status status = fmi_recorder_enter(commands, "fm_buffer_read");
-    if (status == FM_OK) {
-        status = fmi_record_readback(commands, buffer, range.offset_bytes, range.size_bytes, destination, &readback);
-        fmi_recorder_leave(commands, status);
-    }
-    status = commit_or_cancel(commands, status, handle, &point);
-    if (status != FM_OK) {
-        fmi_error_prefix("fm_buffer_read");
-        return status;
-    }
-    fmi_retirement *r = &device->retirement;
-    if (FMI_ABLATED(&device->ablations, FM_ABLATE_READ_OWN_LIST)) {
-        uint64_t in_flight = atomic_load(&device->engine.submitted_value);
-        return fmi_wait_until(r, has_retired, &(retired_target){r, in_flight}, timeout_ns);
-    }
-    atomic_fetch_add_explicit(&r->reading, 1, memory_order_relaxed);
-    status = fmi_stream_wait(r, stream, point.value, timeout_ns, "fm_buffer_read");
-    atomic_fetch_sub_explicit(&r->reading, 1, memory_order_relaxed);
-    if (status == FM_TIMEOUT && !withdraw(device, stream, point.value, readback)) {
-        status = fmi_stream_status(stream, point.value, "fm_buffer_read"); // it completed at the last moment
-    }
-    return status;
-}
-
-fm_status fm_buffer_read(fm_device *device, fm_stream stream, fm_buffer buffer, uint64_t offset_bytes,
-                         uint64_t size_bytes, void *destination, uint64_t timeout_ns)
-{
-    fm_status status = fmi_device_check(device, "fm_buffer_read");
-    if (status != FM_OK) {
-        return status;
-    }
-    if (!destination) {
-        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_buffer_read: destination is NULL");
-    }
-    fmi_slot *held;
+    fmi_slot *held; // another thread may destroy the handle while this one waits
     status = fmi_table_hold(&device->streams, stream.id, &held);
     if (status != FM_OK) {
-        fmi_error_prefix("fm_buffer_read");
+        fmi_error_prefix("fm_buffer_write");
         return status;
     }
     fm_commands *commands;
+    fm_point point;
     status = fmi_recorder_begin(&device->record, NULL, &commands);
     if (status == FM_OK) {
-        status = read_on(device, stream, (fmi_stream *)held, commands, buffer, (fmi_range){offset_bytes, size_bytes},
-                         destination, timeout_ns);
+        status =
+            commit_or_cancel(commands, fm_upload(commands, buffer, offset_bytes, size_bytes, source), stream, &point);
+    }
+    if (status == FM_OK) {
+        status = fmi_stream_wait(&device->retirement, (fmi_stream *)held, point.value, timeout_ns, "fm_buffer_write");
+    } else {
+        fmi_error_prefix("fm_buffer_write");
     }
     fmi_table_release(&device->streams, held);
     return status;

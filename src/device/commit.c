@@ -2,6 +2,9 @@
 // Any thread that owns the list. What can fail comes first; from taking the value on nothing fails (LEARNED-8).
 #include "device/device.h"
 
+#include "record/reusable.h"
+
+#include <stdio.h>
 #include <string.h>
 
 fm_status fm_commands_begin(fm_device *device, const fm_commands_info *info, fm_commands **out_commands)
@@ -16,7 +19,7 @@ fm_status fm_commands_begin(fm_device *device, const fm_commands_info *info, fm_
     if (!out_commands) {
         return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_commands_begin: out_commands is NULL");
     }
-    if (info && (info->flags & ~(uint32_t)FM_COMMANDS_UNTRACKED)) {
+    if (info && (info->flags & ~(uint32_t)(FM_COMMANDS_UNTRACKED | FM_COMMANDS_REUSABLE))) {
         return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_commands_begin: flags %#x are unknown", info->flags);
     }
     return fmi_recorder_begin(&device->record, info, out_commands);
@@ -44,6 +47,8 @@ uint64_t fmi_device_post(fm_device *device, fmi_list *list, fmi_stream *stream)
 {
     uint64_t value = 0;
     list->stream = stream;
+    // This thread and retirement: the list is retired perhaps before its memory has been told below.
+    atomic_store_explicit(&list->parties, 2, memory_order_relaxed);
     if (stream) {
         // Value and place in the queue are one step: lists of a stream are queued in the order of their values (READ-2, READ-3).
         pthread_mutex_lock(&stream->order);
@@ -55,63 +60,112 @@ uint64_t fmi_device_post(fm_device *device, fmi_list *list, fmi_stream *stream)
     } else {
         fmi_engine_push(&device->engine, list);
     }
+    // After the push: what takes this list's memory over from now on stands behind it in the queue (HOLD-6).
+    fmi_record_note_commit(&device->record, list, stream ? fmi_use_home_of(stream->slot.index) : 0);
+    fmi_retirement_let_go(&device->retirement, list);
     return value;
 }
 
-// Takes a place under the in-flight limit, exactly one when it says true.
-static bool take_place(void *context)
+// "4096 lists" or "1000 bytes", whichever limit is reached.
+static void name_limit(const fm_device *device, char out[64])
 {
-    fm_device *device = context;
-    return fmi_retirement_count_in(&device->retirement, device->config.info.lists_in_flight);
+    bool bytes = fmi_places_too_many_bytes(&device->retirement);
+    snprintf(out, 64, "%llu %s",
+             bytes ? (unsigned long long)device->config.info.in_flight_bytes
+                   : (unsigned long long)device->config.info.lists_in_flight,
+             bytes ? "bytes of destroyed memory" : "lists");
 }
 
-// What FM_ABLATE_WAIT_FOR_OLDEST does at the limit: a full drain.
-static bool __attribute__((unused)) take_place_when_drained(void *context)
-{
-    fm_device *device = context;
-    return fmi_retirement_count_in(&device->retirement, 1);
-}
-
-// Takes a place under the in-flight limit: waits for the oldest work alone (RETIRE-4).
+// Takes a place under the in-flight limit: waits in turn, for the oldest work alone (RETIRE-4).
 static fm_status make_room(fm_device *device, bool no_wait)
 {
-    if (take_place(device)) {
+    fmi_retirement *r = &device->retirement;
+    const fm_device_info *info = &device->config.info;
+    if (fmi_place_take(r, info->lists_in_flight)) {
         return FM_OK;
     }
-    fmi_wait_done place =
-        FMI_ABLATED(&device->ablations, FM_ABLATE_WAIT_FOR_OLDEST) ? take_place_when_drained : take_place;
-    fmi_progress(&device->retirement);
-    if (place(device)) {
+    fmi_progress(r);
+    // The ablation waits until nothing is in flight: a full drain.
+    uint32_t limit = FMI_ABLATED(&device->ablations, FM_ABLATE_WAIT_FOR_OLDEST) ? 1 : info->lists_in_flight;
+    if (fmi_place_take(r, limit)) {
         return FM_OK;
     }
+    char reached[64];
     if (no_wait) {
-        return fmi_fail(FM_WOULD_BLOCK, "fm_commit: %u lists are in flight, which is the limit",
-                        device->config.info.lists_in_flight);
+        name_limit(device, reached);
+        return fmi_fail(FM_WOULD_BLOCK, "fm_commit: %s are in flight, which is the limit", reached);
     }
     atomic_fetch_add_explicit(&device->limit_waits, 1, memory_order_relaxed);
-    fm_status status = fmi_wait_until(&device->retirement, place, device, device->config.info.commit_timeout_ns);
+    fm_status status = fmi_place_wait(r, limit, info->commit_timeout_ns);
     if (status != FM_OK) {
+        name_limit(device, reached);
         return fmi_fail(status,
-                        "fm_commit: %u lists are in flight, which is the limit, and no place came free for this one "
-                        "within %llu ns",
-                        device->config.info.lists_in_flight, (unsigned long long)device->config.info.commit_timeout_ns);
+                        "fm_commit: %s are in flight, which is the limit, and no place came free for this list within "
+                        "%llu ns",
+                        reached, (unsigned long long)info->commit_timeout_ns);
     }
+    atomic_fetch_add_explicit(&device->full_drains, FMI_ABLATED(&device->ablations, FM_ABLATE_WAIT_FOR_OLDEST),
+                              memory_order_relaxed);
     return FM_OK;
 }
 
-// Holds the streams of the `after` points that are not complete; complete ones that failed refuse the commit.
-static fm_status take_after(fm_device *device, fmi_list *list, const fm_commit_info *info)
+// Adds the end of the old use of a buffer's memory, if that was another stream's and is not over.
+static void add_old_use(fm_device *device, fmi_list *list, const fmi_stream *stream, const fmi_memory *memory)
+{
+    if (!memory || memory->order_stream == 0 || memory->order_stream == stream->id) {
+        return; // (on its own stream the list stands behind the old use anyway)
+    }
+    // The handle may be dead, but lists that are not complete hold their stream. When the slot is another stream's by now, they are complete.
+    fmi_slot *held = fmi_table_hold_slot(&device->streams, fmi_id_index(memory->order_stream));
+    fmi_stream *user = (fmi_stream *)held;
+    if (!user) {
+        return;
+    }
+    if (user->id == memory->order_stream &&
+        atomic_load_explicit(&user->completed, memory_order_acquire) < memory->order_value) {
+        list->after[list->after_count++] = (fmi_after){user, memory->order_value};
+    } else {
+        fmi_table_release(&device->streams, held);
+    }
+}
+
+static void add_old_uses(fm_device *device, fmi_list *list, const fmi_stream *stream)
+{
+    for (const fmi_hold_chunk *chunk = list->buffers; chunk; chunk = chunk->next) {
+        for (uint32_t i = 0; i < chunk->count; i++) {
+            add_old_use(device, list, stream, ((const fmi_buffer *)chunk->slots[i])->memory);
+        }
+    }
+}
+
+// How many points the list may have to wait for.
+static uint32_t count_after(const fmi_list *list, const fm_commit_info *info)
+{
+    uint32_t count = info->after_count;
+    for (const fmi_hold_chunk *chunk = list->uses_taken_over ? list->buffers : NULL; chunk; chunk = chunk->next) {
+        count += chunk->count;
+    }
+    return count;
+}
+
+// Holds the streams of the `after` points that are not complete, the caller's and those of memory that was taken over; complete ones that
+// failed refuse the commit.
+static fm_status take_after(fm_device *device, fmi_list *list, const fmi_stream *stream, const fm_commit_info *info)
 {
     list->after_count = 0;
-    if (info->after_count == 0) {
+    uint32_t most = count_after(list, info);
+    if (most == 0) {
         return FM_OK;
     }
-    if (!info->after) {
+    if (!info->after && info->after_count) {
         return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_commit: after is NULL");
     }
-    list->after = fmi_arena_alloc(&list->arena, info->after_count * sizeof *list->after);
+    list->after = fmi_arena_alloc(&list->arena, most * sizeof *list->after);
     if (!list->after) {
-        return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "fm_commit: no host memory for %u points", info->after_count);
+        return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "fm_commit: no host memory for %u points", most);
+    }
+    if (list->uses_taken_over) {
+        add_old_uses(device, list, stream);
     }
     for (uint32_t i = 0; i < info->after_count; i++) {
         fm_point point = info->after[i];
@@ -124,14 +178,14 @@ static fm_status take_after(fm_device *device, fmi_list *list, const fm_commit_i
             fmi_error_prefix("fm_commit: after");
             return status;
         }
-        fmi_stream *stream = (fmi_stream *)held;
-        list->after[list->after_count++] = (fmi_after){stream, point.value}; // released with the list, or by drop_after
-        uint64_t committed = atomic_load_explicit(&stream->committed, memory_order_acquire);
+        fmi_stream *other = (fmi_stream *)held;
+        list->after[list->after_count++] = (fmi_after){other, point.value}; // released with the list, or by drop_after
+        uint64_t committed = atomic_load_explicit(&other->committed, memory_order_acquire);
         if (point.value > committed) {
             return fmi_point_refuse_future(point, committed, "fm_commit: after");
         }
-        if (atomic_load_explicit(&stream->completed, memory_order_acquire) >= point.value &&
-            fmi_stream_status(stream, point.value, "fm_commit: after") != FM_OK) {
+        if (atomic_load_explicit(&other->completed, memory_order_acquire) >= point.value &&
+            fmi_stream_status(other, point.value, "fm_commit: after") != FM_OK) {
             return fmi_fail(FM_ERROR_DEPENDENCY, "%s", fm_last_error());
         }
     }
@@ -165,7 +219,7 @@ static fm_status prepare(fm_device *device, fmi_list *list, const fm_commit_info
         status = make_room(device, info->no_wait);
     }
     if (status == FM_OK) {
-        status = take_after(device, list, info);
+        status = take_after(device, list, stream, info);
         if (status != FM_OK) {
             drop_after(device, list);
             fmi_retirement_count_out(&device->retirement);
@@ -189,14 +243,27 @@ fm_status fm_commit(fm_commands **commands, const fm_commit_info *info, fm_point
         return status;
     }
     fm_device *device = (*commands)->room->device;
-    fmi_stream *stream;
-    status = prepare(device, (*commands)->list, info, &stream);
-    if (status != FM_OK) {
-        fmi_recorder_leave(*commands, status);
-        return status;
+    fmi_stream *stream = NULL;
+    fmi_list *list = (*commands)->list;
+    bool reusable = list->reusable;
+    if (reusable) {
+        status = fmi_reusable_copy(*commands, &list);
     }
-    fmi_list *list = fmi_recorder_finish(*commands);
-    *commands = NULL;
+    if (status == FM_OK) {
+        status = prepare(device, list, info, &stream);
+        if (status != FM_OK && reusable) {
+            fmi_record_drop_list(&device->record, list);
+        }
+    }
+    if (status != FM_OK || reusable) {
+        fmi_recorder_leave(*commands, status);
+        if (status != FM_OK) {
+            return status;
+        }
+    } else {
+        list = fmi_recorder_finish(*commands);
+        *commands = NULL;
+    }
     fmi_record_release_holds(&device->record, list, FMI_ABLATED(&device->ablations, FM_ABLATE_HOLD_BUFFERS),
                              FMI_ABLATED(&device->ablations, FM_ABLATE_HOLD_KERNELS));
     atomic_fetch_add_explicit(&device->commits, 1, memory_order_relaxed);

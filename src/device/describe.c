@@ -27,7 +27,7 @@ fm_status fm_device_get_properties(fm_device *device, fm_device_properties *out)
         .dtype_mask = caps->dtype_mask,
         .runs_glsl = caps->takes_spirv,
         .runs_host_functions = caps->takes_host_functions,
-        .runs_shared_memory = caps->takes_shared_memory,
+        .runs_shared_memory = caps->max_shared_bytes > 0,
     };
     memcpy(out->max_group_size, caps->max_group_size, sizeof out->max_group_size);
     memcpy(out->name, device->name, sizeof out->name);
@@ -58,7 +58,13 @@ fm_status fm_device_get_stats(fm_device *device, fm_device_stats *out)
         .bytes_in_use = LOAD(device->pool.used_bytes),
         .bytes_in_use_peak = LOAD(device->pool.peak_bytes),
         .bytes_reserved = LOAD(device->pool.reserved_bytes),
+        .bytes_in_flight = LOAD(device->pool.orphan_bytes),
+        .bytes_in_flight_peak = LOAD(device->pool.orphan_peak_bytes),
+        .memory_reuses = LOAD(device->pool.reuses),
         .limit_waits = LOAD(device->limit_waits),
+        .full_drains = LOAD(device->full_drains),
+        .failures = LOAD(device->retirement.failures.total),
+        .failures_dropped = LOAD(device->retirement.failures.dropped),
         .keeper_wakeups = LOAD(device->retirement.keeper.wakeups),
         .kernels_compiled = LOAD(k->compiled),
         .variant_hits = LOAD(k->hits),
@@ -71,5 +77,6 @@ fm_status fm_device_get_stats(fm_device *device, fm_device_stats *out)
         .compile_ns = LOAD(k->compile_ns),
     };
 #undef LOAD
+    out->bytes_cached = out->bytes_reserved > out->bytes_in_use ? out->bytes_reserved - out->bytes_in_use : 0;
     return FM_OK;
 }

@@ -39,6 +39,7 @@ struct fm_device {
     fmi_retirement retirement;
     _Atomic(uint64_t) commits;
     _Atomic(uint64_t) limit_waits;
+    _Atomic(uint64_t) full_drains; // waits that ended because nothing was in flight any more
 };
 
 // FM_OK for an open device; otherwise the error with its sentence.

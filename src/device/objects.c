@@ -3,6 +3,9 @@
 #include "device/device.h"
 
 #include "base/clock.h"
+#include "kernel/inspect.h"
+
+#include <string.h>
 
 fm_status fm_kernel_create(fm_device *device, const fm_kernel_info *info, fm_kernel *out_kernel)
 {
@@ -31,6 +34,31 @@ fm_status fm_kernel_create(fm_device *device, const fm_kernel_info *info, fm_ker
     return FM_OK;
 }
 
+fm_status fm_kernel_get_source(fm_device *device, const fm_kernel_info *info, char *text, size_t *size_bytes)
+{
+    fm_status status = fmi_device_check(device, "fm_kernel_get_source");
+    if (status != FM_OK) {
+        return status;
+    }
+    if (!info || !size_bytes) {
+        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_kernel_get_source: %s is NULL", info ? "size_bytes" : "info");
+    }
+    fmi_text source = {0};
+    status = fmi_kernel_write_source(&device->caps, info, &source);
+    if (status == FM_OK) {
+        size_t room = text ? *size_bytes : 0, copied = source.length < room ? source.length : room - 1;
+        if (room > 0) {
+            memcpy(text, fmi_text_get(&source), copied);
+            text[copied] = 0;
+        }
+        *size_bytes = source.length + 1;
+    } else {
+        fmi_error_prefix("fm_kernel_get_source");
+    }
+    fmi_text_free(&source);
+    return status;
+}
+
 // Destroys a handle of any table; the null handle does nothing.
 static fm_status destroy_handle(fm_device *device, fmi_table *table, uint64_t id, const char *caller)
 {
@@ -53,11 +81,6 @@ fm_status fm_kernel_destroy(fm_device *device, fm_kernel kernel)
 fm_status fm_stream_destroy(fm_device *device, fm_stream stream)
 {
     return destroy_handle(device, device ? &device->streams : NULL, stream.id, "fm_stream_destroy");
-}
-
-fm_status fm_buffer_destroy(fm_device *device, fm_buffer buffer)
-{
-    return destroy_handle(device, device ? &device->buffers : NULL, buffer.id, "fm_buffer_destroy");
 }
 
 fm_status fm_stream_create(fm_device *device, const fm_stream_info *info, fm_stream *out_stream)
@@ -148,6 +171,19 @@ fm_status fm_point_wait(fm_device *device, fm_point point, uint64_t timeout_ns)
 {
     fm_status status = fmi_device_check(device, "fm_point_wait");
     return status == FM_OK ? fmi_point_wait(&device->retirement, point, timeout_ns, "fm_point_wait") : status;
+}
+
+fm_status fm_device_take_failure(fm_device *device, fm_failure *out_failure)
+{
+    fm_status status = fmi_device_check(device, "fm_device_take_failure");
+    if (status != FM_OK) {
+        return status;
+    }
+    if (!out_failure) {
+        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_device_take_failure: out_failure is NULL");
+    }
+    fmi_progress(&device->retirement);
+    return fmi_failures_take(&device->retirement.failures, out_failure) ? FM_OK : fmi_answer(FM_NOT_READY);
 }
 
 fm_status fm_point_on_complete(fm_device *device, fm_point point, fm_completion_callback callback, void *user)

@@ -2,6 +2,7 @@
 // One thread opens and closes a device; nothing else of it runs meanwhile.
 #include "device/device.h"
 
+#include "backend/manual/manual.h"
 #include "base/clock.h"
 #include "base/shell.h"
 #include "kernel/disk.h"
@@ -9,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define GPU_SPIN_NS 50000u
+#define GPU_SPIN_NS 200000u
 
 enum {
     RECLAIM_NS = 5000000,
@@ -39,10 +40,12 @@ static bool reclaim(void *user, uint32_t attempt)
     fm_device *device = user;
     fmi_retirement *r = &device->retirement;
     fmi_progress(r);
+    fmi_record_drop_staging(&device->record);
     if (attempt == 0 || attempt > MOST_RECLAIMS) {
         return attempt == 0;
     }
     if (atomic_load(&r->outstanding) == 0) {
+        atomic_fetch_add_explicit(&device->full_drains, attempt > 1, memory_order_relaxed);
         return false;
     }
     fmi_wait_a_moment(r, RECLAIM_NS);
@@ -123,8 +126,14 @@ static fm_status build(fm_device *device)
 {
     const fm_device_info *info = &device->config.info;
     uint64_t limit = info->memory_limit_bytes ? info->memory_limit_bytes : device->caps.memory_bytes;
-    fmi_pool_init(&device->pool, device->ops, device->backend, &device->caps, limit, info->block_size_bytes);
+    device->config.info.in_flight_bytes = info->in_flight_bytes ? info->in_flight_bytes : limit / 4;
+    fmi_pool_init(&device->pool, device->ops, device->backend, &device->caps,
+                  &(fmi_pool_settings){limit, info->memory_cache_bytes, info->block_size_bytes});
+    device->pool.ablations = &device->ablations;
     device->pool.poison = device->caps.manual;
+#if defined(FMI_HAVE_HOST) && defined(FERMATA_TESTING)
+    device->pool.watch = device->caps.manual ? fmi_manual_watch_free : NULL;
+#endif
     device->pool.reclaim = reclaim;
     device->pool.reclaim_user = device;
     fm_status status = init_tables(device);
@@ -150,8 +159,9 @@ static fm_status build(fm_device *device)
                     info->batches_in_flight);
     uint64_t spin_ns =
         info->spin_ns ? (info->spin_ns == 1 ? 0 : info->spin_ns) : (device->caps.on_cpu ? 0 : GPU_SPIN_NS);
-    status = fmi_retirement_init(&device->retirement, &device->engine, &device->record, &device->streams,
-                                 &device->ablations, &device->caps, spin_ns);
+    status =
+        fmi_retirement_init(&device->retirement, &device->engine, &device->record, &device->streams, &device->ablations,
+                            &device->caps, spin_ns, info->failures_kept, device->config.info.in_flight_bytes);
     if (status != FM_OK) {
         fmi_engine_destroy(&device->engine);
         fmi_record_room_destroy(&device->record);
@@ -182,6 +192,7 @@ fm_status fm_device_open(const char *name, const fm_device_info *info, fm_device
     device->violations = 0;
     atomic_store_explicit(&device->commits, 0, memory_order_relaxed);
     atomic_store_explicit(&device->limit_waits, 0, memory_order_relaxed);
+    atomic_store_explicit(&device->full_drains, 0, memory_order_relaxed);
     status = fmi_open_backend(name ? name : "auto", &config, device);
     if (status == FM_OK) {
         status = build(device);
@@ -200,14 +211,30 @@ fm_status fm_device_open(const char *name, const fm_device_info *info, fm_device
     return FM_OK;
 }
 
-static bool all_done(void *context)
+static bool all_done(fm_device *device)
 {
-    fm_device *device = context;
     if (device->retirement.keeper.absent) {
         fmi_keeper_run_due(&device->retirement);
     }
     return atomic_load(&device->retirement.outstanding) == 0 && !fmi_keeper_has_callbacks(&device->retirement) &&
            atomic_load(&device->retirement.outstanding) == 0; // a callback may have committed more
+}
+
+// Waits until there is nothing left to do. Callbacks may run and commit meanwhile, so it looks by itself.
+static fm_status drain(fm_device *device, uint64_t timeout_ns)
+{
+    uint64_t deadline = fmi_deadline(timeout_ns);
+    for (;;) {
+        fmi_progress(&device->retirement);
+        if (all_done(device)) {
+            return FM_OK;
+        }
+        uint64_t left = fmi_remaining_ns(deadline);
+        if (left == 0) {
+            return FM_TIMEOUT;
+        }
+        fmi_wait_a_moment(&device->retirement, left);
+    }
 }
 
 static void take_down(fm_device *device)
@@ -250,7 +277,7 @@ fm_status fm_device_close(fm_device **device, uint64_t timeout_ns)
                         "fm_device_close: %u command list(s) are being recorded; commit or cancel them first",
                         recording);
     }
-    status = fmi_wait_until(&d->retirement, all_done, d, timeout_ns);
+    status = drain(d, timeout_ns);
     if (status != FM_OK) {
         return fmi_fail(status, "fm_device_close: %u command lists are not complete after %llu ns",
                         atomic_load(&d->retirement.outstanding), (unsigned long long)timeout_ns);

@@ -33,23 +33,25 @@ static fm_status check_manual(const fm_device *device, const char *caller)
     return status;
 }
 
-// Is every range that the command touches memory of an object that someone holds, and its kernel not destroyed?
-static bool is_held(const fm_device *device, const fmi_command *command)
+// What of the command is not held by anything: NULL if every range that it touches is memory in use, at the place where the command
+// expects it, and its kernel is not destroyed.
+static const char *find_violation(const fm_device *device, const fmi_command *command)
 {
     if (command->binary && fmi_manual_is_destroyed(command->binary)) {
-        return false;
+        return "a command uses a kernel that was destroyed";
     }
     for (uint32_t i = 0; i < command->span_count; i++) {
         const fmi_span *span = &command->spans[i];
-        const fmi_buffer *buffer = (const fmi_buffer *)fmi_table_slot(&device->buffers, span->region);
-        uint32_t holds = (uint32_t)atomic_load_explicit(&buffer->slot.word, memory_order_acquire);
-        const fmi_allocation *memory = &buffer->memory;
-        if (holds == 0 || &memory->block->native != span->block || span->offset_bytes < memory->offset_bytes ||
+        const fmi_memory *memory = fmi_ranges_find(&device->pool.ranges, span->region);
+        if (!memory || !memory->block || memory->is_free) {
+            return "a command uses memory that nothing holds";
+        }
+        if (&memory->block->native != span->block || span->offset_bytes < memory->offset_bytes ||
             span->offset_bytes + span->size_bytes > memory->offset_bytes + memory->size_bytes) {
-            return false;
+            return "a command uses memory that was its buffer's and is not any more";
         }
     }
-    return true;
+    return NULL;
 }
 
 fm_status fm_testing_step(fm_device *device, uint32_t most, uint32_t *out_count)
@@ -61,10 +63,12 @@ fm_status fm_testing_step(fm_device *device, uint32_t most, uint32_t *out_count)
     uint32_t count = 0;
     const fmi_command *command;
     while (count < most && (command = fmi_manual_peek(device->backend)) != NULL) {
-        if (is_held(device, command)) {
+        const char *violation = find_violation(device, command);
+        if (!violation) {
             fmi_manual_step(device->backend);
         } else {
             device->violations++;
+            fmi_manual_tell(device->backend, FM_TESTING_VIOLATED, violation);
             fmi_manual_skip(device->backend); // a real device would read or write memory that is someone else's by now
         }
         count++;
@@ -116,6 +120,46 @@ fm_status fm_testing_violations(fm_device *device, uint64_t *out_count)
     if (!out_count) {
         return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_testing_violations: out_count is NULL");
     }
-    *out_count = device->violations;
+    *out_count = device->violations + (device->caps.manual ? fmi_manual_early_frees(device->backend) : 0);
     return FM_OK;
+}
+
+fm_status fm_testing_refuse_submits(fm_device *device, uint32_t count, fm_status answer)
+{
+    fm_status status = check_manual(device, "fm_testing_refuse_submits");
+    if (status == FM_OK && (answer >= 0 || answer == FM_ERROR_DEVICE_LOST)) {
+        status = fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_testing_refuse_submits: %s is no error of a submit",
+                          fm_status_name(answer));
+    }
+    if (status == FM_OK) {
+        fmi_manual_refuse_submits(device->backend, count, answer);
+    }
+    return status;
+}
+
+fm_status fm_testing_fail_list(fm_device *device)
+{
+    fm_status status = check_manual(device, "fm_testing_fail_list");
+    if (status == FM_OK && !fmi_manual_fail_list(device->backend)) {
+        status = fmi_answer(FM_NOT_READY);
+    }
+    return status;
+}
+
+fm_status fm_testing_lose_device(fm_device *device)
+{
+    fm_status status = check_manual(device, "fm_testing_lose_device");
+    if (status == FM_OK) {
+        fmi_manual_lose(device->backend);
+    }
+    return status;
+}
+
+fm_status fm_testing_observe(fm_device *device, fm_testing_observer observer, void *user)
+{
+    fm_status status = check_manual(device, "fm_testing_observe");
+    if (status == FM_OK) {
+        fmi_manual_set_observer(device->backend, observer, user);
+    }
+    return status;
 }

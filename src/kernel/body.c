@@ -5,6 +5,8 @@
 
 #include "base/error.h"
 #include "kernel/flow.h"
+#include "kernel/host_entry.h"
+#include "kernel/rules.h"
 #include "kernel/translator.h"
 
 #include <stdarg.h>
@@ -15,7 +17,7 @@ enum { MAX_DEPTH = 64 };
 
 bool fmi_dtype_is_storage(fm_dtype dtype)
 {
-    return dtype == FM_DTYPE_F16 || dtype == FM_DTYPE_I8 || dtype == FM_DTYPE_U8;
+    return dtype == FM_DTYPE_F16 || dtype == FM_DTYPE_BF16 || dtype == FM_DTYPE_I8 || dtype == FM_DTYPE_U8;
 }
 
 void fmi_translator_emit(fmi_translator *translator, const char *format, ...)
@@ -92,6 +94,26 @@ static fm_status translate_constant(fmi_translator *translator, const fmi_name *
     return FM_OK;
 }
 
+// A specialisation becomes its number; in a line of the preprocessor without the suffix, which GLSL's does not know.
+static fm_status translate_special(fmi_translator *translator, const fmi_name *name, uint32_t at)
+{
+    const fmi_tokens *tokens = &translator->tokens;
+    if (is_changed(tokens, at, fmi_token_next(tokens, at))) {
+        return fmi_token_fail(tokens, at, "'%s' is a specialisation value and cannot be changed", name->name);
+    }
+    if (name->dtype == FM_DTYPE_U32) {
+        fmi_translator_emit(translator, "%u%s", (unsigned)name->value, translator->is_directive ? "" : "u");
+    } else if (name->dtype == FM_DTYPE_I32 && name->value == INT32_MIN) {
+        fmi_translator_emit(translator, "(-2147483647 - 1)");
+    } else if (name->dtype == FM_DTYPE_I32) {
+        fmi_translator_emit(translator, "(%d)", (int)name->value);
+    } else {
+        // Nine digits tell every float from its neighbours.
+        fmi_translator_emit(translator, "(%.8ef)", (double)(float)name->value);
+    }
+    return FM_OK;
+}
+
 // A built-in id: only with its member, and never changed.
 static fm_status translate_id(fmi_translator *translator, const fmi_word *word, uint32_t *at)
 {
@@ -137,7 +159,8 @@ static fm_status translate_return(fmi_translator *translator, uint32_t at)
     if (!fmi_token_is(&translator->tokens, next, ";")) {
         return fmi_token_fail(&translator->tokens, at, "a body returns nothing: write 'return;'");
     }
-    bool is_in_loop = translator->input->target == FMI_BODY_C && !(translator->use->features & FMI_USES_HIDDEN_FLOW);
+    bool is_in_loop = translator->input->target == FMI_BODY_C &&
+                      !(translator->use->features & (FMI_USES_HIDDEN_FLOW | FMI_USES_BARRIER));
     fmi_translator_emit(translator, is_in_loop ? "continue" : "return");
     return FM_OK;
 }
@@ -146,16 +169,41 @@ static void translate_plain(fmi_translator *translator, const fmi_word *word, ui
 {
     const char *replacement = translator->input->target == FMI_BODY_C ? word->c : word->glsl;
     bool is_call = fmi_token_is(&translator->tokens, fmi_token_next(&translator->tokens, at), "(");
-    if (word->kind == FMI_WORD_FUNCTION && is_call) {
+    if (word->kind == FMI_WORD_TYPE || (word->kind == FMI_WORD_FUNCTION && is_call)) {
         translator->use->features |= word->feature;
     }
     if (!replacement || (word->kind == FMI_WORD_FUNCTION && !is_call)) {
         emit_token(translator, at);
-    } else if (word->kind == FMI_WORD_TYPE && is_call) {
+    } else if (word->kind == FMI_WORD_TYPE && is_call && translator->input->target == FMI_BODY_C) {
         fmi_translator_emit(translator, "(%s)", replacement);
     } else {
         fmi_translator_emit(translator, "%s", replacement);
     }
+}
+
+// A call without arguments; in C it is given its place, by which missed barriers are found and named.
+static fm_status translate_barrier(fmi_translator *translator, const fmi_word *word, uint32_t *at)
+{
+    const fmi_tokens *tokens = &translator->tokens;
+    uint32_t open = fmi_token_next(tokens, *at);
+    uint32_t close = open < tokens->count ? fmi_token_next(tokens, open) : open;
+    if (!fmi_token_is(tokens, open, "(") || !fmi_token_is(tokens, close, ")")) {
+        return fmi_token_fail(tokens, *at, "barrier is called without arguments: write 'barrier();'");
+    }
+    if (translator->input->target != FMI_BODY_C) {
+        emit_token(translator, *at);
+        return FM_OK;
+    }
+    const fmi_token *token = &tokens->list[*at];
+    fmi_translator_emit(translator, "%s(%uu)", word->c,
+                        FMI_BARRIER_PLACE(translator->input->is_header, token->line, token->column));
+    for (uint32_t i = *at + 1; i < close; i++) {
+        if (tokens->list[i].kind == FMI_TOKEN_SPACE) {
+            emit_token(translator, i);
+        }
+    }
+    *at = close;
+    return FM_OK;
 }
 
 static fm_status translate_word(fmi_translator *translator, const fmi_word *word, uint32_t *at)
@@ -168,6 +216,7 @@ static fm_status translate_word(fmi_translator *translator, const fmi_word *word
                               (int)token->length, token->start);
     case FMI_WORD_RETURN: return translate_return(translator, *at);
     case FMI_WORD_ID: return translate_id(translator, word, at);
+    case FMI_WORD_BARRIER: return translate_barrier(translator, word, at);
     case FMI_WORD_ATOMIC: return fmi_translate_atomic(translator, word, at);
     default: translate_plain(translator, word, *at); return FM_OK;
     }
@@ -177,14 +226,11 @@ static fm_status translate_name(fmi_translator *translator, uint32_t *at)
 {
     const fmi_tokens *tokens = &translator->tokens;
     const fmi_token *token = &tokens->list[*at];
-    if (fmi_token_is(tokens, fmi_token_previous(tokens, *at), ".")) {
-        emit_token(translator, *at);
-        return FM_OK;
-    }
     const fmi_name *name = fmi_translator_find(translator, *at);
     if (name) {
-        return name->kind == FMI_NAME_CONSTANT ? translate_constant(translator, name, *at)
-                                               : fmi_translate_element(translator, name, at);
+        return name->kind == FMI_NAME_CONSTANT  ? translate_constant(translator, name, *at)
+               : name->kind == FMI_NAME_SPECIAL ? translate_special(translator, name, *at)
+                                                : fmi_translate_element(translator, name, at);
     }
     if (!fmi_word_has_free_prefix(token->start, token->length)) {
         return fmi_token_fail(tokens, *at, "names that start with fm_ or gl_ are reserved");
@@ -197,6 +243,36 @@ static fm_status translate_name(fmi_translator *translator, uint32_t *at)
     return FM_OK;
 }
 
+// Follows where lines of the preprocessor begin and end; a body has none. A `#` in one is no beginning.
+static void note_directive(fmi_translator *translator, uint32_t index)
+{
+    const fmi_token *token = &translator->tokens.list[index];
+    if (!translator->input->is_header) {
+        return;
+    }
+    if (!translator->is_directive) {
+        translator->is_directive = fmi_token_is(&translator->tokens, index, "#");
+    } else if (token->kind == FMI_TOKEN_SPACE) {
+        const char *line_end = memchr(token->start, '\n', token->length);
+        translator->is_directive = !line_end || (line_end > token->start && line_end[-1] == '\\');
+    }
+}
+
+// Starts a line that tells which token it holds. Lines of the preprocessor cannot be broken, and written-out copies have no place.
+static void mark_token(fmi_translator *translator, uint32_t index)
+{
+    const fmi_body_input *input = translator->input;
+    if (!input->locates || translator->is_flat || translator->is_directive ||
+        translator->tokens.list[index].kind == FMI_TOKEN_SPACE) {
+        return;
+    }
+    if (input->target == FMI_BODY_C) {
+        fmi_translator_emit(translator, "\n#line %u \"%s\"\n", index + 1, input->is_header ? "header" : "body");
+    } else {
+        fmi_translator_emit(translator, "\n#line %u %d\n", index + 1, input->is_header ? 1 : 0);
+    }
+}
+
 fm_status fmi_translate_range(fmi_translator *translator, uint32_t begin, uint32_t end)
 {
     if (translator->depth == MAX_DEPTH) {
@@ -206,6 +282,8 @@ fm_status fmi_translate_range(fmi_translator *translator, uint32_t begin, uint32
     translator->depth++;
     for (uint32_t i = begin; i < end; i++) {
         const fmi_token *token = &translator->tokens.list[i];
+        note_directive(translator, i);
+        mark_token(translator, i);
         if (token->kind == FMI_TOKEN_NAME) {
             fm_status status = translate_name(translator, &i);
             if (status != FM_OK) {
@@ -223,11 +301,14 @@ fm_status fmi_translate_range(fmi_translator *translator, uint32_t begin, uint32
     return FM_OK;
 }
 
-// Notes what hides flow: in a header any macro could.
+// Notes what decides the form of the generated C: barriers, and what hides flow. In a header any macro could hide either.
 static fm_status check_flow(fmi_translator *translator)
 {
     const fmi_tokens *tokens = &translator->tokens;
     bool is_simple = true;
+    for (uint32_t i = 0; i < tokens->count; i++) {
+        translator->use->features |= fmi_token_is(tokens, i, "barrier") ? FMI_USES_BARRIER : 0;
+    }
     if (!translator->input->is_header) {
         fm_status status = fmi_flow_check(tokens, &is_simple);
         if (status != FM_OK) {
@@ -248,7 +329,10 @@ fm_status fmi_body_translate(const fmi_body_input *input, fmi_text *out, fmi_bod
     if (status != FM_OK) {
         return status;
     }
-    status = check_flow(&translator);
+    status = fmi_rules_check(&translator.tokens, input->is_header);
+    if (status == FM_OK) {
+        status = check_flow(&translator);
+    }
     if (status == FM_OK) {
         status = fmi_translate_range(&translator, 0, translator.tokens.count);
     }

@@ -19,6 +19,7 @@ typedef enum fmi_name_kind {
     FMI_NAME_BUFFER = 0,
     FMI_NAME_CONSTANT = 1,
     FMI_NAME_SHARED = 2,
+    FMI_NAME_SPECIAL = 3,
 } fmi_name_kind;
 
 // A name that the kernel declares.
@@ -27,16 +28,18 @@ typedef struct fmi_name {
     uint8_t kind;   // fmi_name_kind
     uint8_t dtype;  // fm_dtype
     uint8_t access; // fm_access of a buffer
+    double value;   // of a specialisation
 } fmi_name;
 
 typedef struct fmi_body_input {
     const char *text; // need not end in a zero byte
     size_t length;
-    bool is_header;        // helper functions: no names, no ids
+    bool is_header;        // helper functions: no names but specialisations, no ids
     const fmi_name *names; // borrowed
     uint32_t name_count;
     uint32_t group_size[3];
     fmi_body_target target;
+    bool locates; // put each token on a line of its own, numbered by its index + 1, for the search of an error's place
 } fmi_body_input;
 
 typedef struct fmi_body_use {

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "kernel/disk.h"
+#include "kernel/inspect.h"
 #include "kernel/key.h"
 #include "kernel/message.h"
 
@@ -216,6 +217,7 @@ static fm_status prepare_portable(const fmi_kernel *kernel, fmi_recipe *recipe)
     }
     if (!kernel->caps->takes_spirv) {
         code->c_source = fmi_text_get(&generated->text);
+        code->wants_barriers = (generated->features & FMI_USES_BARRIER) != 0;
     }
     return FM_OK;
 }
@@ -351,6 +353,9 @@ fm_status fmi_recipe_make(void *user, fmi_made *out)
         status = make_binary(recipe, words, size_bytes, &(fmi_disk_record){0}, out);
     }
     free(words);
+    if (status == FM_ERROR_COMPILE && recipe->generated.text.length) {
+        fmi_kernel_locate_error(kernel, &recipe->generated);
+    }
     if (status == FM_OK && kernel->language != FM_KERNEL_HOST_FUNCTION) {
         count(&kernel->cache->counters.compiled);
     }

@@ -84,6 +84,11 @@ static bool is_key(const fmi_text *a, uint64_t a_hash, const fmi_text *b, uint64
     return a_hash == b_hash && a->length == b->length && memcmp(a->data, b->data, a->length) == 0;
 }
 
+bool fmi_variant_is_twin(const fmi_variant *a, const fmi_variant *b)
+{
+    return a->key.length > 0 && is_key(&a->key, a->hash, &b->key, b->hash);
+}
+
 static fmi_variant *find(const fmi_cache *cache, const fmi_text *key, uint64_t hash)
 {
     fmi_variant *variant = cache->buckets[hash & (cache->bucket_count - 1)];

@@ -111,6 +111,9 @@ fm_status fmi_cache_hold(fmi_cache *cache, fmi_text *key, fmi_cache_make make, v
 // Wraps a binary that no key can find: one hold, the caller's.
 fm_status fmi_cache_wrap(fmi_cache *cache, fmi_kernel_binary *binary, fmi_variant **out);
 
+// Have both the same key, so that either can stand for the other? False for what no key finds.
+bool fmi_variant_is_twin(const fmi_variant *a, const fmi_variant *b);
+
 // Notes a use, for the order in which variants go. Stores only where it changes something, so variants in use are not contended.
 static inline void fmi_cache_touch(fmi_cache *cache, fmi_variant *variant)
 {

@@ -5,11 +5,12 @@
 
 #include "base/error.h"
 
+#include <float.h>
+#include <inttypes.h>
 #include <string.h>
 
 enum {
     MAX_CODE_BYTES = 16 << 20,
-    MAX_SHARED_BYTES = 1 << 30, // of what a shader can even address; the driver has the real limit
 };
 
 static bool is_identifier(const char *name)
@@ -51,7 +52,7 @@ static fm_status check_name(const char *kernel, const char *what, uint32_t index
     return FM_OK;
 }
 
-// The name of parameter, constant or shared array `index`, counted through in this order.
+// The name of parameter, constant, shared array or specialisation `index`, counted through in this order.
 static const char *get_name(const fm_kernel_info *info, uint32_t index)
 {
     if (index < info->param_count) {
@@ -61,12 +62,16 @@ static const char *get_name(const fm_kernel_info *info, uint32_t index)
     if (index < info->constant_count) {
         return info->constants[index].name;
     }
-    return info->shared[index - info->constant_count].name;
+    index -= info->constant_count;
+    if (index < info->shared_count) {
+        return info->shared[index].name;
+    }
+    return info->specials[index - info->shared_count].name;
 }
 
 static fm_status check_unique(const fm_kernel_info *info)
 {
-    uint32_t count = info->param_count + info->constant_count + info->shared_count;
+    uint32_t count = info->param_count + info->constant_count + info->shared_count + info->special_count;
     for (uint32_t i = 1; i < count; i++) {
         for (uint32_t j = 0; j < i; j++) {
             if (strcmp(get_name(info, i), get_name(info, j)) == 0) {
@@ -151,7 +156,7 @@ static fm_status check_constants(const fm_kernel_info *info)
 
 static fm_status check_shared(const fmi_backend_caps *caps, const fm_kernel_info *info)
 {
-    if (info->shared_count && !caps->takes_shared_memory) {
+    if (info->shared_count && caps->max_shared_bytes == 0) {
         return fmi_fail(FM_ERROR_UNSUPPORTED, "kernel '%s': device '%s' does not offer workgroup-shared arrays",
                         info->name, caps->description);
     }
@@ -176,9 +181,54 @@ static fm_status check_shared(const fmi_backend_caps *caps, const fm_kernel_info
                             info->name, shared->name);
         }
         size_bytes += 4 * (uint64_t)shared->count;
-        if (shared->count == 0 || size_bytes > MAX_SHARED_BYTES) {
-            return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "kernel '%s': shared array '%s' has %u elements", info->name,
-                            shared->name, shared->count);
+        if (shared->count == 0) {
+            return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "kernel '%s': shared array '%s' has 0 elements", info->name,
+                            shared->name);
+        }
+    }
+    if (size_bytes > caps->max_shared_bytes) {
+        return fmi_fail(FM_ERROR_UNSUPPORTED,
+                        "kernel '%s': shared arrays of %" PRIu64 " bytes are over the %u of device '%s'", info->name,
+                        size_bytes, caps->max_shared_bytes, caps->description);
+    }
+    return FM_OK;
+}
+
+// True if `value` is one of the dtype's; no cast is undefined, because the range is looked at first.
+static bool fits(fm_dtype dtype, double value)
+{
+    if (dtype == FM_DTYPE_F32) {
+        return value >= -(double)FLT_MAX && value <= (double)FLT_MAX;
+    }
+    bool is_signed = dtype == FM_DTYPE_I32;
+    return value >= (is_signed ? INT32_MIN : 0) && value <= (is_signed ? INT32_MAX : UINT32_MAX) &&
+           value == (double)(int64_t)value;
+}
+
+static fm_status check_specials(const fm_kernel_info *info)
+{
+    if (info->special_count > FMI_MAX_CONSTANTS_BYTES) {
+        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "kernel '%s': %u specialisation values are too many", info->name,
+                        info->special_count);
+    }
+    if (info->special_count && !info->specials) {
+        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "kernel '%s': specials is NULL, but special_count is %u", info->name,
+                        info->special_count);
+    }
+    for (uint32_t i = 0; i < info->special_count; i++) {
+        const fm_kernel_special *special = &info->specials[i];
+        fm_status status = check_name(info->name, "specialisation", i, special->name);
+        if (status != FM_OK) {
+            return status;
+        }
+        if (!is_32_bit(special->dtype)) {
+            return fmi_fail(FM_ERROR_INVALID_ARGUMENT,
+                            "kernel '%s': specialisation '%s' must be FM_DTYPE_F32, FM_DTYPE_I32 or FM_DTYPE_U32",
+                            info->name, special->name);
+        }
+        if (!fits(special->dtype, special->value)) {
+            return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "kernel '%s': specialisation '%s' is %g, which is no %s",
+                            info->name, special->name, special->value, fmi_dtype_name(special->dtype));
         }
     }
     return FM_OK;
@@ -243,6 +293,8 @@ static fm_status check_unused(const fm_kernel_info *info)
         {"constants_size_bytes", !is_host && info->constants_size_bytes},
         {"shared", !is_portable && info->shared},
         {"shared_count", !is_portable && info->shared_count},
+        {"specials", !is_portable && info->specials},
+        {"special_count", !is_portable && info->special_count},
         {"group_size", !is_portable && (info->group_size[0] || info->group_size[1] || info->group_size[2])},
         {"host_function", !is_host && info->host_function},
         {"user", !is_host && info->user},
@@ -268,6 +320,9 @@ static fm_status check_portable(const fmi_backend_caps *caps, const fm_kernel_in
     }
     if (status == FM_OK) {
         status = check_shared(caps, info);
+    }
+    if (status == FM_OK) {
+        status = check_specials(info);
     }
     if (status == FM_OK) {
         status = check_unique(info);

@@ -33,11 +33,13 @@ static const struct conversion *get_conversion(fmi_body_target target, uint8_t d
         [FM_DTYPE_F16] = {"float(", ")", "float16_t(fm_float(", "))"},
         [FM_DTYPE_I8] = {"int(", ")", "int8_t(fm_int(", "))"},
         [FM_DTYPE_U8] = {"uint(", ")", "uint8_t(fm_uint(", "))"},
+        [FM_DTYPE_BF16] = {"uintBitsToFloat(uint(", ") << 16)", "uint16_t(fm_bf16(", "))"},
     };
     static const struct conversion c[] = {
         [FM_DTYPE_F16] = {"fm_half_to_float(", ")", "fm_float_to_half(", ")"},
         [FM_DTYPE_I8] = {"((int)", ")", "(signed char)(int)(", ")"},
         [FM_DTYPE_U8] = {"((unsigned)", ")", "(unsigned char)(unsigned)(", ")"},
+        [FM_DTYPE_BF16] = {"fm_bf16_to_float(", ")", "fm_float_to_bf16(", ")"},
     };
     return target == FMI_BODY_C ? &c[dtype] : &glsl[dtype];
 }
@@ -67,6 +69,14 @@ static fm_status find_access(const fmi_translator *translator, const fmi_name *n
 {
     const fmi_tokens *tokens = &translator->tokens;
     *out = (struct access){.name = name, .at = at, .open = fmi_token_next(tokens, at)};
+    uint32_t before = fmi_token_previous(tokens, at);
+    const fmi_word *type = before != UINT32_MAX && tokens->list[before].kind == FMI_TOKEN_NAME
+                               ? fmi_word_find(tokens->list[before].start, tokens->list[before].length)
+                               : NULL;
+    if (type && type->kind == FMI_WORD_TYPE) {
+        return fmi_token_fail(tokens, at, "'%s' is a %s of the kernel: a variable needs another name", name->name,
+                              name->kind == FMI_NAME_BUFFER ? "parameter" : "shared array");
+    }
     if (!fmi_token_is(tokens, out->open, "[")) {
         return fmi_token_fail(tokens, at, "'%s' is a %s and is used only as %s[index]", name->name,
                               name->kind == FMI_NAME_BUFFER ? "buffer" : "shared array", name->name);
@@ -252,7 +262,8 @@ fm_status fmi_translate_atomic(fmi_translator *translator, const fmi_word *word,
     uint32_t open = fmi_token_next(tokens, *at);
     uint32_t first = open < tokens->count ? fmi_token_next(tokens, open) : open;
     const fmi_name *name = fmi_translator_find(translator, first);
-    if (!fmi_token_is(tokens, open, "(") || !name || name->kind == FMI_NAME_CONSTANT) {
+    if (!fmi_token_is(tokens, open, "(") || !name || name->kind == FMI_NAME_CONSTANT ||
+        name->kind == FMI_NAME_SPECIAL) {
         return fmi_token_fail(tokens, *at, "the first argument of %s is an element, such as x[i]", word->name);
     }
     struct access access;

@@ -9,11 +9,16 @@
 #include <string.h>
 
 static fm_status translate(const fmi_kernel_source *source, const fmi_name *names, uint32_t name_count,
-                           fmi_body_target target, fmi_text *header, fmi_text *body, fmi_body_use *use)
+                           fmi_body_target target, bool locates, fmi_text *header, fmi_text *body, fmi_body_use *use)
 {
-    fmi_body_input input = {
-        .target = target, .is_header = true, .text = source->header, .length = source->header_length};
+    fmi_body_input input = {.target = target,
+                            .locates = locates,
+                            .is_header = true,
+                            .text = source->header,
+                            .length = source->header_length};
     memcpy(input.group_size, source->group_size, sizeof input.group_size);
+    input.names = names + name_count - source->special_count;
+    input.name_count = source->special_count;
     if (source->header) {
         fm_status status = fmi_body_translate(&input, header, use);
         if (status != FM_OK) {
@@ -32,7 +37,7 @@ fm_status fmi_generate_texts(const fmi_generated *generated, fmi_body_target tar
                              fmi_body_use *use)
 {
     const fmi_kernel_source *source = generated->source;
-    uint32_t count = generated->param_count + source->constant_count + source->shared_count;
+    uint32_t count = source->name_count;
     fmi_name *names = malloc((count + 1) * sizeof *names);
     if (!names) {
         return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "no host memory to generate the kernel");
@@ -41,16 +46,15 @@ fm_status fmi_generate_texts(const fmi_generated *generated, fmi_body_target tar
     for (uint32_t i = 0; i < generated->param_count; i++) {
         names[i].dtype = (uint8_t)fmi_key_dtype(generated->dtypes, i);
     }
-    fm_status status = translate(source, names, count, target, header, body, use);
+    fm_status status = translate(source, names, count, target, generated->locates, header, body, use);
     free(names);
     return status;
 }
 
-fm_status fmi_generate_check(const fmi_kernel_source *source, uint32_t param_count, uint32_t *out_features)
+fm_status fmi_generate_check(const fmi_kernel_source *source, uint32_t *out_features)
 {
     fmi_body_use use = {0};
-    uint32_t count = param_count + source->constant_count + source->shared_count;
-    fm_status status = translate(source, source->names, count, FMI_BODY_CHECK, NULL, NULL, &use);
+    fm_status status = translate(source, source->names, source->name_count, FMI_BODY_CHECK, false, NULL, NULL, &use);
     *out_features = use.features;
     return status;
 }

@@ -14,6 +14,7 @@ typedef struct fmi_generated {
     uint64_t dtypes; // 4 bits a parameter
     fm_binding_mode binding_mode;
     uint32_t max_push_constants_bytes;
+    bool locates;            // each token on a line of its own, numbered by it (inspect.c)
     bool indirect_arguments; // out
     bool wants_group_count;  // out
     bool wants_group_base;   // out
@@ -26,7 +27,7 @@ fm_status fmi_generate_glsl(fmi_generated *generated);
 fm_status fmi_generate_c(fmi_generated *generated);
 
 // Looks for mistakes in body and header that do not depend on dtypes not yet known, and notes what they use.
-fm_status fmi_generate_check(const fmi_kernel_source *source, uint32_t param_count, uint32_t *out_features);
+fm_status fmi_generate_check(const fmi_kernel_source *source, uint32_t *out_features);
 
 // Translates header and body, with the dtypes of `generated` (shared by the generators).
 fm_status fmi_generate_texts(const fmi_generated *generated, fmi_body_target target, fmi_text *header, fmi_text *body,

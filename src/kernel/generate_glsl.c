@@ -5,6 +5,8 @@
 
 #include "base/error.h"
 
+#define INT64_EXTENSION "GL_EXT_shader_explicit_arithmetic_types_int64"
+
 // A dtype's element in GLSL, and the extension that lets it stand in a buffer.
 static const struct {
     const char *type;
@@ -16,6 +18,9 @@ static const struct {
     [FM_DTYPE_U32] = {"uint", NULL},
     [FM_DTYPE_I8] = {"int8_t", "GL_EXT_shader_8bit_storage"},
     [FM_DTYPE_U8] = {"uint8_t", "GL_EXT_shader_8bit_storage"},
+    [FM_DTYPE_BF16] = {"uint16_t", "GL_EXT_shader_16bit_storage"},
+    [FM_DTYPE_I64] = {"int64_t", INT64_EXTENSION},
+    [FM_DTYPE_U64] = {"uint64_t", INT64_EXTENSION},
 };
 
 static const char *const access_words[] = {
@@ -36,6 +41,9 @@ static void write_start(const fmi_generated *generated, fmi_text *text)
         if (extension) {
             fmi_text_format(text, "#extension %s : require\n", extension);
         }
+    }
+    if (generated->features & FMI_USES_INT64) {
+        fmi_text_format(text, "#extension " INT64_EXTENSION " : require\n");
     }
     const uint32_t *size = generated->source->group_size;
     fmi_text_format(text, "layout(local_size_x = %u, local_size_y = %u, local_size_z = %u) in;\n", size[0], size[1],
@@ -111,6 +119,16 @@ static void write_arguments(fmi_generated *generated, fmi_text *text)
     fmi_text_free(&members);
 }
 
+static bool has_dtype(const fmi_generated *generated, fm_dtype dtype)
+{
+    for (uint32_t i = 0; i < generated->param_count; i++) {
+        if (fmi_key_dtype(generated->dtypes, i) == dtype) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void write_helpers(const fmi_generated *generated, fmi_text *text)
 {
     const fmi_kernel_source *source = generated->source;
@@ -122,9 +140,21 @@ static void write_helpers(const fmi_generated *generated, fmi_text *text)
     // What a store of a storage dtype converts through.
     fmi_text_format(text, "float fm_float(float v) { return v; }\nint fm_int(int v) { return v; }\nuint fm_uint(uint "
                           "v) { return v; }\n");
+    if (has_dtype(generated, FM_DTYPE_BF16)) {
+        fmi_text_format(text, "uint fm_bf16(float v) {\n"
+                              "    uint b = floatBitsToUint(v);\n"
+                              "    if ((b & 0x7fffffffu) > 0x7f800000u) return b >> 16 | 64u;\n"
+                              "    return (b + 0x7fffu + (b >> 16 & 1u)) >> 16;\n"
+                              "}\n");
+    }
     if (generated->features & FMI_USES_ABS) {
         fmi_text_format(text, "float fm_abs(float v) { return abs(v); }\nint fm_abs(int v) { return abs(v); }\nuint "
                               "fm_abs(uint v) { return v; }\n");
+        if (generated->features & FMI_USES_INT64) {
+            fmi_text_format(text,
+                            "int64_t fm_abs(int64_t v) { return abs(v); }\nuint64_t fm_abs(uint64_t v) { return v; "
+                            "}\n");
+        }
     }
 }
 

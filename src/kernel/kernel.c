@@ -16,9 +16,10 @@ static const struct {
     const char *name;
     uint32_t size_bytes;
 } dtypes_table[] = {
-    [FM_DTYPE_NONE] = {NULL, 0},  [FM_DTYPE_F32] = {"float", 4}, [FM_DTYPE_F16] = {"half", 2},
-    [FM_DTYPE_I32] = {"int", 4},  [FM_DTYPE_U32] = {"uint", 4},  [FM_DTYPE_I8] = {"int8", 1},
-    [FM_DTYPE_U8] = {"uint8", 1},
+    [FM_DTYPE_NONE] = {NULL, 0},   [FM_DTYPE_F32] = {"float", 4},     [FM_DTYPE_F16] = {"half", 2},
+    [FM_DTYPE_I32] = {"int", 4},   [FM_DTYPE_U32] = {"uint", 4},      [FM_DTYPE_I8] = {"int8", 1},
+    [FM_DTYPE_U8] = {"uint8", 1},  [FM_DTYPE_BF16] = {"bfloat16", 2}, [FM_DTYPE_I64] = {"long", 8},
+    [FM_DTYPE_U64] = {"ulong", 8},
 };
 
 const char *fmi_dtype_name(fm_dtype dtype)
@@ -148,16 +149,21 @@ fm_status fmi_kernel_choose_dtypes(const fmi_kernel *kernel, const fm_dtype *dty
 static fm_status check_body(const fmi_kernel *kernel)
 {
     uint32_t features = 0;
-    fm_status status = fmi_generate_check(kernel->source, kernel->param_count, &features);
+    fm_status status = fmi_generate_check(kernel->source, &features);
     if (status != FM_OK) {
         char prefix[128];
         snprintf(prefix, sizeof prefix, "kernel '%.100s'", kernel->name);
         fmi_error_prefix(prefix);
         return status;
     }
-    if ((features & FMI_USES_BARRIER) && !kernel->caps->takes_shared_memory) {
+    if ((features & FMI_USES_BARRIER) && kernel->caps->max_shared_bytes == 0) {
         return fmi_fail(FM_ERROR_UNSUPPORTED, "kernel '%s': device '%s' does not offer barrier()", kernel->name,
                         kernel->caps->description);
+    }
+    if ((features & FMI_USES_INT64) && !(kernel->caps->dtype_mask & (1u << FM_DTYPE_I64))) {
+        return fmi_fail(FM_ERROR_UNSUPPORTED,
+                        "kernel '%s': its text uses long or ulong; device '%s' does not offer 64-bit integers",
+                        kernel->name, kernel->caps->description);
     }
     return FM_OK;
 }

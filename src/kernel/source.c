@@ -53,7 +53,7 @@ static bool copy_code(fmi_kernel_source *source, const fm_kernel_info *info)
 
 static bool copy_names(fmi_kernel_source *source, const fm_kernel_info *info)
 {
-    size_t count = (size_t)info->param_count + info->constant_count + info->shared_count;
+    size_t count = (size_t)info->param_count + info->constant_count + info->shared_count + info->special_count;
     source->names = calloc(count + 1, sizeof *source->names); // + 1: no names is no failure
     source->shared_sizes = calloc((size_t)info->shared_count + 1, sizeof *source->shared_sizes);
     if (!source->names || !source->shared_sizes) {
@@ -62,21 +62,30 @@ static bool copy_names(fmi_kernel_source *source, const fm_kernel_info *info)
     source->name_count = (uint32_t)count;
     source->constant_count = info->constant_count;
     source->shared_count = info->shared_count;
+    source->special_count = info->special_count;
     fmi_name *name = source->names;
     for (uint32_t i = 0; i < info->param_count; i++) {
         const fm_kernel_param *param = &info->params[i];
         *name++ = (fmi_name){copy_text(param->name, strlen(param->name)), FMI_NAME_BUFFER, (uint8_t)param->dtype,
-                             (uint8_t)param->access};
+                             (uint8_t)param->access, 0};
     }
     for (uint32_t i = 0; i < info->constant_count; i++) {
         const fm_kernel_constant *constant = &info->constants[i];
         *name++ = (fmi_name){copy_text(constant->name, strlen(constant->name)), FMI_NAME_CONSTANT,
-                             (uint8_t)constant->dtype, 0};
+                             (uint8_t)constant->dtype, 0, 0};
     }
     for (uint32_t i = 0; i < info->shared_count; i++) {
         const fm_kernel_shared *shared = &info->shared[i];
-        *name++ = (fmi_name){copy_text(shared->name, strlen(shared->name)), FMI_NAME_SHARED, (uint8_t)shared->dtype, 0};
+        *name++ =
+            (fmi_name){copy_text(shared->name, strlen(shared->name)), FMI_NAME_SHARED, (uint8_t)shared->dtype, 0, 0};
         source->shared_sizes[i] = shared->count;
+    }
+    for (uint32_t i = 0; i < info->special_count; i++) {
+        const fm_kernel_special *special = &info->specials[i];
+        *name++ = (fmi_name){.name = copy_text(special->name, strlen(special->name)),
+                             .kind = FMI_NAME_SPECIAL,
+                             .dtype = (uint8_t)special->dtype,
+                             .value = special->value};
     }
     for (size_t i = 0; i < count; i++) {
         if (!source->names[i].name) {

@@ -16,10 +16,11 @@ typedef struct fmi_kernel_source {
     size_t glsl_length;
     uint32_t *spirv; // GLSL and SPIR-V; owned
     size_t spirv_size_bytes;
-    fmi_name *names; // parameters, then constants, then shared arrays; their texts are owned too
+    fmi_name *names; // parameters, constants, shared arrays, specialisations, in this order; their texts are owned too
     uint32_t name_count;
     uint32_t constant_count;
     uint32_t shared_count;
+    uint32_t special_count;
     uint32_t *shared_sizes; // elements of each shared array; owned
     uint32_t group_size[3];
     uint32_t binding_numbers[FM_MAX_BINDINGS]; // GLSL and SPIR-V

@@ -4,6 +4,7 @@
 #include "kernel/tokens.h"
 
 #include "base/error.h"
+#include "kernel/excerpt.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -41,10 +42,19 @@ static char look(const struct cutter *cutter, size_t ahead)
     return cutter->length - cutter->at > ahead ? cutter->text[cutter->at + ahead] : 0;
 }
 
+static fm_status fail_with_excerpt(const fmi_tokens *tokens, uint32_t line, uint32_t column, const char *sentence)
+{
+    fmi_text excerpt = {0};
+    fmi_excerpt_append(&excerpt, tokens->text, tokens->length, line, column);
+    fm_status status = fmi_fail(FM_ERROR_COMPILE, "%sline %u, column %u: %s%s", tokens->place, line, column, sentence,
+                                fmi_text_get(&excerpt));
+    fmi_text_free(&excerpt);
+    return status;
+}
+
 static fm_status fail_at(const struct cutter *cutter, size_t at, const char *sentence)
 {
-    return fmi_fail(FM_ERROR_COMPILE, "%sline %u, column %zu: %s", cutter->out->place, cutter->line,
-                    at - cutter->line_start + 1, sentence);
+    return fail_with_excerpt(cutter->out, cutter->line, (uint32_t)(at - cutter->line_start + 1), sentence);
 }
 
 static fm_status push(struct cutter *cutter, fmi_token_kind kind, size_t start, uint32_t line, size_t column)
@@ -362,7 +372,7 @@ static fm_status check_colons(const fmi_tokens *tokens)
 
 fm_status fmi_tokens_cut(const char *text, size_t length, bool is_header, fmi_tokens *out)
 {
-    *out = (fmi_tokens){.place = is_header ? "header " : ""};
+    *out = (fmi_tokens){.text = text, .length = length, .place = is_header ? "header " : ""};
     struct cutter cutter = {
         .text = text, .length = length, .line = 1, .is_header = is_header, .is_line_start = true, .out = out};
     fm_status status = cut_all(&cutter);
@@ -418,5 +428,5 @@ fm_status fmi_token_fail(const fmi_tokens *tokens, uint32_t index, const char *f
     vsnprintf(sentence, sizeof sentence, format, args);
     va_end(args);
     const fmi_token *token = &tokens->list[index];
-    return fmi_fail(FM_ERROR_COMPILE, "%sline %u, column %u: %s", tokens->place, token->line, token->column, sentence);
+    return fail_with_excerpt(tokens, token->line, token->column, sentence);
 }

@@ -30,6 +30,8 @@ typedef struct fmi_tokens {
     fmi_token *list; // owned
     uint32_t count;  // without the END token
     uint32_t capacity;
+    const char *text; // borrowed: what was cut
+    size_t length;
     const char *place; // "" or "header ": how sentences name the text
 } fmi_tokens;
 
@@ -45,7 +47,7 @@ bool fmi_token_is(const fmi_tokens *tokens, uint32_t index, const char *text);
 uint32_t fmi_token_next(const fmi_tokens *tokens, uint32_t index);
 uint32_t fmi_token_previous(const fmi_tokens *tokens, uint32_t index);
 
-// `return fmi_token_fail(tokens, index, "…", …)`: FM_ERROR_COMPILE with "line L, column C: " before the sentence.
+// `return fmi_token_fail(tokens, index, "…", …)`: FM_ERROR_COMPILE with "line L, column C: " before the sentence, and the line with a caret behind it.
 fm_status fmi_token_fail(const fmi_tokens *tokens, uint32_t index, const char *format, ...)
     __attribute__((format(printf, 3, 4), cold));
 

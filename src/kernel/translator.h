@@ -12,8 +12,9 @@ typedef struct fmi_translator {
     fmi_tokens tokens;
     fmi_text *out; // borrowed
     fmi_body_use *use;
-    uint32_t depth; // of ranges inside ranges, bounded because each is a call
-    bool is_flat;   // inside a repeated index: line ends and comments were there the first time
+    uint32_t depth;    // of ranges inside ranges, bounded because each is a call
+    bool is_directive; // inside a line of the preprocessor
+    bool is_flat;      // inside a repeated index: line ends and comments were there the first time
 } fmi_translator;
 
 // Appends text to the output; does nothing when only checking.

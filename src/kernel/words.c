@@ -26,6 +26,8 @@ static const fmi_word words[] = {
     {"float", NULL, "float", 0, FMI_WORD_TYPE},
     {"int", NULL, "int", 0, FMI_WORD_TYPE},
     {"uint", NULL, "unsigned", 0, FMI_WORD_TYPE},
+    {"long", "int64_t", "long long", FMI_USES_INT64, FMI_WORD_TYPE},
+    {"ulong", "uint64_t", "unsigned long long", FMI_USES_INT64, FMI_WORD_TYPE},
     {"bool", NULL, "_Bool", 0, FMI_WORD_TYPE},
     {"true", NULL, "1", 0, FMI_WORD_LITERAL},
     {"false", NULL, "0", 0, FMI_WORD_LITERAL},
@@ -34,7 +36,7 @@ static const fmi_word words[] = {
     {"group_id", "fm_group_id", "fm_group_id", FMI_USES_GROUP_ID, FMI_WORD_ID},
     {"group_count", "fm_group_count", "fm_group_count", FMI_USES_GROUP_COUNT, FMI_WORD_ID},
     {"group_size", NULL, NULL, 0, FMI_WORD_ID}, // becomes a number
-    {"barrier", NULL, "fm_barrier", FMI_USES_BARRIER, FMI_WORD_FUNCTION},
+    {"barrier", NULL, "fm_barrier_at", FMI_USES_BARRIER, FMI_WORD_BARRIER},
     {"abs", "fm_abs", "fm_abs", FMI_USES_ABS, FMI_WORD_FUNCTION},
     FUNCTION("min", NULL, "fm_min"), FUNCTION("max", NULL, "fm_max"), FUNCTION("clamp", NULL, "fm_clamp"),
     FUNCTION("fma", NULL, "fmaf"), FUNCTION("sqrt", NULL, "sqrtf"), FUNCTION("rsqrt", "inversesqrt", "fm_rsqrt"),
@@ -50,7 +52,7 @@ static const fmi_word words[] = {
 };
 
 static const char *const c_words[] = {
-    "auto", "case", "char", "default", "double", "enum", "extern", "goto", "inline", "long", "register", "restrict", "short", "signed", "sizeof",
+    "auto", "case", "char", "default", "double", "enum", "extern", "goto", "inline", "register", "restrict", "short", "signed", "sizeof",
     "static", "struct", "switch", "typedef", "union", "unsigned", "volatile", "asm", "typeof", "_Alignas", "_Alignof", "_Atomic", "_Bool",
     "_Complex", "_Generic", "_Imaginary", "_Noreturn", "_Static_assert", "_Thread_local", "__asm__", "__asm", "__attribute__",
     "__attribute", "__typeof__", "__typeof", "__extension__", "__builtin_va_list", "__label__",
@@ -98,6 +100,20 @@ const fmi_word *fmi_word_find(const char *name, size_t length)
     }
     if (is_in(glsl_words, sizeof glsl_words / sizeof glsl_words[0], name, length)) {
         return &glsl_word;
+    }
+    return NULL;
+}
+
+const char *fmi_word_of_target(const char *name, size_t length)
+{
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+        const fmi_word *word = &words[i];
+        bool is_translated =
+            word->kind == FMI_WORD_FUNCTION || word->kind == FMI_WORD_ATOMIC || word->kind == FMI_WORD_TYPE;
+        if (is_translated &&
+            ((word->glsl && is_same(word->glsl, name, length)) || (word->c && is_same(word->c, name, length)))) {
+            return word->name;
+        }
     }
     return NULL;
 }

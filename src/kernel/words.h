@@ -17,6 +17,7 @@ typedef enum fmi_word_kind {
     FMI_WORD_ID,       // a built-in with members x, y, z
     FMI_WORD_FUNCTION, // a function; replaced only before `(`
     FMI_WORD_ATOMIC,   // a function whose first argument is an element
+    FMI_WORD_BARRIER,  // barrier
     FMI_WORD_C,        // a keyword of C that the language lacks
     FMI_WORD_GLSL,     // a word of GLSL that the language lacks
 } fmi_word_kind;
@@ -30,6 +31,7 @@ enum {
     FMI_USES_BARRIER = 1u << 4,
     FMI_USES_SHARED = 1u << 5,
     FMI_USES_ABS = 1u << 6,
+    FMI_USES_INT64 = 1u << 8,
     FMI_USES_HIDDEN_FLOW = 1u << 7, // a return inside a loop, or macros that could hide one
 };
 
@@ -43,6 +45,9 @@ typedef struct fmi_word {
 
 // Finds a word; NULL if it is none. `name` need not end in a zero byte.
 const fmi_word *fmi_word_find(const char *name, size_t length);
+
+// The language's word for a function, atomic or type of a target ("inversesqrt", "sqrtf": "rsqrt", "sqrt"); NULL if it is none, or the same.
+const char *fmi_word_of_target(const char *name, size_t length);
 
 // The most characters that a parameter's name has.
 enum { FMI_MAX_NAME_LENGTH = 64 };

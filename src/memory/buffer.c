@@ -1,4 +1,4 @@
-// Buffers: allocation behind a handle. See buffer.h.
+// Buffers: memory behind a handle. See buffer.h.
 // Any thread. Frees run on whichever thread drops the last hold.
 #include "memory/buffer.h"
 
@@ -7,34 +7,63 @@
 #include <stdlib.h>
 #include <string.h>
 
-fm_status fmi_buffer_create(fmi_table *table, fmi_pool *pool, fm_memory_kind kind, uint64_t size_bytes,
-                            const char *label, uint64_t *out_id, fmi_buffer **out)
+fm_status fmi_buffer_create_on(fmi_table *table, fmi_memory *memory, uint64_t size_bytes, const char *label,
+                               uint64_t *out_id, fmi_buffer **out)
 {
-    fmi_allocation memory;
-    fm_status status = fmi_pool_alloc(pool, kind, size_bytes, &memory);
-    if (status != FM_OK) {
-        return status;
-    }
     char *copy = label ? strdup(label) : NULL;
     fmi_buffer *buffer = label && !copy ? NULL : (fmi_buffer *)fmi_table_reserve(table);
     if (!buffer) {
         free(copy);
-        fmi_pool_free(pool, &memory);
         return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "no host memory for a buffer object");
     }
     buffer->size_bytes = size_bytes;
+    buffer->block = &memory->block->native;
+    buffer->offset_bytes = memory->offset_bytes;
+    buffer->region = memory->region;
     buffer->memory = memory;
     buffer->label = copy;
-    atomic_store_explicit(&buffer->unzeroed, 0, memory_order_relaxed);
     *out_id = fmi_table_publish(table, &buffer->slot);
     *out = buffer;
+    return FM_OK;
+}
+
+fm_status fmi_buffer_create(fmi_table *table, fmi_pool *pool, fm_memory_kind kind, uint64_t size_bytes,
+                            const char *label, uint64_t *out_id, fmi_buffer **out)
+{
+    fmi_memory *memory;
+    fm_status status = fmi_pool_alloc(pool, kind, size_bytes, &memory);
+    if (status != FM_OK) {
+        return status;
+    }
+    status = fmi_buffer_create_on(table, memory, size_bytes, label, out_id, out);
+    if (status != FM_OK) {
+        fmi_pool_release(pool, memory);
+    }
+    return status;
+}
+
+fm_status fmi_buffer_destroy(fmi_table *table, fmi_pool *pool, uint64_t id)
+{
+    fmi_slot *slot;
+    fm_status status = fmi_table_retract(table, id, &slot);
+    if (status != FM_OK) {
+        return status;
+    }
+    fmi_memory *memory = ((fmi_buffer *)slot)->memory;
+    // The last hold: nobody can take another, so the memory goes back right away. A donated memory may have older objects.
+    if (memory && (!fmi_slot_is_last_hold(slot) || atomic_load_explicit(&memory->owners, memory_order_relaxed) > 1)) {
+        fmi_pool_orphan(pool, memory);
+    }
+    fmi_table_release(table, slot);
     return FM_OK;
 }
 
 void fmi_buffer_free(void *pool, fmi_slot *slot)
 {
     fmi_buffer *buffer = (fmi_buffer *)slot;
-    fmi_pool_free(pool, &buffer->memory);
+    if (buffer->memory) {
+        fmi_pool_release(pool, buffer->memory);
+    }
     free(buffer->label);
     buffer->label = NULL;
 }

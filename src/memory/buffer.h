@@ -1,6 +1,7 @@
-// The object behind an fm_buffer handle: a range of a pool block, with its size and label.
-// Lives in the device's buffer table; the table's hold count is the hold on the memory (HOLD-4). Staging memory of lists is made
-// of the same objects, without a public handle.
+// The object behind an fm_buffer handle: memory of the pool, with its size and label.
+// Lives in the device's buffer table; lists hold the object, and the object keeps the memory (HOLD-4). Several objects may share one
+// memory, of which at most one has a live handle: the others were donated or taken over and live as long as their lists. Staging
+// memory of lists is made of the same objects, without a public handle.
 #ifndef FMI_MEMORY_BUFFER_H
 #define FMI_MEMORY_BUFFER_H
 
@@ -8,19 +9,27 @@
 #include "memory/pool.h"
 
 typedef struct fmi_buffer {
-    fmi_slot slot;         // slot.index is also the planner's region
-    uint64_t size_bytes;   // as the user asked
-    fmi_allocation memory; // at least size_bytes
-    char *label;           // NULL = none
-    _Atomic(uint32_t)
-        unzeroed; // 1: its first fill failed, so its content is not what was promised; lists that use it fail
+    fmi_slot slot;
+    uint64_t size_bytes;    // as the user asked
+    const fmi_block *block; // of the memory, and the two below, too: so that binding looks at one struct
+    uint64_t offset_bytes;
+    uint32_t region;    // the planner's name for the memory
+    fmi_memory *memory; // at least size_bytes; NULL once FM_ABLATE_DONATION_KEEPS_HOLD took it away
+    char *label;        // NULL = none
 } fmi_buffer;
 
 // Creates a buffer in `table` and returns its handle. The content is undefined. Errors as fm_buffer_create.
 fm_status fmi_buffer_create(fmi_table *table, fmi_pool *pool, fm_memory_kind kind, uint64_t size_bytes,
                             const char *label, uint64_t *out_id, fmi_buffer **out);
 
-// The table's free function: returns the memory to the pool. `pool` is the fmi_pool.
+// Creates a buffer on memory that the caller owns; on FM_OK the buffer owns it.
+fm_status fmi_buffer_create_on(fmi_table *table, fmi_memory *memory, uint64_t size_bytes, const char *label,
+                               uint64_t *out_id, fmi_buffer **out);
+
+// Destroys a handle. Memory that lists still use is noted as orphaned and offered to its stream.
+fm_status fmi_buffer_destroy(fmi_table *table, fmi_pool *pool, uint64_t id);
+
+// The table's free function: lets go of the memory. `pool` is the fmi_pool.
 void fmi_buffer_free(void *pool, fmi_slot *slot);
 
 // For sentences: the buffer's label or "(no label)".
@@ -32,8 +41,7 @@ static inline const char *fmi_buffer_label(const fmi_buffer *buffer)
 // Where the buffer's first byte is mapped; NULL if the host cannot reach it.
 static inline uint8_t *fmi_buffer_mapped(const fmi_buffer *buffer)
 {
-    uint8_t *base = buffer->memory.block->native.mapped;
-    return base ? base + buffer->memory.offset_bytes : NULL;
+    return buffer->block->mapped ? buffer->block->mapped + buffer->offset_bytes : NULL;
 }
 
 #endif

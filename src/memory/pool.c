@@ -1,4 +1,4 @@
-// Pool. See pool.h. First fit over address-ordered free ranges; big requests get a block of their own.
+// Pool. See pool.h. Native blocks under a limit, and what happens under pressure; big requests get a block of their own.
 // The lock guards blocks and ranges; native allocation and freeing happen outside it.
 #include "memory/pool.h"
 
@@ -9,18 +9,19 @@
 #include <string.h>
 
 enum { POISON = 0xDB };
-enum { GRANULARITY_BYTES = 256 }; // of offsets and sizes: above every device's binding alignment
 
 void fmi_pool_init(fmi_pool *pool, const fmi_backend_ops *ops, fmi_backend *backend, const fmi_backend_caps *caps,
-                   uint64_t limit_bytes, uint64_t block_size_bytes)
+                   const fmi_pool_settings *settings)
 {
     *pool = (fmi_pool){
         .ops = ops,
         .backend = backend,
-        .limit_bytes = limit_bytes,
-        .block_size_bytes = block_size_bytes < caps->max_block_bytes ? block_size_bytes : caps->max_block_bytes,
+        .settings = *settings,
         .max_block_bytes = caps->max_block_bytes,
     };
+    if (pool->settings.block_size_bytes > caps->max_block_bytes) {
+        pool->settings.block_size_bytes = caps->max_block_bytes;
+    }
     pthread_mutex_init(&pool->lock, NULL);
 }
 
@@ -28,38 +29,47 @@ static void free_block(fmi_pool *pool, fmi_pool_block *block)
 {
     atomic_fetch_sub_explicit(&pool->reserved_bytes, block->native.size_bytes, memory_order_relaxed);
     pool->ops->free_block(pool->backend, &block->native);
-    free(block->free_ranges);
     free(block);
+}
+
+static uint64_t free_chain(fmi_pool *pool, fmi_pool_block *chain)
+{
+    uint64_t bytes = 0;
+    while (chain) {
+        fmi_pool_block *block = chain;
+        chain = block->next;
+        bytes += block->native.size_bytes;
+        free_block(pool, block);
+    }
+    return bytes;
 }
 
 void fmi_pool_destroy(fmi_pool *pool)
 {
-    for (int kind = 0; kind < 2; kind++) {
-        while (pool->blocks[kind]) {
-            fmi_pool_block *block = pool->blocks[kind];
-            pool->blocks[kind] = block->next;
-            free_block(pool, block);
-        }
-    }
+    free_chain(pool, pool->blocks[0]);
+    free_chain(pool, pool->blocks[1]);
+    fmi_ranges_free(&pool->ranges);
+    free(pool->orders);
     pthread_mutex_destroy(&pool->lock);
 }
 
-// Unlinks blocks that nothing uses, all but one shared block a kind unless `all`, and returns them as a chain.
-static fmi_pool_block *take_empty_blocks(fmi_pool *pool, bool all)
+// Unlinks blocks that nothing uses until at most `keep_bytes` of them are left, and returns them as a chain. Called under the lock.
+static fmi_pool_block *take_empty_blocks(fmi_pool *pool, uint64_t keep_bytes)
 {
     fmi_pool_block *taken = NULL;
     for (int kind = 0; kind < 2; kind++) {
-        bool kept = false;
-        fmi_pool_block **link = &pool->blocks[kind];
-        while (*link) {
-            fmi_pool_block *block = *link;
-            bool shared = block->native.size_bytes == pool->block_size_bytes;
-            if (block->used_bytes > 0 || (shared && !all && !kept)) {
-                kept = kept || block->used_bytes == 0;
-                link = &block->next;
+        fmi_pool_block *block = pool->blocks[kind], *next;
+        for (; block && pool->empty_bytes > keep_bytes; block = next) {
+            next = block->next;
+            if (block->used_bytes > 0) {
                 continue;
             }
-            *link = block->next;
+            *(block->before ? &block->before->next : &pool->blocks[kind]) = block->next;
+            if (block->next) {
+                block->next->before = block->before;
+            }
+            fmi_heap_remove(&pool->heaps[kind], &pool->ranges, block);
+            pool->empty_bytes -= block->native.size_bytes;
             block->next = taken;
             taken = block;
         }
@@ -67,122 +77,149 @@ static fmi_pool_block *take_empty_blocks(fmi_pool *pool, bool all)
     return taken;
 }
 
-static void trim(fmi_pool *pool, bool all)
+uint64_t fmi_pool_trim(fmi_pool *pool)
 {
     pthread_mutex_lock(&pool->lock);
-    fmi_pool_block *chain = take_empty_blocks(pool, all);
+    fmi_pool_block *chain = take_empty_blocks(pool, 0);
     pthread_mutex_unlock(&pool->lock);
-    while (chain) {
-        fmi_pool_block *block = chain;
-        chain = block->next;
-        free_block(pool, block);
-    }
+    return free_chain(pool, chain);
 }
 
-// Cuts `size_bytes` off the first free range that fits. Called under the lock.
-static bool cut(fmi_pool_block *block, uint64_t size_bytes, fmi_allocation *out)
+// Takes a range from the heap for its first owner. Called under the lock; NULL: nothing fits.
+static fmi_memory *take(fmi_pool *pool, fm_memory_kind kind, uint64_t size_bytes)
 {
-    for (uint32_t i = 0; i < block->free_count; i++) {
-        fmi_range *range = &block->free_ranges[i];
-        if (range->size_bytes < size_bytes) {
-            continue;
+    fmi_memory *memory = fmi_heap_take(&pool->heaps[kind], &pool->ranges, size_bytes);
+    if (memory) {
+        if (memory->block->used_bytes == size_bytes) { // nothing used its block before
+            pool->empty_bytes -= memory->block->native.size_bytes;
         }
-        *out = (fmi_allocation){block, range->offset_bytes, size_bytes};
-        range->offset_bytes += size_bytes;
-        range->size_bytes -= size_bytes;
-        if (range->size_bytes == 0) {
-            memmove(range, range + 1, (block->free_count - i - 1) * sizeof *range);
-            block->free_count--;
-        }
-        block->used_bytes += size_bytes;
-        return true;
+        atomic_store_explicit(&memory->owners, 1, memory_order_relaxed);
+        atomic_fetch_add_explicit(&pool->recycled, !memory->is_clean, memory_order_relaxed);
+        memory->order = 0;
+        memory->order_stream = memory->order_value = 0;
+        atomic_store_explicit(&memory->orphan, 0, memory_order_relaxed);
+        atomic_store_explicit(&memory->use, 0, memory_order_relaxed);
+        atomic_store_explicit(&memory->unzeroed, 0, memory_order_relaxed);
+        atomic_store_explicit(&pool->region_count, pool->ranges.chunk_count * FMI_HEAP_CHUNK, memory_order_relaxed);
     }
-    return false;
-}
-
-static bool cut_from_any(fmi_pool *pool, fm_memory_kind kind, uint64_t size_bytes, fmi_allocation *out)
-{
-    bool found = false;
-    pthread_mutex_lock(&pool->lock);
-    for (fmi_pool_block *block = pool->blocks[kind]; block && !found; block = block->next) {
-        found = cut(block, size_bytes, out);
-    }
-    pthread_mutex_unlock(&pool->lock);
-    return found;
+    return memory;
 }
 
 // Takes room for a block of `shared` bytes under the limit, else of `exact` bytes; returns the size taken, 0 for none. Only what fits is
 // ever counted, so that no other thread is refused because of bytes that are given back a moment later.
 static uint64_t reserve(fmi_pool *pool, uint64_t shared, uint64_t exact)
 {
+    uint64_t limit = pool->settings.limit_bytes;
     uint64_t reserved = atomic_load_explicit(&pool->reserved_bytes, memory_order_relaxed);
     for (;;) {
-        uint64_t room = reserved < pool->limit_bytes ? pool->limit_bytes - reserved : 0;
-        uint64_t take = shared <= room ? shared : exact <= room ? exact : 0;
-        if (take == 0 || atomic_compare_exchange_weak_explicit(&pool->reserved_bytes, &reserved, reserved + take,
-                                                               memory_order_relaxed, memory_order_relaxed)) {
-            return take;
+        uint64_t room = reserved < limit ? limit - reserved : 0;
+        uint64_t bytes = shared <= room ? shared : exact <= room ? exact : 0;
+        if (bytes == 0 || atomic_compare_exchange_weak_explicit(&pool->reserved_bytes, &reserved, reserved + bytes,
+                                                                memory_order_relaxed, memory_order_relaxed)) {
+            return bytes;
         }
     }
 }
 
-// Allocates a block that holds at least `size_bytes` and cuts the range from it before anyone else can.
-static fm_status add_block(fmi_pool *pool, fm_memory_kind kind, uint64_t size_bytes, fmi_allocation *out)
+// Links a new block and takes the range from it before anyone else can. NULL: no host memory to note it.
+static fmi_memory *link_block(fmi_pool *pool, fm_memory_kind kind, fmi_pool_block *block, uint64_t size_bytes)
 {
-    uint64_t shared = size_bytes > pool->block_size_bytes / 2 ? size_bytes : pool->block_size_bytes;
+    fmi_memory *memory = NULL;
+    pthread_mutex_lock(&pool->lock);
+    if (fmi_heap_add(&pool->heaps[kind], &pool->ranges, block)) {
+        block->kind = kind;
+        block->next = pool->blocks[kind];
+        if (block->next) {
+            block->next->before = block;
+        }
+        pool->blocks[kind] = block;
+        pool->empty_bytes += block->native.size_bytes;
+        memory = take(pool, kind, size_bytes);
+    } else {
+        pthread_mutex_unlock(&pool->lock);
+        free_block(pool, block);
+        return NULL;
+    }
+    pthread_mutex_unlock(&pool->lock);
+    return memory;
+}
+
+// Allocates a block that holds at least `size_bytes` and takes the range from it.
+static fm_status add_block(fmi_pool *pool, fm_memory_kind kind, uint64_t size_bytes, fmi_memory **out)
+{
+    uint64_t block_size = pool->settings.block_size_bytes;
+    uint64_t shared = size_bytes > block_size / 2 ? size_bytes : block_size;
     uint64_t block_bytes = reserve(pool, shared, size_bytes);
     if (block_bytes == 0) {
         return fmi_fail(FM_ERROR_OUT_OF_MEMORY,
                         "%llu bytes more would exceed the limit of %llu bytes; %llu are reserved",
-                        (unsigned long long)size_bytes, (unsigned long long)pool->limit_bytes,
+                        (unsigned long long)size_bytes, (unsigned long long)pool->settings.limit_bytes,
                         (unsigned long long)atomic_load_explicit(&pool->reserved_bytes, memory_order_relaxed));
     }
     fmi_pool_block *block = calloc(1, sizeof *block);
-    fmi_range *ranges = malloc(16 * sizeof *ranges);
-    fm_status status = block && ranges ? pool->ops->allocate_block(pool->backend, kind, block_bytes, &block->native)
-                                       : fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "no host memory for a memory block");
+    fm_status status = block ? pool->ops->allocate_block(pool->backend, kind, block_bytes, &block->native)
+                             : fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "no host memory for a memory block");
     if (status != FM_OK) {
         atomic_fetch_sub_explicit(&pool->reserved_bytes, block_bytes, memory_order_relaxed);
         free(block);
-        free(ranges);
         return status;
     }
-    block->free_ranges = ranges;
-    block->free_capacity = 16;
-    block->free_count = 1;
-    ranges[0] = (fmi_range){0, block_bytes};
-    pthread_mutex_lock(&pool->lock);
-    cut(block, size_bytes, out);
-    block->next = pool->blocks[kind];
-    pool->blocks[kind] = block;
-    pthread_mutex_unlock(&pool->lock);
-    return FM_OK;
+    *out = link_block(pool, kind, block, size_bytes);
+    return *out ? FM_OK : fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "no host memory for a memory block");
 }
 
-fm_status fmi_pool_alloc(fmi_pool *pool, fm_memory_kind kind, uint64_t size_bytes, fmi_allocation *out)
+static void raise_peak(_Atomic(uint64_t) *peak, uint64_t value)
 {
-    if (size_bytes > pool->max_block_bytes || size_bytes > pool->limit_bytes) {
+    uint64_t highest = atomic_load_explicit(peak, memory_order_relaxed);
+    while (value > highest &&
+           !atomic_compare_exchange_weak_explicit(peak, &highest, value, memory_order_relaxed, memory_order_relaxed)) {
+    }
+}
+
+// What FM_ABLATE_DEATH_POINTS does: hands out memory that lists still use as if it were free.
+static fmi_memory *steal(fmi_pool *pool, fm_memory_kind kind, uint64_t size_bytes)
+{
+    fmi_memory *memory = NULL;
+    for (uint32_t i = 1; i <= pool->order_capacity && !memory; i++) {
+        memory = fmi_pool_take_over(pool, kind, size_bytes, i);
+    }
+    return memory;
+}
+
+static uint64_t round_up(uint64_t size_bytes)
+{
+    return (size_bytes + FMI_GRANULARITY_BYTES - 1) & ~(uint64_t)(FMI_GRANULARITY_BYTES - 1);
+}
+
+static fm_status take_or_add(fmi_pool *pool, fm_memory_kind kind, uint64_t size_bytes, fmi_memory **out)
+{
+    pthread_mutex_lock(&pool->lock);
+    *out = take(pool, kind, size_bytes);
+    pthread_mutex_unlock(&pool->lock);
+    return *out ? FM_OK : add_block(pool, kind, size_bytes, out);
+}
+
+fm_status fmi_pool_alloc(fmi_pool *pool, fm_memory_kind kind, uint64_t size_bytes, fmi_memory **out)
+{
+    uint64_t limit = pool->settings.limit_bytes;
+    uint64_t most = pool->max_block_bytes < limit ? pool->max_block_bytes : limit;
+    if (size_bytes > most) {
         return fmi_fail(FM_ERROR_OUT_OF_MEMORY,
                         "%llu bytes exceed what the device or its memory limit allows at once (%llu)",
-                        (unsigned long long)size_bytes,
-                        (unsigned long long)(pool->max_block_bytes < pool->limit_bytes ? pool->max_block_bytes
-                                                                                       : pool->limit_bytes));
+                        (unsigned long long)size_bytes, (unsigned long long)most);
     }
-    size_bytes = (size_bytes + GRANULARITY_BYTES - 1) & ~(uint64_t)(GRANULARITY_BYTES - 1);
+    size_bytes = round_up(size_bytes);
+    if (FMI_ABLATED(pool->ablations, FM_ABLATE_DEATH_POINTS) && (*out = steal(pool, kind, size_bytes)) != NULL) {
+        return FM_OK;
+    }
     fmi_error_state callers;
     fmi_error_save(&callers);
     for (uint32_t attempt = 0;; attempt++) {
-        fm_status status = FM_OK;
-        if (!cut_from_any(pool, kind, size_bytes, out)) {
-            status = add_block(pool, kind, size_bytes, out);
-        }
+        fm_status status = take_or_add(pool, kind, size_bytes, out);
         if (status == FM_OK) {
             fmi_error_restore(&callers); // attempts that failed on the way are nobody's error
-            uint64_t used = atomic_fetch_add_explicit(&pool->used_bytes, size_bytes, memory_order_relaxed) + size_bytes;
-            uint64_t peak = atomic_load_explicit(&pool->peak_bytes, memory_order_relaxed);
-            while (used > peak && !atomic_compare_exchange_weak_explicit(&pool->peak_bytes, &peak, used,
-                                                                         memory_order_relaxed, memory_order_relaxed)) {
-            }
+            raise_peak(&pool->peak_bytes,
+                       atomic_fetch_add_explicit(&pool->used_bytes, size_bytes, memory_order_relaxed) + size_bytes);
             return FM_OK;
         }
         // Attempt 0 retires, 1 gives empty blocks back, later ones wait for the oldest work until none is left.
@@ -190,68 +227,152 @@ fm_status fmi_pool_alloc(fmi_pool *pool, fm_memory_kind kind, uint64_t size_byte
             return status;
         }
         bool more = pool->reclaim && pool->reclaim(pool->reclaim_user, attempt);
-        trim(pool, true);
+        fmi_pool_trim(pool);
         if (!more && attempt > 0) {
             return status;
         }
     }
 }
 
-// Puts a range back in order and joins it with its neighbours. Called under the lock; false: no host memory to note it.
-static bool put_back(fmi_pool_block *block, fmi_range range)
+void fmi_pool_share(fmi_pool *pool, fmi_memory *memory)
 {
-    uint32_t low = 0, high = block->free_count;
-    while (low < high) {
-        uint32_t middle = (low + high) / 2;
-        if (block->free_ranges[middle].offset_bytes < range.offset_bytes) {
-            low = middle + 1;
-        } else {
-            high = middle;
+    pthread_mutex_lock(&pool->lock);
+    atomic_fetch_add_explicit(&memory->owners, 1, memory_order_relaxed);
+    pthread_mutex_unlock(&pool->lock);
+}
+
+// Out of its stream's order. Called under the lock.
+static void unlink_order(fmi_pool *pool, fmi_memory *memory)
+{
+    if (memory->order == 0) {
+        return;
+    }
+    *(memory->last ? &memory->last->next : &pool->orders[memory->order - 1]) = memory->next;
+    if (memory->next) {
+        memory->next->last = memory->last;
+    }
+    memory->next = memory->last = NULL;
+    memory->order = 0;
+}
+
+// It is somebody's again, or nobody's at all. Called under the lock.
+static void end_orphanhood(fmi_pool *pool, fmi_memory *memory)
+{
+    unlink_order(pool, memory);
+    if (atomic_load_explicit(&memory->orphan, memory_order_relaxed)) {
+        atomic_store_explicit(&memory->orphan, 0, memory_order_relaxed);
+        atomic_fetch_sub_explicit(&pool->orphan_bytes, memory->size_bytes, memory_order_relaxed);
+    }
+}
+
+void fmi_pool_release(fmi_pool *pool, fmi_memory *memory)
+{
+    fmi_pool_block *chain = NULL;
+    fmi_pool_block *watched = NULL; // of the range that became free, if a test wants to know
+    fmi_range range = {memory->offset_bytes, memory->size_bytes};
+    pthread_mutex_lock(&pool->lock);
+    uint32_t owners = atomic_fetch_sub_explicit(&memory->owners, 1, memory_order_relaxed);
+    FMI_ASSERT("POOL-1", owners > 0);
+    if (owners == 1) {
+        end_orphanhood(pool, memory);
+        fmi_pool_block *block = memory->block;
+        watched = pool->watch ? block : NULL;
+        if (pool->poison && block->native.mapped) {
+            memset(block->native.mapped + memory->offset_bytes, POISON, (size_t)memory->size_bytes);
+        }
+        atomic_fetch_sub_explicit(&pool->used_bytes, memory->size_bytes, memory_order_relaxed);
+        fmi_heap_give(&pool->heaps[block->kind], &pool->ranges, memory);
+        if (block->used_bytes == 0) {
+            pool->empty_bytes += block->native.size_bytes;
+            chain = take_empty_blocks(pool, pool->settings.cache_bytes);
         }
     }
-    fmi_range *ranges = block->free_ranges;
-    bool joins_left = low > 0 && ranges[low - 1].offset_bytes + ranges[low - 1].size_bytes == range.offset_bytes;
-    bool joins_right = low < block->free_count && range.offset_bytes + range.size_bytes == ranges[low].offset_bytes;
-    if (joins_left && joins_right) {
-        ranges[low - 1].size_bytes += range.size_bytes + ranges[low].size_bytes;
-        memmove(&ranges[low], &ranges[low + 1], (block->free_count - low - 1) * sizeof *ranges);
-        block->free_count--;
-    } else if (joins_left) {
-        ranges[low - 1].size_bytes += range.size_bytes;
-    } else if (joins_right) {
-        ranges[low].offset_bytes = range.offset_bytes;
-        ranges[low].size_bytes += range.size_bytes;
-    } else {
-        if (block->free_count == block->free_capacity) {
-            ranges = realloc(ranges, 2 * block->free_capacity * sizeof *ranges);
-            if (!ranges) {
-                return false;
-            }
-            block->free_ranges = ranges;
-            block->free_capacity *= 2;
-        }
-        memmove(&ranges[low + 1], &ranges[low], (block->free_count - low) * sizeof *ranges);
-        ranges[low] = range;
-        block->free_count++;
+    pthread_mutex_unlock(&pool->lock);
+    if (watched) {
+        pool->watch(pool->backend, &watched->native, range.offset_bytes, range.size_bytes);
     }
+    free_chain(pool, chain);
+}
+
+// Room for the order of this home. Called under the lock.
+static bool grow_orders(fmi_pool *pool, uint32_t home)
+{
+    if (home <= pool->order_capacity) {
+        return true;
+    }
+    uint32_t capacity = pool->order_capacity ? pool->order_capacity : 64;
+    while (capacity < home) {
+        capacity *= 2;
+    }
+    fmi_memory **orders = realloc(pool->orders, capacity * sizeof *orders);
+    if (!orders) {
+        return false;
+    }
+    memset(orders + pool->order_capacity, 0, (capacity - pool->order_capacity) * sizeof *orders);
+    pool->orders = orders;
+    pool->order_capacity = capacity;
     return true;
 }
 
-void fmi_pool_free(fmi_pool *pool, const fmi_allocation *allocation)
+// Called under the lock.
+static void offer(fmi_pool *pool, fmi_memory *memory)
 {
-    fmi_pool_block *block = allocation->block;
-    if (pool->poison && block->native.mapped) {
-        memset(block->native.mapped + allocation->offset_bytes, POISON, (size_t)allocation->size_bytes);
+    uint64_t use = atomic_load(&memory->use);
+    uint32_t home = fmi_use_home(use);
+    // Without host memory for the order it stays with its lists and returns when they retire.
+    if (!atomic_load(&memory->orphan) || memory->order || fmi_use_uncommitted(use) || home == 0 ||
+        home == FMI_USE_MANY || !grow_orders(pool, home)) {
+        return;
     }
+    fmi_memory **head = &pool->orders[home - 1];
+    memory->order = home;
+    memory->last = NULL;
+    memory->next = *head;
+    if (*head) {
+        (*head)->last = memory;
+    }
+    *head = memory;
+}
+
+void fmi_pool_offer_slow(fmi_pool *pool, fmi_memory *memory)
+{
     pthread_mutex_lock(&pool->lock);
-    FMI_ASSERT("POOL-1", block->used_bytes >= allocation->size_bytes);
-    // Without host memory to note the range, it stays out of use: lost for reuse, never handed out twice.
-    put_back(block, (fmi_range){allocation->offset_bytes, allocation->size_bytes});
-    block->used_bytes -= allocation->size_bytes;
-    bool empty = block->used_bytes == 0;
+    offer(pool, memory);
     pthread_mutex_unlock(&pool->lock);
-    atomic_fetch_sub_explicit(&pool->used_bytes, allocation->size_bytes, memory_order_relaxed);
-    if (empty) {
-        trim(pool, false);
+}
+
+void fmi_pool_orphan(fmi_pool *pool, fmi_memory *memory)
+{
+    pthread_mutex_lock(&pool->lock);
+    // Sequentially consistent, before `use` is looked at: a commit changes `use` and then looks here. One of the two offers it.
+    atomic_store(&memory->orphan, 1);
+    raise_peak(&pool->orphan_peak_bytes,
+               atomic_fetch_add_explicit(&pool->orphan_bytes, memory->size_bytes, memory_order_relaxed) +
+                   memory->size_bytes);
+    offer(pool, memory);
+    pthread_mutex_unlock(&pool->lock);
+}
+
+fmi_memory *fmi_pool_take_over(fmi_pool *pool, fm_memory_kind kind, uint64_t size_bytes, uint32_t home)
+{
+    enum { MOST_LOOKS = 64 };
+    size_bytes = round_up(size_bytes);
+    fmi_memory *found = NULL;
+    pthread_mutex_lock(&pool->lock);
+    fmi_memory *memory = home && home <= pool->order_capacity ? pool->orders[home - 1] : NULL;
+    for (int looks = 0; memory && !found && looks < MOST_LOOKS; looks++, memory = memory->next) {
+        // At most an eighth is wasted, so that a small buffer does not keep a large one's memory.
+        bool fits = memory->size_bytes >= size_bytes && memory->size_bytes - size_bytes <= memory->size_bytes / 8;
+        if (fits && memory->block->kind == kind) {
+            found = memory;
+        }
     }
+    if (found) {
+        end_orphanhood(pool, found);
+        atomic_store_explicit(&found->unzeroed, 0, memory_order_relaxed); // the new buffer's own fill decides
+        atomic_fetch_add_explicit(&found->owners, 1, memory_order_relaxed);
+        atomic_fetch_add_explicit(&pool->reuses, 1, memory_order_relaxed);
+    }
+    pthread_mutex_unlock(&pool->lock);
+    return found;
 }

@@ -1,66 +1,93 @@
-// Pool: native blocks, sub-allocated into ranges, within a limit in bytes.
-// Gives out a range only when nothing on the device uses it: buffers return theirs when their last hold is dropped, which is
-// after completion (HOLD-6). Knows no buffers and no streams. Any thread; one lock, held for no driver call.
+// Pool: native blocks, sub-allocated by the heap, within limits in bytes; and memory on its way from one use to the next.
+// Memory in use returns when the last buffer object that has it is freed, which is after completion (HOLD-6). Before that its own
+// stream may take it over (memory/order.h). Knows no handles and no lists. Any thread; one lock, held for no driver call.
 #ifndef FMI_MEMORY_POOL_H
 #define FMI_MEMORY_POOL_H
 
-#include "backend/backend.h"
+#include "base/ablation.h"
+#include "memory/heap.h"
+#include "memory/order.h"
 
 #include <pthread.h>
-#include <stdatomic.h>
 
+// A range of bytes.
 typedef struct fmi_range {
     uint64_t offset_bytes;
     uint64_t size_bytes;
 } fmi_range;
 
-// One native allocation and its free ranges.
-typedef struct fmi_pool_block {
-    fmi_block native; // first: spans point here
-    struct fmi_pool_block *next;
-    fmi_range *free_ranges; // by rising offset, never adjacent
-    uint32_t free_count;
-    uint32_t free_capacity;
-    uint64_t used_bytes;
-} fmi_pool_block;
-
-// A range in use. Owned by one buffer.
-typedef struct fmi_allocation {
-    fmi_pool_block *block;
-    uint64_t offset_bytes;
-    uint64_t size_bytes; // rounded up to the pool's granularity
-} fmi_allocation;
-
 // Tries to make memory free again (retire what is complete; later attempts wait for the oldest work). False: nothing is left to try.
 // Called without the pool's lock.
 typedef bool (*fmi_pool_reclaim)(void *user, uint32_t attempt);
 
+typedef struct fmi_pool_settings {
+    uint64_t limit_bytes;      // native bytes of both kinds together
+    uint64_t cache_bytes;      // native bytes of blocks that nothing uses, kept for later
+    uint64_t block_size_bytes; // of a shared block
+} fmi_pool_settings;
+
 typedef struct fmi_pool {
     const fmi_backend_ops *ops;
     fmi_backend *backend;
-    uint64_t limit_bytes;      // native bytes of both kinds together
-    uint64_t block_size_bytes; // of a shared block
+    fmi_pool_settings settings;
     uint64_t max_block_bytes;
-    bool poison;              // fill memory that comes back, so that a late use shows (manual devices)
-    fmi_pool_reclaim reclaim; // set once by the device room
-    void *reclaim_user;
-    pthread_mutex_t lock;      // guards blocks and everything in them
-    fmi_pool_block *blocks[2]; // by fm_memory_kind
+    bool poison; // fill memory that comes back, so that a late use shows (manual devices)
+    // Told of each range that comes back, without the lock; NULL = nobody (all but manual devices).
+    void (*watch)(fmi_backend *backend, const fmi_block *block, uint64_t offset_bytes, uint64_t size_bytes);
+    fmi_pool_reclaim reclaim;       // set once by the device room
+    void *reclaim_user;             // and this
+    const fmi_ablations *ablations; // and this
+    pthread_mutex_t lock;           // guards the five below and every range's fields
+    fmi_pool_block *blocks[2];      // by fm_memory_kind
+    fmi_heap heaps[2];              // by fm_memory_kind
+    fmi_ranges ranges;
+    fmi_memory **orders; // by stream index: memory that the stream may take over, newest first
+    uint32_t order_capacity;
+    uint64_t empty_bytes;           // of blocks that nothing uses; guarded by the lock
+    _Atomic(uint32_t) region_count; // every region is below this
+    _Atomic(uint64_t)
+        recycled; // times that memory which had been used before was handed out again; the engine compares
     _Atomic(uint64_t) reserved_bytes;
     _Atomic(uint64_t) used_bytes;
     _Atomic(uint64_t) peak_bytes;
+    _Atomic(uint64_t) orphan_bytes; // of memory that only lists keep: destroyed buffers and staging (RETIRE-4)
+    _Atomic(uint64_t) orphan_peak_bytes;
+    _Atomic(uint64_t) reuses; // times that a stream took over memory which its work still used
 } fmi_pool;
 
 void fmi_pool_init(fmi_pool *pool, const fmi_backend_ops *ops, fmi_backend *backend, const fmi_backend_caps *caps,
-                   uint64_t limit_bytes, uint64_t block_size_bytes);
+                   const fmi_pool_settings *settings);
 
 // Frees all blocks. The device is idle.
 void fmi_pool_destroy(fmi_pool *pool);
 
-// Takes a range. Under pressure: trims, reclaims, and only then FM_ERROR_OUT_OF_MEMORY, with nothing lost.
-fm_status fmi_pool_alloc(fmi_pool *pool, fm_memory_kind kind, uint64_t size_bytes, fmi_allocation *out);
+// Takes memory that nothing uses, with one owner. Under pressure: trims, reclaims, and only then FM_ERROR_OUT_OF_MEMORY, with nothing lost.
+fm_status fmi_pool_alloc(fmi_pool *pool, fm_memory_kind kind, uint64_t size_bytes, fmi_memory **out);
 
-// Returns a range. The device no longer uses it.
-void fmi_pool_free(fmi_pool *pool, const fmi_allocation *allocation);
+// Takes memory over that earlier work of the stream `home` (see order.h) still uses. NULL: none fits. Only work that is committed later
+// may touch it, and the host must not.
+fmi_memory *fmi_pool_take_over(fmi_pool *pool, fm_memory_kind kind, uint64_t size_bytes, uint32_t home);
+
+// One more buffer object has the memory (donation).
+void fmi_pool_share(fmi_pool *pool, fmi_memory *memory);
+
+// A buffer object lets go of it; the last one returns it to the heap. The device no longer uses it for that object.
+void fmi_pool_release(fmi_pool *pool, fmi_memory *memory);
+
+// Its handle was destroyed while lists still have it.
+void fmi_pool_orphan(fmi_pool *pool, fmi_memory *memory);
+
+// Offers orphaned memory to its stream, if everything that order.h asks is true.
+void fmi_pool_offer_slow(fmi_pool *pool, fmi_memory *memory);
+
+static inline void fmi_pool_offer(fmi_pool *pool, fmi_memory *memory)
+{
+    if (__builtin_expect(atomic_load(&memory->orphan), 0)) {
+        fmi_pool_offer_slow(pool, memory);
+    }
+}
+
+// Gives the driver back every block that nothing uses; returns their bytes.
+uint64_t fmi_pool_trim(fmi_pool *pool);
 
 #endif

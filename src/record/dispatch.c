@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "record/label.h"
 #include "record/recorder.h"
+#include "record/reusable.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -63,7 +64,7 @@ static fm_status choose_dtypes(const fmi_kernel *kernel, const fm_dispatch_info 
             return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_dispatch: binding %u of kernel '%s' must name its dtype", i,
                             kernel->name);
         }
-        if (dtype > FM_DTYPE_U8) {
+        if (dtype > FM_DTYPE_U64) {
             return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_dispatch: binding %u names the unknown dtype %u", i, dtype);
         }
         key |= (uint64_t)dtype << (4 * i);
@@ -181,7 +182,7 @@ static inline fm_status bind(fm_commands *commands, const fmi_kernel *kernel, co
     return FM_OK;
 }
 
-static fm_status dispatch(fm_commands *commands, const fm_dispatch_info *info)
+fm_status fmi_record_dispatch(fm_commands *commands, const fm_dispatch_info *info)
 {
     fmi_record_room *room = commands->room;
     fmi_list *list = commands->list;
@@ -201,11 +202,13 @@ static fm_status dispatch(fm_commands *commands, const fm_dispatch_info *info)
     if (status != FM_OK) {
         return status;
     }
-    if (room->ops->accepts_group_count && !room->ops->accepts_group_count(room->backend, binary, info->group_count)) {
+    const uint32_t *groups = info->group_count;
+    if (__builtin_expect(((groups[0] | groups[1] | groups[2]) & ~room->caps->group_count_mask) != 0, 0) &&
+        room->ops->accepts_group_count && !room->ops->accepts_group_count(room->backend, binary, groups)) {
         return fmi_fail(FM_ERROR_UNSUPPORTED,
                         "fm_dispatch: %u x %u x %u workgroups exceed the device's limits, and kernel '%s' was not "
                         "generated to run in parts",
-                        info->group_count[0], info->group_count[1], info->group_count[2], kernel->name);
+                        groups[0], groups[1], groups[2], kernel->name);
     }
     // Written where it stays. A refused binding leaves it out of the list; its few bytes go back with the list.
     uint32_t count = kernel->param_count;
@@ -231,6 +234,9 @@ static fm_status dispatch(fm_commands *commands, const fm_dispatch_info *info)
     if (info->constants_size_bytes) {
         memcpy(command->spans + count, info->constants, info->constants_size_bytes);
     }
+    if (__builtin_expect(list->reusable, 0) && !fmi_reusable_note_dispatch(list, command, info)) {
+        return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "fm_dispatch: no host memory for a command");
+    }
     fmi_list_link(list, command);
     return FM_OK;
 }
@@ -242,7 +248,7 @@ fm_status fm_dispatch(fm_commands *commands, const fm_dispatch_info *info)
     }
     fm_status status = fmi_recorder_enter(commands, "fm_dispatch");
     if (status == FM_OK) {
-        status = dispatch(commands, info);
+        status = fmi_record_dispatch(commands, info);
         fmi_recorder_leave(commands, status);
     }
     return status;

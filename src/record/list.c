@@ -65,6 +65,14 @@ bool fmi_list_note_hold(fmi_list *list, fmi_hold_chunk **chain, fmi_slot *slot)
     return true;
 }
 
+void fmi_list_forget_hold(fmi_hold_chunk **chain)
+{
+    fmi_hold_chunk *chunk = *chain;
+    if (--chunk->count == 0) {
+        *chain = chunk->next; // its memory goes back with the list
+    }
+}
+
 fmi_command *fmi_list_append(fmi_list *list, fmi_command_kind kind, uint32_t span_count, uint32_t constants_size_bytes)
 {
     fmi_command *command = fmi_list_new_command(list, kind, span_count, constants_size_bytes);

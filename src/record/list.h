@@ -23,7 +23,7 @@ typedef struct fmi_hold_chunk {
 typedef struct fmi_readback {
     struct fmi_readback *next;
     const uint8_t *source; // mapped staging memory, held by the list
-    void *destination;     // the user's; NULL: nobody wants it any more. Guarded by the retirement lock once committed
+    void *destination;     // the user's
     size_t size_bytes;
 } fmi_readback;
 
@@ -33,6 +33,15 @@ typedef struct fmi_after {
     uint64_t value;
 } fmi_after;
 
+// What a command of a reusable list names, so that each commit can hold it anew (record/reusable.h).
+typedef struct fmi_use {
+    struct fmi_use *next; // of the next command that names anything
+    fmi_command *command;
+    uint64_t kernel; // handles; 0 = none
+    uint32_t buffer_count;
+    uint64_t buffers[];
+} fmi_use;
+
 typedef struct fmi_list {
     struct fmi_list *next; // engine's queue, then its batch, then the pool
     fmi_arena arena;       // commands, labels, hold chunks, read-backs, after points
@@ -40,19 +49,34 @@ typedef struct fmi_list {
     fmi_command *last;
     uint32_t command_count; // without barriers
     uint32_t dispatch_count;
-    fmi_hold_chunk *buffers;  // held slots of the buffer table, each once (HOLD-3)
-    fmi_hold_chunk *kernels;  // held slots of the kernel table, each once
-    fmi_hold_chunk *variants; // held slots of the variant table, each once a kernel
+    fmi_hold_chunk *buffers; // held slots of the buffer table, each once (HOLD-3)
+    fmi_hold_chunk *kernels; // held slots of the kernel table, each once
+    fmi_hold_chunk
+        *variants; // held slots of the variant table, each once a kernel; reusable: until the last copy is done
     fmi_readback *readbacks;
+    uint32_t highest_region; // of the buffers above
+    bool uses_taken_over;  // memory of a buffer above was taken over: a commit to another stream waits for the old use
+    bool is_fill;          // the library's own, for new memory that must read as zero
+    bool bound;            // the memory of the buffers above counts this list as being recorded (memory/order.h)
     bool buffers_released; // the holds above were dropped early (ablations)
     bool kernels_released; // and the variants
     const char *label;     // NULL = none
     bool untracked;        // FM_COMMANDS_UNTRACKED
+    bool reusable;         // FM_COMMANDS_REUSABLE: never in the queue itself, each commit puts a copy there
+    fmi_use *uses;         // reusable: what its commands name, in recorded order
+    fmi_use *last_use;
+    fmi_use **dispatches; // reusable: its dispatches by number
+    uint32_t dispatch_capacity;
+    fmi_hold_chunk *staging;   // reusable: held slots of staging memory, until the last copy is done
+    _Atomic(uint32_t) copies;  // reusable: copies in flight, and one for the recorder
+    struct fmi_list *original; // a copy: the reusable list whose labels, staging memory and variants it uses
     // From commit on:
+    _Atomic(uint32_t) parties; // that still need the list: the committing thread and retirement; the last lets go of it
     struct fmi_stream *stream; // held; NULL for the library's own fills
     uint64_t value;            // the stream's value that this list completes
     fmi_after *after;
     uint32_t after_count;
+    uint64_t cost_ns; // estimate of its work on the device (schedule/cost.h); the leader's
     fm_status status; // FM_OK, or why it does not run; decided by the engine's leader
 } fmi_list;
 
@@ -73,6 +97,9 @@ void fmi_list_give(fmi_list_pool *pool, fmi_list *list);
 
 // Notes a hold that was already taken. False: out of host memory, nothing noted.
 bool fmi_list_note_hold(fmi_list *list, fmi_hold_chunk **chain, fmi_slot *slot);
+
+// Takes the newest note back.
+void fmi_list_forget_hold(fmi_hold_chunk **chain);
 
 // A command with room for `span_count` spans and the constants, not in the list yet. NULL: out of host memory.
 static inline fmi_command *fmi_list_new_command(fmi_list *list, fmi_command_kind kind, uint32_t span_count,

@@ -1,4 +1,4 @@
-// Recorders: begin, finish, the owner check, holds and staging. See recorder.h.
+// Recorders: begin, finish, the owner check and holds. See recorder.h.
 // The list's owner calls; what recorders share is the room's free list, under its lock.
 #include "record/recorder.h"
 
@@ -10,8 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { STAGING_CHUNK_BYTES = 64 << 10 };
-
 void fmi_record_room_init(fmi_record_room *room)
 {
     fmi_list_pool_init(&room->lists);
@@ -20,6 +18,7 @@ void fmi_record_room_init(fmi_record_room *room)
 
 void fmi_record_room_destroy(fmi_record_room *room)
 {
+    fmi_record_drop_staging(room);
     while (room->free) {
         fm_commands *commands = room->free;
         room->free = commands->next;
@@ -32,6 +31,21 @@ void fmi_record_room_destroy(fmi_record_room *room)
     }
     fmi_list_pool_destroy(&room->lists);
     pthread_mutex_destroy(&room->lock);
+}
+
+void fmi_recorder_forget_stamps(fm_commands *commands)
+{
+    if (++commands->epoch == 0) { // stamps of 2^32 lists ago must not look new
+        commands->epoch = 1;
+        if (commands->buffer_stamps.capacity) {
+            memset(commands->buffer_stamps.entries, 0, commands->buffer_stamps.capacity * sizeof(fmi_stamp));
+        }
+        if (commands->kernel_stamps.capacity) {
+            memset(commands->kernel_stamps.entries, 0, commands->kernel_stamps.capacity * sizeof(fmi_stamp));
+        }
+        fmi_variant_stamps_clear(&commands->variant_stamps);
+    }
+    commands->variant_stamps.used = 0;
 }
 
 fm_status fmi_recorder_begin(fmi_record_room *room, const fm_commands_info *info, fm_commands **out)
@@ -62,22 +76,13 @@ fm_status fmi_recorder_begin(fmi_record_room *room, const fm_commands_info *info
         return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "no host memory for a command list");
     }
     list->untracked = info && (info->flags & FM_COMMANDS_UNTRACKED);
+    list->reusable = info && (info->flags & FM_COMMANDS_REUSABLE);
+    atomic_store_explicit(&list->copies, list->reusable, memory_order_relaxed);
     commands->room = room;
     commands->list = list;
-    commands->staging = NULL;
     commands->labels = NULL;
-    commands->variant_stamps.used = 0;
     commands->variant_hits = 0;
-    if (++commands->epoch == 0) { // stamps of 2^32 lists ago must not look new
-        commands->epoch = 1;
-        if (commands->buffer_stamps.capacity) {
-            memset(commands->buffer_stamps.entries, 0, commands->buffer_stamps.capacity * sizeof(fmi_stamp));
-        }
-        if (commands->kernel_stamps.capacity) {
-            memset(commands->kernel_stamps.entries, 0, commands->kernel_stamps.capacity * sizeof(fmi_stamp));
-        }
-        fmi_variant_stamps_clear(&commands->variant_stamps);
-    }
+    fmi_recorder_forget_stamps(commands);
     atomic_fetch_add_explicit(&room->recording, 1, memory_order_relaxed);
     fmi_recorder_leave(commands, FM_OK); // from here on the pointer is the caller's
     *out = commands;
@@ -102,16 +107,52 @@ fmi_list *fmi_recorder_finish(fm_commands *commands)
     return list;
 }
 
+// Tells the memory of every buffer of the list that it is no longer being recorded: committed to `home`, or not at all.
+static void unbind(fmi_record_room *room, fmi_list *list, bool committed, uint32_t home)
+{
+    if (!list->bound) {
+        return;
+    }
+    list->bound = false;
+    for (const fmi_hold_chunk *chunk = list->buffers; chunk; chunk = chunk->next) {
+        for (uint32_t i = 0; i < chunk->count; i++) {
+            fmi_memory *memory = ((fmi_buffer *)chunk->slots[i])->memory;
+            if (!memory) {
+                continue; // taken away by FM_ABLATE_DONATION_KEEPS_HOLD
+            }
+            if (committed) {
+                fmi_memory_commit(memory, home);
+            } else {
+                fmi_memory_unbind(memory);
+            }
+            fmi_pool_offer(room->pool, memory);
+        }
+    }
+}
+
+void fmi_record_note_commit(fmi_record_room *room, fmi_list *list, uint32_t home)
+{
+    unbind(room, list, true, home);
+}
+
+static void release_variants(fmi_record_room *room, const fmi_list *list)
+{
+    if (list->variants) { // without a cache there are none
+        fmi_holds_release(&room->cache->variants, list->variants);
+    }
+}
+
 void fmi_record_release_holds(fmi_record_room *room, fmi_list *list, bool buffers, bool kernels)
 {
     if (buffers && !list->buffers_released) {
+        unbind(room, list, false, 0);
         fmi_holds_release(room->buffers, list->buffers);
         list->buffers_released = true;
     }
     if (kernels && !list->kernels_released) {
         fmi_holds_release(room->kernels, list->kernels);
-        if (list->variants) {
-            fmi_holds_release(&room->cache->variants, list->variants);
+        if (!list->reusable) { // its variants are its copies' too
+            release_variants(room, list);
         }
         list->kernels_released = true;
     }
@@ -120,11 +161,23 @@ void fmi_record_release_holds(fmi_record_room *room, fmi_list *list, bool buffer
 void fmi_record_drop_list(fmi_record_room *room, fmi_list *list)
 {
     fmi_record_release_holds(room, list, true, true);
-    fmi_list_give(&room->lists, list);
+    fmi_list *original = list->reusable ? list : list->original;
+    if (!list->reusable) {
+        fmi_list_give(&room->lists, list);
+    }
+    // Acquire-release: whoever drops the last copy sees what the others did.
+    if (original && atomic_fetch_sub_explicit(&original->copies, 1, memory_order_acq_rel) == 1) {
+        fmi_holds_release(room->buffers, original->staging);
+        release_variants(room, original);
+        fmi_list_give(&room->lists, original);
+    }
 }
 
-static fm_status __attribute__((cold)) refuse_entry(uint32_t state, const char *caller)
+fm_status fmi_recorder_refuse(const fm_commands *commands, uint32_t state, const char *caller)
 {
+    if (!commands) {
+        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "%s: commands is NULL", caller);
+    }
     if (state == FMI_RECORDER_INSIDE) {
         return fmi_fail(FM_ERROR_BUSY, "%s: another thread is inside this command list", caller);
     }
@@ -132,38 +185,18 @@ static fm_status __attribute__((cold)) refuse_entry(uint32_t state, const char *
                     caller);
 }
 
-fm_status fmi_recorder_enter(fm_commands *commands, const char *caller)
-{
-    if (!commands) {
-        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "%s: commands is NULL", caller);
-    }
-    uint32_t expected = FMI_RECORDER_IDLE;
-    // Acquire: pairs with the release in fmi_recorder_leave.
-    if (!atomic_compare_exchange_strong_explicit(&commands->state, &expected, FMI_RECORDER_INSIDE, memory_order_acquire,
-                                                 memory_order_relaxed)) {
-        return refuse_entry(expected, caller);
-    }
-    commands->new_buffers = commands->new_kernels = commands->new_variants = 0;
-    return FM_OK;
-}
-
-// The newest hold of a chain, taken out of it.
-static fmi_slot *pop_hold(fmi_hold_chunk **chain)
-{
-    fmi_hold_chunk *chunk = *chain;
-    fmi_slot *slot = chunk->slots[--chunk->count];
-    if (chunk->count == 0) {
-        *chain = chunk->next; // its memory goes back with the list
-    }
-    return slot;
-}
-
-// Takes the newest `count` holds of a chain back.
-static void undo_chain(fmi_table *table, fmi_stamps *stamps, fmi_hold_chunk **chain, uint32_t count)
+// Takes the newest `count` holds of a chain back. `pool` for buffers, else NULL.
+static void undo_chain(fmi_table *table, fmi_stamps *stamps, fmi_hold_chunk **chain, uint32_t count, fmi_pool *pool)
 {
     for (; count > 0; count--) {
-        fmi_slot *slot = pop_hold(chain);
+        fmi_slot *slot = (*chain)->slots[(*chain)->count - 1];
+        fmi_list_forget_hold(chain);
         stamps->entries[slot->index].epoch = 0; // no list's epoch
+        if (pool) {
+            fmi_memory *memory = ((fmi_buffer *)slot)->memory;
+            fmi_memory_unbind(memory);
+            fmi_pool_offer(pool, memory);
+        }
         fmi_table_release(table, slot);
     }
 }
@@ -171,14 +204,14 @@ static void undo_chain(fmi_table *table, fmi_stamps *stamps, fmi_hold_chunk **ch
 void fmi_recorder_undo(fm_commands *commands)
 {
     fmi_record_room *room = commands->room;
-    if (commands->new_buffers > 0) {
-        commands->staging = NULL; // it may be among them
-    }
-    undo_chain(room->buffers, &commands->buffer_stamps, &commands->list->buffers, commands->new_buffers);
-    undo_chain(room->kernels, &commands->kernel_stamps, &commands->list->kernels, commands->new_kernels);
+    undo_chain(room->buffers, &commands->buffer_stamps, &commands->list->buffers, commands->new_buffers, room->pool);
+    undo_chain(room->kernels, &commands->kernel_stamps, &commands->list->kernels, commands->new_kernels, NULL);
     if (commands->new_variants > 0) { // a call holds one at most
+        fmi_hold_chunk **variants = &commands->list->variants;
+        fmi_slot *slot = (*variants)->slots[(*variants)->count - 1];
+        fmi_list_forget_hold(variants);
         fmi_variant_stamps_undo(&commands->variant_stamps);
-        fmi_table_release(&room->cache->variants, pop_hold(&commands->list->variants));
+        fmi_table_release(&room->cache->variants, slot);
     }
 }
 
@@ -199,6 +232,22 @@ static bool grow_stamps(fmi_stamps *stamps, uint32_t index)
     return true;
 }
 
+// Tells the memory that a list uses it. False: its handle was destroyed meanwhile.
+static bool bind_memory(fmi_record_room *room, fmi_list *list, fmi_buffer *buffer)
+{
+    fmi_memory_bind(buffer->memory);
+    // Pairs with fmi_buffer_destroy: the handle dies, then `use` is looked at. Either that look sees this list, or this one a dead handle.
+    if (!fmi_slot_is_alive(&buffer->slot)) {
+        fmi_memory_unbind(buffer->memory);
+        fmi_pool_offer(room->pool, buffer->memory);
+        return false;
+    }
+    list->bound = true;
+    list->uses_taken_over |= buffer->memory->order_stream != 0;
+    list->highest_region = buffer->region > list->highest_region ? buffer->region : list->highest_region;
+    return true;
+}
+
 fm_status fmi_recorder_hold_slow(fm_commands *commands, fmi_table *table, fmi_stamps *stamps, fmi_hold_chunk **chain,
                                  uint64_t id, fmi_slot **out)
 {
@@ -212,7 +261,15 @@ fm_status fmi_recorder_hold_slow(fm_commands *commands, fmi_table *table, fmi_st
         fmi_table_release(table, slot);
         return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "no host memory to hold a %s", table->noun);
     }
-    *(table == commands->room->buffers ? &commands->new_buffers : &commands->new_kernels) += 1;
+    if (table != commands->room->buffers) {
+        commands->new_kernels++;
+    } else if (bind_memory(commands->room, commands->list, (fmi_buffer *)slot)) {
+        commands->new_buffers++;
+    } else {
+        fmi_list_forget_hold(chain);
+        fmi_table_release(table, slot);
+        return fmi_table_refuse(table, id);
+    }
     stamps->entries[slot->index] = (fmi_stamp){slot, commands->epoch};
     stamps->tag_bits = (uint32_t)table->tag << 24;
     *out = slot;
@@ -236,48 +293,6 @@ fm_status fmi_recorder_hold_variant(fm_commands *commands, fmi_kernel_object *ob
     fmi_variant_stamps_add(&commands->variant_stamps, object->slot.index, dtypes, commands->epoch, variant->binary);
     commands->new_variants = 1;
     *out = variant->binary;
-    return FM_OK;
-}
-
-// A new staging buffer that only the list holds.
-static fm_status new_staging(fm_commands *commands, uint64_t size_bytes, fmi_buffer **out)
-{
-    fmi_record_room *room = commands->room;
-    uint64_t id;
-    fmi_buffer *buffer;
-    fm_status status = fmi_buffer_create(room->buffers, room->pool, FM_MEMORY_HOST, size_bytes, NULL, &id, &buffer);
-    if (status != FM_OK) {
-        return status;
-    }
-    status = fmi_recorder_hold_buffer(commands, (fm_buffer){id}, out);
-    fm_status killed = fmi_table_kill(room->buffers, id); // frees it if the hold failed
-    FMI_ASSERT("HANDLE-2", killed == FM_OK);
-    return status;
-}
-
-fm_status fmi_recorder_stage(fm_commands *commands, uint64_t size_bytes, uint8_t **out_mapped, fmi_span *out_span)
-{
-    fmi_buffer *buffer = commands->staging;
-    uint64_t offset = (commands->staging_used + 15) & ~(uint64_t)15;
-    if (size_bytes > STAGING_CHUNK_BYTES / 2) {
-        offset = 0;
-        fm_status status = new_staging(commands, size_bytes, &buffer);
-        if (status != FM_OK) {
-            return status;
-        }
-    } else {
-        if (!buffer || offset + size_bytes > buffer->size_bytes) {
-            fm_status status = new_staging(commands, STAGING_CHUNK_BYTES, &buffer);
-            if (status != FM_OK) {
-                return status;
-            }
-            commands->staging = buffer;
-            offset = 0;
-        }
-        commands->staging_used = offset + size_bytes;
-    }
-    *out_mapped = fmi_buffer_mapped(buffer) + offset;
-    *out_span = fmi_buffer_span(buffer, offset, size_bytes, FMI_SPAN_PRIVATE);
     return FM_OK;
 }
 

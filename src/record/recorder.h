@@ -60,7 +60,7 @@ struct fm_commands {
     fmi_stamps buffer_stamps;
     fmi_stamps kernel_stamps;
     fmi_variant_stamps variant_stamps;
-    fmi_buffer *staging;      // current staging memory, held by the list; NULL = none yet
+    fm_buffer staging;        // its chunk of staging memory, kept from list to list; null = none yet
     uint64_t staging_used;    // bytes of it given out
     struct fmi_label *labels; // innermost open label
     fm_commands *next;        // in the room's free list
@@ -77,14 +77,32 @@ fm_status fmi_recorder_begin(fmi_record_room *room, const fm_commands_info *info
 // Drops a list's holds on buffers, on kernels and their variants, or both, if it still has them.
 void fmi_record_release_holds(fmi_record_room *room, fmi_list *list, bool buffers, bool kernels);
 
+// The list stands in the queue of stream number `home` (memory/order.h; 0: the library's own): tells the memory that it uses.
+void fmi_record_note_commit(fmi_record_room *room, fmi_list *list, uint32_t home);
+
 // Drops all holds of a list that is done or will not run, and recycles it.
 void fmi_record_drop_list(fmi_record_room *room, fmi_list *list);
 
 // Ends recording: returns the recorder to the room and hands out its list. The caller is inside.
 fmi_list *fmi_recorder_finish(fm_commands *commands);
 
+// Why a list cannot be entered.
+fm_status fmi_recorder_refuse(const fm_commands *commands, uint32_t state, const char *caller) __attribute__((cold));
+
 // Enters the list for one call; every FM_OK is paired with fmi_recorder_leave.
-fm_status fmi_recorder_enter(fm_commands *commands, const char *caller);
+static inline fm_status fmi_recorder_enter(fm_commands *commands, const char *caller)
+{
+    uint32_t expected = FMI_RECORDER_IDLE;
+    // Acquire: pairs with the release in fmi_recorder_leave.
+    if (__builtin_expect(!commands ||
+                             !atomic_compare_exchange_strong_explicit(&commands->state, &expected, FMI_RECORDER_INSIDE,
+                                                                      memory_order_acquire, memory_order_relaxed),
+                         0)) {
+        return fmi_recorder_refuse(commands, expected, caller);
+    }
+    commands->new_buffers = commands->new_kernels = commands->new_variants = 0;
+    return FM_OK;
+}
 
 // Lets go of what the call in progress has newly held.
 void fmi_recorder_undo(fm_commands *commands) __attribute__((cold));
@@ -122,6 +140,13 @@ static inline fm_status fmi_recorder_hold(fm_commands *commands, fmi_table *tabl
 
 static inline fm_status fmi_recorder_hold_buffer(fm_commands *commands, fm_buffer handle, fmi_buffer **out)
 {
+#ifdef FMI_WITHOUT_HOLDS // only in the library that the cost of holds is measured against (HOLD-7): the handle is checked, and that is all
+    if ((*out = (fmi_buffer *)fmi_table_find(commands->room->buffers, handle.id)) != NULL) {
+        uint32_t *highest = &commands->list->highest_region;
+        *highest = (*out)->region > *highest ? (*out)->region : *highest;
+        return FM_OK;
+    }
+#endif
     return fmi_recorder_hold(commands, commands->room->buffers, &commands->buffer_stamps, &commands->list->buffers,
                              handle.id, (fmi_slot **)out);
 }
@@ -130,12 +155,26 @@ static inline fm_status fmi_recorder_hold_buffer(fm_commands *commands, fm_buffe
 fm_status fmi_recorder_hold_variant(fm_commands *commands, fmi_kernel_object *object, uint64_t dtypes,
                                     const fmi_kernel_binary **out);
 
-// Staging memory for `size_bytes` bytes, held by the list: mapped, device-reachable, 16-byte aligned, used once.
-fm_status fmi_recorder_stage(fm_commands *commands, uint64_t size_bytes, uint8_t **out_mapped, fmi_span *out_span);
+// A piece of staging memory, held by the list: mapped, device-reachable, 16-byte aligned, used once.
+typedef struct fmi_staged {
+    fmi_buffer *buffer;
+    uint8_t *mapped; // its first byte
+    fmi_span span;
+} fmi_staged;
 
-// The one read-back path (READ-6): records the copy to staging and notes where the bytes go. The caller is inside.
-fm_status fmi_record_readback(fm_commands *commands, fm_buffer buffer, uint64_t offset_bytes, uint64_t size_bytes,
-                              void *destination, fmi_readback **out);
+fm_status fmi_recorder_stage(fm_commands *commands, uint64_t size_bytes, fmi_staged *out);
+
+// Gives up the chunks that idle recorders keep.
+void fmi_record_drop_staging(fmi_record_room *room);
+
+// Records the copy of a range to staging memory: the one way from the device to the host (READ-6). The caller is inside.
+fm_status fmi_record_copy_out(fm_commands *commands, fm_buffer buffer, fmi_range range, fmi_staged *out);
+
+// fm_dispatch without the owner check. The caller is inside.
+fm_status fmi_record_dispatch(fm_commands *commands, const fm_dispatch_info *info);
+
+// Makes all stamps void: what is bound next is held anew.
+void fmi_recorder_forget_stamps(fm_commands *commands);
 
 // Checks [offset, offset + size) against a buffer; sets the last error.
 fm_status fmi_check_range(const char *what, const fmi_buffer *buffer, uint64_t offset_bytes, uint64_t size_bytes);
@@ -143,8 +182,7 @@ fm_status fmi_check_range(const char *what, const fmi_buffer *buffer, uint64_t o
 static inline fmi_span fmi_buffer_span(const fmi_buffer *buffer, uint64_t offset_bytes, uint64_t size_bytes,
                                        uint32_t access)
 {
-    return (fmi_span){&buffer->memory.block->native, buffer->memory.offset_bytes + offset_bytes, size_bytes,
-                      buffer->slot.index, access};
+    return (fmi_span){buffer->block, buffer->offset_bytes + offset_bytes, size_bytes, buffer->region, access};
 }
 
 #endif

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "record/label.h"
 #include "record/recorder.h"
+#include "record/reusable.h"
 
 #include <string.h>
 
@@ -26,10 +27,22 @@ static fm_status side(fm_commands *commands, const char *what, fm_buffer handle,
     return status;
 }
 
-static fm_status append_copy(fm_commands *commands, const char *caller, fmi_span source, fmi_span destination)
+// Puts a filled command in the list; a reusable list also notes what it names.
+static bool link_command(fmi_list *list, fmi_command *command, fm_buffer first, fm_buffer second)
 {
-    fmi_command *command = fmi_list_append(commands->list, FMI_COMMAND_COPY, 2, 0);
-    if (!command) {
+    if (list->reusable && !fmi_reusable_note_transfer(list, command, first, second)) {
+        return false;
+    }
+    fmi_list_link(list, command);
+    return true;
+}
+
+// `first` and `second`: the buffers that the caller named; null: none.
+static fm_status append_copy(fm_commands *commands, const char *caller, fmi_span source, fmi_span destination,
+                             fm_buffer first, fm_buffer second)
+{
+    fmi_command *command = fmi_list_new_command(commands->list, FMI_COMMAND_COPY, 2, 0);
+    if (!command || !link_command(commands->list, command, first, second)) {
         return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "%s: no host memory for a command", caller);
     }
     command->label = commands->labels ? commands->labels->path : NULL;
@@ -59,7 +72,7 @@ fm_status fm_copy(fm_commands *commands, fm_buffer source, uint64_t source_offse
                           (unsigned long long)source_offset_bytes, (unsigned long long)destination_offset_bytes);
     }
     if (status == FM_OK) {
-        status = append_copy(commands, "fm_copy", from, to);
+        status = append_copy(commands, "fm_copy", from, to, source, destination);
     }
     fmi_recorder_leave(commands, status);
     return status;
@@ -89,8 +102,8 @@ static fm_status fill(fm_commands *commands, fm_buffer handle, uint64_t offset_b
     if (status != FM_OK) {
         return status;
     }
-    fmi_command *command = fmi_list_append(commands->list, FMI_COMMAND_FILL, 1, 0);
-    if (!command) {
+    fmi_command *command = fmi_list_new_command(commands->list, FMI_COMMAND_FILL, 1, 0);
+    if (!command || !link_command(commands->list, command, handle, (fm_buffer){0})) {
         return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "fm_fill: no host memory for a command");
     }
     command->label = commands->labels ? commands->labels->path : NULL;
@@ -117,51 +130,34 @@ fm_status fm_upload(fm_commands *commands, fm_buffer buffer, uint64_t offset_byt
     if (status != FM_OK) {
         return status;
     }
-    fmi_span to, from;
-    uint8_t *mapped = NULL;
+    fmi_span to;
+    fmi_staged staged;
     status = side(commands, "fm_upload", buffer, offset_bytes, size_bytes, FM_ACCESS_WRITE, &to);
     if (status == FM_OK && !source) {
         status = fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_upload: source is NULL");
     }
     if (status == FM_OK) {
-        status = fmi_recorder_stage(commands, size_bytes, &mapped, &from);
+        status = fmi_recorder_stage(commands, size_bytes, &staged);
         if (status != FM_OK) {
             fmi_error_prefix("fm_upload: staging memory");
         }
     }
     if (status == FM_OK) {
-        memcpy(mapped, source, (size_t)size_bytes);
-        status = append_copy(commands, "fm_upload", from, to);
+        memcpy(staged.mapped, source, (size_t)size_bytes);
+        status = append_copy(commands, "fm_upload", staged.span, to, buffer, (fm_buffer){0});
     }
     fmi_recorder_leave(commands, status);
     return status;
 }
 
-fm_status fmi_record_readback(fm_commands *commands, fm_buffer buffer, uint64_t offset_bytes, uint64_t size_bytes,
-                              void *destination, fmi_readback **out)
+fm_status fmi_record_copy_out(fm_commands *commands, fm_buffer buffer, fmi_range range, fmi_staged *out)
 {
-    fmi_span from, to;
-    uint8_t *mapped = NULL;
-    fm_status status = side(commands, "source", buffer, offset_bytes, size_bytes, FM_ACCESS_READ, &from);
+    fmi_span from;
+    fm_status status = side(commands, "source", buffer, range.offset_bytes, range.size_bytes, FM_ACCESS_READ, &from);
     if (status == FM_OK) {
-        status = fmi_recorder_stage(commands, size_bytes, &mapped, &to);
+        status = fmi_recorder_stage(commands, range.size_bytes, out);
     }
-    if (status != FM_OK) {
-        return status;
-    }
-    fmi_readback *readback = fmi_arena_alloc(&commands->list->arena, sizeof *readback);
-    if (!readback) {
-        return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "no host memory for a read-back");
-    }
-    status = append_copy(commands, "read-back", from, to);
-    if (status == FM_OK) {
-        *readback = (fmi_readback){commands->list->readbacks, mapped, destination, (size_t)size_bytes};
-        commands->list->readbacks = readback;
-        if (out) {
-            *out = readback;
-        }
-    }
-    return status;
+    return status == FM_OK ? append_copy(commands, "read-back", from, out->span, buffer, (fm_buffer){0}) : status;
 }
 
 fm_status fm_read(fm_commands *commands, fm_buffer buffer, uint64_t offset_bytes, uint64_t size_bytes,
@@ -171,13 +167,25 @@ fm_status fm_read(fm_commands *commands, fm_buffer buffer, uint64_t offset_bytes
     if (status != FM_OK) {
         return status;
     }
+    fmi_list *list = commands->list;
+    fmi_readback *readback = NULL;
     if (!destination) {
-        status = fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_read: destination is NULL");
+        status = fmi_fail(FM_ERROR_INVALID_ARGUMENT, "destination is NULL");
+    } else if (list->reusable) {
+        status = fmi_fail(FM_ERROR_INVALID_ARGUMENT,
+                          "a reusable list reads nothing back; commit a list of its own after it");
+    } else if ((readback = fmi_arena_alloc(&list->arena, sizeof *readback)) == NULL) {
+        status = fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "no host memory for a read-back");
+    }
+    fmi_staged staged;
+    if (status == FM_OK) {
+        status = fmi_record_copy_out(commands, buffer, (fmi_range){offset_bytes, size_bytes}, &staged);
+    }
+    if (status == FM_OK) {
+        *readback = (fmi_readback){list->readbacks, staged.mapped, destination, (size_t)size_bytes};
+        list->readbacks = readback;
     } else {
-        status = fmi_record_readback(commands, buffer, offset_bytes, size_bytes, destination, NULL);
-        if (status != FM_OK) {
-            fmi_error_prefix("fm_read");
-        }
+        fmi_error_prefix("fm_read");
     }
     fmi_recorder_leave(commands, status);
     return status;

@@ -1,71 +1,9 @@
-// Points: poll, wait, callbacks, and the library's one wait loop. See retire.h.
+// Points: poll, wait, callbacks. See retire.h.
 // Any thread. Holds no lock while it waits (READ-2, LEARNED-4).
-#include "base/clock.h"
 #include "base/error.h"
 #include "retire/retire.h"
 
 #include <stdlib.h>
-
-enum {
-    BLOCK_NS = 5000000, // longest single block, so that a waiter also helps others along
-    PENDING_NS = 20000, // pause while the list is with another thread that leads
-    PAUSES = 16,        // between two polls
-};
-
-// Blocks for a while in the way that suits what is under way: on the oldest batch in flight, or a short pause while the list
-// is not on the device yet.
-void fmi_wait_a_moment(fmi_retirement *r, uint64_t most_ns)
-{
-    uint64_t retired = atomic_load_explicit(&r->retired_value, memory_order_acquire);
-    if (atomic_load_explicit(&r->engine->submitted_value, memory_order_acquire) > retired) {
-        // On an error or time-out progress asks again, and a lost device shows there. When the batch is complete, one thread retires
-        // it: the others wait for that thread here, or their polling would keep it from the processor.
-        uint64_t slice = most_ns < BLOCK_NS ? most_ns : BLOCK_NS;
-        fmi_error_state callers;
-        fmi_error_save(&callers);
-        fm_status status = r->engine->ops->wait(r->engine->backend, retired + 1, slice);
-        fmi_error_restore(&callers);
-        struct timespec until; // pthread_mutex_timedlock knows this clock only; a jump costs one slice
-        clock_gettime(CLOCK_REALTIME, &until);
-        until.tv_nsec += (long)slice;
-        until.tv_sec += until.tv_nsec / 1000000000;
-        until.tv_nsec %= 1000000000;
-        if (status == FM_OK && pthread_mutex_timedlock(&r->lock, &until) == 0) {
-            pthread_mutex_unlock(&r->lock);
-        }
-        return;
-    }
-    uint64_t pause = most_ns < PENDING_NS ? most_ns : PENDING_NS;
-    nanosleep(&(struct timespec){0, (long)pause}, NULL);
-}
-
-fm_status fmi_wait_until(fmi_retirement *r, fmi_wait_done done, void *context, uint64_t timeout_ns)
-{
-    uint64_t deadline = fmi_deadline(timeout_ns);
-    uint64_t spin_end = r->spin_ns ? fmi_deadline(r->spin_ns) : 0;
-    fm_status status = FM_TIMEOUT;
-    atomic_fetch_add(&r->waiters, 1);
-    for (;;) {
-        fmi_progress(r);
-        if (done(context)) {
-            status = FM_OK;
-            break;
-        }
-        uint64_t left = fmi_remaining_ns(deadline);
-        if (left == 0) {
-            break; // a time-out never implies completion (LEARNED-3)
-        }
-        if (spin_end && fmi_now_ns() < spin_end) {
-            for (int i = 0; i < PAUSES; i++) {
-                fmi_cpu_pause();
-            }
-            continue;
-        }
-        fmi_wait_a_moment(r, left);
-    }
-    atomic_fetch_sub(&r->waiters, 1);
-    return status;
-}
 
 static bool is_null(fm_point point)
 {

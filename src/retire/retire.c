@@ -27,7 +27,8 @@ static bool uses_unzeroed(const fmi_retirement *r, const fmi_list *list)
     }
     for (const fmi_hold_chunk *chunk = list->buffers; chunk; chunk = chunk->next) {
         for (uint32_t i = 0; i < chunk->count; i++) {
-            if (atomic_load_explicit(&((fmi_buffer *)chunk->slots[i])->unzeroed, memory_order_relaxed)) {
+            const fmi_memory *memory = ((fmi_buffer *)chunk->slots[i])->memory;
+            if (memory && atomic_load_explicit(&memory->unzeroed, memory_order_relaxed)) {
                 return true;
             }
         }
@@ -40,6 +41,10 @@ static fm_status list_outcome(const fmi_retirement *r, const fmi_batch *batch, c
                               char *sentence, size_t size)
 {
     const char *label = list->label ? list->label : "(no label)";
+    if (batch->status == FM_ERROR_DEVICE_LOST) { // each is told the cause, not that a list before it had the same
+        snprintf(sentence, size, "list '%s' was not run: %s", label, batch->sentence);
+        return batch->status;
+    }
     if (list->stream && atomic_load_explicit(&list->stream->failed, memory_order_relaxed)) {
         name_root(list->stream, list->value, sentence, size);
         return FM_ERROR_DEPENDENCY;
@@ -62,7 +67,8 @@ static fm_status list_outcome(const fmi_retirement *r, const fmi_batch *batch, c
     if (status == FM_ERROR_DEPENDENCY) {
         snprintf(sentence, size, "it depends on work that failed");
     } else if (status != FM_OK) {
-        snprintf(sentence, size, "list '%s': a host function reported a failure", label);
+        const char *reason = batch->list_reason[index];
+        snprintf(sentence, size, "list '%s': %s", label, reason ? reason : "a host function reported a failure");
     }
     return status;
 }
@@ -70,8 +76,10 @@ static fm_status list_outcome(const fmi_retirement *r, const fmi_batch *batch, c
 // The library's own fill of new memory failed: nothing may use that buffer.
 static void mark_unzeroed(fmi_retirement *r, const fmi_list *list)
 {
-    fmi_buffer *buffer = (fmi_buffer *)fmi_table_slot(r->record->buffers, list->first->spans[0].region);
-    atomic_store_explicit(&buffer->unzeroed, 1, memory_order_relaxed);
+    fmi_memory *memory = ((fmi_buffer *)list->buffers->slots[0])->memory; // such a list holds its one buffer
+    if (memory) {
+        atomic_store_explicit(&memory->unzeroed, 1, memory_order_relaxed);
+    }
     atomic_fetch_add_explicit(&r->record->zero_failures, 1, memory_order_release);
 }
 
@@ -121,20 +129,30 @@ static void release_list(fmi_retirement *r, fmi_list *list)
     }
 }
 
+// Is a failure lost, because a guard is missing? KEEP_FAILURES: any; KEEP_EVERY_FAILURE: all but the first.
+static bool is_swept_away(const fmi_retirement *r)
+{
+    return FMI_ABLATED(r->ablations, FM_ABLATE_KEEP_FAILURES) ||
+           (FMI_ABLATED(r->ablations, FM_ABLATE_KEEP_EVERY_FAILURE) &&
+            atomic_load_explicit(&r->failures.total, memory_order_relaxed) > 0);
+}
+
 static void retire_list(fmi_retirement *r, const fmi_batch *batch, fmi_list *list, uint32_t index, bool keep_holds)
 {
     char sentence[512];
     fm_status status = list_outcome(r, batch, list, index, sentence, sizeof sentence);
     if (status == FM_OK) {
         for (fmi_readback *readback = list->readbacks; readback; readback = readback->next) {
-            if (readback->destination) {
-                memcpy(readback->destination, readback->source, readback->size_bytes);
-            }
+            memcpy(readback->destination, readback->source, readback->size_bytes);
         }
     }
     fmi_stream *stream = list->stream;
+    bool keep_failure = status != FM_OK && !is_swept_away(r);
+    if (keep_failure && status != FM_ERROR_DEPENDENCY) { // a dependency's root has its own record
+        fmi_failures_note(&r->failures, list, stream ? stream->id : 0, status, sentence);
+    }
     if (stream) {
-        if (status != FM_OK && !FMI_ABLATED(r->ablations, FM_ABLATE_KEEP_FAILURES)) {
+        if (keep_failure) {
             fmi_stream_note_failure(stream, list->value, status, sentence);
         }
         FMI_ASSERT("RETIRE-9", list->value > atomic_load_explicit(&stream->completed, memory_order_relaxed) ||
@@ -144,7 +162,7 @@ static void retire_list(fmi_retirement *r, const fmi_batch *batch, fmi_list *lis
         atomic_store(&stream->completed, list->value);
         collect_callbacks(r, stream);
     }
-    if (!stream && status != FM_OK) {
+    if (list->is_fill && status != FM_OK) {
         mark_unzeroed(r, list);
     }
     bool keep = keep_holds || (FMI_ABLATED(r->ablations, FM_ABLATE_RETIRE_ON_READ) && atomic_load(&r->reading));
@@ -187,10 +205,11 @@ static void retire_backwards(fmi_retirement *r, uint64_t reached)
     }
 }
 
-// Retires every batch that is complete. Called with the lock.
-static void retire_complete(fmi_retirement *r)
+// Retires every batch that is complete. Called with the lock. False: none was.
+static bool retire_complete(fmi_retirement *r)
 {
     fmi_engine *engine = r->engine;
+    uint64_t first = atomic_load_explicit(&engine->tail, memory_order_relaxed);
     uint64_t reached = 0;
     fm_status status = engine->ops->completed(engine->backend, &reached);
     if (status == FM_ERROR_DEVICE_LOST) {
@@ -212,6 +231,9 @@ static void retire_complete(fmi_retirement *r)
             batch->status = FM_ERROR_DEVICE_LOST;
             snprintf(batch->sentence, sizeof batch->sentence, "the device was lost while the work ran");
         }
+        if (done) {
+            fmi_engine_learn(engine, batch);
+        }
         uint64_t value = batch->value;
         retire_batch(r, batch, !done);
         atomic_store_explicit(&r->retired_value, value, memory_order_release);
@@ -219,6 +241,7 @@ static void retire_complete(fmi_retirement *r)
         // Sequentially consistent for fmi_engine_kick: room first, then the look for work.
         atomic_store(&engine->tail, tail);
     }
+    return tail != first;
 }
 
 void fmi_progress(fmi_retirement *r)
@@ -227,16 +250,18 @@ void fmi_progress(fmi_retirement *r)
     if (fmi_engine_in_flight(r->engine) > 0 && pthread_mutex_trylock(&r->lock) == 0) {
         fmi_error_state callers; // retiring is work for others: this thread's own last error stays
         fmi_error_save(&callers);
-        retire_complete(r);
+        bool any = retire_complete(r);
         fmi_error_restore(&callers);
         fmi_list *done = r->done;
         r->done = NULL;
         pthread_mutex_unlock(&r->lock);
-        fmi_engine_kick(r->engine); // the device gets work before memory is put in order
+        fmi_engine_kick(r->engine); // the device gets work before threads are woken and memory is put in order
+        if (any) {
+            fmi_waiting_wake(&r->waiting);
+        }
         while (done) {
             fmi_list *next = done->next;
-            release_list(r, done);
-            atomic_fetch_sub(&r->outstanding, 1); // last: until here a close waits
+            fmi_retirement_let_go(r, done);
             done = next;
         }
         return;
@@ -244,25 +269,19 @@ void fmi_progress(fmi_retirement *r)
     fmi_engine_kick(r->engine);
 }
 
-bool fmi_retirement_count_in(fmi_retirement *r, uint32_t limit)
+void fmi_retirement_let_go(fmi_retirement *r, fmi_list *list)
 {
-    uint32_t outstanding = atomic_load(&r->outstanding);
-    while (outstanding < limit) {
-        // Sequentially consistent: see the keeper's way to sleep.
-        if (atomic_compare_exchange_weak(&r->outstanding, &outstanding, outstanding + 1)) {
-            return true;
-        }
+    // Acquire-release: the second party sees what the first did with the list.
+    if (atomic_fetch_sub_explicit(&list->parties, 1, memory_order_acq_rel) == 1) {
+        release_list(r, list);
+        atomic_fetch_sub(&r->outstanding, 1); // last: until here a close waits
+        fmi_places_grant(r);
     }
-    return false;
-}
-
-void fmi_retirement_count_out(fmi_retirement *r)
-{
-    atomic_fetch_sub(&r->outstanding, 1);
 }
 
 fm_status fmi_retirement_init(fmi_retirement *r, fmi_engine *engine, fmi_record_room *record, fmi_table *streams,
-                              const fmi_ablations *ablations, const fmi_backend_caps *caps, uint64_t spin_ns)
+                              const fmi_ablations *ablations, const fmi_backend_caps *caps, uint64_t spin_ns,
+                              uint32_t failures_kept, uint64_t most_bytes)
 {
     memset(r, 0, sizeof *r);
     r->engine = engine;
@@ -270,11 +289,19 @@ fm_status fmi_retirement_init(fmi_retirement *r, fmi_engine *engine, fmi_record_
     r->streams = streams;
     r->ablations = ablations;
     r->keeper.absent = caps->manual;
-    r->spin_ns = spin_ns;
-    pthread_mutex_init(&r->lock, NULL);
-    fm_status status = fmi_keeper_start(r);
+    fm_status status = fmi_failures_init(&r->failures, failures_kept);
     if (status != FM_OK) {
+        return status;
+    }
+    pthread_mutex_init(&r->lock, NULL);
+    fmi_waiting_init(&r->waiting, spin_ns);
+    fmi_places_init(&r->places, most_bytes);
+    status = fmi_keeper_start(r);
+    if (status != FM_OK) {
+        fmi_places_destroy(&r->places);
+        fmi_waiting_destroy(&r->waiting);
         pthread_mutex_destroy(&r->lock);
+        fmi_failures_destroy(&r->failures);
     }
     return status;
 }
@@ -287,5 +314,8 @@ void fmi_retirement_destroy(fmi_retirement *r)
         r->lost = list->next;
         release_list(r, list);
     }
+    fmi_places_destroy(&r->places);
+    fmi_waiting_destroy(&r->waiting);
+    fmi_failures_destroy(&r->failures);
     pthread_mutex_destroy(&r->lock);
 }

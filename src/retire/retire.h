@@ -5,6 +5,8 @@
 #define FMI_RETIRE_RETIRE_H
 
 #include "record/recorder.h"
+#include "retire/failures.h"
+#include "retire/wait.h"
 #include "schedule/engine.h"
 
 // The keeper: one thread a device that completes work nobody waits for and runs callbacks. Asleep when nothing is outstanding.
@@ -26,20 +28,23 @@ typedef struct fmi_retirement {
     fmi_record_room *record;
     fmi_table *streams;
     const fmi_ablations *ablations;
-    _Atomic(uint32_t) reading; // synchronous reads that wait; counted for FM_ABLATE_RETIRE_ON_READ alone
-    uint64_t spin_ns;          // how long a wait polls before it blocks
-    pthread_mutex_t lock;      // held by whoever retires; guards `done`, `lost` and committed read-backs' destinations
+    _Atomic(uint32_t) reading;       // synchronous reads that wait; counted for FM_ABLATE_RETIRE_ON_READ alone
+    pthread_mutex_t lock;            // held by whoever retires; guards `done` and `lost`
     _Atomic(uint64_t) retired_value; // last device value retired; stored under `lock`
     _Atomic(uint32_t) outstanding;   // lists counted in and not yet retired
     _Atomic(uint32_t) waiters;       // threads inside fmi_wait_until
     fmi_list *done;                  // retired under `lock`, still to be let go of; empty when nobody holds it
     fmi_list *lost;                  // lists of a lost device: what they hold is freed when it is closed (LEARNED-9)
+    fmi_failures failures;           // the last ones, until taken
+    fmi_waiting waiting;
+    fmi_places places;
     fmi_keeper keeper;
 } fmi_retirement;
 
 // Fills the room and starts the keeper.
 fm_status fmi_retirement_init(fmi_retirement *r, fmi_engine *engine, fmi_record_room *record, fmi_table *streams,
-                              const fmi_ablations *ablations, const fmi_backend_caps *caps, uint64_t spin_ns);
+                              const fmi_ablations *ablations, const fmi_backend_caps *caps, uint64_t spin_ns,
+                              uint32_t failures_kept, uint64_t most_bytes);
 
 // Stops the keeper and releases what lost lists hold. Nothing is outstanding and no callback is due.
 void fmi_retirement_destroy(fmi_retirement *r);
@@ -47,12 +52,23 @@ void fmi_retirement_destroy(fmi_retirement *r);
 // Retires what is complete, then submits what waits. Never blocks on the device. Any thread.
 void fmi_progress(fmi_retirement *r);
 
+// One of a list's two parties no longer needs it; the second lets go of what it holds and counts it out.
+void fmi_retirement_let_go(fmi_retirement *r, fmi_list *list);
+
 // Counts a list in before it is pushed, unless `limit` lists are outstanding (RETIRE-4); out again when it is not pushed after all.
 bool fmi_retirement_count_in(fmi_retirement *r, uint32_t limit);
 void fmi_retirement_count_out(fmi_retirement *r);
 
-// Waits until `done` says so: FM_OK or FM_TIMEOUT. The one wait of the library; makes progress while it waits.
-typedef bool (*fmi_wait_done)(void *context);
+// The same in turn (places.c): at once unless others wait for a place; or after them, FM_OK or FM_TIMEOUT.
+bool fmi_place_take(fmi_retirement *r, uint32_t limit);
+// Does work keep more destroyed memory than the limit in bytes?
+bool fmi_places_too_many_bytes(const fmi_retirement *r);
+fm_status fmi_place_wait(fmi_retirement *r, uint32_t limit, uint64_t timeout_ns);
+
+// Gives the places that came free to those who wait, in turn. Called after `outstanding` was lowered.
+void fmi_places_grant(fmi_retirement *r);
+
+// Waits until `done` says so: FM_OK or FM_TIMEOUT. The one wait of the library (wait.c); makes progress while it waits.
 fm_status fmi_wait_until(fmi_retirement *r, fmi_wait_done done, void *context, uint64_t timeout_ns);
 
 // Blocks for a moment, at most `most_ns`, in the way that suits what is under way. Any thread, no lock held.

@@ -3,6 +3,7 @@
 #include "schedule/engine.h"
 
 #include "base/error.h"
+#include "schedule/cost.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +18,7 @@ void fmi_engine_init(fmi_engine *engine, const fmi_backend_ops *ops, fmi_backend
     engine->record = record;
     engine->ablations = ablations;
     engine->depth = depth;
+    fmi_backlog_init(&engine->backlog);
 }
 
 void fmi_engine_destroy(fmi_engine *engine)
@@ -26,6 +28,8 @@ void fmi_engine_destroy(fmi_engine *engine)
         fmi_plan_arrays_free(&engine->ring[i].arrays);
         free(engine->ring[i].list_status);
         engine->ring[i].list_status = NULL;
+        free((void *)engine->ring[i].list_reason);
+        engine->ring[i].list_reason = NULL;
     }
 }
 
@@ -38,29 +42,35 @@ void fmi_engine_push(fmi_engine *engine, fmi_list *list)
     } while (!atomic_compare_exchange_weak(&engine->incoming, &newest, list));
 }
 
-// Moves all incoming lists behind the backlog, oldest first.
+// Moves all incoming lists into the backlog, oldest first.
 static void drain(fmi_engine *engine)
 {
     fmi_list *newest = atomic_exchange(&engine->incoming, NULL);
-    fmi_list *oldest = NULL, *last = newest;
-    uint32_t count = 0;
+    fmi_list *oldest = NULL;
     while (newest) {
         fmi_list *older = newest->next;
         newest->next = oldest;
         oldest = newest;
         newest = older;
-        count++;
     }
-    if (!oldest) {
-        return;
+    uint32_t slowest_ns = atomic_load_explicit(&engine->slowest_ns, memory_order_relaxed);
+    while (oldest) {
+        fmi_list *next = oldest->next;
+        fmi_backlog_add(&engine->backlog, oldest, slowest_ns);
+        oldest = next;
     }
-    if (engine->backlog_last) {
-        engine->backlog_last->next = oldest;
-    } else {
-        engine->backlog_first = oldest;
+}
+
+// Is a batch in flight that holds a long list?
+static bool long_in_flight(const fmi_engine *engine)
+{
+    uint64_t head = atomic_load_explicit(&engine->head, memory_order_relaxed);
+    for (uint64_t i = atomic_load(&engine->tail); i != head; i++) {
+        if (engine->ring[i % FMI_MOST_BATCHES].is_long) {
+            return true;
+        }
     }
-    engine->backlog_last = last;
-    atomic_store(&engine->backlog_count, atomic_load(&engine->backlog_count) + count);
+    return false;
 }
 
 // Does a list that waits for this value have to fail? Yes if the value failed, and also while the stream refuses work: what it has not
@@ -71,7 +81,7 @@ static bool is_lost_cause(const fmi_engine *engine, fmi_stream *stream, uint64_t
         return fmi_stream_status(stream, value, NULL) != FM_OK;
     }
     return atomic_load_explicit(&stream->failed, memory_order_acquire) ||
-           stream->skipped_batch == engine->planner.batch;
+           (stream->skipped_batch == engine->planner.batch && value >= stream->skipped_value);
 }
 
 // Why a list must not run: its stream, or one that it waits for, has failed, or was found to in this batch.
@@ -84,8 +94,9 @@ static fm_status decide(const fmi_engine *engine, fmi_list *list)
     }
     for (uint32_t i = 0; i < list->after_count; i++) {
         if (is_lost_cause(engine, list->after[i].stream, list->after[i].value)) {
-            stream->skipped_batch =
-                engine->planner.batch; // later lists of the batch that build on this one must not run, either
+            // Later lists of the batch that build on this one must not run, either; those that build on earlier ones may.
+            stream->skipped_batch = engine->planner.batch;
+            stream->skipped_value = list->value;
             return FM_ERROR_DEPENDENCY;
         }
     }
@@ -101,40 +112,16 @@ static bool room_for_lists(fmi_batch *batch, uint32_t count)
     fm_status *statuses = realloc(batch->list_status, capacity * sizeof *statuses);
     if (statuses) {
         batch->list_status = statuses;
-        batch->list_capacity = capacity;
     }
-    return statuses != NULL;
-}
-
-// How many lists of the backlog the next batch takes, and how many commands they have.
-static uint32_t choose_count(const fmi_engine *engine, uint32_t *out_commands)
-{
-    uint32_t lists = 0, commands = 0;
-    for (const fmi_list *list = engine->backlog_first; list && lists < FMI_BATCH_MOST_LISTS; list = list->next) {
-        if (lists > 0 && commands + list->command_count > FMI_BATCH_MOST_COMMANDS) {
-            break;
-        }
-        commands += list->command_count;
-        lists++;
+    const char **reasons = realloc((void *)batch->list_reason, capacity * sizeof *reasons);
+    if (reasons) {
+        batch->list_reason = reasons;
     }
-    *out_commands = commands;
-    return lists;
-}
-
-// Unlinks the first `count` lists of the backlog into the batch.
-static void take_lists(fmi_engine *engine, fmi_batch *batch, uint32_t count)
-{
-    batch->first = engine->backlog_first;
-    fmi_list *last = batch->first;
-    for (uint32_t i = 1; i < count; i++) {
-        last = last->next;
+    if (!statuses || !reasons) {
+        return false;
     }
-    engine->backlog_first = last->next;
-    if (!engine->backlog_first) {
-        engine->backlog_last = NULL;
-    }
-    last->next = NULL;
-    atomic_store(&engine->backlog_count, atomic_load(&engine->backlog_count) - count);
+    batch->list_capacity = capacity;
+    return true;
 }
 
 static fm_status plan_lists(fmi_engine *engine, fmi_batch *batch, fmi_batch_plan *plan)
@@ -142,6 +129,7 @@ static fm_status plan_lists(fmi_engine *engine, fmi_batch *batch, fmi_batch_plan
     uint32_t index = 0;
     for (fmi_list *list = batch->first; list; list = list->next, index++) {
         batch->list_status[index] = FM_OK;
+        batch->list_reason[index] = NULL;
         list->status = decide(engine, list);
         if (list->status == FM_OK) {
             fm_status status = fmi_planner_add(&engine->planner, list, index);
@@ -176,12 +164,21 @@ static fm_status submit(fmi_engine *engine, fmi_batch *batch, fmi_batch_plan *pl
         return FM_OK;
     }
     plan->value = submitted + 1;
-    plan->after_in_flight = submitted > 0;
     plan->list_status = batch->list_status;
-    plan->barriers = 0;
+    plan->list_reason = batch->list_reason;
+    if (atomic_load_explicit(&engine->head, memory_order_relaxed) % FMI_TIMED_EVERY == 0) {
+        memset(batch->wave_ns, 0, sizeof batch->wave_ns);
+        plan->wave_ns = batch->wave_ns;
+    }
+    // Regions name ranges, and recycled memory may be cut otherwise than before: its old uses are over, but only a barrier orders them.
+    uint64_t recycled =
+        engine->record ? atomic_load_explicit(&engine->record->pool->recycled, memory_order_relaxed) : 0;
+    plan->after_in_flight |= submitted > 0 && recycled != engine->recycled;
     fm_status status = engine->ops->submit(engine->backend, plan);
     if (status == FM_OK) {
+        engine->recycled = recycled;
         batch->value = submitted + 1;
+        fmi_planner_note_submitted(&engine->planner, plan);
         count_submission(engine, batch, plan);
         // Release: who waits for this value finds it submitted.
         atomic_store_explicit(&engine->submitted_value, submitted + 1, memory_order_release);
@@ -191,32 +188,33 @@ static fm_status submit(fmi_engine *engine, fmi_batch *batch, fmi_batch_plan *pl
     return status;
 }
 
-// Builds and submits one batch. The caller has the seat and room in the ring. False: there was nothing to take.
+// Builds and submits one batch. The caller has the seat and room in the ring. False: there was nothing that may be taken.
 static bool lead(fmi_engine *engine)
 {
     fmi_error_state callers; // the thread that leads works for others: its own last error stays
     fmi_error_save(&callers);
     drain(engine);
-    uint32_t commands;
-    uint32_t count = choose_count(engine, &commands);
-    if (count == 0) {
+    fmi_share share;
+    fmi_backlog_take(&engine->backlog, long_in_flight(engine), &share);
+    if (share.lists == 0) {
         return false;
     }
     uint64_t head = atomic_load_explicit(&engine->head, memory_order_relaxed);
     fmi_batch *batch = &engine->ring[head % FMI_MOST_BATCHES];
     fm_status status = FM_OK;
-    if (!room_for_lists(batch, count)) {
+    if (!room_for_lists(batch, share.lists)) {
         // Retirement needs a status a list only where something was submitted.
-        status = fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "no host memory for a batch of %u lists", count);
+        status = fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "no host memory for a batch of %u lists", share.lists);
     }
-    take_lists(engine, batch, count);
+    batch->first = share.first;
+    batch->is_long = share.is_long;
     fmi_batch_plan plan = {0};
     if (status == FM_OK && atomic_load_explicit(&engine->lost, memory_order_relaxed)) {
         status = fmi_fail(FM_ERROR_DEVICE_LOST, "the device was lost before the work was submitted");
     }
     engine->planner.ignore_hazards = FMI_ABLATED(engine->ablations, FM_ABLATE_BARRIERS);
     if (status == FM_OK) {
-        status = fmi_planner_begin(&engine->planner, &batch->arrays, commands);
+        status = fmi_planner_begin(&engine->planner, &batch->arrays, share.commands);
     }
     if (status == FM_OK) {
         status = plan_lists(engine, batch, &plan);
@@ -229,6 +227,7 @@ static bool lead(fmi_engine *engine)
          list = list->next) {
         fmi_record_release_holds(engine->record, list, true, true);
     }
+    batch->plan = plan;
     batch->status = status;
     if (status != FM_OK) {
         snprintf(batch->sentence, sizeof batch->sentence, "%s", fm_last_error());
@@ -238,21 +237,35 @@ static bool lead(fmi_engine *engine)
     return true;
 }
 
+void fmi_engine_learn(fmi_engine *engine, const fmi_batch *batch)
+{
+    // Without the holds, as that ablation has it, the kernels may be gone.
+    if (!batch->plan.wave_ns || batch->status != FM_OK || FMI_ABLATED(engine->ablations, FM_ABLATE_FREE_AFTER_DONE) ||
+        FMI_ABLATED(engine->ablations, FM_ABLATE_HOLD_KERNELS)) {
+        return;
+    }
+    if (engine->ops->read_times) {
+        engine->ops->read_times(engine->backend, &batch->plan);
+    }
+    fmi_cost_learn(&batch->plan, &engine->slowest_ns);
+}
+
 void fmi_engine_kick(fmi_engine *engine)
 {
     // No list is left behind (ENGINE-1). A thread that pushes and then finds the seat taken leaves: the leader loads `incoming` after it
-    // gave up the seat. One that pushes and finds no room leaves: retirement loads `incoming` after it made room. Both pairs
-    // are store-then-load on each side, so push, seat, tail and the loads here are sequentially consistent.
-    while (atomic_load(&engine->incoming) || atomic_load(&engine->backlog_count) > 0) {
-        if (fmi_engine_in_flight(engine) >= engine->depth) {
+    // gave up the seat. Retirement that makes room and finds the seat taken leaves: the leader loads `tail` after it gave up the
+    // seat. Both pairs are store-then-load on each side, so push, seat, tail and the loads here are sequentially consistent.
+    while (atomic_load(&engine->incoming) || atomic_load(&engine->backlog.count) > 0) {
+        uint64_t tail = atomic_load(&engine->tail);
+        if (fmi_engine_in_flight(engine) >= engine->depth || atomic_exchange(&engine->seat, 1)) {
             return;
         }
-        if (atomic_exchange(&engine->seat, 1)) {
-            return;
-        }
-        if (fmi_engine_in_flight(engine) < engine->depth) { // room may have gone while the seat changed hands
-            lead(engine);
-        }
+        // Room may have gone while the seat changed hands.
+        bool led = fmi_engine_in_flight(engine) < engine->depth && lead(engine);
         atomic_store(&engine->seat, 0);
+        // What is left waits for a push or for retirement, and either kicks.
+        if (!led && !atomic_load(&engine->incoming) && atomic_load(&engine->tail) == tail) {
+            return;
+        }
     }
 }

@@ -6,12 +6,12 @@
 
 #include "base/ablation.h"
 #include "record/recorder.h"
+#include "schedule/backlog.h"
 #include "schedule/planner.h"
 
 enum {
-    FMI_MOST_BATCHES = 16,          // in flight at once
-    FMI_BATCH_MOST_LISTS = 1024,    // a batch is capped, so that a short list is not chained to thousands
-    FMI_BATCH_MOST_COMMANDS = 8192, // (one longer list still fits alone)
+    FMI_MOST_BATCHES = 16, // in flight at once
+    FMI_TIMED_EVERY = 16,  // one batch in so many is timed
 };
 
 typedef struct fmi_batch {
@@ -20,8 +20,12 @@ typedef struct fmi_batch {
     fm_status status;       // FM_OK, or why submit failed: then all its lists failed
     char sentence[256];     // the cause, when status is not FM_OK
     fm_status *list_status; // one a list, see fmi_batch_plan
+    const char **list_reason;
     uint32_t list_capacity;
     fmi_plan_arrays arrays;
+    bool is_long;        // holds a list of FMI_LONG_NS or more
+    fmi_batch_plan plan; // as submitted
+    uint32_t wave_ns[FMI_TIMED_WAVES];
 } fmi_batch;
 
 // Counters for fm_device_stats; the leader stores, anyone loads.
@@ -36,15 +40,15 @@ typedef struct fmi_engine_counters {
 typedef struct fmi_engine {
     const fmi_backend_ops *ops;
     fmi_backend *backend;
-    fmi_record_room *record; // for FM_ABLATE_FREE_AFTER_DONE alone
+    fmi_record_room *record; // whose pool says when memory was recycled; NULL in tests without memory
     const fmi_ablations *ablations;
-    uint32_t depth;               // batches in flight at most
-    _Atomic(fmi_list *) incoming; // committed lists, newest first
-    _Atomic(uint32_t) seat;       // 1: someone leads
-    fmi_list *backlog_first;      // drained but not yet in a batch, oldest first; the leader's
-    fmi_list *backlog_last;
-    _Atomic(uint32_t) backlog_count;   // stored by the leader
+    uint32_t depth;                    // batches in flight at most
+    _Atomic(fmi_list *) incoming;      // committed lists, newest first
+    _Atomic(uint32_t) seat;            // 1: someone leads
+    fmi_backlog backlog;               // drained but not yet in a batch; the leader's
+    _Atomic(uint32_t) slowest_ns;      // the longest dispatch known; stored by retirement
     fmi_planner planner;               // the leader's
+    uint64_t recycled;                 // the pool's count when a batch last began with a barrier for it; the leader's
     _Atomic(uint64_t) submitted_value; // last value given to the backend; stored by the leader
     _Atomic(uint32_t) lost;            // 1: the device is lost; nothing is submitted any more
     _Atomic(uint64_t) head;            // batches added; stored by the leader with release
@@ -64,8 +68,11 @@ void fmi_engine_destroy(fmi_engine *engine);
 void fmi_engine_push(fmi_engine *engine, fmi_list *list);
 
 // Leads while there is work, room and a free seat. Any thread; never waits. A list pushed before is never left behind: either
-// this call or the current leader takes it, or `depth` batches are in flight and retirement kicks again.
+// this call or the current leader takes it, or what is in flight keeps it waiting and retirement kicks again.
 void fmi_engine_kick(fmi_engine *engine);
+
+// Learns from a batch that was timed, is complete and not yet retired. Called by retirement.
+void fmi_engine_learn(fmi_engine *engine, const fmi_batch *batch);
 
 static inline uint64_t fmi_engine_in_flight(const fmi_engine *engine)
 {

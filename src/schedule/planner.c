@@ -40,6 +40,7 @@ fm_status fmi_planner_begin(fmi_planner *planner, fmi_plan_arrays *arrays, uint3
     planner->count = 0;
     planner->last_wave = 0;
     planner->sorted = true;
+    planner->fence = false;
     return FM_OK;
 }
 
@@ -70,7 +71,7 @@ static bool grow_regions(fmi_planner *planner, uint32_t highest)
         return false;
     }
     for (uint32_t i = planner->region_capacity; i < capacity; i++) {
-        regions[i].batch = 0;
+        regions[i].batch = regions[i].written = 0;
     }
     planner->regions = regions;
     planner->region_capacity = capacity;
@@ -79,14 +80,7 @@ static bool grow_regions(fmi_planner *planner, uint32_t highest)
 
 static bool cover_regions(fmi_planner *planner, const fmi_list *list)
 {
-    for (const fmi_hold_chunk *chunk = list->buffers; chunk; chunk = chunk->next) {
-        for (uint32_t i = 0; i < chunk->count; i++) {
-            if (chunk->slots[i]->index >= planner->region_capacity && !grow_regions(planner, chunk->slots[i]->index)) {
-                return false;
-            }
-        }
-    }
-    return true;
+    return list->highest_region < planner->region_capacity || grow_regions(planner, list->highest_region);
 }
 
 // The last wave that a use of the span must come after.
@@ -128,6 +122,16 @@ static void merge_hazards(fmi_region_state *state)
     state->count = 1;
 }
 
+// The region's first use in this batch: notes which uses conflict with earlier batches. The region is taken as a whole there.
+static inline void enter_region(const fmi_planner *planner, fmi_region_state *state)
+{
+    state->before = state->written > planner->covered ? FM_ACCESS_READ | FM_ACCESS_WRITE
+                    : state->batch > planner->covered ? FM_ACCESS_WRITE
+                                                      : 0;
+    state->batch = planner->batch;
+    state->count = 0;
+}
+
 static inline void use(fmi_hazard *h, uint32_t access, uint32_t wave)
 {
     if ((access & FM_ACCESS_READ) && wave > h->read_wave) {
@@ -146,9 +150,10 @@ static inline void mark(fmi_planner *planner, const fmi_span *span, uint32_t wav
     }
     fmi_region_state *state = &planner->regions[span->region];
     if (state->batch != planner->batch) {
-        state->batch = planner->batch;
-        state->count = 0;
+        enter_region(planner, state);
     }
+    planner->fence |= wave == 1 && (state->before & span->access);
+    state->written = span->access & FM_ACCESS_WRITE ? planner->batch : state->written;
     uint64_t end = span->offset_bytes + span->size_bytes;
     fmi_hazard *found = NULL;
     for (uint32_t i = 0; i < state->count; i++) {
@@ -196,15 +201,21 @@ static inline uint32_t conflicts_of(const fmi_planner *planner, const fmi_comman
 }
 
 // One look at a span: raises `wave` to the last wave that it must come after, and returns the entry that is exactly its range,
-// making it if the region is new to the batch. NULL: none is, and mark() must find room.
-static inline fmi_hazard *look(fmi_region_state *regions, uint64_t batch, const fmi_span *span, uint32_t *wave)
+// making it if the region is new to the batch. NULL: none is, and mark() must find room. Adds to `before` what conflicts with
+// earlier batches.
+static inline fmi_hazard *look(const fmi_planner *planner, const fmi_span *span, uint32_t *wave, uint32_t *before)
 {
-    fmi_region_state *state = &regions[span->region];
+    fmi_region_state *state = &planner->regions[span->region];
     uint64_t begin = span->offset_bytes, end = begin + span->size_bytes;
-    if (state->batch != batch) {
-        state->batch = batch;
+    bool is_new = state->batch != planner->batch;
+    if (is_new) {
+        enter_region(planner, state);
         state->count = 1;
         state->hazards[0] = (fmi_hazard){begin, end, 0, 0};
+    }
+    *before |= state->before & span->access;
+    state->written = span->access & FM_ACCESS_WRITE ? planner->batch : state->written;
+    if (is_new) {
         return &state->hazards[0];
     }
     fmi_hazard *exact = NULL;
@@ -225,14 +236,15 @@ static inline uint32_t place_after_conflicts(fmi_planner *planner, fmi_command *
                                              uint32_t floor)
 {
     fmi_hazard *exact[FM_MAX_BINDINGS];
-    uint32_t wave = floor;
+    uint32_t wave = floor, before = 0;
     bool all = true;
     for (uint32_t i = 0; i < command->span_count; i++) {
         bool private = command->spans[i].access & FMI_SPAN_PRIVATE;
-        exact[i] = private ? NULL : look(planner->regions, planner->batch, &command->spans[i], &wave);
+        exact[i] = private ? NULL : look(planner, &command->spans[i], &wave, &before);
         all = all && exact[i];
     }
     wave = 1 + (planner->ignore_hazards ? floor : wave);
+    planner->fence |= wave == 1 && before;
     if (!all) {
         place(planner, command, list_index, wave);
         return wave;
@@ -285,6 +297,7 @@ static uint32_t list_floor(fmi_planner *planner, const fmi_list *list)
     uint32_t floor = 0;
     if (stream) {
         if (stream->planned_batch != planner->batch) {
+            stream->previous_batch = stream->planned_batch;
             stream->planned_batch = planner->batch;
             stream->last_wave = stream->floor = 0;
         }
@@ -299,12 +312,33 @@ static uint32_t list_floor(fmi_planner *planner, const fmi_list *list)
     return floor;
 }
 
+// The last earlier batch in which the stream had lists.
+static uint64_t earlier_batch(const fmi_planner *planner, const fmi_stream *stream)
+{
+    return stream->planned_batch == planner->batch ? stream->previous_batch : stream->planned_batch;
+}
+
+// Must a list that may start in the first wave wait for earlier batches, whatever its memory? For `after` points there, and around
+// untracked lists, whose kernels may touch more than their bindings.
+static bool follows_uncovered(const fmi_planner *planner, const fmi_list *list)
+{
+    for (uint32_t i = 0; i < list->after_count; i++) {
+        if (earlier_batch(planner, list->after[i].stream) > planner->covered) {
+            return true;
+        }
+    }
+    const fmi_stream *stream = list->stream;
+    return stream && ((list->untracked && earlier_batch(planner, stream) > planner->covered) ||
+                      (stream->untracked_batch > planner->covered && stream->untracked_batch != planner->batch));
+}
+
 fm_status fmi_planner_add(fmi_planner *planner, fmi_list *list, uint32_t list_index)
 {
     if (!cover_regions(planner, list)) {
         return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "no host memory for the planner's regions");
     }
     uint32_t floor = list_floor(planner, list);
+    planner->fence |= floor == 0 && list->command_count > 0 && follows_uncovered(planner, list);
     uint32_t highest = list->untracked ? add_untracked(planner, list, list_index, floor)
                                        : add_tracked(planner, list, list_index, floor);
     if (list->stream) {
@@ -312,6 +346,7 @@ fm_status fmi_planner_add(fmi_planner *planner, fmi_list *list, uint32_t list_in
         // What an untracked list's kernels touch beyond their bindings is the caller's to order: nothing slips past it.
         list->stream->floor = list->untracked ? list->stream->last_wave : list->stream->floor;
         list->stream->floor = floor > list->stream->floor ? floor : list->stream->floor;
+        list->stream->untracked_batch = list->untracked ? planner->batch : list->stream->untracked_batch;
     }
     return FM_OK;
 }
@@ -360,4 +395,12 @@ void fmi_planner_finish(fmi_planner *planner, fmi_batch_plan *plan)
     plan->command_count = planner->count;
     plan->wave_ends = ends;
     plan->wave_count = waves;
+    plan->after_in_flight = planner->fence;
+}
+
+void fmi_planner_note_submitted(fmi_planner *planner, const fmi_batch_plan *plan)
+{
+    if (plan->after_in_flight || plan->wave_count > 1) {
+        planner->covered = planner->batch - 1;
+    }
 }

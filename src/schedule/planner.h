@@ -19,8 +19,11 @@ typedef struct fmi_hazard {
 } fmi_hazard;
 
 typedef struct fmi_region_state {
-    uint64_t batch; // stamp: entries of another batch are void
+    uint64_t batch;   // stamp: the last batch that used it; entries of another batch are void
+    uint64_t written; // the last batch that wrote to it
     uint32_t count;
+    uint32_t
+        before; // accesses (fm_access) that conflict with earlier batches which no barrier has covered; of the last batch's first use
     fmi_hazard hazards[FMI_HAZARD_RANGES];
 } fmi_region_state;
 
@@ -40,6 +43,8 @@ typedef struct fmi_planner {
     uint32_t count;          // commands planned so far
     uint32_t last_wave;      // highest wave so far
     bool sorted;             // waves have only risen so far: no sort is needed
+    uint64_t covered;        // everything up to this batch lies before a barrier that all later commands are behind
+    bool fence;              // the batch's first wave conflicts with an earlier batch that is not covered
     bool ignore_hazards;     // ablation: everything shares one wave (FERMATA_TESTING)
 } fmi_planner;
 
@@ -49,8 +54,11 @@ fm_status fmi_planner_begin(fmi_planner *planner, fmi_plan_arrays *arrays, uint3
 // Gives the list's commands their waves. FM_ERROR_OUT_OF_HOST_MEMORY leaves the plan as it was.
 fm_status fmi_planner_add(fmi_planner *planner, fmi_list *list, uint32_t list_index);
 
-// Sorts by wave and fills the plan's commands and waves.
+// Sorts by wave and fills the plan's commands and waves, and whether the first wave waits for earlier batches (`after_in_flight`).
 void fmi_planner_finish(fmi_planner *planner, fmi_batch_plan *plan);
+
+// Notes that the batch was submitted: its barriers, if it has any, cover the batches before it.
+void fmi_planner_note_submitted(fmi_planner *planner, const fmi_batch_plan *plan);
 
 void fmi_planner_free(fmi_planner *planner);
 void fmi_plan_arrays_free(fmi_plan_arrays *arrays);

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { MOST_SENTENCES = 64 }; // kept a stream
+
 fm_status fmi_stream_create(fmi_table *table, const char *label, uint64_t *out_id)
 {
     char *copy = label ? strdup(label) : NULL;
@@ -27,8 +29,11 @@ fm_status fmi_stream_create(fmi_table *table, const char *label, uint64_t *out_i
     stream->failures = &stream->first_failure;
     stream->failure_capacity = 1;
     stream->callbacks = NULL;
+    stream->backlog_first = stream->backlog_last = NULL;
+    stream->taken = 0;
+    stream->previous_batch = stream->untracked_batch = 0;
     stream->planned_batch = stream->skipped_batch = 0;
-    *out_id = fmi_table_publish(table, &stream->slot);
+    *out_id = stream->id = fmi_table_publish(table, &stream->slot);
     return FM_OK;
 }
 
@@ -82,6 +87,11 @@ void fmi_stream_note_failure(fmi_stream *stream, uint64_t value, fm_status statu
     } else if (make_room(stream, count)) {
         // Each failure stays until the stream goes (READ-5); a stream fails again only after its owner has reset it.
         stream->failures[count++] = (fmi_failure){value, value, status, strdup(sentence)};
+        if (count > MOST_SENTENCES) { // older ones keep their status and lose their words
+            char **old = &stream->failures[count - 1 - MOST_SENTENCES].sentence;
+            free(*old);
+            *old = NULL;
+        }
     } else {
         newest->last =
             value; // without host memory the newest entry covers it: a failure too many is safe, one too few is not

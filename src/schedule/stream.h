@@ -27,6 +27,7 @@ typedef struct fmi_callback {
 
 typedef struct fmi_stream {
     fmi_slot slot;
+    uint64_t id;                      // its handle
     char *label;                      // NULL = none
     pthread_mutex_t order;            // held while a commit takes its value and its place in the queue (READ-2, READ-3)
     _Atomic(uint64_t) committed;      // last value given out; stored under `order`
@@ -39,11 +40,20 @@ typedef struct fmi_stream {
     fmi_failure *failures;            // by rising value; &first_failure until a second comes
     uint32_t failure_capacity;
     fmi_callback *callbacks; // not due yet, in any order
+    // The backlog's, touched by the engine's leader alone:
+    struct fmi_list *backlog_first; // lists in no batch yet, oldest first
+    struct fmi_list *backlog_last;
+    struct fmi_stream *next_turn; // the stream whose turn comes after this one's, while it has such lists
+    uint64_t taken;               // value of the last list put in a batch
+    uint64_t share_ns;            // estimated work that it has in the batch being composed
     // The planner's, touched by the engine's leader alone:
-    uint64_t skipped_batch; // stamp of the batch in which a list of this stream was found not to run
-    uint64_t planned_batch; // stamp of the batch that the two below belong to
-    uint32_t last_wave;     // highest wave of this stream's lists in that batch
-    uint32_t floor;         // later lists of this stream start after this wave
+    uint64_t skipped_batch;   // stamp of the batch in which a list of this stream was found not to run
+    uint64_t skipped_value;   // the first such list of that batch
+    uint64_t planned_batch;   // stamp of the batch that the two below belong to
+    uint64_t previous_batch;  // the batch before that one in which it had lists
+    uint64_t untracked_batch; // the last batch in which it had an untracked list
+    uint32_t last_wave;       // highest wave of this stream's lists in that batch
+    uint32_t floor;           // later lists of this stream start after this wave
 } fmi_stream;
 
 // Creates a stream and returns its handle. Errors as fm_stream_create.

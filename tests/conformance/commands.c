@@ -7,7 +7,7 @@ static void commands_begin_with_bad_arguments_is_invalid(void **state)
 {
     ct_fixture *f = *state;
     fm_commands *commands = (fm_commands *)&state;
-    fm_commands_info info = {.flags = 2};
+    fm_commands_info info = {.flags = 4};
     CT_STATUS(fm_commands_begin(f->device, &info, &commands), FM_ERROR_INVALID_ARGUMENT);
     assert_null(commands);
     CT_STATUS(fm_commands_begin(f->device, NULL, NULL), FM_ERROR_INVALID_ARGUMENT);

@@ -175,7 +175,7 @@ static void dispatch_with_a_wrong_dtype_is_invalid(void **state)
     ct_fixture *f = *state;
     scene s;
     set_scene(f, &s);
-    const fm_dtype wrong[] = {FM_DTYPE_F32, FM_DTYPE_I32, FM_DTYPE_F16, (fm_dtype)7, (fm_dtype)-1};
+    const fm_dtype wrong[] = {FM_DTYPE_F32, FM_DTYPE_I32, FM_DTYPE_F16, (fm_dtype)10, (fm_dtype)-1};
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
         s.bindings[1].dtype = wrong[i];
         CT_STATUS(fm_dispatch(s.commands, &s.info), FM_ERROR_INVALID_ARGUMENT);

@@ -1,18 +1,13 @@
 // Element types: conversions of the storage types, exhaustively for half, and kernels whose dtypes are chosen at each
 // dispatch (KEY-1, KEY-5, KEY-6). A dtype that the device lacks must be refused with FM_ERROR_UNSUPPORTED.
 #include "groups.h"
-#include "support.h"
+#include "numbers.h"
 
 #include <math.h>
 
 static bool has(const ct_fixture *f, fm_dtype dtype)
 {
     return (f->properties.dtype_mask >> dtype & 1) != 0;
-}
-
-static uint32_t size_of(fm_dtype dtype)
-{
-    return dtype == FM_DTYPE_F16 ? 2 : dtype == FM_DTYPE_I8 || dtype == FM_DTYPE_U8 ? 1 : 4;
 }
 
 static float float_of_half(uint16_t half)
@@ -51,15 +46,15 @@ static void convert(ct_fixture *f, const char *expression, fm_dtype from, fm_dty
     snprintf(body, sizeof body, "uint i = global_id.x; if (i < n) y[i] = %s;", expression);
     fm_kernel kernel = ct_kernel(f, body, CT_PARAMS({"x", from, FM_ACCESS_READ}, {"y", to, FM_ACCESS_WRITE}),
                                  CT_CONSTANTS({"n", FM_DTYPE_U32}));
-    fm_buffer source = ct_buffer_of(f, in, (uint64_t)count * size_of(from));
-    fm_buffer target = ct_buffer(f, (uint64_t)count * size_of(to));
+    fm_buffer source = ct_buffer_of(f, in, (uint64_t)count * numbers_size(from));
+    fm_buffer target = ct_buffer(f, (uint64_t)count * numbers_size(to));
     fm_commands *commands = ct_begin(f);
     CT_OK(fm_fill(commands, target, 0, FM_WHOLE_SIZE, 0xA5A5A5A5));
     fm_dispatch_info info = ct_dispatch_info(kernel, (count + 63) / 64,
                                              CT_BINDINGS({.buffer = source}, {.buffer = target}), &count, sizeof count);
     CT_OK(fm_dispatch(commands, &info));
     ct_finish(f, commands);
-    ct_read(f, target, 0, (uint64_t)count * size_of(to), out);
+    ct_read(f, target, 0, (uint64_t)count * numbers_size(to), out);
     CT_OK(fm_buffer_destroy(f->device, source));
     CT_OK(fm_buffer_destroy(f->device, target));
     CT_OK(fm_kernel_destroy(f->device, kernel));
@@ -68,7 +63,7 @@ static void convert(ct_fixture *f, const char *expression, fm_dtype from, fm_dty
 static void dtype_outside_the_mask_is_unsupported(void **state)
 {
     ct_fixture *f = *state;
-    for (fm_dtype dtype = FM_DTYPE_F32; dtype <= FM_DTYPE_U8; dtype = (fm_dtype)(dtype + 1)) {
+    for (fm_dtype dtype = FM_DTYPE_F32; dtype <= FM_DTYPE_U64; dtype = (fm_dtype)(dtype + 1)) {
         fm_kernel_param param = {"x", dtype, FM_ACCESS_READ_WRITE};
         fm_kernel_info info = {.name = "dtype", .code = "x[global_id.x] = x[0];", .params = &param, .param_count = 1};
         fm_kernel kernel = {UINT64_MAX};
@@ -166,16 +161,17 @@ static void words_are_stored_bit_by_bit(void **state)
 static void storage_types_leave_their_neighbours_alone(void **state)
 {
     ct_fixture *f = *state;
-    for (fm_dtype dtype = FM_DTYPE_F32; dtype <= FM_DTYPE_U8; dtype = (fm_dtype)(dtype + 1)) {
+    for (fm_dtype dtype = FM_DTYPE_F32; dtype <= FM_DTYPE_U64; dtype = (fm_dtype)(dtype + 1)) {
         if (!has(f, dtype)) continue;
         fm_kernel_param param = {"x", dtype, FM_ACCESS_READ_WRITE};
-        const char *body =
-            dtype == FM_DTYPE_F32 || dtype == FM_DTYPE_F16  ? "uint i = 3u * global_id.x + 1u; x[i] += 1.0f;"
-            : dtype == FM_DTYPE_U32 || dtype == FM_DTYPE_U8 ? "uint i = 3u * global_id.x + 1u; x[i] += 1u;"
-                                                            : "uint i = 3u * global_id.x + 1u; x[i] += 1;";
+        bool is_float = dtype == FM_DTYPE_F32 || dtype == FM_DTYPE_F16 || dtype == FM_DTYPE_BF16;
+        bool is_unsigned = dtype == FM_DTYPE_U32 || dtype == FM_DTYPE_U8 || dtype == FM_DTYPE_U64;
+        const char *body = is_float      ? "uint i = 3u * global_id.x + 1u; x[i] += 1.0f;"
+                           : is_unsigned ? "uint i = 3u * global_id.x + 1u; x[i] += 1u;"
+                                         : "uint i = 3u * global_id.x + 1u; x[i] += 1;";
         fm_kernel kernel = ct_kernel(f, body, &param, 1, NULL, 0);
-        uint32_t size = size_of(dtype);
-        uint8_t bytes[3 * 64 * 4];
+        uint32_t size = numbers_size(dtype);
+        uint8_t bytes[3 * 64 * 8];
         memset(bytes, 0, sizeof bytes);
         fm_buffer buffer = ct_buffer_of(f, bytes, 3 * 64 * size);
         fm_commands *commands = ct_begin(f);
@@ -183,33 +179,22 @@ static void storage_types_leave_their_neighbours_alone(void **state)
         CT_OK(fm_dispatch(commands, &info));
         ct_finish(f, commands);
         ct_read(f, buffer, 0, 3 * 64 * size, bytes);
-        uint32_t one = dtype == FM_DTYPE_F32 ? 0x3F800000 : dtype == FM_DTYPE_F16 ? 0x3C00 : 1;
+        uint64_t one = 0;
+        numbers_store(dtype, &one, 1);
         for (uint32_t i = 0; i < 3 * 64; i++) {
-            uint32_t element = 0;
+            uint64_t element = 0;
             memcpy(&element, bytes + (size_t)i * size, size);
             assert_int_equal(element, i % 3 == 1 ? one : 0);
         }
     }
 }
 
-static void store_number(fm_dtype dtype, void *at, int32_t number)
-{
-    float as_float = (float)number;
-    uint16_t as_half = half_of_float(as_float);
-    int8_t as_byte = (int8_t)number;
-    const void *from = dtype == FM_DTYPE_F32   ? (const void *)&as_float
-                       : dtype == FM_DTYPE_F16 ? (const void *)&as_half
-                       : size_of(dtype) == 1   ? (const void *)&as_byte
-                                               : (const void *)&number;
-    memcpy(at, from, size_of(dtype));
-}
-
 // A buffer of 64 numbers from `first` on, as elements of `dtype`.
 static fm_buffer numbers(ct_fixture *f, fm_dtype dtype, int32_t first)
 {
-    uint8_t bytes[64 * 4];
-    for (int32_t i = 0; i < 64; i++) store_number(dtype, bytes + (size_t)i * size_of(dtype), first + i);
-    return ct_buffer_of(f, bytes, 64 * (uint64_t)size_of(dtype));
+    uint8_t bytes[64 * 8];
+    for (int32_t i = 0; i < 64; i++) numbers_store(dtype, bytes + (size_t)i * numbers_size(dtype), first + i);
+    return ct_buffer_of(f, bytes, 64 * (uint64_t)numbers_size(dtype));
 }
 
 static fm_kernel scale_kernel(ct_fixture *f)
@@ -222,7 +207,7 @@ static fm_kernel scale_kernel(ct_fixture *f)
 static void expect_trace(ct_fixture *f, const fm_dtype *dtypes, uint32_t count)
 {
     fm_kernel kernel = scale_kernel(f);
-    fm_buffer results[16];
+    fm_buffer results[2 * FM_DTYPE_U64];
     fm_commands *commands = ct_begin(f);
     for (uint32_t i = 0; i < count; i++) {
         results[i] = ct_buffer(f, 256);
@@ -253,10 +238,10 @@ static void variants_of_half_half_then_float_give_right_values(void **state)
 static void variants_of_every_dtype_live_side_by_side(void **state)
 {
     ct_fixture *f = *state;
-    fm_dtype trace[16];
+    fm_dtype trace[2 * FM_DTYPE_U64];
     uint32_t count = 0;
     for (uint32_t round = 0; round < 2; round++) {
-        for (fm_dtype dtype = FM_DTYPE_F32; dtype <= FM_DTYPE_U8; dtype = (fm_dtype)(dtype + 1)) {
+        for (fm_dtype dtype = FM_DTYPE_F32; dtype <= FM_DTYPE_U64; dtype = (fm_dtype)(dtype + 1)) {
             if (has(f, dtype)) trace[count++] = dtype;
         }
     }
@@ -274,7 +259,7 @@ static void variant_dtype_missing_or_wrong_is_invalid(void **state)
     fm_commands *commands = ct_begin(f);
     const fm_dtype wrong[][2] = {
         {FM_DTYPE_NONE, FM_DTYPE_NONE}, // the kernel left it open, so the binding must say
-        {(fm_dtype)7, FM_DTYPE_NONE},
+        {(fm_dtype)10, FM_DTYPE_NONE},
         {(fm_dtype)-1, FM_DTYPE_NONE},
         {FM_DTYPE_F32, FM_DTYPE_U32}, // y is float
     };
@@ -285,7 +270,7 @@ static void variant_dtype_missing_or_wrong_is_invalid(void **state)
                                                  NULL, 0);
         CT_STATUS(fm_dispatch(commands, &info), FM_ERROR_INVALID_ARGUMENT);
     }
-    for (fm_dtype dtype = FM_DTYPE_F16; dtype <= FM_DTYPE_U8; dtype = (fm_dtype)(dtype + 1)) {
+    for (fm_dtype dtype = FM_DTYPE_F16; dtype <= FM_DTYPE_U64; dtype = (fm_dtype)(dtype + 1)) {
         if (has(f, dtype)) continue;
         fm_dispatch_info info =
             ct_dispatch_info(kernel, 1, CT_BINDINGS({.buffer = source, .dtype = dtype}, {.buffer = target}), NULL, 0);

@@ -15,18 +15,27 @@
     X(host_function)                                                                                                   \
     X(builtins)                                                                                                        \
     X(dtypes)                                                                                                          \
+    X(wide)                                                                                                            \
+    X(template)                                                                                                        \
+    X(workgroup)                                                                                                       \
+    X(messages)                                                                                                        \
+    X(library)                                                                                                         \
     X(variants)                                                                                                        \
     X(prepare)                                                                                                         \
     X(disk_cache)                                                                                                      \
     X(dispatch)                                                                                                        \
     X(commands)                                                                                                        \
+    X(reusable)                                                                                                        \
     X(transfer)                                                                                                        \
     X(stream)                                                                                                          \
     X(point)                                                                                                           \
     X(failure)                                                                                                         \
+    X(failure_record)                                                                                                  \
     X(readback)                                                                                                        \
     X(order)                                                                                                           \
+    X(learned)                                                                                                         \
     X(lifetime)                                                                                                        \
+    X(reuse)                                                                                                           \
     X(concurrency)
 
 // Each runs its group and returns the number of tests that failed.

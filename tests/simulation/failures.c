@@ -103,6 +103,23 @@ static void failure_found_when_planning_stops_what_waits_in_the_same_batch(void 
     assert_int_equal(f->count, 0); // none of the three ran
 }
 
+// A list of the batch is skipped, and another waits for the one before it on that stream: that one runs, so what waits for it runs, too.
+static void failure_found_when_planning_spares_what_waits_for_earlier_work(void **state)
+{
+    fixture *f = *state;
+    fm_stream c;
+    assert_int_equal(fm_stream_create(f->device, NULL, &c), FM_OK);
+    fm_point bad = commit(f, c, f->broken, NULL);       // alone on the device: one batch in flight
+    fm_point good = commit(f, f->a, f->counting, NULL); // these three wait together
+    fm_point skipped = commit(f, f->a, f->counting, &bad);
+    fm_point dependent = commit(f, f->b, f->counting, &good);
+    settle(f);
+    assert_int_equal(fm_point_poll(f->device, skipped), FM_ERROR_DEPENDENCY);
+    assert_int_equal(fm_point_poll(f->device, good), FM_OK);
+    assert_int_equal(fm_point_poll(f->device, dependent), FM_OK);
+    assert_int_equal(f->count, 2);
+}
+
 static void failure_of_one_stream_leaves_others_alone(void **state)
 {
     fixture *f = *state;
@@ -202,6 +219,7 @@ int main(void)
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         TEST(failure_found_when_planning_stops_what_waits_in_the_same_batch),
+        TEST(failure_found_when_planning_spares_what_waits_for_earlier_work),
         TEST(failure_of_one_stream_leaves_others_alone),
         TEST(failure_reset_lets_the_stream_run_again_and_keeps_the_record),
         TEST(failure_reset_waits_for_earlier_work),

@@ -33,7 +33,9 @@ static inline void release(fmi_generated *generated)
 // A cast that makes a float of the body storable in an element of this dtype.
 static inline const char *get_cast(fm_dtype dtype)
 {
-    return dtype == FM_DTYPE_I32 || dtype == FM_DTYPE_I8   ? "int"
+    return dtype == FM_DTYPE_I64                           ? "long"
+           : dtype == FM_DTYPE_U64                         ? "ulong"
+           : dtype == FM_DTYPE_I32 || dtype == FM_DTYPE_I8 ? "int"
            : dtype == FM_DTYPE_U32 || dtype == FM_DTYPE_U8 ? "uint"
                                                            : "float";
 }

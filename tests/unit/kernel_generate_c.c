@@ -89,6 +89,20 @@ static void run_once(const char *body, const fm_kernel_param *params, uint32_t p
     run(&info, get_key(params, param_count), bindings, NULL, (const uint32_t[]){1, 1, 1}, 0, 1);
 }
 
+static uint32_t float_bits(float value)
+{
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    return bits;
+}
+
+static float bits_float(uint32_t bits)
+{
+    float value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
 static void store(fm_dtype dtype, void *element, double value)
 {
     switch (dtype) {
@@ -97,6 +111,9 @@ static void store(fm_dtype dtype, void *element, double value)
     case FM_DTYPE_I32: *(int32_t *)element = (int32_t)value; break;
     case FM_DTYPE_U32: *(uint32_t *)element = (uint32_t)(int32_t)value; break;
     case FM_DTYPE_I8: *(int8_t *)element = (int8_t)(int32_t)value; break;
+    case FM_DTYPE_BF16: *(uint16_t *)element = (uint16_t)(float_bits((float)value) >> 16); break; // exact numbers only
+    case FM_DTYPE_I64: *(int64_t *)element = (int64_t)value; break;
+    case FM_DTYPE_U64: *(uint64_t *)element = (uint64_t)(int64_t)value; break;
     default: *(uint8_t *)element = (uint8_t)(int32_t)value; break;
     }
 }
@@ -109,6 +126,9 @@ static double load(fm_dtype dtype, const void *element)
     case FM_DTYPE_I32: return *(const int32_t *)element;
     case FM_DTYPE_U32: return *(const uint32_t *)element;
     case FM_DTYPE_I8: return *(const int8_t *)element;
+    case FM_DTYPE_BF16: return (double)bits_float((uint32_t) * (const uint16_t *)element << 16);
+    case FM_DTYPE_I64: return (double)*(const int64_t *)element;
+    case FM_DTYPE_U64: return (double)*(const uint64_t *)element;
     default: return *(const uint8_t *)element;
     }
 }
@@ -123,15 +143,15 @@ static void c_every_pair_of_dtypes_gives_the_values(void **state)
         uint32_t n;
         int32_t d;
     } values = {3.0f, ITEMS - 3, 2};
-    for (fm_dtype from = FM_DTYPE_F32; from <= FM_DTYPE_U8; from++) {
-        for (fm_dtype to = FM_DTYPE_F32; to <= FM_DTYPE_U8; to++) {
+    for (fm_dtype from = FM_DTYPE_F32; from <= FM_DTYPE_U64; from++) {
+        for (fm_dtype to = FM_DTYPE_F32; to <= FM_DTYPE_U64; to++) {
             const fm_kernel_param params[] = {{"x", FM_DTYPE_NONE, FM_ACCESS_READ},
                                               {"y", FM_DTYPE_NONE, FM_ACCESS_READ_WRITE}};
             char body[200];
             snprintf(body, sizeof body,
                      "uint i = global_id.x;\nif (i >= n) return;\ny[i] = %s(a * float(x[i]));\ny[i] += %s(d);\n",
                      get_cast(to), get_cast(to));
-            _Alignas(16) uint8_t x[ITEMS * 4], y[ITEMS * 4];
+            _Alignas(16) uint8_t x[ITEMS * 8], y[ITEMS * 8];
             memset(y, 0, sizeof y);
             for (uint32_t i = 0; i < ITEMS; i++) {
                 store(from, x + i * fmi_dtype_size(from), i % 40);
@@ -144,7 +164,7 @@ static void c_every_pair_of_dtypes_gives_the_values(void **state)
                                          .constant_count = 3};
             run(&info, from | to << 4, (void *const[]){x, y}, &values, (const uint32_t[]){2, 1, 1}, 0, 2);
             for (uint32_t i = 0; i < ITEMS; i++) {
-                uint8_t expected[4];
+                _Alignas(8) uint8_t expected[8];
                 store(to, expected, i < values.n ? (double)(i % 40 * 3 + 2) : 0);
                 assert_true(load(to, y + i * fmi_dtype_size(to)) == load(to, expected));
             }

@@ -41,7 +41,8 @@ static void open_pool(fmi_pool *pool, fake *f, uint64_t limit)
 {
     *f = (fake){.refuse_above = UINT64_MAX / 2};
     fmi_backend_caps caps = {.max_block_bytes = (uint64_t)1 << 40};
-    fmi_pool_init(pool, &ops, (fmi_backend *)(void *)f, &caps, limit, BLOCK);
+    const fmi_pool_settings settings = {.limit_bytes = limit, .cache_bytes = 2 * BLOCK, .block_size_bytes = BLOCK};
+    fmi_pool_init(pool, &ops, (fmi_backend *)(void *)f, &caps, &settings);
 }
 
 static uint32_t next_random(uint32_t *seed)
@@ -52,7 +53,7 @@ static uint32_t next_random(uint32_t *seed)
     return *seed;
 }
 
-static bool overlap(const fmi_allocation *a, const fmi_allocation *b)
+static bool overlap(const fmi_memory *a, const fmi_memory *b)
 {
     return a->block == b->block && a->offset_bytes < b->offset_bytes + b->size_bytes &&
            b->offset_bytes < a->offset_bytes + a->size_bytes;
@@ -63,7 +64,7 @@ static void pool_random_use_never_overlaps(void **state)
 {
     (void)state;
     enum { LIVE = 300 };
-    static fmi_allocation live[LIVE];
+    static fmi_memory *live[LIVE];
     fake f;
     fmi_pool pool;
     open_pool(&pool, &f, (uint64_t)1 << 34);
@@ -71,32 +72,39 @@ static void pool_random_use_never_overlaps(void **state)
     uint32_t seed = 7;
     uint64_t used = 0;
     for (int i = 0; i < 20000; i++) {
-        fmi_allocation *a = &live[next_random(&seed) % LIVE];
-        if (a->block) {
-            fmi_pool_free(&pool, a);
-            used -= a->size_bytes;
-            a->block = NULL;
+        uint32_t which = next_random(&seed) % LIVE;
+        if (live[which]) {
+            used -= live[which]->size_bytes;
+            fmi_pool_release(&pool, live[which]);
+            live[which] = NULL;
             continue;
         }
         uint64_t size = 1 + next_random(&seed) % (next_random(&seed) % 50 == 0 ? 3 * BLOCK : 20000);
-        assert_int_equal(fmi_pool_alloc(&pool, next_random(&seed) % 2, size, a), FM_OK);
+        fmi_memory *a;
+        assert_int_equal(fmi_pool_alloc(&pool, next_random(&seed) % 2, size, &a), FM_OK);
+        live[which] = a;
         assert_true(a->size_bytes >= size && a->offset_bytes % 256 == 0);
-        assert_true(a->offset_bytes + a->size_bytes <= a->block->native.size_bytes ||
-                    a->block->native.size_bytes >= size);
+        assert_true(a->offset_bytes + a->size_bytes <= a->block->native.size_bytes);
+        assert_ptr_equal(fmi_ranges_find(&pool.ranges, a->region), a);
+        assert_true(a->region < pool.region_count);
         used += a->size_bytes;
         for (int k = 0; k < LIVE; k++) {
-            assert_false(&live[k] != a && live[k].block && overlap(&live[k], a));
+            assert_false(live[k] != a && live[k] && overlap(live[k], a));
+            assert_false(live[k] != a && live[k] && live[k]->region == a->region);
         }
         assert_int_equal(pool.used_bytes, used);
         assert_true(pool.peak_bytes >= used);
     }
     for (int k = 0; k < LIVE; k++) {
-        if (live[k].block) {
-            fmi_pool_free(&pool, &live[k]);
+        if (live[k]) {
+            fmi_pool_release(&pool, live[k]);
         }
     }
     assert_int_equal(pool.used_bytes, 0);
-    assert_true(f.blocks <= 2); // at most one empty shared block a kind is kept
+    assert_true(f.allocated_bytes <= 2 * BLOCK); // the cache's limit
+    uint64_t kept = f.allocated_bytes;
+    assert_int_equal(fmi_pool_trim(&pool), kept);
+    assert_int_equal(f.blocks, 0);
     fmi_pool_destroy(&pool);
     assert_int_equal(f.blocks, 0);
 }
@@ -107,13 +115,13 @@ static void pool_small_ranges_share_one_block(void **state)
     fake f;
     fmi_pool pool;
     open_pool(&pool, &f, (uint64_t)1 << 34);
-    fmi_allocation a[100];
+    fmi_memory *a[100];
     for (int i = 0; i < 100; i++) {
         assert_int_equal(fmi_pool_alloc(&pool, FM_MEMORY_DEVICE, 1000, &a[i]), FM_OK);
     }
     assert_int_equal(f.blocks, 1);
     for (int i = 0; i < 100; i++) {
-        fmi_pool_free(&pool, &a[i]);
+        fmi_pool_release(&pool, a[i]);
     }
     fmi_pool_destroy(&pool);
 }
@@ -124,16 +132,16 @@ static void pool_over_the_limit_is_refused_and_smaller_is_served(void **state)
     fake f;
     fmi_pool pool;
     open_pool(&pool, &f, 3 * BLOCK);
-    fmi_allocation a, b, c;
+    fmi_memory *a, *b, *c;
     assert_int_equal(fmi_pool_alloc(&pool, FM_MEMORY_DEVICE, 2 * BLOCK, &a), FM_OK);
     assert_int_equal(fmi_pool_alloc(&pool, FM_MEMORY_DEVICE, 2 * BLOCK, &b), FM_ERROR_OUT_OF_MEMORY);
     assert_int_equal(fmi_pool_alloc(&pool, FM_MEMORY_DEVICE, BLOCK / 4, &c), FM_OK); // nothing was lost
     assert_true(f.allocated_bytes <= 3 * BLOCK);
     assert_int_equal(pool.reserved_bytes, f.allocated_bytes);
-    fmi_pool_free(&pool, &a);
+    fmi_pool_release(&pool, a);
     assert_int_equal(fmi_pool_alloc(&pool, FM_MEMORY_DEVICE, 2 * BLOCK, &b), FM_OK);
-    fmi_pool_free(&pool, &b);
-    fmi_pool_free(&pool, &c);
+    fmi_pool_release(&pool, b);
+    fmi_pool_release(&pool, c);
     fmi_pool_destroy(&pool);
 }
 
@@ -144,18 +152,18 @@ static void pool_driver_refusal_leaves_the_books_right(void **state)
     fmi_pool pool;
     open_pool(&pool, &f, (uint64_t)1 << 34);
     f.refuse_above = BLOCK / 2;
-    fmi_allocation a;
+    fmi_memory *a;
     assert_int_equal(fmi_pool_alloc(&pool, FM_MEMORY_HOST, 100, &a), FM_ERROR_OUT_OF_MEMORY);
     assert_int_equal(pool.reserved_bytes, 0);
     f.refuse_above = UINT64_MAX / 2;
     assert_int_equal(fmi_pool_alloc(&pool, FM_MEMORY_HOST, 100, &a), FM_OK);
-    fmi_pool_free(&pool, &a);
+    fmi_pool_release(&pool, a);
     fmi_pool_destroy(&pool);
 }
 
 typedef struct hoard {
     fmi_pool *pool;
-    fmi_allocation held[2];
+    fmi_memory *held[2];
     uint32_t left;
     uint32_t calls;
 } hoard;
@@ -171,7 +179,7 @@ static bool let_go(void *user, uint32_t attempt)
     if (h->left == 0) {
         return false;
     }
-    fmi_pool_free(h->pool, &h->held[--h->left]);
+    fmi_pool_release(h->pool, h->held[--h->left]);
     return true;
 }
 
@@ -186,12 +194,101 @@ static void pool_pressure_reclaims_until_it_fits(void **state)
     assert_int_equal(fmi_pool_alloc(&pool, FM_MEMORY_DEVICE, 2 * BLOCK, &h.held[1]), FM_OK);
     pool.reclaim = let_go;
     pool.reclaim_user = &h;
-    fmi_allocation a;
+    fmi_memory *a;
     assert_int_equal(fmi_pool_alloc(&pool, FM_MEMORY_DEVICE, 3 * BLOCK, &a), FM_OK); // needs both back
     assert_int_equal(h.left, 0);
-    fmi_allocation b;
+    fmi_memory *b;
     assert_int_equal(fmi_pool_alloc(&pool, FM_MEMORY_DEVICE, 3 * BLOCK, &b), FM_ERROR_OUT_OF_MEMORY);
-    fmi_pool_free(&pool, &a);
+    fmi_pool_release(&pool, a);
+    fmi_pool_destroy(&pool);
+}
+
+// A request that only a range of exactly its size can serve gets it: nothing is kept back by the rounding of size classes.
+static void pool_exact_fit_is_found_before_more_is_asked_for(void **state)
+{
+    (void)state;
+    fake f;
+    fmi_pool pool;
+    open_pool(&pool, &f, BLOCK);
+    const uint64_t odd = BLOCK / 2 - 3 * 256;
+    fmi_memory *a, *b, *c;
+    assert_int_equal(fmi_pool_alloc(&pool, FM_MEMORY_DEVICE, odd, &a), FM_OK);
+    assert_int_equal(fmi_pool_alloc(&pool, FM_MEMORY_DEVICE, BLOCK - odd, &b), FM_OK);
+    assert_int_equal(fmi_pool_alloc(&pool, FM_MEMORY_DEVICE, 256, &c), FM_ERROR_OUT_OF_MEMORY);
+    fmi_pool_release(&pool, a);
+    assert_int_equal(fmi_pool_alloc(&pool, FM_MEMORY_DEVICE, odd, &a), FM_OK);
+    fmi_pool_release(&pool, a);
+    fmi_pool_release(&pool, b);
+    assert_int_equal(fmi_pool_alloc(&pool, FM_MEMORY_DEVICE, BLOCK, &a), FM_OK); // joined again, to the last byte
+    fmi_pool_release(&pool, a);
+    assert_int_equal(f.blocks, 1);
+    fmi_pool_destroy(&pool);
+}
+
+// HOLD-6, LEARNED-5: memory that lists of one stream still use is taken over by that stream alone, and only once no list that is being recorded
+// uses it.
+static void pool_memory_in_use_goes_to_its_own_stream_alone(void **state)
+{
+    (void)state;
+    fake f;
+    fmi_pool pool;
+    open_pool(&pool, &f, (uint64_t)1 << 34);
+    fmi_memory *a;
+    const uint32_t home = fmi_use_home_of(5), other = fmi_use_home_of(6);
+    assert_int_equal(fmi_pool_alloc(&pool, FM_MEMORY_DEVICE, 4096, &a), FM_OK);
+    fmi_memory_bind(a);
+    fmi_memory_bind(a);
+    fmi_memory_commit(a, home);
+    fmi_pool_orphan(&pool, a);
+    assert_int_equal(pool.orphan_bytes, 4096);
+    assert_null(fmi_pool_take_over(&pool, FM_MEMORY_DEVICE, 4096, home)); // one list may still be committed anywhere
+    fmi_memory_commit(a, home);
+    fmi_pool_offer(&pool, a);
+    assert_null(fmi_pool_take_over(&pool, FM_MEMORY_DEVICE, 4096, other));
+    assert_null(fmi_pool_take_over(&pool, FM_MEMORY_HOST, 4096, home));
+    assert_null(fmi_pool_take_over(&pool, FM_MEMORY_DEVICE, 4097, home));
+    assert_null(fmi_pool_take_over(&pool, FM_MEMORY_DEVICE, 2048, home)); // half of it would be wasted
+    assert_ptr_equal(fmi_pool_take_over(&pool, FM_MEMORY_DEVICE, 4000, home), a);
+    assert_null(fmi_pool_take_over(&pool, FM_MEMORY_DEVICE, 4096, home)); // once
+    assert_int_equal(pool.orphan_bytes, 0);
+    assert_int_equal(pool.orphan_peak_bytes, 4096);
+    fmi_pool_release(&pool, a); // the first object, when its lists retire
+    assert_int_equal(pool.used_bytes, 4096);
+    fmi_memory_bind(a);
+    fmi_memory_commit(a, other); // a second stream: from now on only completion frees it
+    fmi_pool_orphan(&pool, a);
+    assert_null(fmi_pool_take_over(&pool, FM_MEMORY_DEVICE, 4096, home));
+    assert_null(fmi_pool_take_over(&pool, FM_MEMORY_DEVICE, 4096, other));
+    fmi_pool_release(&pool, a);
+    assert_int_equal(pool.used_bytes, 0);
+    assert_int_equal(pool.orphan_bytes, 0);
+    fmi_pool_destroy(&pool);
+}
+
+// Offered memory whose lists retire first leaves the offer: it is free for anyone, and nobody gets it twice.
+static void pool_offer_ends_when_its_lists_retire(void **state)
+{
+    (void)state;
+    fake f;
+    fmi_pool pool;
+    open_pool(&pool, &f, (uint64_t)1 << 34);
+    fmi_memory *a[3];
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(fmi_pool_alloc(&pool, FM_MEMORY_DEVICE, 4096, &a[i]), FM_OK);
+        fmi_memory_bind(a[i]);
+        fmi_memory_commit(a[i], 1);
+        fmi_pool_orphan(&pool, a[i]);
+    }
+    fmi_pool_release(&pool, a[1]);
+    assert_ptr_equal(fmi_pool_take_over(&pool, FM_MEMORY_DEVICE, 4096, 1), a[2]); // newest first
+    assert_ptr_equal(fmi_pool_take_over(&pool, FM_MEMORY_DEVICE, 4096, 1), a[0]);
+    assert_null(fmi_pool_take_over(&pool, FM_MEMORY_DEVICE, 4096, 1));
+    assert_int_equal(pool.reuses, 2);
+    for (int i = 0; i < 2; i++) { // each has its first object and the one that took it over
+        fmi_pool_release(&pool, a[0]);
+        fmi_pool_release(&pool, a[2]);
+    }
+    assert_int_equal(pool.used_bytes, 0);
     fmi_pool_destroy(&pool);
 }
 
@@ -203,6 +300,9 @@ int main(void)
         cmocka_unit_test(pool_over_the_limit_is_refused_and_smaller_is_served),
         cmocka_unit_test(pool_driver_refusal_leaves_the_books_right),
         cmocka_unit_test(pool_pressure_reclaims_until_it_fits),
+        cmocka_unit_test(pool_exact_fit_is_found_before_more_is_asked_for),
+        cmocka_unit_test(pool_memory_in_use_goes_to_its_own_stream_alone),
+        cmocka_unit_test(pool_offer_ends_when_its_lists_retire),
     };
     return cmocka_run_group_tests_name("memory_pool", tests, NULL, NULL);
 }

@@ -109,7 +109,7 @@ static void run_threads(uint32_t depth)
     }
     // Nothing is in flight and nobody will kick again: whatever still waited here would wait for ever.
     assert_null(atomic_load(&s.engine.incoming));
-    assert_int_equal(atomic_load(&s.engine.backlog_count), 0);
+    assert_int_equal(atomic_load(&s.engine.backlog.count), 0);
     assert_int_equal(atomic_load(&s.device.commands), THREADS * LISTS);
     tear_down(&s);
 }
@@ -172,6 +172,43 @@ static void engine_batch_is_capped(void **state)
     tear_down(&s);
 }
 
+// A list that must wait for a long batch in flight is not left behind: retirement kicks.
+static void engine_long_list_waits_for_the_long_one_in_flight(void **state)
+{
+    (void)state;
+    static shared s;
+    static fmi_cost slow;
+    static fmi_stream streams[3];
+    set_up(&s, 2);
+    const fmi_cost quick = {{0}};
+    for (uint32_t i = 2; i < 4; i++) { // short ones
+        s.lists[i].stream = &streams[2];
+        s.lists[i].value = i - 1;
+        s.lists[i].first->binary = (const fmi_kernel_binary *)(const void *)&quick;
+        s.lists[i].first->group_count[0] = s.lists[i].first->group_count[1] = s.lists[i].first->group_count[2] = 1;
+    }
+    fmi_engine_push(&s.engine, &s.lists[2]); // a stream of short lists is about
+    fmi_engine_kick(&s.engine);
+    assert_true(retire_one(&s.engine));
+    atomic_store(&slow.ns[0], FMI_LONG_NS);
+    atomic_store(&s.engine.slowest_ns, FMI_LONG_NS);
+    for (uint32_t i = 0; i < 2; i++) {
+        s.lists[i].stream = &streams[i];
+        s.lists[i].value = 1;
+        s.lists[i].first->binary = (const fmi_kernel_binary *)(const void *)&slow;
+        s.lists[i].first->group_count[0] = s.lists[i].first->group_count[1] = s.lists[i].first->group_count[2] = 1;
+        fmi_engine_push(&s.engine, &s.lists[i]);
+        fmi_engine_kick(&s.engine);
+    }
+    assert_int_equal(atomic_load(&s.device.commands), 2);
+    fmi_engine_push(&s.engine, &s.lists[3]); // a short one passes
+    fmi_engine_kick(&s.engine);
+    assert_int_equal(atomic_load(&s.device.commands), 3);
+    assert_true(retire_one(&s.engine));
+    assert_int_equal(atomic_load(&s.device.commands), 4);
+    tear_down(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -179,6 +216,7 @@ int main(void)
         cmocka_unit_test(engine_full_leaves_the_list_for_retirement),
         cmocka_unit_test(engine_failed_submit_keeps_lists_and_value),
         cmocka_unit_test(engine_batch_is_capped),
+        cmocka_unit_test(engine_long_list_waits_for_the_long_one_in_flight),
     };
     return cmocka_run_group_tests_name("schedule_engine", tests, NULL, NULL);
 }

@@ -80,6 +80,7 @@ static void build(sequence *s, uint32_t *seed, uint32_t grid, bool untracked_too
             list->after_count = 1;
         }
         list->buffers = all;
+        list->highest_region = (REGIONS - 1) * 50;
         uint32_t commands = next_random(seed) % 25;
         for (uint32_t c = 0; c < commands && s->count < MOST_COMMANDS; c++) {
             bool barrier = next_random(seed) % 10 == 0;
@@ -242,12 +243,138 @@ static void planner_empty_batch_has_no_wave(void **state)
     fmi_plan_arrays_free(&arrays);
 }
 
+// A run of batches, one sequence each, over the same regions and streams.
+enum { BATCHES = 6 };
+
+// Is there a barrier between command i of batch a and command j of batch b, as backends place them?
+static bool barrier_between(const fmi_batch_plan *plans, uint32_t a, uint32_t b, const fmi_command *j)
+{
+    for (uint32_t k = a + 1; k < b; k++) {
+        if (plans[k].after_in_flight || plans[k].wave_count > 1) {
+            return true; // its first one orders everything before it against everything behind
+        }
+    }
+    uint32_t first_end = plans[b].wave_ends[0];
+    bool in_first_wave = false;
+    for (uint32_t i = 0; i < first_end; i++) {
+        in_first_wave = in_first_wave || plans[b].commands[i] == j;
+    }
+    return plans[b].after_in_flight || !in_first_wave;
+}
+
+static bool needs_order_across(const sequence *s, const sequence *t, uint32_t i, uint32_t j)
+{
+    const fmi_list *a = &s->lists[s->list_of[i]], *b = &t->lists[t->list_of[j]];
+    uint32_t stream_a = (uint32_t)(a->stream - s->streams), stream_b = (uint32_t)(b->stream - t->streams);
+    if (b->after_count && (uint32_t)(b->after[0].stream - t->streams) == stream_a) {
+        return true;
+    }
+    return (stream_a == stream_b && (a->untracked || b->untracked)) ||
+           commands_conflict(s->commands[i], t->commands[j]);
+}
+
+static uint32_t run_batches(uint32_t seed, fmi_planner *planner)
+{
+    static sequence s[BATCHES];
+    static fmi_plan_arrays arrays[BATCHES];
+    fmi_batch_plan plans[BATCHES];
+    uint32_t built[BATCHES]; // lists, those that are left out too
+    uint32_t elided = 0;
+    for (uint32_t b = 0; b < BATCHES; b++) {
+        uint32_t r = (seed * BATCHES + b) * 2654435761u + 1;
+        build(&s[b], &r, 24, seed % 2);
+        built[b] = s[b].list_count;
+        s[b].list_count = s[b].list_count > 2 ? 2 : s[b].list_count; // small batches: most have one wave
+        for (uint32_t i = 0; i < STREAMS && b > 0; i++) {
+            s[b].streams[i] = s[b - 1].streams[i];
+        }
+        uint32_t count = 0;
+        while (count < s[b].count && s[b].list_of[count] < s[b].list_count) {
+            count++;
+        }
+        s[b].count = count;
+        plan(&s[b], planner, &arrays[b], &plans[b]);
+        if (plans[b].command_count > 0 && seed % 5 != b) { // now and then one is not submitted
+            fmi_planner_note_submitted(planner, &plans[b]);
+            elided += b > 0 && !plans[b].after_in_flight;
+        } else {
+            s[b].count = 0;
+            plans[b].wave_count = 0;
+            plans[b].after_in_flight = false;
+        }
+        for (uint32_t a = 0; a < b; a++) {
+            for (uint32_t i = 0; i < s[a].count; i++) {
+                for (uint32_t j = 0; j < s[b].count; j++) {
+                    if (needs_order_across(&s[a], &s[b], i, j) && !barrier_between(plans, a, b, s[b].commands[j])) {
+                        fail_msg("seed %u: command %u of batch %u must come after %u of batch %u", seed, j, b, i, a);
+                    }
+                }
+            }
+        }
+    }
+    for (uint32_t b = 0; b < BATCHES; b++) {
+        s[b].list_count = built[b];
+        release(&s[b]);
+        fmi_plan_arrays_free(&arrays[b]);
+    }
+    return elided;
+}
+
+// Between batches too every conflict has its barrier; and some batches need none at their start.
+static void planner_batches_wait_for_earlier_ones_that_they_conflict_with(void **state)
+{
+    (void)state;
+    uint32_t elided = 0;
+    for (uint32_t seed = 1; seed <= 2000; seed++) {
+        fmi_planner planner = {0};
+        elided += run_batches(seed, &planner);
+        fmi_planner_free(&planner);
+    }
+    assert_true(elided > 100);
+}
+
+// One batch of one command of one span.
+static bool starts_with_barrier(fmi_planner *planner, uint32_t region, uint32_t access)
+{
+    static fmi_slot slots[3] = {{.index = 0}, {.index = 1}, {.index = 2}};
+    fmi_hold_chunk all = {.count = 3, .slots = {&slots[0], &slots[1], &slots[2]}};
+    fmi_list list = {.buffers = &all};
+    fmi_command *command = fmi_list_append(&list, FMI_COMMAND_DISPATCH, 1, 0);
+    command->spans[0] = (fmi_span){NULL, 0, 64, region, access};
+    fmi_plan_arrays arrays = {0};
+    fmi_batch_plan p = {0};
+    assert_int_equal(fmi_planner_begin(planner, &arrays, 1), FM_OK);
+    assert_int_equal(fmi_planner_add(planner, &list, 0), FM_OK);
+    fmi_planner_finish(planner, &p);
+    fmi_planner_note_submitted(planner, &p);
+    fmi_plan_arrays_free(&arrays);
+    fmi_arena_free(&list.arena);
+    return p.after_in_flight;
+}
+
+// LEARNED-13: no barrier at the start of a batch that conflicts with nothing before it.
+static void planner_batch_without_conflict_starts_without_barrier(void **state)
+{
+    (void)state;
+    fmi_planner planner = {0};
+    assert_false(starts_with_barrier(&planner, 0, FM_ACCESS_WRITE));
+    assert_false(starts_with_barrier(&planner, 1, FM_ACCESS_READ));
+    assert_false(starts_with_barrier(&planner, 2, FM_ACCESS_WRITE));
+    assert_false(starts_with_barrier(&planner, 1, FM_ACCESS_READ)); // readers share
+    assert_true(starts_with_barrier(&planner, 0, FM_ACCESS_READ));  // what another batch wrote
+    assert_false(starts_with_barrier(&planner, 2, FM_ACCESS_READ)); // covered by that barrier
+    assert_true(starts_with_barrier(&planner, 2, FM_ACCESS_WRITE)); // what another batch reads
+    fmi_planner_free(&planner);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(planner_random_sequences_keep_every_conflict_in_order),
         cmocka_unit_test(planner_few_ranges_give_the_earliest_wave),
         cmocka_unit_test(planner_empty_batch_has_no_wave),
+        cmocka_unit_test(planner_batches_wait_for_earlier_ones_that_they_conflict_with),
+        cmocka_unit_test(planner_batch_without_conflict_starts_without_barrier),
     };
     return cmocka_run_group_tests_name("schedule_planner", tests, NULL, NULL);
 }

@@ -45,6 +45,7 @@ typedef struct fixture {
     uint32_t command_count;
     uint32_t wave_ends[MOST_COMMANDS];
     uint32_t wave_count;
+    uint32_t *wave_ns;   // for the next batch's plan; NULL: not timed
     fmi_batch_plan plan; // the last one
 } fixture;
 
@@ -297,6 +298,7 @@ static inline fm_status submit(fixture *f, bool after_in_flight)
         .wave_ends = f->wave_ends,
         .wave_count = f->wave_count,
         .after_in_flight = after_in_flight,
+        .wave_ns = f->wave_ns,
     };
     fm_status status = f->ops->submit(f->backend, &f->plan);
     f->value += status == FM_OK;

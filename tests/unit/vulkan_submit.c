@@ -227,6 +227,7 @@ static void split_body(fixture *f)
     f->backend->max_group_count[0] = 4;
     f->backend->max_group_count[1] = 3;
     f->backend->max_group_count[2] = 2;
+    f->backend->group_count_mask = 1;
     dispatch_each_group_once(f, binary, (const uint32_t[]){4, 3, 2});
     dispatch_each_group_once(f, binary, (const uint32_t[]){9, 3, 1});
     dispatch_each_group_once(f, binary, (const uint32_t[]){1, 8, 2});
@@ -343,6 +344,31 @@ static void submit_empty_batch_completes(void **state)
     f.backend->maps_all_memory = true;
     run_batch(&f);
     assert_int_equal(f.plan.barriers, 0);
+    fixture_close(&f);
+}
+
+// A timed batch says how long its waves took, as many of them as are timed.
+static void submit_timed_batch_gives_the_durations_of_its_waves(void **state)
+{
+    (void)state;
+    fixture f;
+    fixture_open(&f, (test_variant){.mode = FM_BINDING_AUTO});
+    enum { BYTES = 1 << 20, WAVES = FMI_TIMED_WAVES + 3 };
+    fmi_block block = fixture_allocate(&f, FM_MEMORY_DEVICE, BYTES);
+    for (uint32_t i = 0; i < WAVES; i++) {
+        add_fill(&f, &block, 0, i == 1 ? BYTES : 4, i);
+        end_wave(&f);
+    }
+    uint32_t times[FMI_TIMED_WAVES] = {0};
+    f.wave_ns = times;
+    run_batch(&f);
+    f.ops->read_times(f.backend, &f.plan);
+    if (f.backend->timestamp_mask) {
+        assert_true(times[1] > 0);
+    } else {
+        assert_int_equal(times[1], 0);
+    }
+    f.ops->free_block(f.backend, &block);
     fixture_close(&f);
 }
 
@@ -475,6 +501,7 @@ int main(void)
         cmocka_unit_test(submit_more_batches_than_slots_wraps_around),
         cmocka_unit_test(submit_odd_ranges_touch_exactly_their_bytes),
         cmocka_unit_test(submit_empty_batch_completes),
+        cmocka_unit_test(submit_timed_batch_gives_the_durations_of_its_waves),
         cmocka_unit_test(submit_after_waiting_needs_no_barrier),
         cmocka_unit_test(submit_out_of_argument_memory_fails_and_may_be_repeated),
         cmocka_unit_test(submit_kernels_in_turn_get_their_own_bindings),

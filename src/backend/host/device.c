@@ -28,10 +28,12 @@ void fmi_host_describe(fmi_backend_caps *caps)
         .max_block_bytes = UINT64_MAX / 4,
         .binding_alignment_bytes = 16,
         .max_group_size = {1024, 1024, 64},
-        .max_group_invocations = 1024,
+        .max_group_invocations = FMI_FIBRE_MOST,
+        .max_shared_bytes = FMI_HOST_SHARED_BYTES,
         .max_push_constants_bytes = 0,
         .dtype_mask = 1u << FM_DTYPE_F32 | 1u << FM_DTYPE_F16 | 1u << FM_DTYPE_I32 | 1u << FM_DTYPE_U32 |
-                      1u << FM_DTYPE_I8 | 1u << FM_DTYPE_U8,
+                      1u << FM_DTYPE_I8 | 1u << FM_DTYPE_U8 | 1u << FM_DTYPE_BF16 | 1u << FM_DTYPE_I64 |
+                      1u << FM_DTYPE_U64,
         .binding_mode = FM_BINDING_ADDRESSES,
         .takes_host_functions = true,
         .on_cpu = true,

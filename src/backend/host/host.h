@@ -4,6 +4,7 @@
 #define FMI_BACKEND_HOST_H
 
 #include "backend/backend.h"
+#include "backend/host/fibre.h"
 #include "kernel/host_entry.h"
 
 #include <libtcc.h>
@@ -13,24 +14,32 @@
 enum {
     FMI_HOST_MOST_BATCHES = 16, // the engine has no more in flight
     FMI_HOST_MOST_THREADS = 256,
+    FMI_HOST_SHARED_BYTES = 64 << 10, // workgroup-shared arrays of one kernel: they lie on the worker's stack
+    FMI_HOST_REASON_BYTES = 400,
 };
 
 struct fmi_kernel_binary {
+    fmi_cost cost;        // the schedule room's
     fmi_host_entry entry; // generated kernel; NULL for a host function
     TCCState *compiled;   // owns the entry's code
     fm_host_function function;
     void *user;
     uint32_t constants_size_bytes;
     uint32_t group_items; // work-items in a workgroup
+    char *name;           // for `reason`; owned
+    // Why a workgroup of it failed. Written once, by whoever raises `reason_state` from 0 to 1; may be read when that is 2, whose
+    // release store pairs with an acquire load.
+    _Atomic(int) reason_state;
+    char reason[FMI_HOST_REASON_BYTES];
 };
 
 // The wave that runs now. Written by the queue thread while no worker is in it.
 typedef struct fmi_host_wave {
     fmi_command *const *commands;
     uint32_t command_count;
-    uint32_t parts;         // each dispatch is cut into so many tasks
-    fm_status *list_status; // stored and loaded atomically
-    _Atomic(uint32_t) next; // next task: command next / parts, part next % parts
+    uint32_t parts;             // each dispatch is cut into so many tasks
+    const fmi_batch_plan *plan; // its list_status and list_reason are stored and loaded atomically
+    _Atomic(uint32_t) next;     // next task: command next / parts, part next % parts
 } fmi_host_wave;
 
 struct fmi_backend {
@@ -63,8 +72,8 @@ fm_status fmi_host_completed(fmi_backend *backend, uint64_t *out_value);
 fm_status fmi_host_wait(fmi_backend *backend, uint64_t value, uint64_t timeout_ns);
 
 // Runs part `part` of `parts` of a command on the calling thread, unless its list has failed (run.c). Only dispatches have more than
-// one part. A host function that fails marks its list in `list_status`.
-void fmi_host_run(const fmi_command *command, uint32_t part, uint32_t parts, fm_status *list_status);
+// one part. A host function that fails, or a workgroup whose work-items miss a barrier, marks its list in the plan.
+void fmi_host_run(const fmi_command *command, uint32_t part, uint32_t parts, const fmi_batch_plan *plan);
 
 // Thread bodies (submit.c).
 void *fmi_host_queue_main(void *backend);

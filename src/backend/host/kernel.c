@@ -33,6 +33,32 @@ static void forget_failed_compile(void)
 
 static pthread_mutex_t compiler = PTHREAD_MUTEX_INITIALIZER; // held while libtcc works
 
+// Bytes of stack that the compiled body of a work-item takes, read from libtcc's only prologue on x86-64:
+// push %rbp; mov %rsp, %rbp; sub $N, %rsp. 0 where it is not that.
+static uint32_t read_frame_bytes(const uint8_t *code)
+{
+    static const uint8_t prologue[] = {0x55, 0x48, 0x89, 0xe5, 0x48, 0x81, 0xec};
+    uint32_t size_bytes = 0;
+    if (memcmp(code, prologue, sizeof prologue) == 0) {
+        memcpy(&size_bytes, code + sizeof prologue, sizeof size_bytes);
+    }
+    return size_bytes;
+}
+
+// A work-item of a kernel with barrier() runs on a small stack of its own.
+static fm_status check_frame(const char *name, const uint8_t *item)
+{
+    const uint32_t most = FMI_FIBRE_STACK_BYTES - FMI_FIBRE_RESERVED_BYTES;
+    uint32_t frame_bytes = item ? read_frame_bytes(item) : 0;
+    if (frame_bytes > most) {
+        return fmi_fail(FM_ERROR_UNSUPPORTED,
+                        "kernel '%s': its local variables take %u bytes; in a kernel with barrier() the host device "
+                        "has %u",
+                        name, frame_bytes, most);
+    }
+    return FM_OK;
+}
+
 static void note_message(void *context, const char *message)
 {
     fmi_text_format(context, "%s\n", message);
@@ -55,6 +81,8 @@ static fm_status compile(const fmi_kernel_code *code, fmi_kernel_binary *binary,
     for (size_t i = 0; i < fmi_host_symbol_count; i++) {
         tcc_add_symbol(tcc, fmi_host_symbols[i].name, fmi_host_symbols[i].address);
     }
+    tcc_add_symbol(tcc, "fm_run_group", (const void *)(uintptr_t)fmi_fibre_run_group);
+    tcc_add_symbol(tcc, "fm_barrier_at", (const void *)(uintptr_t)fmi_fibre_barrier);
     if (tcc_compile_string(tcc, code->c_source) != 0 || tcc_relocate(tcc, TCC_RELOCATE_AUTO) < 0) {
         forget_failed_compile();
         return fmi_fail(FM_ERROR_COMPILE, "kernel '%s' does not compile", code->name);
@@ -64,16 +92,20 @@ static fm_status compile(const fmi_kernel_code *code, fmi_kernel_binary *binary,
         return fmi_fail(FM_ERROR_COMPILE, "kernel '%s' has no entry", code->name);
     }
     memcpy(&binary->entry, &entry, sizeof entry); // ISO C has no cast from object to function pointers
-    return FM_OK;
+    return code->wants_barriers ? check_frame(code->name, tcc_get_symbol(tcc, "fm_item")) : FM_OK;
 }
 
 fm_status fmi_host_create_kernel(fmi_backend *backend, const fmi_kernel_code *code, fmi_kernel_binary **out,
                                  fmi_text *log)
 {
     fmi_kernel_binary *binary = calloc(1, sizeof *binary);
-    if (!binary) {
+    char *name = strdup(code->name);
+    if (!binary || !name) {
+        free(binary);
+        free(name);
         return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "no host memory for kernel '%s'", code->name);
     }
+    binary->name = name;
     binary->constants_size_bytes = code->constants_size_bytes;
     binary->group_items = code->group_size[0] * code->group_size[1] * code->group_size[2];
     if (code->host_function) {
@@ -101,5 +133,6 @@ void fmi_host_destroy_kernel(fmi_backend *backend, fmi_kernel_binary *binary)
         tcc_delete(binary->compiled);
         pthread_mutex_unlock(&compiler);
     }
+    free(binary->name);
     free(binary);
 }

@@ -5,25 +5,43 @@
 #include "base/error.h"
 
 #include <stdlib.h>
+#include <sys/mman.h>
 
-enum { PAGE_BYTES = 4096 };
+enum {
+    PAGE_BYTES = 4096,
+    MAP_FROM_BYTES = 1 << 20, // smaller blocks come from the allocator, which has them at hand
+};
 
 fm_status fmi_host_allocate_block(fmi_backend *backend, fm_memory_kind kind, uint64_t size_bytes, fmi_block *out)
 {
     (void)backend;
-    uint64_t rounded = (size_bytes + PAGE_BYTES - 1) & ~(uint64_t)(PAGE_BYTES - 1);
-    void *memory = aligned_alloc(PAGE_BYTES, (size_t)rounded);
-    if (!memory) {
-        return fmi_fail(FM_ERROR_OUT_OF_MEMORY, "the host has no %llu bytes of memory left",
-                        (unsigned long long)rounded);
+    size_t rounded = (size_t)((size_bytes + PAGE_BYTES - 1) & ~(uint64_t)(PAGE_BYTES - 1));
+    bool map = size_bytes >= MAP_FROM_BYTES;
+    // Straight from the system, which zeroes each page when it is first touched.
+    void *memory = map ? mmap(NULL, rounded, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+                       : aligned_alloc(PAGE_BYTES, rounded);
+    if (!memory || memory == MAP_FAILED) {
+        return fmi_fail(FM_ERROR_OUT_OF_MEMORY, "the host has no %zu bytes of memory left", rounded);
     }
-    *out = (fmi_block){memory, memory, (uint64_t)(uintptr_t)memory, size_bytes, kind};
+    *out = (fmi_block){
+        .native = memory,
+        .mapped = memory,
+        .cached = true,
+        .zeroed = map,
+        .device_address = (uint64_t)(uintptr_t)memory,
+        .size_bytes = size_bytes,
+        .kind = kind,
+    };
     return FM_OK;
 }
 
 void fmi_host_free_block(fmi_backend *backend, fmi_block *block)
 {
     (void)backend;
-    free(block->native);
+    if (block->native && block->size_bytes >= MAP_FROM_BYTES) {
+        munmap(block->native, (size_t)((block->size_bytes + PAGE_BYTES - 1) & ~(uint64_t)(PAGE_BYTES - 1)));
+    } else {
+        free(block->native);
+    }
     block->native = NULL;
 }

@@ -2,9 +2,35 @@
 // Any thread that has been given the command; the caller keeps waves apart.
 #include "backend/host/host.h"
 
+#include <stdio.h>
 #include <string.h>
 
-static void run_dispatch(const fmi_command *command, uint32_t part, uint32_t parts, fm_status *list_status)
+static void fail_list(const fmi_command *command, const fmi_batch_plan *plan, const char *reason)
+{
+    if (reason) {
+        __atomic_store_n(&plan->list_reason[command->list], reason, __ATOMIC_RELAXED);
+    }
+    __atomic_store_n(&plan->list_status[command->list], FM_ERROR_KERNEL_FAILED, __ATOMIC_RELAXED);
+}
+
+// A workgroup failed on this thread. The first failure of a kernel leaves its sentence; a thread that fails while another writes it has none.
+static void fail_group(const fmi_command *command, const fmi_batch_plan *plan, uint64_t group)
+{
+    fmi_kernel_binary *binary = (fmi_kernel_binary *)command->binary;
+    int untouched = 0;
+    if (atomic_compare_exchange_strong(&binary->reason_state, &untouched, 1)) {
+        const uint32_t *n = command->group_count;
+        char why[FMI_HOST_REASON_BYTES / 2];
+        fmi_fibre_explain(why, sizeof why);
+        snprintf(binary->reason, sizeof binary->reason, "kernel '%.100s', workgroup (%u, %u, %u): %s", binary->name,
+                 (uint32_t)(group % n[0]), (uint32_t)(group / n[0] % n[1]), (uint32_t)(group / n[0] / n[1]), why);
+        atomic_store_explicit(&binary->reason_state, 2, memory_order_release); // pairs with the load below
+    }
+    bool is_written = atomic_load_explicit(&binary->reason_state, memory_order_acquire) == 2;
+    fail_list(command, plan, is_written ? binary->reason : "work-items of a workgroup did not meet at one barrier()");
+}
+
+static void run_dispatch(const fmi_command *command, uint32_t part, uint32_t parts, const fmi_batch_plan *plan)
 {
     const fmi_kernel_binary *binary = command->binary;
     void *bindings[FM_MAX_BINDINGS];
@@ -20,7 +46,10 @@ static void run_dispatch(const fmi_command *command, uint32_t part, uint32_t par
             bindings, FMI_COMMAND_CONSTANTS(command), groups / parts * part, 0, {n[0], n[1], n[2]}};
         args.last = part + 1 == parts ? groups : groups / parts * (part + 1);
         if (args.first < args.last) {
-            binary->entry(&args);
+            uint64_t failed = binary->entry(&args);
+            if (failed) {
+                fail_group(command, plan, failed - 1);
+            }
         }
     } else if (part == 0) {
         fm_host_call call = {bindings,
@@ -31,7 +60,7 @@ static void run_dispatch(const fmi_command *command, uint32_t part, uint32_t par
                              {n[0], n[1], n[2]},
                              binary->user};
         if (binary->function(&call) != FM_OK) {
-            __atomic_store_n(&list_status[command->list], FM_ERROR_KERNEL_FAILED, __ATOMIC_RELAXED);
+            fail_list(command, plan, NULL);
         }
     }
 }
@@ -45,13 +74,13 @@ static void run_fill(const fmi_command *command)
     }
 }
 
-void fmi_host_run(const fmi_command *command, uint32_t part, uint32_t parts, fm_status *list_status)
+void fmi_host_run(const fmi_command *command, uint32_t part, uint32_t parts, const fmi_batch_plan *plan)
 {
-    if (__atomic_load_n(&list_status[command->list], __ATOMIC_RELAXED) != FM_OK) {
+    if (__atomic_load_n(&plan->list_status[command->list], __ATOMIC_RELAXED) != FM_OK) {
         return; // the list has failed already: the rest of it does not run
     }
     if (command->kind == FMI_COMMAND_DISPATCH) {
-        run_dispatch(command, part, parts, list_status);
+        run_dispatch(command, part, parts, plan);
     } else if (part > 0) {
         return;
     } else if (command->kind == FMI_COMMAND_COPY) {

@@ -2,6 +2,8 @@
 // free takes; the queue thread goes on when all are done. Small waves run on the queue thread alone.
 #include "backend/host/host.h"
 
+#include "base/clock.h"
+
 enum {
     ALONE_ITEMS = 512,       // a wave of fewer work-items is not worth waking workers for
     ALONE_BYTES = 256 << 10, // or of fewer bytes to move
@@ -16,7 +18,7 @@ static void run_tasks(fmi_host_wave *wave)
         if (task >= total) {
             return;
         }
-        fmi_host_run(wave->commands[task / wave->parts], task % wave->parts, wave->parts, wave->list_status);
+        fmi_host_run(wave->commands[task / wave->parts], task % wave->parts, wave->parts, wave->plan);
     }
 }
 
@@ -42,7 +44,7 @@ static void run_wave(fmi_backend *backend, const fmi_batch_plan *plan, uint32_t 
     fmi_host_wave *wave = &backend->wave;
     wave->commands = plan->commands + begin;
     wave->command_count = end - begin;
-    wave->list_status = plan->list_status;
+    wave->plan = plan;
     wave->parts = 1;
     atomic_store_explicit(&wave->next, 0, memory_order_relaxed);
     if (backend->thread_count == 0 || !worth_sharing(wave)) {
@@ -105,7 +107,12 @@ void *fmi_host_queue_main(void *context)
         pthread_mutex_unlock(&backend->lock);
         uint32_t begin = 0;
         for (uint32_t w = 0; w < plan.wave_count; w++) {
+            uint64_t start = plan.wave_ns ? fmi_now_ns() : 0;
             run_wave(backend, &plan, begin, plan.wave_ends[w]);
+            if (plan.wave_ns && w < FMI_TIMED_WAVES) {
+                uint64_t took = fmi_now_ns() - start;
+                plan.wave_ns[w] = took < UINT32_MAX ? (uint32_t)took : UINT32_MAX;
+            }
             begin = plan.wave_ends[w];
         }
         pthread_mutex_lock(&backend->lock);

@@ -1,4 +1,5 @@
-// The manual device. See manual.h. Memory, kernels and commands are the host backend's.
+// The manual device. See manual.h. Memory, kernels and commands are the host backend's; memory is poisoned, what is given back is
+// looked for in the commands that have not run, and the device refuses, fails and gets lost when told.
 // Tests step it from one thread; completion may be asked from any, so its own lock guards the state.
 #include "backend/manual/manual.h"
 
@@ -9,7 +10,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_BATCHES = 16 };
+enum {
+    MOST_BATCHES = 16,
+    FRESH = 0xA7,          // what a new block is filled with: content that nobody promised
+    FREED = 0xDF,          // what a block is filled with when it is freed
+    MOST_FILLED = 1 << 20, // bytes of a block that are filled: pages that nobody touches cost nothing
+};
 
 // A kernel as this device knows it. The host's binary is embedded, so that a command's pointer serves both.
 typedef struct manual_kernel {
@@ -18,6 +24,12 @@ typedef struct manual_kernel {
     bool destroyed;
     struct manual_kernel *next; // all of the device's
 } manual_kernel;
+
+// A block that was freed while a command that had not run yet names it: kept, so that the command meets poison and not a fault.
+typedef struct early_block {
+    fmi_block block;
+    struct early_block *next;
+} early_block;
 
 // The host's functions take an fmi_backend that they do not look at; this device's own state lies in its place.
 typedef struct manual_device {
@@ -33,6 +45,17 @@ typedef struct manual_device {
     void (*run)(void *user); // called by waits, without the lock
     void *run_user;
     manual_kernel *kernels;
+    uint32_t refusals; // submits still to be refused
+    fm_status refusal; // with this status
+    bool lost;
+    bool quiet;                     // quiesced: nothing runs any more
+    uint64_t lost_at;               // completed value when the device was lost; the last that is ever reported
+    early_block *early;             // freed too early
+    uint64_t early_frees;           // memory, blocks and kernels given back while commands that had not run named them
+    void *copies[4 * MOST_BATCHES]; // what batches of a lost device point to, once the library may forget them
+    uint32_t copy_count;
+    fm_testing_observer observer; // called without the lock
+    void *observer_user;
 } manual_device;
 
 static manual_device *device_of(fmi_backend *backend)
@@ -67,6 +90,15 @@ static fm_status open_manual(const char *name, const fmi_backend_settings *setti
 static void close_manual(fmi_backend *backend)
 {
     manual_device *device = device_of(backend);
+    while (device->early) {
+        early_block *block = device->early;
+        device->early = block->next;
+        fmi_host_free_block(backend, &block->block);
+        free(block);
+    }
+    for (uint32_t i = 0; i < device->copy_count; i++) {
+        free(device->copies[i]);
+    }
     while (device->kernels) {
         manual_kernel *kernel = device->kernels;
         device->kernels = kernel->next;
@@ -76,6 +108,105 @@ static void close_manual(fmi_backend *backend)
     pthread_mutex_destroy(&device->lock);
     free(device->order);
     free(device);
+}
+
+static void quiesce(fmi_backend *backend)
+{
+    device_of(backend)->quiet = true;
+}
+
+static void tell(manual_device *device, fm_testing_event event, const char *text)
+{
+    if (device->observer) {
+        device->observer(device->observer_user, event, text);
+    }
+}
+
+// What is given back: a range of a block, or a kernel.
+typedef struct returned {
+    const void *native; // of the block
+    uint64_t begin, end;
+    const fmi_kernel_binary *binary; // NULL: memory
+} returned;
+
+static bool names(const fmi_command *command, const returned *what)
+{
+    if (what->binary) {
+        return command->binary == what->binary;
+    }
+    for (uint32_t i = 0; i < command->span_count; i++) {
+        const fmi_span *span = &command->spans[i];
+        if (span->block->native == what->native && span->offset_bytes < what->end &&
+            what->begin < span->offset_bytes + span->size_bytes) {
+            return true;
+        }
+    }
+    return false;
+}
+
+// Does a command that has not run yet use it? Called under the lock.
+static bool is_pending(const manual_device *device, const returned *what)
+{
+    for (uint64_t value = device->completed + 1; !device->quiet && value <= device->submitted; value++) {
+        const fmi_batch_plan *plan = &device->batches[value % MOST_BATCHES];
+        bool started = value == device->completed + 1 && device->order_count > 0;
+        fmi_command *const *commands = started ? device->order : plan->commands;
+        for (uint32_t i = started ? device->done : 0; i < plan->command_count; i++) {
+            if (names(commands[i], what)) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+void fmi_manual_watch_free(fmi_backend *backend, const fmi_block *block, uint64_t offset_bytes, uint64_t size_bytes)
+{
+    manual_device *device = device_of(backend);
+    pthread_mutex_lock(&device->lock);
+    bool pending = is_pending(device, &(returned){block->native, offset_bytes, offset_bytes + size_bytes, NULL});
+    device->early_frees += pending;
+    pthread_mutex_unlock(&device->lock);
+    if (pending) {
+        tell(device, FM_TESTING_VIOLATED, "memory came back to the pool that a command in flight names");
+    }
+}
+
+static void fill_block(const fmi_block *block, int byte)
+{
+    memset(block->mapped, byte, block->size_bytes < MOST_FILLED ? (size_t)block->size_bytes : MOST_FILLED);
+}
+
+static fm_status allocate_block(fmi_backend *backend, fm_memory_kind kind, uint64_t size_bytes, fmi_block *out)
+{
+    fm_status status = fmi_host_allocate_block(backend, kind, size_bytes, out);
+    if (status == FM_OK) {
+        fill_block(out, FRESH);
+        out->zeroed = false;
+    }
+    return status;
+}
+
+static void free_block(fmi_backend *backend, fmi_block *block)
+{
+    manual_device *device = device_of(backend);
+    fill_block(block, FREED);
+    pthread_mutex_lock(&device->lock);
+    bool pending = is_pending(device, &(returned){block->native, 0, block->size_bytes, NULL});
+    early_block *kept = pending ? malloc(sizeof *kept) : NULL;
+    if (kept) {
+        *kept = (early_block){*block, device->early};
+        device->early = kept;
+    }
+    device->early_frees += pending;
+    pthread_mutex_unlock(&device->lock);
+    if (pending) {
+        tell(device, FM_TESTING_VIOLATED, "a memory block was freed that a command in flight names");
+    }
+    if (!kept) {
+        fmi_host_free_block(backend, block);
+    }
+    block->native = NULL;
 }
 
 static fm_status create_kernel(fmi_backend *backend, const fmi_kernel_code *code, fmi_kernel_binary **out,
@@ -102,8 +233,15 @@ static fm_status create_kernel(fmi_backend *backend, const fmi_kernel_code *code
 
 static void destroy_kernel(fmi_backend *backend, fmi_kernel_binary *binary)
 {
-    (void)backend;
+    manual_device *device = device_of(backend);
+    pthread_mutex_lock(&device->lock);
+    bool pending = is_pending(device, &(returned){NULL, 0, 0, binary});
     ((manual_kernel *)(void *)binary)->destroyed = true;
+    device->early_frees += pending;
+    pthread_mutex_unlock(&device->lock);
+    if (pending) {
+        tell(device, FM_TESTING_VIOLATED, "a kernel was destroyed that a command in flight names");
+    }
 }
 
 bool fmi_manual_is_destroyed(const fmi_kernel_binary *binary)
@@ -111,9 +249,32 @@ bool fmi_manual_is_destroyed(const fmi_kernel_binary *binary)
     return ((const manual_kernel *)(const void *)binary)->destroyed;
 }
 
+// Refuses a submit if the test asked for it, or for good once the device is lost.
+static fm_status refuse(manual_device *device, const fmi_batch_plan *plan)
+{
+    pthread_mutex_lock(&device->lock);
+    fm_status status = device->lost ? FM_ERROR_DEVICE_LOST : FM_OK;
+    if (status == FM_OK && device->refusals > 0) {
+        device->refusals--;
+        status = device->refusal;
+    }
+    pthread_mutex_unlock(&device->lock);
+    if (status == FM_OK) {
+        return FM_OK;
+    }
+    for (uint32_t i = 0; i < plan->command_count; i++) {
+        tell(device, FM_TESTING_REFUSED, plan->commands[i]->label);
+    }
+    return fmi_fail(status, "the manual device was told to refuse the batch");
+}
+
 static fm_status submit(fmi_backend *backend, fmi_batch_plan *plan)
 {
     manual_device *device = device_of(backend);
+    fm_status refused = refuse(device, plan);
+    if (refused != FM_OK) {
+        return refused;
+    }
     plan->barriers = plan->wave_count > 0 ? plan->wave_count - 1 : 0;
     pthread_mutex_lock(&device->lock);
     device->batches[plan->value % MOST_BATCHES] = *plan;
@@ -126,9 +287,10 @@ static fm_status completed(fmi_backend *backend, uint64_t *out_value)
 {
     manual_device *device = device_of(backend);
     pthread_mutex_lock(&device->lock);
-    *out_value = device->completed;
+    bool lost = device->lost;
+    *out_value = lost ? device->lost_at : device->completed;
     pthread_mutex_unlock(&device->lock);
-    return FM_OK;
+    return lost ? fmi_fail(FM_ERROR_DEVICE_LOST, "the manual device was told to be lost") : FM_OK;
 }
 
 // Nothing completes by itself: a wait steps the device once, if the test asked for that, and answers at once.
@@ -171,8 +333,8 @@ static void lay_out_wave(manual_device *device, fmi_command **commands, uint32_t
 // Lays out the next batch, if there is one. Called under the lock.
 static bool lay_out(manual_device *device)
 {
-    if (device->order_count > 0 || device->completed == device->submitted) {
-        return device->order_count > 0;
+    if (device->quiet || device->order_count > 0 || device->completed == device->submitted) {
+        return !device->quiet && device->order_count > 0;
     }
     const fmi_batch_plan *plan = &device->batches[(device->completed + 1) % MOST_BATCHES];
     if (plan->command_count > device->order_capacity) {
@@ -207,18 +369,29 @@ const fmi_command *fmi_manual_peek(fmi_backend *backend)
 static void pass(fmi_backend *backend, bool run)
 {
     manual_device *device = device_of(backend);
+    bool ran = false, completes = false;
+    const char *label = NULL;
     pthread_mutex_lock(&device->lock);
     if (lay_out(device)) {
+        const fmi_command *command = device->order[device->done];
+        label = command->label;
+        ran = run;
         if (run) {
-            fmi_host_run(device->order[device->done], 0, 1,
-                         device->batches[(device->completed + 1) % MOST_BATCHES].list_status);
+            fmi_host_run(command, 0, 1, &device->batches[(device->completed + 1) % MOST_BATCHES]);
         }
         if (++device->done == device->order_count) {
             device->order_count = 0;
             device->completed++;
+            completes = !device->lost;
         }
     }
     pthread_mutex_unlock(&device->lock);
+    if (ran) {
+        tell(device, FM_TESTING_RAN, label);
+    }
+    if (completes) {
+        tell(device, FM_TESTING_COMPLETED, NULL);
+    }
 }
 
 void fmi_manual_step(fmi_backend *backend)
@@ -239,6 +412,92 @@ void fmi_manual_set_order(fmi_backend *backend, uint64_t seed)
     pthread_mutex_unlock(&device->lock);
 }
 
+void fmi_manual_refuse_submits(fmi_backend *backend, uint32_t count, fm_status status)
+{
+    manual_device *device = device_of(backend);
+    pthread_mutex_lock(&device->lock);
+    device->refusals = count;
+    device->refusal = status;
+    pthread_mutex_unlock(&device->lock);
+}
+
+bool fmi_manual_fail_list(fmi_backend *backend)
+{
+    manual_device *device = device_of(backend);
+    pthread_mutex_lock(&device->lock);
+    bool found = lay_out(device);
+    const char *label = NULL;
+    if (found) {
+        const fmi_command *command = device->order[device->done];
+        label = command->label;
+        fm_status *statuses = device->batches[(device->completed + 1) % MOST_BATCHES].list_status;
+        __atomic_store_n(&statuses[command->list], FM_ERROR_KERNEL_FAILED, __ATOMIC_RELAXED);
+    }
+    pthread_mutex_unlock(&device->lock);
+    if (found) {
+        tell(device, FM_TESTING_FAILED, label);
+    }
+    return found;
+}
+
+// A copy that lives until the device is closed; NULL: out of host memory.
+static void *keep_copy(manual_device *device, const void *bytes, size_t size_bytes)
+{
+    void *copy = malloc(size_bytes);
+    if (copy) {
+        memcpy(copy, bytes, size_bytes);
+        device->copies[device->copy_count++] = copy;
+    }
+    return copy;
+}
+
+// Once the device is lost the library retires what is in flight, so the batches' arrays may be used again; commands stay until close.
+static bool keep_batch(manual_device *device, fmi_batch_plan *plan)
+{
+    uint32_t lists = 0;
+    for (uint32_t i = 0; i < plan->command_count; i++) {
+        lists = plan->commands[i]->list >= lists ? plan->commands[i]->list + 1 : lists;
+    }
+    plan->commands = keep_copy(device, plan->commands, plan->command_count * sizeof(fmi_command *));
+    plan->wave_ends = keep_copy(device, plan->wave_ends, plan->wave_count * sizeof *plan->wave_ends);
+    plan->list_status = keep_copy(device, plan->list_status, lists * sizeof *plan->list_status);
+    return plan->commands && plan->wave_ends && plan->list_status;
+}
+
+void fmi_manual_lose(fmi_backend *backend)
+{
+    manual_device *device = device_of(backend);
+    pthread_mutex_lock(&device->lock);
+    bool kept = true;
+    for (uint64_t value = device->completed + 1; !device->lost && value <= device->submitted; value++) {
+        kept = keep_batch(device, &device->batches[value % MOST_BATCHES]) && kept;
+    }
+    device->lost_at = device->lost ? device->lost_at : device->completed;
+    device->lost = true;
+    device->quiet = device->quiet || !kept; // without the host memory it cannot go on running
+    pthread_mutex_unlock(&device->lock);
+}
+
+uint64_t fmi_manual_early_frees(fmi_backend *backend)
+{
+    manual_device *device = device_of(backend);
+    pthread_mutex_lock(&device->lock);
+    uint64_t count = device->early_frees;
+    pthread_mutex_unlock(&device->lock);
+    return count;
+}
+
+void fmi_manual_set_observer(fmi_backend *backend, fm_testing_observer observer, void *user)
+{
+    device_of(backend)->observer = observer;
+    device_of(backend)->observer_user = user;
+}
+
+void fmi_manual_tell(fmi_backend *backend, fm_testing_event event, const char *text)
+{
+    tell(device_of(backend), event, text);
+}
+
 void fmi_manual_set_waiter(fmi_backend *backend, void (*run)(void *user), void *user)
 {
     device_of(backend)->run = run;
@@ -250,8 +509,9 @@ const fmi_backend_ops fmi_backend_manual = {
     .list = list,
     .open = open_manual,
     .close = close_manual,
-    .allocate_block = fmi_host_allocate_block,
-    .free_block = fmi_host_free_block,
+    .quiesce = quiesce,
+    .allocate_block = allocate_block,
+    .free_block = free_block,
     .create_kernel = create_kernel,
     .destroy_kernel = destroy_kernel,
     .submit = submit,

@@ -6,6 +6,8 @@
 
 #include "backend/backend.h"
 
+#include <fermata/testing.h>
+
 // The command that the next step would run; NULL if the device has nothing to do. One thread.
 const fmi_command *fmi_manual_peek(fmi_backend *backend);
 
@@ -20,6 +22,28 @@ void fmi_manual_set_order(fmi_backend *backend, uint64_t seed);
 
 // Has waits run the device: each blocking wait calls `run` once, which steps. NULL: waits only look.
 void fmi_manual_set_waiter(fmi_backend *backend, void (*run)(void *user), void *user);
+
+// Refuses the next `count` submits with `status`; nothing of them runs.
+void fmi_manual_refuse_submits(fmi_backend *backend, uint32_t count, fm_status status);
+
+// Fails the list of the command that the next step would run; what is left of the list will not run. False: nothing is to run.
+bool fmi_manual_fail_list(fmi_backend *backend);
+
+// Loses the device: no completion is reported any more and nothing is taken. What is in flight may still be stepped, as on a real
+// device whose driver gave up, until it is quiesced.
+void fmi_manual_lose(fmi_backend *backend);
+
+// A range of memory came back to the pool: nothing that has not run may name it.
+void fmi_manual_watch_free(fmi_backend *backend, const fmi_block *block, uint64_t offset_bytes, uint64_t size_bytes);
+
+// Memory that came back, blocks that were freed and kernels that were destroyed while commands that had not run named them.
+uint64_t fmi_manual_early_frees(fmi_backend *backend);
+
+// Has `observer` told of every event; NULL: of none. Called without a lock of this device.
+void fmi_manual_set_observer(fmi_backend *backend, fm_testing_observer observer, void *user);
+
+// Tells the observer.
+void fmi_manual_tell(fmi_backend *backend, fm_testing_event event, const char *text);
 
 // Kernel binaries that were destroyed are kept, marked, until the device closes, so that a test can see one being used. True:
 // this one was destroyed.

@@ -21,19 +21,21 @@ typedef struct vulkan_offer {
     VkPhysicalDeviceVulkan11Features features11;
     VkPhysicalDeviceVulkan12Features features12;
     uint32_t queue_family;     // NO_FAMILY: none computes
+    uint32_t timestamp_bits;   // of that family
     bool is_1_3;               // device and instance
     bool synchronization2;     // the feature, core or extension
     bool synchronization2_ext; // it is the extension
     bool push_descriptor;
 } vulkan_offer;
 
-static uint32_t find_queue_family(VkPhysicalDevice physical)
+static uint32_t find_queue_family(VkPhysicalDevice physical, uint32_t *out_timestamp_bits)
 {
     VkQueueFamilyProperties families[32];
     uint32_t count = sizeof families / sizeof families[0];
     vkGetPhysicalDeviceQueueFamilyProperties(physical, &count, families);
     for (uint32_t i = 0; i < count; i++) {
         if (families[i].queueFlags & VK_QUEUE_COMPUTE_BIT) {
+            *out_timestamp_bits = families[i].timestampValidBits;
             return i;
         }
     }
@@ -74,7 +76,7 @@ static bool ask(VkPhysicalDevice physical, vulkan_offer *out)
 {
     *out = (vulkan_offer){.physical = physical};
     vkGetPhysicalDeviceProperties(physical, &out->properties);
-    out->queue_family = find_queue_family(physical);
+    out->queue_family = find_queue_family(physical, &out->timestamp_bits);
     if (out->properties.apiVersion < VK_API_VERSION_1_2 || out->queue_family == NO_FAMILY) {
         return false;
     }
@@ -205,6 +207,12 @@ static uint32_t dtype_mask(const vulkan_offer *offer)
     if (offer->features12.storageBuffer8BitAccess && offer->features12.shaderInt8) {
         mask |= 1u << FM_DTYPE_I8 | 1u << FM_DTYPE_U8;
     }
+    if (offer->features11.storageBuffer16BitAccess) {
+        mask |= 1u << FM_DTYPE_BF16;
+    }
+    if (offer->features.shaderInt64) {
+        mask |= 1u << FM_DTYPE_I64 | 1u << FM_DTYPE_U64;
+    }
     return mask;
 }
 
@@ -226,12 +234,13 @@ static void describe(const fmi_backend *backend, const vulkan_offer *offer, fm_b
         .max_binding_bytes = limits->maxStorageBufferRange,
         .max_block_bytes = backend->max_block_bytes,
         .binding_alignment_bytes = backend->argument_alignment_bytes,
+        .group_count_mask = backend->group_count_mask,
         .max_group_invocations = limits->maxComputeWorkGroupInvocations,
+        .max_shared_bytes = limits->maxComputeSharedMemorySize,
         .max_push_constants_bytes = backend->max_push_bytes,
         .dtype_mask = dtype_mask(offer),
         .binding_mode = binding_mode,
         .takes_spirv = true,
-        .takes_shared_memory = true,
         .on_cpu = offer->properties.deviceType == VK_PHYSICAL_DEVICE_TYPE_CPU,
         .driver_version = offer->properties.driverVersion,
     };
@@ -297,6 +306,16 @@ static fm_status create_device(fmi_backend *backend, const vulkan_offer *offer, 
     return result == VK_SUCCESS ? FM_OK : fmi_vulkan_fail(backend, result, "vkCreateDevice", "opening it");
 }
 
+// See fmi_backend.group_count_mask.
+static uint32_t group_count_mask(const uint32_t limit[3])
+{
+    uint64_t mask = 1;
+    while (mask <= limit[0] && mask <= limit[1] && mask <= limit[2]) {
+        mask = mask << 1 | 1;
+    }
+    return (uint32_t)(mask >> 1);
+}
+
 // Fills what follows from the offer alone.
 static void adopt(fmi_backend *backend, const vulkan_offer *offer)
 {
@@ -311,7 +330,12 @@ static void adopt(fmi_backend *backend, const vulkan_offer *offer)
     backend->device_id = offer->properties.deviceID;
     memcpy(backend->pipeline_cache_uuid, offer->properties.pipelineCacheUUID, VK_UUID_SIZE);
     backend->max_push_bytes = (uint32_t)min_u64(limits->maxPushConstantsSize, FMI_VULKAN_PUSH_BYTES);
+    backend->timestamp_mask = offer->timestamp_bits >= 64 ? UINT64_MAX
+                              : offer->timestamp_bits > 0 ? ((uint64_t)1 << offer->timestamp_bits) - 1
+                                                          : 0;
+    backend->timestamp_period_ns = limits->timestampPeriod;
     memcpy(backend->max_group_count, limits->maxComputeWorkGroupCount, sizeof backend->max_group_count);
+    backend->group_count_mask = group_count_mask(backend->max_group_count);
     backend->argument_alignment_bytes = (uint32_t)limits->minStorageBufferOffsetAlignment;
     if (backend->argument_alignment_bytes < 16) {
         backend->argument_alignment_bytes = 16;
@@ -429,6 +453,7 @@ const fmi_backend_ops fmi_backend_vulkan = {
     .quiesce = quiesce,
     .accepts_group_count = fmi_vulkan_accepts_group_count,
     .submit = fmi_vulkan_submit,
+    .read_times = fmi_vulkan_read_times,
     .completed = fmi_vulkan_completed,
     .wait = fmi_vulkan_wait,
 };

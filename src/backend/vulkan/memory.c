@@ -78,6 +78,7 @@ fm_status fmi_vulkan_memory_types(fmi_backend *backend, bool is_discrete)
         VkMemoryPropertyFlags flags = memory.memoryTypes[backend->memory_type[use]].propertyFlags;
         // A discrete GPU's own memory stays unmapped even where only visible types exist: reads through the bus are slow.
         backend->maps[use] = (flags & HOST_COHERENT) == HOST_COHERENT && (use != FMI_VULKAN_USE_DEVICE || !is_discrete);
+        backend->caches[use] = backend->maps[use] && (flags & VK_MEMORY_PROPERTY_HOST_CACHED_BIT) != 0;
     }
     return FM_OK;
 }
@@ -149,6 +150,7 @@ fm_status fmi_vulkan_memory_allocate(fmi_backend *backend, fmi_vulkan_use use, u
                                          .buffer = native->buffer};
     out->native = native;
     out->mapped = mapped;
+    out->cached = backend->caches[use];
     out->device_address = backend->has_addresses ? backend->vk.vkGetBufferDeviceAddress(backend->device, &address) : 0;
     out->size_bytes = size_bytes;
     out->kind = use == FMI_VULKAN_USE_DEVICE ? FM_MEMORY_DEVICE : FM_MEMORY_HOST;

@@ -32,7 +32,17 @@ static fm_status create_slot(fmi_backend *backend, fmi_vulkan_slot *slot)
         .commandBufferCount = 1,
     };
     result = backend->vk.vkAllocateCommandBuffers(backend->device, &info, &slot->commands);
-    return result == VK_SUCCESS ? FM_OK : fmi_vulkan_fail(backend, result, "vkAllocateCommandBuffers", "opening it");
+    if (result != VK_SUCCESS || !backend->timestamp_mask) {
+        return result == VK_SUCCESS ? FM_OK
+                                    : fmi_vulkan_fail(backend, result, "vkAllocateCommandBuffers", "opening it");
+    }
+    VkQueryPoolCreateInfo times = {
+        .sType = VK_STRUCTURE_TYPE_QUERY_POOL_CREATE_INFO,
+        .queryType = VK_QUERY_TYPE_TIMESTAMP,
+        .queryCount = FMI_TIMED_WAVES + 1,
+    };
+    result = backend->vk.vkCreateQueryPool(backend->device, &times, NULL, &slot->times);
+    return result == VK_SUCCESS ? FM_OK : fmi_vulkan_fail(backend, result, "vkCreateQueryPool", "opening it");
 }
 
 fm_status fmi_vulkan_slots_create(fmi_backend *backend, uint32_t batches_in_flight)
@@ -62,6 +72,7 @@ void fmi_vulkan_slots_destroy(fmi_backend *backend)
         }
         // Frees the command buffer too. A null handle is allowed.
         backend->vk.vkDestroyCommandPool(backend->device, slot->pool, NULL);
+        backend->vk.vkDestroyQueryPool(backend->device, slot->times, NULL);
         free(slot->arguments);
         free(slot->pools);
     }
@@ -102,6 +113,23 @@ fm_status fmi_vulkan_slot_begin(fmi_backend *backend, uint64_t value, fmi_vulkan
     slot->pool_index = 0;
     *out = slot;
     return FM_OK;
+}
+
+void fmi_vulkan_read_times(fmi_backend *backend, const fmi_batch_plan *plan)
+{
+    const fmi_vulkan_slot *slot = &backend->slots[plan->value % backend->slot_count];
+    uint32_t waves = plan->wave_count < FMI_TIMED_WAVES ? plan->wave_count : FMI_TIMED_WAVES;
+    uint64_t stamps[FMI_TIMED_WAVES + 1];
+    if (!slot->times ||
+        backend->vk.vkGetQueryPoolResults(backend->device, slot->times, 0, waves + 1, sizeof stamps, stamps,
+                                          sizeof *stamps, VK_QUERY_RESULT_64_BIT) != VK_SUCCESS) {
+        return; // an estimate less
+    }
+    for (uint32_t w = 0; w < waves; w++) {
+        uint64_t ticks = (stamps[w + 1] - stamps[w]) & backend->timestamp_mask;
+        double ns = (double)ticks * backend->timestamp_period_ns;
+        plan->wave_ns[w] = ns < 1e9 ? (uint32_t)ns : 0; // a clock that jumped tells nothing
+    }
 }
 
 // Adds an argument buffer of twice the last one's size that holds `size_bytes` at least. Older ones stay: commands use them.

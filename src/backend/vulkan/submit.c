@@ -16,23 +16,41 @@ enum {
 };
 
 // Both forms of barrier use these: the bits have the same values in Vulkan 1.0 and in synchronization2.
-static const uint32_t scope_stages[SCOPES] = {
-    [DISPATCHES] = VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT,
-    [TRANSFERS] = VK_PIPELINE_STAGE_TRANSFER_BIT,
-    [DISPATCHES | TRANSFERS] = VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT,
-    [HOST] = VK_PIPELINE_STAGE_HOST_BIT,
+#define BOTH (DISPATCHES | TRANSFERS)
+#define COMPUTE_STAGE VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT
+#define TRANSFER_STAGE VK_PIPELINE_STAGE_TRANSFER_BIT
+#define SHADER_ACCESS (VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT)
+#define TRANSFER_ACCESS (VK_ACCESS_TRANSFER_READ_BIT | VK_ACCESS_TRANSFER_WRITE_BIT)
+#define MEMORY(stages, writes, to_stages, to_accesses)                                                                 \
+    {                                                                                                                  \
+        .sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER_2, .srcStageMask = (stages), .srcAccessMask = (writes),              \
+        .dstStageMask = (to_stages), .dstAccessMask = (to_accesses)                                                    \
+    }
+#define MEMORY_ROW(stages, writes)                                                                                     \
+    {                                                                                                                  \
+        [DISPATCHES] = MEMORY(stages, writes, COMPUTE_STAGE, SHADER_ACCESS),                                           \
+        [TRANSFERS] = MEMORY(stages, writes, TRANSFER_STAGE, TRANSFER_ACCESS),                                         \
+        [BOTH] = MEMORY(stages, writes, COMPUTE_STAGE | TRANSFER_STAGE, SHADER_ACCESS | TRANSFER_ACCESS),              \
+        [HOST] =                                                                                                       \
+            MEMORY(stages, writes, VK_PIPELINE_STAGE_HOST_BIT, VK_ACCESS_HOST_READ_BIT | VK_ACCESS_HOST_WRITE_BIT)     \
+    }
+#define INFO(from, to)                                                                                                 \
+    [to] = {.sType = VK_STRUCTURE_TYPE_DEPENDENCY_INFO, .memoryBarrierCount = 1, .pMemoryBarriers = &memories[from][to]}
+#define INFO_ROW(from)                                                                                                 \
+    {                                                                                                                  \
+        INFO(from, DISPATCHES), INFO(from, TRANSFERS), INFO(from, BOTH), INFO(from, HOST)                              \
+    }
+
+// By what comes before and what comes after.
+static const VkMemoryBarrier2 memories[SCOPES][SCOPES] = {
+    [DISPATCHES] = MEMORY_ROW(COMPUTE_STAGE, VK_ACCESS_SHADER_WRITE_BIT),
+    [TRANSFERS] = MEMORY_ROW(TRANSFER_STAGE, VK_ACCESS_TRANSFER_WRITE_BIT),
+    [BOTH] = MEMORY_ROW(COMPUTE_STAGE | TRANSFER_STAGE, VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_WRITE_BIT),
 };
-static const uint32_t scope_writes[SCOPES] = {
-    [DISPATCHES] = VK_ACCESS_SHADER_WRITE_BIT,
-    [TRANSFERS] = VK_ACCESS_TRANSFER_WRITE_BIT,
-    [DISPATCHES | TRANSFERS] = VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_WRITE_BIT,
-};
-static const uint32_t scope_accesses[SCOPES] = {
-    [DISPATCHES] = VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT,
-    [TRANSFERS] = VK_ACCESS_TRANSFER_READ_BIT | VK_ACCESS_TRANSFER_WRITE_BIT,
-    [DISPATCHES | TRANSFERS] = VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_READ_BIT |
-                               VK_ACCESS_TRANSFER_WRITE_BIT,
-    [HOST] = VK_ACCESS_HOST_READ_BIT | VK_ACCESS_HOST_WRITE_BIT,
+static const VkDependencyInfo dependencies[SCOPES][SCOPES] = {
+    [DISPATCHES] = INFO_ROW(DISPATCHES),
+    [TRANSFERS] = INFO_ROW(TRANSFERS),
+    [BOTH] = INFO_ROW(BOTH),
 };
 
 // The state of one encoding, on the stack of submit.
@@ -54,29 +72,18 @@ typedef struct vulkan_encoder {
 static void encode_barrier(vulkan_encoder *encoder, uint32_t from, uint32_t to)
 {
     encoder->barriers++;
-    if (encoder->backend->pipeline_barrier2) {
-        VkMemoryBarrier2 memory = {
-            .sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER_2,
-            .srcStageMask = scope_stages[from],
-            .srcAccessMask = scope_writes[from],
-            .dstStageMask = scope_stages[to],
-            .dstAccessMask = scope_accesses[to],
-        };
-        VkDependencyInfo info = {
-            .sType = VK_STRUCTURE_TYPE_DEPENDENCY_INFO,
-            .memoryBarrierCount = 1,
-            .pMemoryBarriers = &memory,
-        };
-        encoder->backend->pipeline_barrier2(encoder->commands, &info);
+    if (__builtin_expect(encoder->backend->pipeline_barrier2 != NULL, 1)) {
+        encoder->backend->pipeline_barrier2(encoder->commands, &dependencies[from][to]);
         return;
     }
+    const VkMemoryBarrier2 *m = &memories[from][to];
     VkMemoryBarrier memory = {
         .sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER,
-        .srcAccessMask = scope_writes[from],
-        .dstAccessMask = scope_accesses[to],
+        .srcAccessMask = (VkAccessFlags)m->srcAccessMask,
+        .dstAccessMask = (VkAccessFlags)m->dstAccessMask,
     };
-    encoder->backend->vk.vkCmdPipelineBarrier(encoder->commands, scope_stages[from], scope_stages[to], 0, 1, &memory, 0,
-                                              NULL, 0, NULL);
+    encoder->backend->vk.vkCmdPipelineBarrier(encoder->commands, (VkPipelineStageFlags)m->srcStageMask,
+                                              (VkPipelineStageFlags)m->dstStageMask, 0, 1, &memory, 0, NULL, 0, NULL);
 }
 
 static void switch_label(vulkan_encoder *encoder, const char *label)
@@ -251,7 +258,7 @@ static inline void encode_dispatch(vulkan_encoder *encoder, const fmi_command *c
         encoder->bound = binary;
         encoder->backend->vk.vkCmdBindPipeline(encoder->commands, VK_PIPELINE_BIND_POINT_COMPUTE, binary->pipeline);
     }
-    for (uint32_t i = 0; i < command->span_count; i++) {
+    for (uint32_t i = 0; i < command->span_count && !(encoder->host_writes & DISPATCHES); i++) {
         encoder->host_writes |= writes_host(&command->spans[i]) * DISPATCHES;
     }
     const uint32_t *count = command->group_count;
@@ -274,6 +281,12 @@ static void encode_transfer(vulkan_encoder *encoder, const fmi_command *command)
                                              spans[0].size_bytes, command->fill_value);
         encoder->host_writes |= writes_host(&spans[0]) * TRANSFERS;
     }
+}
+
+// Stamps the moment at which everything encoded so far is done.
+static void encode_timestamp(vulkan_encoder *encoder, VkQueryPool times, uint32_t index)
+{
+    encoder->backend->vk.vkCmdWriteTimestamp(encoder->commands, VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT, times, index);
 }
 
 static inline uint32_t kinds_of_wave(fmi_command *const *commands, uint32_t count)
@@ -310,16 +323,27 @@ static void encode_waves(vulkan_encoder *encoder, const fmi_batch_plan *plan)
     if (encoder->backend->maps_all_memory && plan->command_count) {
         encoder->host_writes = DISPATCHES | TRANSFERS;
     }
+    VkQueryPool times = plan->wave_ns ? encoder->slot->times : VK_NULL_HANDLE;
+    if (times) {
+        encoder->backend->vk.vkCmdResetQueryPool(encoder->commands, times, 0, FMI_TIMED_WAVES + 1);
+        encode_timestamp(encoder, times, 0);
+    }
     uint32_t first = 0;
     uint32_t before = 0;
+    // The batch's first barrier, wherever it stands, is between everything before it and everything behind.
+    uint32_t wide = plan->after_in_flight ? 0 : DISPATCHES | TRANSFERS;
     for (uint32_t wave = 0; wave < plan->wave_count && encoder->status == FM_OK; wave++) {
         fmi_command *const *commands = plan->commands + first;
         uint32_t count = plan->wave_ends[wave] - first;
         uint32_t kinds = kinds_of_wave(commands, count);
         if (before && kinds) {
-            encode_barrier(encoder, before, kinds);
+            encode_barrier(encoder, before | wide, kinds | wide);
+            wide = 0;
         }
         encode_wave(encoder, commands, count);
+        if (times && wave < FMI_TIMED_WAVES) {
+            encode_timestamp(encoder, times, wave + 1);
+        }
         first += count;
         before = kinds ? kinds : before;
     }
@@ -329,16 +353,6 @@ static void encode_waves(vulkan_encoder *encoder, const fmi_batch_plan *plan)
     if (encoder->host_writes) {
         encode_barrier(encoder, encoder->host_writes, HOST);
     }
-}
-
-// All bits below the highest one such that every number made of them is within each limit.
-static uint32_t group_count_mask(const uint32_t limit[3])
-{
-    uint64_t mask = 1;
-    while (mask <= limit[0] && mask <= limit[1] && mask <= limit[2]) {
-        mask = mask << 1 | 1;
-    }
-    return (uint32_t)(mask >> 1);
 }
 
 static fm_status encode(fmi_backend *backend, fmi_vulkan_slot *slot, fmi_batch_plan *plan)
@@ -355,7 +369,7 @@ static fm_status encode(fmi_backend *backend, fmi_vulkan_slot *slot, fmi_batch_p
         .commands = slot->commands,
         .push_constants = backend->vk.vkCmdPushConstants,
         .dispatch = backend->vk.vkCmdDispatch,
-        .group_count_mask = group_count_mask(backend->max_group_count),
+        .group_count_mask = backend->group_count_mask,
         .backend = backend,
         .slot = slot,
     };

@@ -30,6 +30,7 @@ typedef struct fmi_vulkan_memory {
 } fmi_vulkan_memory;
 
 struct fmi_kernel_binary {
+    fmi_cost cost; // the schedule room's
     VkPipeline pipeline;
     VkPipelineLayout layout;
     VkDescriptorSetLayout set_layout;           // VK_NULL_HANDLE when nothing is bound by descriptor
@@ -52,7 +53,8 @@ struct fmi_kernel_binary {
 typedef struct fmi_vulkan_slot {
     VkCommandPool pool;
     VkCommandBuffer commands;
-    uint64_t value;       // of the batch last submitted from here; 0 = none
+    uint64_t value;    // of the batch last submitted from here; 0 = none
+    VkQueryPool times; // where the waves of a timed batch begin and end; VK_NULL_HANDLE: the device has no timestamps
     fmi_block *arguments; // argument buffers; all but the last are full
     uint32_t argument_count;
     uint64_t argument_used_bytes; // of the last argument buffer
@@ -82,16 +84,21 @@ struct fmi_backend {
     bool has_addresses;      // bufferDeviceAddress is enabled
     bool pushes_descriptors; // VK_KHR_push_descriptor is enabled
     bool labels;             // VK_EXT_debug_utils is enabled
-    uint32_t vendor_id;      // these three: whose pipeline data the driver takes
+    uint64_t timestamp_mask; // the bits of a timestamp that count; 0: the queue has none
+    double timestamp_period_ns;
+    uint32_t vendor_id; // these three: whose pipeline data the driver takes
     uint32_t device_id;
     uint8_t pipeline_cache_uuid[VK_UUID_SIZE];
     uint32_t max_push_bytes;
     uint32_t max_group_count[3];
+    uint32_t
+        group_count_mask; // all bits below the highest one such that every number made of them is within each limit
     uint32_t argument_alignment_bytes;
     uint64_t max_block_bytes;
     uint32_t memory_type[FMI_VULKAN_USES];
-    bool maps[FMI_VULKAN_USES]; // blocks of this use are mapped
-    bool maps_all_memory;       // on a GPU: the host may look at any block, so each batch ends in a barrier to the host
+    bool maps[FMI_VULKAN_USES];   // blocks of this use are mapped
+    bool caches[FMI_VULKAN_USES]; // and the host reads them through its caches
+    bool maps_all_memory; // on a GPU: the host may look at any block, so each batch ends in a barrier to the host
 
     fmi_vulkan_slot *slots; // guarded by "submit: one thread at a time", as are `descriptors`
     uint32_t slot_count;
@@ -137,6 +144,9 @@ fm_status fmi_vulkan_slot_take_arguments(fmi_backend *backend, fmi_vulkan_slot *
                                          fmi_vulkan_arguments *out);
 fm_status fmi_vulkan_slot_take_set(fmi_backend *backend, fmi_vulkan_slot *slot, VkDescriptorSetLayout layout,
                                    VkDescriptorSet *out);
+
+// Fills the durations of a timed batch that is complete and whose slot has not been taken again.
+void fmi_vulkan_read_times(fmi_backend *backend, const fmi_batch_plan *plan);
 
 // submit.c
 fm_status fmi_vulkan_submit(fmi_backend *backend, fmi_batch_plan *plan);

@@ -1,0 +1,197 @@
+// fm_buffer_read: the one way by which a call returns device bytes to its caller (READ-6). Where the host can see the memory and nothing
+// uses it any more it looks there; else a copy to staging memory is recorded, committed and waited for.
+// Any thread. Waits outside every lock, for its own list or its stream's last alone (READ-1, READ-2). The bytes are copied by the
+// reader itself, so a large read keeps nobody else from retiring, and one that gives up leaves nothing behind that could write later.
+#include "device/device.h"
+
+#include "base/clock.h"
+
+#include <string.h>
+
+// What a read is about; the stream is held, so its counters stay this stream's even if another thread destroys the handle.
+typedef struct reader {
+    fm_device *device;
+    fmi_stream *stream;
+    fm_stream stream_handle;
+    fm_buffer buffer_handle;
+    fmi_range range;
+    void *destination;
+    uint64_t deadline;
+    uint64_t timeout_ns; // as asked, for sentences
+} reader;
+
+// What FM_ABLATE_READ_OWN_LIST waits for: everything that was in flight, whether or not the read's list was.
+typedef struct retired_target {
+    fmi_retirement *retirement;
+    uint64_t value;
+} retired_target;
+
+static bool __attribute__((unused)) has_retired(void *context)
+{
+    const retired_target *t = context;
+    return atomic_load(&t->retirement->retired_value) >= t->value;
+}
+
+static fm_status wait_for(const reader *r, uint64_t value)
+{
+    fmi_retirement *retirement = &r->device->retirement;
+    if (FMI_ABLATED(&r->device->ablations, FM_ABLATE_READ_OWN_LIST)) {
+        uint64_t in_flight = atomic_load(&r->device->engine.submitted_value);
+        return fmi_wait_until(retirement, has_retired, &(retired_target){retirement, in_flight}, r->timeout_ns);
+    }
+    atomic_fetch_add_explicit(&retirement->reading, 1, memory_order_relaxed);
+    fm_status status = fmi_stream_wait(retirement, r->stream, value, fmi_remaining_ns(r->deadline), "fm_buffer_read");
+    atomic_fetch_sub_explicit(&retirement->reading, 1, memory_order_relaxed);
+    if (status == FM_TIMEOUT) {
+        fmi_fail(status, "fm_buffer_read: %llu ns went by before the stream's earlier work was complete",
+                 (unsigned long long)r->timeout_ns);
+    }
+    return status;
+}
+
+// May the host read the buffer where it lies once the stream's committed work is complete? Only if that stream alone has used it, and no
+// list that is being recorded does. A list that this look misses changes `use` before it is committed.
+static bool may_look(const reader *r, const fmi_buffer *buffer, uint64_t use)
+{
+    bool only_here = fmi_use_home(use) == fmi_use_home_of(r->stream->slot.index) && fmi_use_home(use) != FMI_USE_MANY;
+    bool unused = fmi_use_home(use) == 0 && (use & FMI_USE_COMMITS) == 0;
+    return buffer->block->cached && fmi_use_uncommitted(use) == 0 && (only_here || unused) &&
+           !atomic_load_explicit(&r->stream->failed, memory_order_acquire) &&
+           !atomic_load_explicit(&r->device->engine.lost, memory_order_acquire) &&
+           !atomic_load_explicit(&buffer->memory->unzeroed, memory_order_acquire) &&
+           !FMI_ABLATED(&r->device->ablations, FM_ABLATE_READ_OWN_LIST);
+}
+
+// Copies bytes that a device may be writing, in which case the copy is thrown away: in small pieces that no sanitizer looks at.
+__attribute__((no_sanitize("thread"))) static void copy_unwatched(uint8_t *to, const uint8_t *from, size_t size_bytes)
+{
+    enum { PIECE = 64 };
+    size_t i = 0;
+    for (; i + PIECE <= size_bytes; i += PIECE) {
+        __builtin_memcpy(to + i, from + i, PIECE);
+    }
+    for (; i < size_bytes; i++) {
+        to[i] = from[i];
+    }
+}
+
+// Copies straight from mapped memory. False: somebody has used the buffer meanwhile, or may, and the bytes could be a later list's.
+static bool look(const reader *r, const fmi_buffer *buffer, fm_status *out_status)
+{
+    uint64_t use = atomic_load(&buffer->memory->use);
+    if (!may_look(r, buffer, use)) {
+        return false;
+    }
+    // After `use`: every list that it counts has its value already.
+    uint64_t last = atomic_load(&r->stream->committed);
+    *out_status = fmi_use_home(use) ? wait_for(r, last) : FM_OK;
+    if (*out_status == FM_TIMEOUT) {
+        return true;
+    }
+    if (*out_status != FM_OK) {
+        return false; // the recorded way answers as for any list behind a failure
+    }
+    copy_unwatched(r->destination, fmi_buffer_mapped(buffer) + r->range.offset_bytes, (size_t)r->range.size_bytes);
+    // After the copy: a list that could have written during it was recorded before, and shows here. A read-modify-write, because its release
+    // part keeps the copy's loads before it, and it sees the newest value.
+    return atomic_fetch_add(&buffer->memory->use, 0) == use;
+}
+
+// Records and commits the copy; on FM_OK the caller holds the staging memory.
+static fm_status commit_copy(const reader *r, fmi_staged *out, uint64_t *out_value)
+{
+    fm_commands *commands;
+    fm_status status = fmi_recorder_begin(&r->device->record, NULL, &commands);
+    if (status != FM_OK) {
+        return status;
+    }
+    status = fmi_recorder_enter(commands, "fm_buffer_read");
+    if (status == FM_OK) {
+        status = fmi_record_copy_out(commands, r->buffer_handle, r->range, out);
+        fmi_recorder_leave(commands, status);
+    }
+    fm_point point;
+    if (status == FM_OK) {
+        fmi_table_hold_more(
+            &out->buffer->slot); // the list lets go of it when it retires, perhaps before this thread has looked
+        status = fm_commit(&commands, &(fm_commit_info){.stream = r->stream_handle}, &point);
+        *out_value = point.value;
+        if (status != FM_OK) {
+            fmi_table_release(&r->device->buffers, &out->buffer->slot);
+        }
+    }
+    if (status != FM_OK) {
+        fmi_error_state cause;
+        fmi_error_save(&cause);
+        fm_commands_cancel(&commands);
+        fmi_error_restore(&cause);
+    }
+    return status;
+}
+
+static fm_status read_through_staging(const reader *r)
+{
+    fmi_staged staged;
+    uint64_t value;
+    fm_status status = commit_copy(r, &staged, &value);
+    if (status != FM_OK) {
+        fmi_error_prefix("fm_buffer_read");
+        return status;
+    }
+    status = wait_for(r, value);
+    if (status == FM_OK) {
+        memcpy(r->destination, staged.mapped, (size_t)r->range.size_bytes);
+    }
+    fmi_table_release(&r->device->buffers, &staged.buffer->slot);
+    return status;
+}
+
+static fm_status read_now(const reader *r)
+{
+    fmi_slot *held;
+    fm_status status = fmi_table_hold(&r->device->buffers, r->buffer_handle.id, &held);
+    if (status == FM_OK && r->range.size_bytes == 0) {
+        status = fmi_fail(FM_ERROR_INVALID_ARGUMENT, "size_bytes is 0");
+        fmi_table_release(&r->device->buffers, held);
+    }
+    if (status != FM_OK) {
+        fmi_error_prefix("fm_buffer_read: source");
+        return status;
+    }
+    fmi_buffer *buffer = (fmi_buffer *)held;
+    status = fmi_check_range("fm_buffer_read: source", buffer, r->range.offset_bytes, r->range.size_bytes);
+    bool done = status != FM_OK || look(r, buffer, &status);
+    fmi_table_release(&r->device->buffers, held);
+    return done ? status : read_through_staging(r);
+}
+
+fm_status fm_buffer_read(fm_device *device, fm_stream stream, fm_buffer buffer, uint64_t offset_bytes,
+                         uint64_t size_bytes, void *destination, uint64_t timeout_ns)
+{
+    fm_status status = fmi_device_check(device, "fm_buffer_read");
+    if (status != FM_OK) {
+        return status;
+    }
+    if (!destination) {
+        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_buffer_read: destination is NULL");
+    }
+    fmi_slot *held;
+    status = fmi_table_hold(&device->streams, stream.id, &held);
+    if (status != FM_OK) {
+        fmi_error_prefix("fm_buffer_read");
+        return status;
+    }
+    reader r = {
+        .device = device,
+        .stream = (fmi_stream *)held,
+        .stream_handle = stream,
+        .buffer_handle = buffer,
+        .range = {offset_bytes, size_bytes},
+        .destination = destination,
+        .deadline = fmi_deadline(timeout_ns),
+        .timeout_ns = timeout_ns,
+    };
+    status = read_now(&r);
+    fmi_table_release(&device->streams, held);
+    return status;
+}

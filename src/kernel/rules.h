@@ -1,0 +1,11 @@
+// What one of the target languages would take and another would not: pointers, members, recursion. One clear sentence each, before a
+// compiler sees the text. Reads tokens and changes nothing. Any thread; no state.
+#ifndef FMI_KERNEL_RULES_H
+#define FMI_KERNEL_RULES_H
+
+#include "kernel/tokens.h"
+
+// FM_ERROR_COMPILE with line and column.
+fm_status fmi_rules_check(const fmi_tokens *tokens, bool is_header);
+
+#endif

@@ -1,0 +1,225 @@
+// Reusable lists. See reusable.h.
+// The list's owner calls. A copy shares nothing that changes with the list that it was made from, so copies may be in flight side by side.
+#include "record/reusable.h"
+
+#include "base/error.h"
+
+#include <string.h>
+
+static fmi_use *note(fmi_list *list, fmi_command *command, uint32_t buffer_count)
+{
+    fmi_use *use = fmi_arena_alloc(&list->arena, sizeof *use + buffer_count * sizeof(uint64_t));
+    if (use) {
+        *use = (fmi_use){.command = command, .buffer_count = buffer_count};
+    }
+    return use;
+}
+
+static void link_use(fmi_list *list, fmi_use *use)
+{
+    *(list->last_use ? &list->last_use->next : &list->uses) = use;
+    list->last_use = use;
+}
+
+static void name_dispatch(fmi_use *use, const fm_dispatch_info *info)
+{
+    use->kernel = info->kernel.id;
+    for (uint32_t i = 0; i < use->buffer_count; i++) {
+        use->buffers[i] = info->bindings[i].buffer.id;
+    }
+}
+
+bool fmi_reusable_note_dispatch(fmi_list *list, fmi_command *command, const fm_dispatch_info *info)
+{
+    if (list->dispatch_count == list->dispatch_capacity) {
+        uint32_t capacity = list->dispatch_capacity ? 2 * list->dispatch_capacity : 32;
+        fmi_use **dispatches = fmi_arena_alloc(&list->arena, capacity * sizeof *dispatches);
+        if (!dispatches) {
+            return false;
+        }
+        for (uint32_t i = 0; i < list->dispatch_count; i++) {
+            dispatches[i] = list->dispatches[i];
+        }
+        list->dispatches = dispatches; // the old ones go back with the list
+        list->dispatch_capacity = capacity;
+    }
+    fmi_use *use = note(list, command, info->binding_count);
+    if (!use) {
+        return false;
+    }
+    name_dispatch(use, info);
+    link_use(list, use);
+    list->dispatches[list->dispatch_count] = use;
+    return true;
+}
+
+bool fmi_reusable_note_transfer(fmi_list *list, fmi_command *command, fm_buffer first, fm_buffer second)
+{
+    fmi_use *use = note(list, command, second.id ? 2 : 1);
+    if (!use) {
+        return false;
+    }
+    use->buffers[0] = first.id;
+    if (second.id) {
+        use->buffers[1] = second.id;
+    }
+    link_use(list, use);
+    return true;
+}
+
+// Holds everything that the list names for the copy, which stands in commands->list.
+static fm_status hold_all(fm_commands *commands, const fmi_list *list)
+{
+    fmi_record_room *room = commands->room;
+    fmi_list *copy = commands->list;
+    for (const fmi_use *use = list->uses; use; use = use->next) {
+        fmi_slot *slot;
+        fmi_buffer *buffer;
+        fm_status status = FM_OK;
+        if (use->kernel) {
+            status = fmi_recorder_hold(commands, room->kernels, &commands->kernel_stamps, &copy->kernels, use->kernel,
+                                       &slot);
+        }
+        for (uint32_t i = 0; i < use->buffer_count && status == FM_OK; i++) {
+            status = fmi_recorder_hold_buffer(commands, (fm_buffer){use->buffers[i]}, &buffer);
+        }
+        if (status != FM_OK) {
+            return status;
+        }
+    }
+    return FM_OK;
+}
+
+static fm_status copy_commands(const fmi_list *list, fmi_list *copy)
+{
+    for (const fmi_command *command = list->first; command; command = command->next) {
+        fmi_command *twin = fmi_list_new_command(copy, (fmi_command_kind)command->kind, command->span_count,
+                                                 command->constants_size_bytes);
+        if (!twin) {
+            return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "no host memory for a copy of the list");
+        }
+        memcpy(twin, command, sizeof *command + command->span_count * sizeof(fmi_span) + command->constants_size_bytes);
+        twin->next = NULL;
+        fmi_list_link(copy, twin);
+    }
+    return FM_OK;
+}
+
+fm_status fmi_reusable_copy(fm_commands *commands, fmi_list **out)
+{
+    fmi_record_room *room = commands->room;
+    fmi_list *list = commands->list;
+    fmi_list *copy = fmi_list_take(&room->lists);
+    if (!copy) {
+        return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "fm_commit: no host memory for a copy of the list");
+    }
+    copy->label = list->label; // lies in the list, which lives as long as its copies
+    copy->untracked = list->untracked;
+    copy->original = list;
+    atomic_fetch_add_explicit(&list->copies, 1, memory_order_relaxed);
+    fmi_recorder_forget_stamps(commands);
+    commands->list = copy;
+    fm_status status = hold_all(commands, list);
+    commands->list = list;
+    commands->new_buffers = commands->new_kernels = 0; // they are the copy's
+    fmi_recorder_forget_stamps(commands);              // and what is recorded next is the list's
+    if (status == FM_OK) {
+        status = copy_commands(list, copy);
+    }
+    if (status != FM_OK) {
+        fmi_error_prefix("fm_commit");
+        fmi_record_drop_list(room, copy);
+        return status;
+    }
+    // What recording held has done its work: from now on copies hold. Variants, which no handle names, the list goes on holding for them.
+    fmi_record_release_holds(room, list, true, true);
+    list->buffers = list->kernels = NULL;
+    list->buffers_released = list->kernels_released = false;
+    *out = copy;
+    return FM_OK;
+}
+
+// What `list` holds already of a variant: itself, or its twin that has left the cache since; NULL if neither. Without looking for twins, a list
+// that is patched again and again where little fits the cache would hold more with each patch.
+static const fmi_variant *find_held(const fmi_list *list, const fmi_variant *variant)
+{
+    for (const fmi_hold_chunk *chunk = list->variants; chunk; chunk = chunk->next) {
+        for (uint32_t i = 0; i < chunk->count; i++) {
+            const fmi_variant *held = (const fmi_variant *)chunk->slots[i];
+            if (held == variant || fmi_variant_is_twin(held, variant)) {
+                return held;
+            }
+        }
+    }
+    return NULL;
+}
+
+// Has the list hold the variant of a dispatch that was recorded aside, as long as the list and its copies need it (KEY-3). False: out of
+// host memory, nothing changed.
+static bool keep_variant(fmi_list *list, fmi_list *aside)
+{
+    fmi_slot *slot = aside->variants->slots[0]; // of one dispatch there is one
+    const fmi_variant *held = find_held(list, (const fmi_variant *)slot);
+    if (held) {
+        aside->first->binary = held->binary;
+        return true;
+    }
+    if (!fmi_list_note_hold(list, &list->variants, slot)) {
+        return false;
+    }
+    fmi_list_forget_hold(&aside->variants);
+    return true;
+}
+
+// Records the dispatch aside, with all its checks, and puts it in the place of the old one.
+static fm_status replace(fm_commands *commands, fmi_use *use, const fm_dispatch_info *info)
+{
+    fmi_record_room *room = commands->room;
+    fmi_list *list = commands->list;
+    fmi_list *aside = fmi_list_take(&room->lists);
+    if (!aside) {
+        return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "fm_patch: no host memory");
+    }
+    fmi_recorder_forget_stamps(commands);
+    commands->list = aside;
+    fm_status status = fmi_record_dispatch(commands, info);
+    commands->list = list;
+    commands->new_buffers = commands->new_kernels = commands->new_variants = 0;
+    fmi_recorder_forget_stamps(commands);
+    if (status == FM_OK && !keep_variant(list, aside)) {
+        status = fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "fm_patch: no host memory to hold a kernel variant");
+    }
+    if (status == FM_OK) { // the same kernel takes as many bindings and as many bytes of constants
+        fmi_command *old = use->command, *new = aside->first;
+        new->next = old->next;
+        new->label = old->label;
+        memcpy(old, new, sizeof *old + old->span_count * sizeof(fmi_span) + old->constants_size_bytes);
+        name_dispatch(use, info);
+    }
+    fmi_record_drop_list(room, aside);
+    return status;
+}
+
+fm_status fm_patch(fm_commands *commands, uint32_t dispatch, const fm_dispatch_info *info)
+{
+    if (!info) {
+        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_patch: info is NULL");
+    }
+    fm_status status = fmi_recorder_enter(commands, "fm_patch");
+    if (status != FM_OK) {
+        return status;
+    }
+    fmi_list *list = commands->list;
+    if (!list->reusable) {
+        status = fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_patch: the list was not begun as FM_COMMANDS_REUSABLE");
+    } else if (dispatch >= list->dispatch_count) {
+        status = fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_patch: there is no dispatch %u; the list has %u", dispatch,
+                          list->dispatch_count);
+    } else if (info->kernel.id != list->dispatches[dispatch]->kernel) {
+        status = fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_patch: dispatch %u has another kernel", dispatch);
+    } else {
+        status = replace(commands, list->dispatches[dispatch], info);
+    }
+    fmi_recorder_leave(commands, status);
+    return status;
+}

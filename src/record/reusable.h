@@ -1,0 +1,17 @@
+// Reusable lists: recorded once, committed often. The list itself never enters the queue: each commit puts a copy of its commands there,
+// which holds anew, by handle, everything that they name (HOLD-1). Between commits a reusable list holds only its staging memory
+// and the kernel variants that its commands run, which it holds for its copies as well.
+// All run as the list's owner.
+#ifndef FMI_RECORD_REUSABLE_H
+#define FMI_RECORD_REUSABLE_H
+
+#include "record/recorder.h"
+
+// Note what a new command names. False: out of host memory, nothing noted.
+bool fmi_reusable_note_dispatch(fmi_list *list, fmi_command *command, const fm_dispatch_info *info);
+bool fmi_reusable_note_transfer(fmi_list *list, fmi_command *command, fm_buffer first, fm_buffer second);
+
+// A copy to commit. FM_ERROR_STALE_HANDLE where something that it names was destroyed, FM_ERROR_OUT_OF_HOST_MEMORY; the list is as before.
+fm_status fmi_reusable_copy(fm_commands *commands, fmi_list **out);
+
+#endif

@@ -1,0 +1,296 @@
+// The library's one wait loop. See wait.h.
+// Any thread. The poller's seat is a flag that nobody waits for; the list of sleepers has its own lock, a leaf.
+#include "retire/wait.h"
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "retire/retire.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <string.h>
+
+enum {
+    BLOCK_NS = 5000000,      // longest single block on the device, so that a waiter also helps others along
+    PENDING_NS = 20000,      // pause while the list is with another thread that leads
+    PAUSES = 16,             // between two polls
+    LATENCY_WEIGHT = 8,      // the newest latency counts one in so many
+    LATENCY_SLACK_NS = 2000, // polled beyond twice the usual latency
+    HOPELESS_SHARE = 16,     // polled where the usual latency is beyond the limit: this part of the limit
+    SLEEP_NS = 1000000000,   // longest sleep at a stretch: its clock may jump
+};
+
+void fmi_waiting_init(fmi_waiting *waiting, uint64_t spin_ns)
+{
+    cpu_set_t set;
+    int processors = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
+    waiting->most_spin_ns = spin_ns;
+    waiting->most_spinners = processors > 1 ? (uint32_t)processors - 1 : 0; // none to spare: no polling
+    waiting->first = NULL;
+    waiting->end = &waiting->first;
+    pthread_mutex_init(&waiting->lock, NULL);
+}
+
+void fmi_waiting_destroy(fmi_waiting *waiting)
+{
+    pthread_mutex_destroy(&waiting->lock);
+}
+
+// Unlinks the sleeper at `link` into `*woken`. Called under the lock.
+static void take_off(fmi_waiting *waiting, fmi_sleeper **link, fmi_sleeper **woken)
+{
+    fmi_sleeper *sleeper = *link;
+    *link = sleeper->next;
+    if (!sleeper->next) {
+        waiting->end = link;
+    }
+    sleeper->woken = true;
+    sleeper->next = *woken;
+    *woken = sleeper;
+    atomic_fetch_sub(&waiting->sleeping, 1);
+}
+
+static void post_all(fmi_sleeper *woken)
+{
+    while (woken) {
+        fmi_sleeper *next = woken->next; // after the post it is gone
+        sem_post(&woken->wake);
+        woken = next;
+    }
+}
+
+void fmi_waiting_wake(fmi_waiting *waiting)
+{
+    // Store-then-load against fall_asleep: what was published before this load is seen there, or the sleeper is seen here.
+    if (atomic_load(&waiting->sleeping) == 0) {
+        return;
+    }
+    fmi_sleeper *woken = NULL;
+    pthread_mutex_lock(&waiting->lock);
+    fmi_sleeper **link = &waiting->first;
+    while (*link) {
+        if ((*link)->done((*link)->context)) {
+            take_off(waiting, link, &woken);
+        } else {
+            link = &(*link)->next;
+        }
+    }
+    pthread_mutex_unlock(&waiting->lock);
+    post_all(woken);
+}
+
+// The thread that leaves a wait makes sure that somebody polls for those who sleep: wakes the first, who finds the seat free.
+static void pass_on(fmi_waiting *waiting)
+{
+    // Store-then-load, as above: the seat was given up before this.
+    if (atomic_load(&waiting->sleeping) == 0 || atomic_load(&waiting->poller)) {
+        return;
+    }
+    fmi_sleeper *woken = NULL;
+    pthread_mutex_lock(&waiting->lock);
+    if (waiting->first) {
+        take_off(waiting, &waiting->first, &woken);
+    }
+    pthread_mutex_unlock(&waiting->lock);
+    post_all(woken);
+}
+
+// Waits for the post, at most SLEEP_NS. False: it has not come.
+static bool doze(fmi_sleeper *sleeper, uint64_t left_ns)
+{
+    uint64_t slice = left_ns < SLEEP_NS ? left_ns : SLEEP_NS;
+    struct timespec until; // sem_timedwait knows this clock only
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_nsec += (long)(slice % 1000000000);
+    until.tv_sec += (time_t)(slice / 1000000000) + until.tv_nsec / 1000000000;
+    until.tv_nsec %= 1000000000;
+    int failed;
+    do {
+        failed = sem_timedwait(&sleeper->wake, &until);
+    } while (failed && errno == EINTR);
+    return !failed;
+}
+
+// Sleeps until woken or the deadline, unless the wait is over or somebody must poll.
+static void fall_asleep(fmi_waiting *waiting, fmi_wait_done done, void *context, uint64_t deadline)
+{
+    fmi_sleeper self = {.done = done, .context = context};
+    pthread_mutex_lock(&waiting->lock);
+    atomic_fetch_add(&waiting->sleeping, 1);
+    if (done(context) || !atomic_load(&waiting->poller)) {
+        atomic_fetch_sub(&waiting->sleeping, 1);
+        pthread_mutex_unlock(&waiting->lock);
+        return;
+    }
+    sem_init(&self.wake, 0, 0);
+    *waiting->end = &self;
+    waiting->end = &self.next;
+    pthread_mutex_unlock(&waiting->lock);
+    bool posted = false;
+    uint64_t left;
+    while (!posted && (left = fmi_remaining_ns(deadline)) > 0) {
+        posted = doze(&self, left);
+    }
+    if (!posted) {
+        pthread_mutex_lock(&waiting->lock);
+        bool woken = self.woken;
+        for (fmi_sleeper **link = &waiting->first; *link && !woken; link = &(*link)->next) {
+            if (*link == &self) {
+                fmi_sleeper *nobody = NULL;
+                take_off(waiting, link, &nobody);
+                break;
+            }
+        }
+        pthread_mutex_unlock(&waiting->lock);
+        while (woken && sem_wait(&self.wake) != 0) { // the post is on its way and touches this stack
+        }
+    }
+    sem_destroy(&self.wake);
+}
+
+// How long to poll: twice what the device usually takes, or next to nothing where that is beyond the limit.
+static uint64_t spin_budget_ns(const fmi_waiting *waiting)
+{
+    uint64_t latency = atomic_load_explicit(&waiting->latency_ns, memory_order_relaxed);
+    if (latency > waiting->most_spin_ns) {
+        return waiting->most_spin_ns / HOPELESS_SHARE;
+    }
+    uint64_t budget = 2 * latency + LATENCY_SLACK_NS;
+    return latency == 0 || budget > waiting->most_spin_ns ? waiting->most_spin_ns : budget;
+}
+
+static void note_latency(fmi_waiting *waiting, uint64_t took_ns)
+{
+    uint64_t usual = atomic_load_explicit(&waiting->latency_ns, memory_order_relaxed);
+    usual = usual ? usual - usual / LATENCY_WEIGHT + took_ns / LATENCY_WEIGHT : took_ns;
+    atomic_store_explicit(&waiting->latency_ns, usual ? usual : 1, memory_order_relaxed);
+}
+
+// May this thread poll? Only as many do as leave the others a processor.
+static bool enter_spin(fmi_waiting *waiting)
+{
+    if (waiting->most_spin_ns == 0 ||
+        atomic_load_explicit(&waiting->spinners, memory_order_relaxed) >= waiting->most_spinners) {
+        return false;
+    }
+    if (atomic_fetch_add_explicit(&waiting->spinners, 1, memory_order_relaxed) < waiting->most_spinners) {
+        return true;
+    }
+    atomic_fetch_sub_explicit(&waiting->spinners, 1, memory_order_relaxed);
+    return false;
+}
+
+static void leave_spin(fmi_waiting *waiting, bool spins)
+{
+    if (spins) {
+        atomic_fetch_sub_explicit(&waiting->spinners, 1, memory_order_relaxed);
+    }
+}
+
+static void pause_a_little(void)
+{
+    for (int i = 0; i < PAUSES; i++) {
+        fmi_cpu_pause();
+    }
+}
+
+// Blocks for a while in the way that suits what is under way: on the oldest batch in flight, or a short pause while the list
+// is not on the device yet.
+void fmi_wait_a_moment(fmi_retirement *r, uint64_t most_ns)
+{
+    uint64_t retired = atomic_load_explicit(&r->retired_value, memory_order_acquire);
+    if (atomic_load_explicit(&r->engine->submitted_value, memory_order_acquire) > retired) {
+        // On an error or time-out progress asks again, and a lost device shows there. When the batch is complete, one thread retires
+        // it: the others wait for that thread here, or their polling would keep it from the processor.
+        uint64_t slice = most_ns < BLOCK_NS ? most_ns : BLOCK_NS;
+        fmi_error_state callers;
+        fmi_error_save(&callers);
+        fm_status status = r->engine->ops->wait(r->engine->backend, retired + 1, slice);
+        fmi_error_restore(&callers);
+        struct timespec until; // pthread_mutex_timedlock knows this clock only; a jump costs one slice
+        clock_gettime(CLOCK_REALTIME, &until);
+        until.tv_nsec += (long)slice;
+        until.tv_sec += until.tv_nsec / 1000000000;
+        until.tv_nsec %= 1000000000;
+        if (status == FM_OK && pthread_mutex_timedlock(&r->lock, &until) == 0) {
+            pthread_mutex_unlock(&r->lock);
+        }
+        return;
+    }
+    uint64_t pause = most_ns < PENDING_NS ? most_ns : PENDING_NS;
+    nanosleep(&(struct timespec){0, (long)pause}, NULL);
+}
+
+// Has the poller's seat: asks the device for all until its own wait is over or has run out.
+static fm_status poll_for_all(fmi_retirement *r, fmi_wait_done done, void *context, uint64_t deadline)
+{
+    fmi_waiting *waiting = &r->waiting;
+    bool spins = enter_spin(waiting);
+    uint64_t begin = fmi_now_ns(), budget = spin_budget_ns(waiting);
+    uint64_t retired = atomic_load_explicit(&r->retired_value, memory_order_relaxed);
+    fm_status status = FM_OK;
+    for (;;) {
+        fmi_progress(r);
+        uint64_t now = fmi_now_ns();
+        uint64_t reached = atomic_load_explicit(&r->retired_value, memory_order_relaxed);
+        if (reached != retired) {
+            note_latency(waiting, now - begin);
+            retired = reached;
+            begin = now;
+            budget = spin_budget_ns(waiting);
+        }
+        if (done(context)) {
+            break;
+        }
+        if (now >= deadline) {
+            status = FM_TIMEOUT; // never implies completion (LEARNED-3)
+            break;
+        }
+        if (spins && now - begin < budget) {
+            pause_a_little();
+        } else {
+            fmi_wait_a_moment(r, deadline - now);
+        }
+    }
+    leave_spin(waiting, spins);
+    return status;
+}
+
+// Somebody else polls: looks at its own counter for as long as polling is worth it, then sleeps.
+static void wait_for_poller(fmi_retirement *r, fmi_wait_done done, void *context, uint64_t deadline)
+{
+    fmi_waiting *waiting = &r->waiting;
+    if (enter_spin(waiting)) {
+        uint64_t end = fmi_deadline(spin_budget_ns(waiting));
+        end = end < deadline ? end : deadline;
+        do {
+            pause_a_little();
+        } while (!done(context) && atomic_load_explicit(&waiting->poller, memory_order_relaxed) && fmi_now_ns() < end);
+        leave_spin(waiting, true);
+    }
+    fall_asleep(waiting, done, context, deadline);
+}
+
+fm_status fmi_wait_until(fmi_retirement *r, fmi_wait_done done, void *context, uint64_t timeout_ns)
+{
+    uint64_t deadline = fmi_deadline(timeout_ns);
+    fm_status status = FM_OK;
+    atomic_fetch_add(&r->waiters, 1);
+    while (!done(context)) {
+        if (!atomic_load_explicit(&r->waiting.poller, memory_order_relaxed) &&
+            !atomic_exchange(&r->waiting.poller, 1)) {
+            status = poll_for_all(r, done, context, deadline);
+            atomic_store(&r->waiting.poller, 0);
+            break;
+        }
+        if (fmi_remaining_ns(deadline) == 0) {
+            fmi_progress(r); // asked once at least, whoever polls
+            status = done(context) ? FM_OK : FM_TIMEOUT;
+            break;
+        }
+        wait_for_poller(r, done, context, deadline);
+    }
+    atomic_fetch_sub(&r->waiters, 1);
+    pass_on(&r->waiting);
+    return status;
+}

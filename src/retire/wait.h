@@ -1,0 +1,64 @@
+// Waiting: one thread polls the device for all who wait and publishes; the others look at their own counter, and sleep until whoever
+// retires finds them done. So a batch wakes those whose work it completed and nobody else, and the driver is asked by one thread.
+// Also the queue for places under the in-flight limit, served in turn. Any thread; no lock is held while a thread sleeps (READ-2).
+#ifndef FMI_RETIRE_WAIT_H
+#define FMI_RETIRE_WAIT_H
+
+#include <fermata/status.h>
+
+#include <pthread.h>
+#include <semaphore.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+
+// Says whether a wait is over. Changes nothing, takes no lock: it is asked by whichever thread retires, too.
+typedef bool (*fmi_wait_done)(void *context);
+
+// A thread that sleeps; lives on its stack.
+typedef struct fmi_sleeper {
+    struct fmi_sleeper *next;
+    fmi_wait_done done;
+    void *context;
+    bool woken; // taken off the list: a post of `wake` is on its way
+    sem_t wake; // posted once, by whoever takes it off the list
+} fmi_sleeper;
+
+typedef struct fmi_waiting {
+    uint64_t most_spin_ns;      // how long a wait polls at most before it blocks; 0: never polls
+    uint32_t most_spinners;     // threads that may poll at once: one less than there are processors
+    _Atomic(uint32_t) spinners; // threads that poll now
+    _Atomic(uint64_t)
+        latency_ns;           // how long the device lately took from the first look to completion; stored by the poller
+    _Atomic(uint32_t) poller; // 1: a thread asks the device for all
+    _Atomic(uint32_t) sleeping; // entries of `first`, and threads about to become one
+    pthread_mutex_t lock;       // guards the two below
+    fmi_sleeper *first;         // in the order in which they came
+    fmi_sleeper **end;          // where the next one goes
+} fmi_waiting;
+
+// A commit that waits for a place under the in-flight limit; lives on its thread's stack.
+typedef struct fmi_place {
+    struct fmi_place *next;
+    uint32_t limit;            // lists outstanding before it gets its place
+    _Atomic(uint32_t) granted; // 1: counted in
+} fmi_place;
+
+typedef struct fmi_places {
+    uint64_t most_bytes;       // that only work in flight may keep; constant
+    _Atomic(uint32_t) waiting; // entries of `first`; lets others skip the lock, and keeps newcomers from passing
+    pthread_mutex_t lock;      // guards the two below
+    fmi_place *first;          // oldest first
+    fmi_place **end;
+} fmi_places;
+
+// `spin_ns` 0: waits never poll.
+void fmi_waiting_init(fmi_waiting *waiting, uint64_t spin_ns);
+void fmi_waiting_destroy(fmi_waiting *waiting);
+
+// Wakes every sleeper whose wait is over. Called after something was published.
+void fmi_waiting_wake(fmi_waiting *waiting);
+
+void fmi_places_init(fmi_places *places, uint64_t most_bytes);
+void fmi_places_destroy(fmi_places *places);
+
+#endif

@@ -1,0 +1,204 @@
+// Backlog. See backlog.h.
+// The leader's alone; `count` is an atomic because others look whether there is anything.
+#include "schedule/backlog.h"
+
+#include "schedule/cost.h"
+
+// What a pass over the streams may take.
+typedef enum list_class {
+    SHORT_LISTS = 1,
+    LONG_LISTS = 2,
+    ANY_LISTS = 3,
+} list_class;
+
+void fmi_backlog_init(fmi_backlog *backlog)
+{
+    *backlog = (fmi_backlog){.batches_since_short = FMI_WARY_BATCHES};
+}
+
+static bool is_long(const fmi_list *list)
+{
+    return list->cost_ns >= FMI_LONG_NS;
+}
+
+static void add_to_count(fmi_backlog *backlog, uint32_t change)
+{
+    // Sequentially consistent: see fmi_engine_kick.
+    atomic_store(&backlog->count, atomic_load_explicit(&backlog->count, memory_order_relaxed) + change);
+}
+
+void fmi_backlog_add(fmi_backlog *backlog, fmi_list *list, uint32_t slowest_ns)
+{
+    fmi_stream *stream = list->stream;
+    list->next = NULL;
+    list->cost_ns = fmi_cost_of_list(list, slowest_ns, FMI_LONG_NS);
+    add_to_count(backlog, 1);
+    if (!stream) {
+        *(backlog->fills_last ? &backlog->fills_last->next : &backlog->fills_first) = list;
+        backlog->fills_last = list;
+        return;
+    }
+    backlog->long_count += is_long(list);
+    if (stream->backlog_last) {
+        stream->backlog_last->next = list;
+        stream->backlog_last = list;
+        return;
+    }
+    stream->backlog_first = stream->backlog_last = list;
+    backlog->stream_count++;
+    if (backlog->last_turn) { // its turn comes after everybody else's
+        stream->next_turn = backlog->last_turn->next_turn;
+        backlog->last_turn->next_turn = stream;
+    } else {
+        stream->next_turn = stream;
+    }
+    backlog->last_turn = stream;
+}
+
+static void put(fmi_backlog *backlog, fmi_share *share, fmi_list *list)
+{
+    *(share->last ? &share->last->next : &share->first) = list;
+    share->last = list;
+    list->next = NULL;
+    share->lists++;
+    share->commands += list->command_count;
+    add_to_count(backlog, UINT32_MAX); // one less
+}
+
+static bool has_room(const fmi_share *share, const fmi_list *list)
+{
+    return share->lists == 0 ||
+           (share->lists < FMI_BATCH_MOST_LISTS && share->commands + list->command_count <= FMI_BATCH_MOST_COMMANDS);
+}
+
+// Are the lists that it waits for complete, in a batch, or in this one already?
+static bool may_run(const fmi_list *list)
+{
+    for (uint32_t i = 0; i < list->after_count; i++) {
+        const fmi_after *after = &list->after[i];
+        if (after->stream->taken < after->value &&
+            atomic_load_explicit(&after->stream->completed, memory_order_acquire) < after->value) {
+            return false;
+        }
+    }
+    return true;
+}
+
+// A long batch delays whoever comes while it runs. Where short lists of others have come lately, it is kept to a list a stream.
+static bool is_wary(const fmi_backlog *backlog)
+{
+    return backlog->batches_since_short < FMI_WARY_BATCHES && backlog->last_short != backlog->last_long;
+}
+
+static void take_first(fmi_backlog *backlog, fmi_stream *stream, fmi_share *share)
+{
+    fmi_list *list = stream->backlog_first;
+    stream->backlog_first = list->next;
+    if (!stream->backlog_first) {
+        stream->backlog_last = NULL;
+    }
+    stream->taken = list->value;
+    stream->share_ns += list->cost_ns;
+    if (is_long(list)) {
+        backlog->long_count--;
+        backlog->last_long = stream;
+        share->is_long = true;
+    } else {
+        backlog->last_short = stream;
+        share->has_short = true;
+    }
+    put(backlog, share, list);
+}
+
+// One stream's turn. Returns how many lists it took; `*full` is set when the batch has no room for its next one.
+static uint32_t take_turn(fmi_backlog *backlog, fmi_stream *stream, list_class class, fmi_share *share, bool *full)
+{
+    uint64_t most_ns = is_wary(backlog) && class == LONG_LISTS ? 0 : FMI_BATCH_NS;
+    uint32_t lists = 0, commands = 0;
+    for (fmi_list *list = stream->backlog_first; list && commands < FMI_TURN_COMMANDS; list = stream->backlog_first) {
+        bool fits_class = class & (is_long(list) ? LONG_LISTS : SHORT_LISTS);
+        bool fits_time = stream->share_ns == 0 || stream->share_ns + list->cost_ns <= most_ns;
+        if (!fits_class || !fits_time || !may_run(list)) {
+            break;
+        }
+        if (!has_room(share, list)) {
+            *full = true;
+            break;
+        }
+        commands += list->command_count ? list->command_count : 1;
+        take_first(backlog, stream, share);
+        lists++;
+    }
+    return lists;
+}
+
+// Gives each stream its turn, round after round, until the batch is full or nobody has anything for it. A stream that finds the batch
+// full is the first of the next one.
+static uint32_t take_turns(fmi_backlog *backlog, list_class class, fmi_share *share)
+{
+    uint32_t lists = 0, idle = 0;
+    bool full = false;
+    fmi_stream *stream = backlog->last_turn;
+    for (uint32_t i = 0; i < backlog->stream_count; i++, stream = stream->next_turn) {
+        stream->share_ns = 0;
+    }
+    while (backlog->last_turn && idle < backlog->stream_count && !full) {
+        stream = backlog->last_turn->next_turn;
+        uint32_t taken = take_turn(backlog, stream, class, share, &full);
+        lists += taken;
+        idle = taken ? 0 : idle + 1;
+        if (!stream->backlog_first) {
+            backlog->stream_count--;
+            backlog->last_turn->next_turn = stream->next_turn;
+            backlog->last_turn = stream->next_turn == stream ? NULL : backlog->last_turn;
+        } else if (!full) {
+            backlog->last_turn = stream;
+        }
+    }
+    return lists;
+}
+
+static void take_fills(fmi_backlog *backlog, fmi_share *share)
+{
+    while (backlog->fills_first && has_room(share, backlog->fills_first)) {
+        fmi_list *list = backlog->fills_first;
+        backlog->fills_first = list->next;
+        if (!backlog->fills_first) {
+            backlog->fills_last = NULL;
+        }
+        put(backlog, share, list);
+    }
+}
+
+// Which lists the next batch takes: where short ones and long ones wait, in turn, so that neither starves the other.
+static list_class choose_class(const fmi_backlog *backlog, bool long_in_flight)
+{
+    if (backlog->long_count == 0 || (long_in_flight && is_wary(backlog))) {
+        return SHORT_LISTS;
+    }
+    if (backlog->stream_count == 1 && !is_wary(backlog)) {
+        return ANY_LISTS; // nobody else is there to be delayed
+    }
+    return backlog->long_is_due ? LONG_LISTS : SHORT_LISTS;
+}
+
+void fmi_backlog_take(fmi_backlog *backlog, bool long_in_flight, fmi_share *out)
+{
+    *out = (fmi_share){0};
+    take_fills(backlog, out);
+    list_class class = choose_class(backlog, long_in_flight);
+    uint32_t lists = take_turns(backlog, class, out);
+    if (lists == 0 && class != ANY_LISTS && backlog->long_count > 0 && !(long_in_flight && is_wary(backlog))) {
+        class = LONG_LISTS + SHORT_LISTS - class; // none of that class may run: the other
+        lists = take_turns(backlog, class, out);
+    }
+    if (lists == 0) {
+        return;
+    }
+    backlog->long_is_due = class == SHORT_LISTS && backlog->long_count > 0;
+    if (out->has_short) {
+        backlog->batches_since_short = 0;
+    } else if (backlog->batches_since_short < FMI_WARY_BATCHES) {
+        backlog->batches_since_short++;
+    }
+}

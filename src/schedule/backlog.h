@@ -1,0 +1,53 @@
+// Backlog: committed lists that are in no batch yet, one queue a stream, and the choice of what the next batch takes.
+// Streams take turns, so one that floods cannot starve one that trickles. A batch is capped by commands and by estimated time, and
+// short lists do not share one with long ones. Order within a stream and `after` points hold. The engine's leader's alone.
+#ifndef FMI_SCHEDULE_BACKLOG_H
+#define FMI_SCHEDULE_BACKLOG_H
+
+#include "record/list.h"
+#include "schedule/stream.h"
+
+enum {
+    FMI_BATCH_MOST_LISTS = 1024,    // a batch is capped, so that a short list is not chained to thousands
+    FMI_BATCH_MOST_COMMANDS = 8192, // (one longer list still fits alone)
+    FMI_TURN_COMMANDS = 64,         // a stream's turn ends after so many
+    FMI_LONG_NS = 40000,            // a list of at least so much work is long
+    FMI_BATCH_NS = 400000,          // most work of one stream in a batch (one longer list still fits)
+    FMI_WARY_BATCHES = 32,          // for so many batches after a short list, long batches stay as short as they can be
+};
+
+typedef struct fmi_backlog {
+    fmi_list *
+        fills_first; // the library's own lists, which have no stream: taken first, whoever uses that memory comes later
+    fmi_list *fills_last;
+    fmi_stream *last_turn;        // the stream whose turn was last; its `next_turn` is next. NULL: no stream has lists
+    uint32_t stream_count;        // streams that have lists
+    uint32_t long_count;          // lists that are long
+    _Atomic(uint32_t) count;      // lists; stored by the leader
+    bool long_is_due;             // a short batch has passed waiting long lists
+    uint32_t batches_since_short; // up to FMI_WARY_BATCHES
+    const void
+        *last_short; // stream of the last short list taken, and of the last long one; compared, never looked into
+    const void *last_long;
+} fmi_backlog;
+
+// What a batch takes.
+typedef struct fmi_share {
+    fmi_list *first; // in the order in which the batch plans them
+    fmi_list *last;
+    uint32_t lists;
+    uint32_t commands;
+    bool is_long;   // a list of it is
+    bool has_short; // a list of it is not
+} fmi_share;
+
+// Adds a list behind its stream's others.
+void fmi_backlog_add(fmi_backlog *backlog, fmi_list *list, uint32_t slowest_ns);
+
+// Takes the next batch's lists. None although there are some: each waits for a list that is yet to be pushed, or is long while a long
+// batch is in flight.
+void fmi_backlog_take(fmi_backlog *backlog, bool long_in_flight, fmi_share *out);
+
+void fmi_backlog_init(fmi_backlog *backlog);
+
+#endif

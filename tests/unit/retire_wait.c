@@ -1,0 +1,315 @@
+// Waiting: one thread asks the device for all, a batch wakes those whose work it completed and nobody else, the seat is handed on,
+// and places under the in-flight limit are given in turn (RETIRE-4). On a fake device whose batches are complete when the test says so.
+#include "retire/retire.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum { WAITERS = 6 };
+#define TIMEOUT_NS UINT64_C(30000000000)
+
+typedef struct fake {
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    uint64_t completed; // guarded by `lock`, as is all below
+    uint32_t inside;    // threads that block on the device now
+    uint32_t most_inside;
+} fake;
+
+static fake *fake_of(fmi_backend *backend)
+{
+    return (fake *)(void *)backend;
+}
+
+static fm_status completed(fmi_backend *backend, uint64_t *out)
+{
+    fake *f = fake_of(backend);
+    pthread_mutex_lock(&f->lock);
+    *out = f->completed;
+    pthread_mutex_unlock(&f->lock);
+    return FM_OK;
+}
+
+// Blocks without an end: who relies on looking again by itself hangs here, and the test with it.
+static fm_status block(fmi_backend *backend, uint64_t value, uint64_t timeout_ns)
+{
+    (void)timeout_ns;
+    fake *f = fake_of(backend);
+    pthread_mutex_lock(&f->lock);
+    f->inside++;
+    f->most_inside = f->inside > f->most_inside ? f->inside : f->most_inside;
+    pthread_cond_broadcast(&f->changed);
+    while (f->completed < value) {
+        pthread_cond_wait(&f->changed, &f->lock);
+    }
+    f->inside--;
+    pthread_mutex_unlock(&f->lock);
+    return FM_OK;
+}
+
+static const fmi_backend_ops ops = {.prefix = "fake", .completed = completed, .wait = block};
+
+typedef struct bench {
+    fake device;
+    fmi_pool pool; // says how many bytes only work in flight keeps: none
+    fmi_record_room room;
+    fmi_engine engine;
+    fmi_retirement r;
+} bench;
+
+static void set_up(bench *b)
+{
+    memset(b, 0, sizeof *b);
+    pthread_mutex_init(&b->device.lock, NULL);
+    pthread_cond_init(&b->device.changed, NULL);
+    fmi_engine_init(&b->engine, &ops, (fmi_backend *)(void *)&b->device, NULL, NULL, FMI_MOST_BATCHES);
+    const fmi_backend_caps caps = {.manual = true}; // no keeper: what the waiters do not do, nobody does
+    b->room.pool = &b->pool;
+    assert_int_equal(fmi_retirement_init(&b->r, &b->engine, &b->room, NULL, NULL, &caps, 0, 1, UINT64_MAX), FM_OK);
+}
+
+static void tear_down(bench *b)
+{
+    fmi_retirement_destroy(&b->r);
+    fmi_engine_destroy(&b->engine);
+    pthread_mutex_destroy(&b->device.lock);
+    pthread_cond_destroy(&b->device.changed);
+}
+
+// Puts `count` batches in flight.
+static void submit(bench *b, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        uint64_t head = atomic_load(&b->engine.head);
+        b->engine.ring[head % FMI_MOST_BATCHES].value = head + 1;
+        b->engine.ring[head % FMI_MOST_BATCHES].status = FM_OK;
+        atomic_store(&b->engine.submitted_value, head + 1);
+        atomic_store(&b->engine.head, head + 1);
+    }
+}
+
+static void complete(bench *b, uint64_t value)
+{
+    pthread_mutex_lock(&b->device.lock);
+    b->device.completed = value;
+    pthread_cond_broadcast(&b->device.changed);
+    pthread_mutex_unlock(&b->device.lock);
+}
+
+typedef struct waiter {
+    bench *b;
+    uint64_t value;
+    pthread_t thread;
+    _Atomic(uint32_t) own_looks; // times that the waiting thread itself looked
+    fm_status status;
+} waiter;
+
+static bool is_retired(void *context)
+{
+    waiter *w = context;
+    if (pthread_equal(pthread_self(), w->thread)) {
+        atomic_fetch_add(&w->own_looks, 1);
+    }
+    return atomic_load(&w->b->r.retired_value) >= w->value;
+}
+
+static void *wait_main(void *context)
+{
+    waiter *w = context;
+    w->thread = pthread_self();
+    w->status = fmi_wait_until(&w->b->r, is_retired, w, TIMEOUT_NS);
+    return NULL;
+}
+
+// One thread blocks on the device, and `sleepers` sleep.
+static void settle(bench *b, uint32_t sleepers)
+{
+    while (atomic_load(&b->r.waiting.sleeping) != sleepers) {
+        sched_yield();
+    }
+    pthread_mutex_lock(&b->device.lock);
+    while (b->device.inside == 0) {
+        pthread_cond_wait(&b->device.changed, &b->device.lock);
+    }
+    pthread_mutex_unlock(&b->device.lock);
+}
+
+// Waiter i waits for value i + 2 (the first, who polls, for the last of all).
+static void start(bench *b, waiter *waiters, pthread_t *threads)
+{
+    for (uint32_t i = 0; i < WAITERS; i++) {
+        waiters[i].b = b;
+        waiters[i].value = i == 0 ? WAITERS + 1 : i + 1;
+        assert_int_equal(pthread_create(&threads[i], NULL, wait_main, &waiters[i]), 0);
+        settle(b, i);
+    }
+}
+
+static void wait_one_thread_asks_the_device_and_a_batch_wakes_its_own(void **state)
+{
+    (void)state;
+    static bench b;
+    static waiter waiters[WAITERS];
+    pthread_t threads[WAITERS];
+    memset(waiters, 0, sizeof waiters);
+    set_up(&b);
+    submit(&b, WAITERS + 1);
+    start(&b, waiters, threads);
+    uint32_t looks[WAITERS];
+    for (uint32_t i = 0; i < WAITERS; i++) {
+        looks[i] = atomic_load(&waiters[i].own_looks);
+    }
+    for (uint32_t i = 1; i < WAITERS; i++) {
+        complete(&b, i + 1);
+        pthread_join(threads[i], NULL);
+        assert_int_equal(waiters[i].status, FM_OK);
+        settle(&b, WAITERS - 1 - i);
+        for (uint32_t k = i + 1; k < WAITERS; k++) {
+            assert_int_equal(atomic_load(&waiters[k].own_looks), looks[k]); // sleeps on
+        }
+    }
+    complete(&b, WAITERS + 1);
+    pthread_join(threads[0], NULL);
+    assert_int_equal(waiters[0].status, FM_OK);
+    assert_int_equal(b.device.most_inside, 1);
+    tear_down(&b);
+}
+
+// The one who polls is done first, again and again: each time a sleeper takes over, or the rest would sleep for ever.
+static void wait_poller_that_leaves_hands_the_seat_on(void **state)
+{
+    (void)state;
+    static bench b;
+    static waiter waiters[WAITERS];
+    pthread_t threads[WAITERS];
+    memset(waiters, 0, sizeof waiters);
+    set_up(&b);
+    submit(&b, WAITERS);
+    for (uint32_t i = 0; i < WAITERS; i++) {
+        waiters[i].b = &b;
+        waiters[i].value = i + 1;
+        assert_int_equal(pthread_create(&threads[i], NULL, wait_main, &waiters[i]), 0);
+        settle(&b, i);
+    }
+    for (uint32_t i = 0; i < WAITERS; i++) {
+        complete(&b, i + 1);
+        pthread_join(threads[i], NULL);
+        assert_int_equal(waiters[i].status, FM_OK);
+        if (i + 1 < WAITERS) {
+            settle(&b, WAITERS - 2 - i);
+        }
+    }
+    assert_int_equal(b.device.most_inside, 1);
+    tear_down(&b);
+}
+
+static bool never(void *context)
+{
+    (void)context;
+    return false;
+}
+
+static void *time_out_main(void *context)
+{
+    waiter *w = context;
+    w->status = fmi_wait_until(&w->b->r, never, NULL, 1000000);
+    return NULL;
+}
+
+// A sleeper whose time runs out leaves the list, and the others are still found (LEARNED-3, LEARNED-11).
+static void wait_sleeper_that_times_out_leaves_the_list(void **state)
+{
+    (void)state;
+    static bench b;
+    static waiter waiters[WAITERS], late[2];
+    pthread_t threads[WAITERS], late_threads[2];
+    memset(waiters, 0, sizeof waiters);
+    set_up(&b);
+    submit(&b, WAITERS + 1);
+    start(&b, waiters, threads);
+    for (uint32_t i = 0; i < 2; i++) {
+        late[i].b = &b;
+        assert_int_equal(pthread_create(&late_threads[i], NULL, time_out_main, &late[i]), 0);
+    }
+    for (uint32_t i = 0; i < 2; i++) {
+        pthread_join(late_threads[i], NULL);
+        assert_int_equal(late[i].status, FM_TIMEOUT);
+    }
+    assert_int_equal(atomic_load(&b.r.waiting.sleeping), WAITERS - 1);
+    complete(&b, WAITERS + 1);
+    for (uint32_t i = 0; i < WAITERS; i++) {
+        pthread_join(threads[i], NULL);
+        assert_int_equal(waiters[i].status, FM_OK);
+    }
+    assert_int_equal(atomic_load(&b.r.waiting.sleeping), 0);
+    tear_down(&b);
+}
+
+typedef struct committer {
+    bench *b;
+    uint32_t number;
+    _Atomic(uint32_t) *turn; // counts grants
+    uint32_t my_turn;
+} committer;
+
+static void *commit_main(void *context)
+{
+    committer *c = context;
+    if (fmi_place_wait(&c->b->r, 1, TIMEOUT_NS) == FM_OK) {
+        c->my_turn = atomic_fetch_add(c->turn, 1);
+    }
+    return NULL;
+}
+
+// RETIRE-4: places come free one at a time and go to those who wait in the order in which they came; a newcomer never passes them.
+static void places_are_given_in_turn(void **state)
+{
+    (void)state;
+    static bench b;
+    static committer committers[WAITERS];
+    pthread_t threads[WAITERS];
+    _Atomic(uint32_t) turn = 0;
+    set_up(&b);
+    assert_true(fmi_place_take(&b.r, 1)); // the limit is reached
+    submit(&b, 1);                        // so that whoever polls blocks
+    for (uint32_t i = 0; i < WAITERS; i++) {
+        committers[i] = (committer){&b, i, &turn, UINT32_MAX};
+        assert_int_equal(pthread_create(&threads[i], NULL, commit_main, &committers[i]), 0);
+        settle(&b, i);
+    }
+    for (uint32_t i = 0; i < WAITERS; i++) {
+        assert_false(fmi_place_take(&b.r, UINT32_MAX)); // there would be room for a newcomer, but others came before
+        fmi_retirement_count_out(&b.r);
+        if (i == 0) {
+            complete(&b, 1); // the first is the one who polls: it returns when the device answers
+            pthread_join(threads[0], NULL);
+        } else {
+            pthread_join(threads[i], NULL);
+        }
+        assert_int_equal(committers[i].my_turn, i);
+        assert_int_equal(atomic_load(&b.r.places.waiting), WAITERS - 1 - i);
+    }
+    assert_true(fmi_place_take(&b.r, 2)); // nobody waits any more
+    assert_int_equal(fmi_place_wait(&b.r, 1, 1000), FM_TIMEOUT);
+    assert_int_equal(atomic_load(&b.r.places.waiting), 0);
+    fmi_retirement_count_out(&b.r);
+    fmi_retirement_count_out(&b.r);
+    tear_down(&b);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(wait_one_thread_asks_the_device_and_a_batch_wakes_its_own),
+        cmocka_unit_test(wait_poller_that_leaves_hands_the_seat_on),
+        cmocka_unit_test(wait_sleeper_that_times_out_leaves_the_list),
+        cmocka_unit_test(places_are_given_in_turn),
+    };
+    return cmocka_run_group_tests_name("retire_wait", tests, NULL, NULL);
+}

@@ -42,7 +42,11 @@ static void write_arguments(fmi_text *out, const fmi_kernel_code *code)
 {
     write_number(out, code->binding_mode);
     write_number(out, (uint64_t)code->indirect_arguments | (uint64_t)code->wants_group_count << 1 |
-                          (uint64_t)code->wants_group_base << 2);
+                          (uint64_t)code->wants_group_base << 2 | (uint64_t)code->wants_barriers << 3);
+    if (code->wants_barriers) { // when it fails to meet at one, the code itself says whose it is
+        write_number(out, strlen(code->name));
+        fmi_text_append(out, code->name, strlen(code->name));
+    }
     write_number(out, code->span_count);
     for (uint32_t i = 0; i < code->span_count; i++) {
         write_number(out, code->binding_numbers[i]);

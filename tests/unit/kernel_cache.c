@@ -471,10 +471,11 @@ static void cache_churn_of_many_threads_gives_right_values_key_3(void **state)
 static void key_changes_with_everything_that_makes_the_code_key_2(void **state)
 {
     (void)state;
-    fmi_kernel_code codes[9];
+    enum { CODES = 11, KEYS = CODES + 6 };
+    fmi_kernel_code codes[CODES];
     fmi_backend_caps devices[3] = {caps, caps, caps};
-    for (int i = 0; i < 9; i++) {
-        codes[i] = (fmi_kernel_code){.span_count = 2, .binding_numbers = {0, 1}, .group_size = {64, 1, 1}};
+    for (int i = 0; i < CODES; i++) {
+        codes[i] = (fmi_kernel_code){.name = "k", .span_count = 2, .binding_numbers = {0, 1}, .group_size = {64, 1, 1}};
     }
     codes[1].binding_mode = FM_BINDING_DESCRIPTORS;
     codes[2].indirect_arguments = true;
@@ -484,26 +485,43 @@ static void key_changes_with_everything_that_makes_the_code_key_2(void **state)
     codes[6].arguments_binding = 3;
     codes[7].constants_size_bytes = 4;
     codes[8].group_size[2] = 2;
+    codes[9].wants_barriers = true;
+    codes[10].wants_barriers = true;
+    codes[10].name = "named_in_its_failures";
     devices[1].driver_version++;
     devices[2].device_uuid[15]++;
-    fmi_text keys[15] = {0};
-    for (int i = 0; i < 9; i++) {
+    fmi_text keys[KEYS] = {0};
+    for (int i = 0; i < CODES; i++) {
         fmi_key_write(&keys[i], FMI_KEY_GLSL, &ops, &caps, &codes[i], "text", 4);
     }
-    fmi_key_write(&keys[9], FMI_KEY_GLSL, &ops, &devices[1], &codes[0], "text", 4);
-    fmi_key_write(&keys[10], FMI_KEY_GLSL, &ops, &devices[2], &codes[0], "text", 4);
-    fmi_key_write(&keys[11], FMI_KEY_C, &ops, &caps, &codes[0], "text", 4);
-    fmi_key_write(&keys[12], FMI_KEY_GLSL, &ops, &caps, &codes[0], "test", 4);
-    fmi_key_write(&keys[13], FMI_KEY_GLSL, &(fmi_backend_ops){.prefix = "best"}, &caps, &codes[0], "text", 4);
-    fmi_key_write(&keys[14], FMI_KEY_GLSL, &ops, &caps, NULL, "text", 4);
-    for (int i = 0; i < 15; i++) {
+    fmi_key_write(&keys[CODES], FMI_KEY_GLSL, &ops, &devices[1], &codes[0], "text", 4);
+    fmi_key_write(&keys[CODES + 1], FMI_KEY_GLSL, &ops, &devices[2], &codes[0], "text", 4);
+    fmi_key_write(&keys[CODES + 2], FMI_KEY_C, &ops, &caps, &codes[0], "text", 4);
+    fmi_key_write(&keys[CODES + 3], FMI_KEY_GLSL, &ops, &caps, &codes[0], "test", 4);
+    fmi_key_write(&keys[CODES + 4], FMI_KEY_GLSL, &(fmi_backend_ops){.prefix = "best"}, &caps, &codes[0], "text", 4);
+    fmi_key_write(&keys[CODES + 5], FMI_KEY_GLSL, &ops, &caps, NULL, "text", 4);
+    for (int i = 0; i < KEYS; i++) {
         for (int j = 0; j < i; j++) {
             assert_false(keys[i].length == keys[j].length && memcmp(keys[i].data, keys[j].data, keys[i].length) == 0);
         }
     }
-    for (int i = 0; i < 15; i++) {
+    for (int i = 0; i < KEYS; i++) {
         fmi_text_free(&keys[i]);
     }
+}
+
+static void key_of_code_without_barriers_has_no_name_in_it_key_2(void **state)
+{
+    (void)state;
+    fmi_text keys[2] = {0};
+    for (int i = 0; i < 2; i++) {
+        const fmi_kernel_code code = {.name = i ? "one" : "another", .group_size = {64, 1, 1}};
+        fmi_key_write(&keys[i], FMI_KEY_C, &ops, &caps, &code, "text", 4);
+    }
+    assert_int_equal(keys[0].length, keys[1].length);
+    assert_memory_equal(keys[0].data, keys[1].data, keys[0].length);
+    fmi_text_free(&keys[0]);
+    fmi_text_free(&keys[1]);
 }
 
 static void map_random_changes_match_a_plain_array(void **state)
@@ -595,6 +613,7 @@ int main(void)
         cmocka_unit_test(cache_many_hits_of_8_threads_leave_one_variant_key_4),
         cmocka_unit_test(cache_churn_of_many_threads_gives_right_values_key_3),
         cmocka_unit_test(key_changes_with_everything_that_makes_the_code_key_2),
+        cmocka_unit_test(key_of_code_without_barriers_has_no_name_in_it_key_2),
         cmocka_unit_test(map_random_changes_match_a_plain_array),
         cmocka_unit_test(map_readers_never_take_another_keys_handle_key_2),
     };

@@ -147,6 +147,75 @@ static void reusable_upload_outlives_the_list_in_flight(void **state)
     ct_expect_words(f, x, WORDS, 9);
 }
 
+// Takes the one place of a cache: what was there is held by lists alone.
+static void evict(fm_device *device, uint32_t value)
+{
+    char body[64];
+    fm_kernel kernel;
+    snprintf(body, sizeof body, "x[global_id.x] = %uu;", value);
+    CT_OK(fm_kernel_create(device,
+                           &(fm_kernel_info){.name = "other",
+                                             .code = body,
+                                             .params = &(fm_kernel_param){"x", FM_DTYPE_U32, FM_ACCESS_WRITE},
+                                             .param_count = 1},
+                           &kernel));
+}
+
+// Commits, evicts while the commit may still run, and looks at the values.
+static void expect_three(fm_device *device, fm_commands *commands, fm_stream stream, fm_buffer x, bool floats)
+{
+    static uint32_t other = 1000;
+    uint32_t words[WORDS];
+    fm_point point;
+    CT_OK(fm_commit(&commands, &(fm_commit_info){.stream = stream}, &point));
+    evict(device, other++);
+    CT_OK(fm_point_wait(device, point, CT_TIMEOUT_NS));
+    CT_OK(fm_buffer_read(device, stream, x, 0, sizeof words, words, CT_TIMEOUT_NS));
+    const float three = 3;
+    uint32_t expected = 3;
+    if (floats) memcpy(&expected, &three, sizeof expected);
+    for (uint32_t i = 0; i < WORDS; i++) assert_int_equal(words[i], expected);
+}
+
+// The list holds what its commits run, also when the cache has let it go between them (KEY-3).
+static void reusable_runs_what_was_evicted_between_commits_key_3(void **state)
+{
+    ct_fixture *f = *state;
+    fm_device *device;
+    fm_stream stream;
+    fm_kernel kernel;
+    fm_buffer x;
+    fm_commands *commands;
+    CT_OK(fm_device_open(ct_device_name(), &(fm_device_info){.variant_limit = 1, .log = ct_log_nothing}, &f->other));
+    device = f->other;
+    CT_OK(fm_stream_create(device, NULL, &stream));
+    const fm_kernel_param param = {"x", FM_DTYPE_NONE, FM_ACCESS_WRITE};
+    CT_OK(fm_kernel_create(device,
+                           &(fm_kernel_info){
+                               .name = "three", .code = "x[global_id.x] = 3;", .params = &param, .param_count = 1},
+                           &kernel));
+    CT_OK(fm_buffer_create(device, &(fm_buffer_info){.size_bytes = WORDS * 4}, &x));
+    CT_OK(fm_commands_begin(device, &(fm_commands_info){.flags = FM_COMMANDS_REUSABLE}, &commands));
+    fm_binding binding = {.buffer = x, .dtype = FM_DTYPE_U32};
+    fm_dispatch_info info = ct_dispatch_info(kernel, 1, &binding, 1, NULL, 0);
+    CT_OK(fm_fill(commands, x, 0, FM_WHOLE_SIZE, 0));
+    CT_OK(fm_dispatch(commands, &info));
+    evict(device, 1);
+    for (int i = 0; i < 3; i++) expect_three(device, commands, stream, x, false);
+    for (int i = 0; i < 4; i++) { // patched to another variant and back, each evicted meanwhile
+        binding.dtype = i % 2 ? FM_DTYPE_U32 : FM_DTYPE_F32;
+        CT_OK(fm_patch(commands, 0, &info));
+        evict(device, 2 + (uint32_t)i);
+        expect_three(device, commands, stream, x, i % 2 == 0);
+        expect_three(device, commands, stream, x, i % 2 == 0);
+    }
+    fm_point point;
+    CT_OK(fm_commit(&commands, &(fm_commit_info){.stream = stream}, &point));
+    CT_OK(fm_commands_cancel(&commands)); // the commit in flight still needs what the list held
+    evict(device, 10);
+    CT_OK(fm_point_wait(device, point, CT_TIMEOUT_NS));
+}
+
 static void reusable_wrong_calls_are_refused_and_change_nothing(void **state)
 {
     ct_fixture *f = *state;
@@ -188,6 +257,7 @@ int ct_group_reusable(void)
         CT_TEST(reusable_commit_holds_until_it_is_complete_and_no_longer),
         CT_TEST(reusable_stale_dispatch_can_be_patched_and_committed),
         CT_TEST(reusable_upload_outlives_the_list_in_flight),
+        CT_TEST(reusable_runs_what_was_evicted_between_commits_key_3),
         CT_TEST(reusable_wrong_calls_are_refused_and_change_nothing),
     };
     return cmocka_run_group_tests_name("reusable", tests, NULL, NULL);

@@ -139,6 +139,30 @@ static bool hold_variants(bool ablate)
     return tear_down(&b);
 }
 
+// A reusable list is committed twice, patched in between, and all that it runs is evicted each time.
+static bool evict_reusable(bool ablate)
+{
+    float x[COUNT] = {0};
+    bench b;
+    set_up(&b, FM_ABLATE_EVICT_UNHELD, ablate, 1);
+    fm_kernel kernel = make_kernel(&b, "y[global_id.x] = x[0] + 1.0f;", FM_DTYPE_NONE);
+    fm_buffer buffer = make_buffer(&b, x, sizeof x), target = make_buffer(&b, x, sizeof x);
+    fm_commands *commands;
+    MUST(fm_commands_begin(b.device, &(fm_commands_info){.flags = FM_COMMANDS_REUSABLE}, &commands));
+    dispatch(commands, kernel, buffer, FM_DTYPE_F32, target);
+    MUST(fm_commit(&commands, &(fm_commit_info){.stream = b.stream}, &b.last));
+    make_kernel(&b, "y[global_id.x] = x[0] + 2.0f;", FM_DTYPE_F32);
+    MUST(fm_commit(&commands, &(fm_commit_info){.stream = b.stream}, &b.last));
+    fm_binding bindings[] = {{.buffer = buffer, .dtype = FM_DTYPE_I32}, {.buffer = target}};
+    MUST(fm_patch(commands, 0,
+                  &(fm_dispatch_info){
+                      .kernel = kernel, .group_count = {1, 1, 1}, .bindings = bindings, .binding_count = 2}));
+    make_kernel(&b, "y[global_id.x] = x[0] + 3.0f;", FM_DTYPE_F32);
+    MUST(fm_commit(&commands, &(fm_commit_info){.stream = b.stream}, &b.last));
+    MUST(fm_commands_cancel(&commands));
+    return tear_down(&b);
+}
+
 typedef struct guard {
     const char *name;
     const char *requirement;
@@ -149,6 +173,7 @@ typedef struct guard {
 static const guard guards[] = {
     {"whole key", "KEY-2 KEY-5", "floats are read as halves", whole_key},
     {"eviction spares held variants", "KEY-3", "an evicted variant is run", evict_unheld},
+    {"eviction spares what a reusable list holds", "KEY-3", "an evicted variant is run", evict_reusable},
     {"lists hold variants", "HOLD-1 KEY-3", "an evicted variant is run", hold_variants},
 };
 enum { GUARDS = sizeof guards / sizeof guards[0] };

@@ -12,7 +12,8 @@
 enum { DEFAULT_BATCHES = 2, DEFAULT_LISTS = 4096, DEFAULT_VARIANTS = 4096 };
 #define DEFAULT_BLOCK_BYTES ((uint64_t)64 << 20)
 #define DEFAULT_VARIANT_BYTES ((uint64_t)256 << 20)
-#define DEFAULT_CACHE_BYTES ((uint64_t)256 << 20)
+#define DEFAULT_MEMORY_CACHE_BYTES ((uint64_t)256 << 20)
+#define DEFAULT_DISK_CACHE_BYTES ((uint64_t)256 << 20)
 #define DEFAULT_COMMIT_TIMEOUT_NS ((uint64_t)30 * 1000000000u)
 
 // One numeric setting: where it lies in fm_device_info, and what it may be.
@@ -32,7 +33,8 @@ static const setting settings[] = {
     {"FERMATA_FAILURES_KEPT", offsetof(fm_device_info, failures_kept), false, 64, 1, 65536},
     {"FERMATA_HOST_THREADS", offsetof(fm_device_info, host_threads), false, 0, 0, 256},
     {"FERMATA_MEMORY_LIMIT", offsetof(fm_device_info, memory_limit_bytes), true, 0, 0, UINT64_MAX},
-    {"FERMATA_MEMORY_CACHE", offsetof(fm_device_info, memory_cache_bytes), true, DEFAULT_CACHE_BYTES, 1, UINT64_MAX},
+    {"FERMATA_MEMORY_CACHE", offsetof(fm_device_info, memory_cache_bytes), true, DEFAULT_MEMORY_CACHE_BYTES, 1,
+     UINT64_MAX},
     {"FERMATA_IN_FLIGHT_BYTES", offsetof(fm_device_info, in_flight_bytes), true, 0, 0, UINT64_MAX},
     {"FERMATA_BLOCK_SIZE", offsetof(fm_device_info, block_size_bytes), true, DEFAULT_BLOCK_BYTES, 4096,
      (uint64_t)1 << 40},
@@ -43,7 +45,7 @@ static const setting settings[] = {
     {"FERMATA_VARIANT_LIMIT", offsetof(fm_device_info, variant_limit), false, DEFAULT_VARIANTS, 1, 1 << 23},
     {"FERMATA_VARIANT_LIMIT_BYTES", offsetof(fm_device_info, variant_limit_bytes), true, DEFAULT_VARIANT_BYTES, 1,
      UINT64_MAX},
-    {"FERMATA_CACHE_LIMIT_BYTES", offsetof(fm_device_info, cache_limit_bytes), true, DEFAULT_CACHE_BYTES, 1,
+    {"FERMATA_CACHE_LIMIT_BYTES", offsetof(fm_device_info, cache_limit_bytes), true, DEFAULT_DISK_CACHE_BYTES, 1,
      UINT64_MAX},
 };
 enum { SETTING_COUNT = sizeof settings / sizeof *settings };

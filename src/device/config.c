@@ -36,6 +36,7 @@ static const setting settings[] = {
     {"FERMATA_BLOCK_SIZE", offsetof(fm_device_info, block_size_bytes), true, DEFAULT_BLOCK_BYTES, 4096,
      (uint64_t)1 << 40},
     {"FERMATA_SPIN_NS", offsetof(fm_device_info, spin_ns), true, 0, 0, 1000000000u},
+    {"FERMATA_GATHER_NS", offsetof(fm_device_info, gather_ns), true, 0, 0, 1000000u},
     {"FERMATA_COMMIT_TIMEOUT_NS", offsetof(fm_device_info, commit_timeout_ns), true, DEFAULT_COMMIT_TIMEOUT_NS, 1,
      UINT64_MAX},
 };

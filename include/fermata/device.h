@@ -70,9 +70,12 @@ typedef struct fm_device_info {
     uint64_t in_flight_bytes;
     // Bytes of one native allocation that buffers share; 0 = 64 MiB. FERMATA_BLOCK_SIZE.
     uint64_t block_size_bytes;
-    // Nanoseconds that a wait polls at most before it blocks; 0 = 200,000 on a GPU, none on a CPU; 1 = never polls. It polls
+    // Nanoseconds that a wait polls at most before it blocks; 0 = 500,000 on a GPU, none on a CPU; 1 = never polls. It polls
     // for less where the device answers sooner, and only while a processor is to spare. FERMATA_SPIN_NS.
     uint64_t spin_ns;
+    // Nanoseconds that an idle device is kept waiting so that lists of threads that all wait share a batch; 0 = 12,000 on a GPU, none on
+    // a CPU; 1 = lists are never kept back. FERMATA_GATHER_NS.
+    uint64_t gather_ns;
     // Nanoseconds that a commit waits at the in-flight limit; 0 = 30 seconds. FERMATA_COMMIT_TIMEOUT_NS.
     uint64_t commit_timeout_ns;
     // Kernel variants kept for the next use, whatever kernel they are of; the least recently used goes first. 0 = 4096. FERMATA_VARIANT_LIMIT.

@@ -39,6 +39,7 @@ static const setting settings[] = {
     {"FERMATA_BLOCK_SIZE", offsetof(fm_device_info, block_size_bytes), true, DEFAULT_BLOCK_BYTES, 4096,
      (uint64_t)1 << 40},
     {"FERMATA_SPIN_NS", offsetof(fm_device_info, spin_ns), true, 0, 0, 1000000000u},
+    {"FERMATA_GATHER_NS", offsetof(fm_device_info, gather_ns), true, 0, 0, 1000000u},
     {"FERMATA_COMMIT_TIMEOUT_NS", offsetof(fm_device_info, commit_timeout_ns), true, DEFAULT_COMMIT_TIMEOUT_NS, 1,
      UINT64_MAX},
     {"FERMATA_COMPILE_THREADS", offsetof(fm_device_info, compile_threads), false, 0, 0, FMI_WARMUP_MOST_THREADS},

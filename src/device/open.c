@@ -10,7 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#define GPU_SPIN_NS 200000u
+#define GPU_SPIN_NS 500000u
+#define GPU_GATHER_NS 12000u
 
 enum {
     RECLAIM_NS = 5000000,
@@ -157,6 +158,9 @@ static fm_status build(fm_device *device)
     fmi_record_room_init(&device->record);
     fmi_engine_init(&device->engine, device->ops, device->backend, &device->record, &device->ablations,
                     info->batches_in_flight);
+    device->engine.gather_ns = info->gather_ns > 1                      ? info->gather_ns
+                               : info->gather_ns || device->caps.on_cpu ? 0
+                                                                        : GPU_GATHER_NS;
     uint64_t spin_ns =
         info->spin_ns ? (info->spin_ns == 1 ? 0 : info->spin_ns) : (device->caps.on_cpu ? 0 : GPU_SPIN_NS);
     status =

@@ -251,6 +251,9 @@ void fmi_progress(fmi_retirement *r)
         fmi_error_state callers; // retiring is work for others: this thread's own last error stays
         fmi_error_save(&callers);
         bool any = retire_complete(r);
+        if (any) {
+            fmi_engine_note_retired(r->engine, atomic_load(&r->waiters));
+        }
         fmi_error_restore(&callers);
         fmi_list *done = r->done;
         r->done = NULL;

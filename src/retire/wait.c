@@ -167,23 +167,29 @@ static void note_latency(fmi_waiting *waiting, uint64_t took_ns)
 }
 
 // May this thread poll? Only as many do as leave the others a processor.
-static bool enter_spin(fmi_waiting *waiting)
+static bool enter_spin(fmi_retirement *r)
 {
+    fmi_waiting *waiting = &r->waiting;
     if (waiting->most_spin_ns == 0 ||
         atomic_load_explicit(&waiting->spinners, memory_order_relaxed) >= waiting->most_spinners) {
         return false;
     }
     if (atomic_fetch_add_explicit(&waiting->spinners, 1, memory_order_relaxed) < waiting->most_spinners) {
+        atomic_fetch_add(&r->engine->polled, 1);
         return true;
     }
     atomic_fetch_sub_explicit(&waiting->spinners, 1, memory_order_relaxed);
     return false;
 }
 
-static void leave_spin(fmi_waiting *waiting, bool spins)
+static void leave_spin(fmi_retirement *r, bool spins)
 {
     if (spins) {
-        atomic_fetch_sub_explicit(&waiting->spinners, 1, memory_order_relaxed);
+        atomic_fetch_sub_explicit(&r->waiting.spinners, 1, memory_order_relaxed);
+        // A last look: what was kept back because this thread would kick again is not left behind (ENGINE-1).
+        if (atomic_fetch_sub(&r->engine->polled, 1) == 1) {
+            fmi_engine_kick(r->engine);
+        }
     }
 }
 
@@ -225,7 +231,7 @@ void fmi_wait_a_moment(fmi_retirement *r, uint64_t most_ns)
 static fm_status poll_for_all(fmi_retirement *r, fmi_wait_done done, void *context, uint64_t deadline)
 {
     fmi_waiting *waiting = &r->waiting;
-    bool spins = enter_spin(waiting);
+    bool spins = enter_spin(r);
     uint64_t begin = fmi_now_ns(), budget = spin_budget_ns(waiting);
     uint64_t retired = atomic_load_explicit(&r->retired_value, memory_order_relaxed);
     fm_status status = FM_OK;
@@ -252,7 +258,7 @@ static fm_status poll_for_all(fmi_retirement *r, fmi_wait_done done, void *conte
             fmi_wait_a_moment(r, deadline - now);
         }
     }
-    leave_spin(waiting, spins);
+    leave_spin(r, spins);
     return status;
 }
 
@@ -260,13 +266,20 @@ static fm_status poll_for_all(fmi_retirement *r, fmi_wait_done done, void *conte
 static void wait_for_poller(fmi_retirement *r, fmi_wait_done done, void *context, uint64_t deadline)
 {
     fmi_waiting *waiting = &r->waiting;
-    if (enter_spin(waiting)) {
+    if (enter_spin(r)) {
         uint64_t end = fmi_deadline(spin_budget_ns(waiting));
         end = end < deadline ? end : deadline;
+        bool over, seat_is_free;
         do {
             pause_a_little();
-        } while (!done(context) && atomic_load_explicit(&waiting->poller, memory_order_relaxed) && fmi_now_ns() < end);
-        leave_spin(waiting, true);
+            over = done(context);
+            seat_is_free = !atomic_load_explicit(&waiting->poller, memory_order_relaxed);
+        } while (!over && !seat_is_free && fmi_now_ns() < end);
+        leave_spin(r, true);
+        // Not for a mere change of the poller: who sleeps is late, and whoever gets the seat polls for the others, too.
+        if (over || seat_is_free) {
+            return;
+        }
     }
     fall_asleep(waiting, done, context, deadline);
 }

@@ -60,6 +60,7 @@ static void put(fmi_backlog *backlog, fmi_share *share, fmi_list *list)
     *(share->last ? &share->last->next : &share->first) = list;
     share->last = list;
     list->next = NULL;
+    share->longest_ns = list->cost_ns > share->longest_ns ? list->cost_ns : share->longest_ns;
     share->lists++;
     share->commands += list->command_count;
     add_to_count(backlog, UINT32_MAX); // one less

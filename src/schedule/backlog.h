@@ -37,8 +37,9 @@ typedef struct fmi_share {
     fmi_list *last;
     uint32_t lists;
     uint32_t commands;
-    bool is_long;   // a list of it is
-    bool has_short; // a list of it is not
+    uint64_t longest_ns; // estimated work of its longest list
+    bool is_long;        // a list of it is
+    bool has_short;      // a list of it is not
 } fmi_share;
 
 // Adds a list behind its stream's others.

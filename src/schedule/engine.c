@@ -2,12 +2,15 @@
 // Pushing is lock-free; everything between taking and giving up the seat is the leader's alone.
 #include "schedule/engine.h"
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "schedule/cost.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum { MOST_GATHERED_NS = 250000 }; // lists are not kept back behind longer work: planning them meanwhile is worth more
 
 void fmi_engine_init(fmi_engine *engine, const fmi_backend_ops *ops, fmi_backend *backend, fmi_record_room *record,
                      const fmi_ablations *ablations, uint32_t depth)
@@ -35,6 +38,7 @@ void fmi_engine_destroy(fmi_engine *engine)
 
 void fmi_engine_push(fmi_engine *engine, fmi_list *list)
 {
+    atomic_fetch_add(&engine->queued, 1);
     fmi_list *newest = atomic_load_explicit(&engine->incoming, memory_order_relaxed);
     do {
         list->next = newest;
@@ -206,6 +210,8 @@ static bool lead(fmi_engine *engine)
         // Retirement needs a status a list only where something was submitted.
         status = fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "no host memory for a batch of %u lists", share.lists);
     }
+    atomic_fetch_sub(&engine->queued, share.lists);
+    atomic_store_explicit(&engine->longest_ns, share.longest_ns, memory_order_relaxed);
     batch->first = share.first;
     batch->is_long = share.is_long;
     fmi_batch_plan plan = {0};
@@ -250,6 +256,34 @@ void fmi_engine_learn(fmi_engine *engine, const fmi_batch *batch)
     fmi_cost_learn(&batch->plan, &engine->slowest_ns);
 }
 
+void fmi_engine_note_retired(fmi_engine *engine, uint32_t waiters)
+{
+    if (engine->gather_ns == 0) {
+        return;
+    }
+    uint32_t wanted = atomic_load_explicit(&engine->wanted, memory_order_relaxed);
+    // Rises at once, falls by a quarter of the difference.
+    wanted = waiters >= wanted ? waiters : wanted - (wanted - waiters + 3) / 4;
+    atomic_store_explicit(&engine->gather_until, fmi_now_ns() + engine->gather_ns, memory_order_relaxed);
+    atomic_store(&engine->wanted, wanted);
+}
+
+// A queue takes a submission at a time and runs one after the other, so lists of threads that all wait are worth more together: they are kept
+// back while short work is in flight, and for a moment after it, until as many lists are there as threads lately waited. Whoever keeps
+// back is followed by another kick: retirement's while something is in flight, else that of the thread that polls (ENGINE-1).
+static bool keeps_back(const fmi_engine *engine)
+{
+    uint32_t wanted = engine->gather_ns ? atomic_load(&engine->wanted) : 0;
+    if (wanted < 2 || atomic_load(&engine->queued) >= wanted) {
+        return false;
+    }
+    if (fmi_engine_in_flight(engine) > 0) {
+        return atomic_load_explicit(&engine->longest_ns, memory_order_relaxed) <= MOST_GATHERED_NS;
+    }
+    return atomic_load(&engine->polled) &&
+           fmi_now_ns() < atomic_load_explicit(&engine->gather_until, memory_order_relaxed);
+}
+
 void fmi_engine_kick(fmi_engine *engine)
 {
     // No list is left behind (ENGINE-1). A thread that pushes and then finds the seat taken leaves: the leader loads `incoming` after it
@@ -257,7 +291,7 @@ void fmi_engine_kick(fmi_engine *engine)
     // seat. Both pairs are store-then-load on each side, so push, seat, tail and the loads here are sequentially consistent.
     while (atomic_load(&engine->incoming) || atomic_load(&engine->backlog.count) > 0) {
         uint64_t tail = atomic_load(&engine->tail);
-        if (fmi_engine_in_flight(engine) >= engine->depth || atomic_exchange(&engine->seat, 1)) {
+        if (fmi_engine_in_flight(engine) >= engine->depth || keeps_back(engine) || atomic_exchange(&engine->seat, 1)) {
             return;
         }
         // Room may have gone while the seat changed hands.

@@ -42,9 +42,15 @@ typedef struct fmi_engine {
     fmi_backend *backend;
     fmi_record_room *record; // whose pool says when memory was recycled; NULL in tests without memory
     const fmi_ablations *ablations;
-    uint32_t depth;                    // batches in flight at most
-    _Atomic(fmi_list *) incoming;      // committed lists, newest first
-    _Atomic(uint32_t) seat;            // 1: someone leads
+    uint32_t depth;               // batches in flight at most
+    _Atomic(fmi_list *) incoming; // committed lists, newest first
+    _Atomic(uint32_t) seat;       // 1: someone leads
+    uint64_t gather_ns;       // how long lists are kept back for others to join, on an idle device; 0: never. Constant
+    _Atomic(uint32_t) queued; // lists pushed and not in a batch yet
+    _Atomic(uint32_t) wanted; // threads that lately waited at the same time; stored by retirement
+    _Atomic(uint64_t) gather_until;    // an idle device is kept waiting until then at most; stored by retirement
+    _Atomic(uint32_t) polled;          // threads that wait without a pause: one of them polls, and kicks each time
+    _Atomic(uint64_t) longest_ns;      // estimated work of the longest list of the last batch; stored by the leader
     fmi_backlog backlog;               // drained but not yet in a batch; the leader's
     _Atomic(uint32_t) slowest_ns;      // the longest dispatch known; stored by retirement
     fmi_planner planner;               // the leader's
@@ -70,6 +76,9 @@ void fmi_engine_push(fmi_engine *engine, fmi_list *list);
 // Leads while there is work, room and a free seat. Any thread; never waits. A list pushed before is never left behind: either
 // this call or the current leader takes it, or what is in flight keeps it waiting and retirement kicks again.
 void fmi_engine_kick(fmi_engine *engine);
+
+// Retirement has found batches complete while so many threads wait: those whose lists they were will soon come back.
+void fmi_engine_note_retired(fmi_engine *engine, uint32_t waiters);
 
 // Learns from a batch that was timed, is complete and not yet retired. Called by retirement.
 void fmi_engine_learn(fmi_engine *engine, const fmi_batch *batch);

@@ -209,6 +209,51 @@ static void engine_long_list_waits_for_the_long_one_in_flight(void **state)
     tear_down(&s);
 }
 
+// Lists of threads that all wait are worth more together: they are kept back behind short work, until as many are there as threads waited;
+// on an idle device only while somebody polls. Retirement and the last look of who polled find what was kept back (ENGINE-1).
+static void engine_keeps_lists_back_for_others_to_join(void **state)
+{
+    (void)state;
+    static shared s;
+    set_up(&s, 2);
+    s.engine.gather_ns = 1000000000;
+    fmi_engine_note_retired(&s.engine, 3); // three threads waited
+    fmi_engine_push(&s.engine, &s.lists[0]);
+    fmi_engine_kick(&s.engine); // idle, and nobody polls: at once
+    assert_int_equal(atomic_load(&s.device.commands), 1);
+    fmi_engine_push(&s.engine, &s.lists[1]);
+    fmi_engine_kick(&s.engine);
+    fmi_engine_push(&s.engine, &s.lists[2]);
+    fmi_engine_kick(&s.engine);
+    assert_int_equal(atomic_load(&s.device.commands), 1); // a batch is in flight, and one thread is missing
+    fmi_engine_push(&s.engine, &s.lists[3]);
+    fmi_engine_kick(&s.engine);
+    assert_int_equal(atomic_load(&s.device.commands), 4); // all three in one batch
+    assert_int_equal(fmi_engine_in_flight(&s.engine), 2);
+    assert_true(retire_one(&s.engine) && retire_one(&s.engine));
+    atomic_store(&s.engine.polled, 1);
+    fmi_engine_note_retired(&s.engine, 3);
+    fmi_engine_push(&s.engine, &s.lists[4]);
+    fmi_engine_kick(&s.engine);
+    assert_int_equal(atomic_load(&s.device.commands), 4); // idle, but polled: others may come
+    atomic_store(&s.engine.polled, 0);
+    fmi_engine_kick(&s.engine); // the last look
+    assert_int_equal(atomic_load(&s.device.commands), 5);
+    fmi_engine_push(&s.engine, &s.lists[5]);
+    fmi_engine_kick(&s.engine);
+    assert_int_equal(atomic_load(&s.device.commands), 5);
+    assert_true(retire_one(&s.engine)); // retirement kicks
+    assert_int_equal(atomic_load(&s.device.commands), 6);
+    for (int i = 0; i < 40; i++) {
+        fmi_engine_note_retired(&s.engine, 1); // one thread alone is never kept waiting
+    }
+    atomic_store(&s.engine.polled, 1);
+    fmi_engine_push(&s.engine, &s.lists[6]);
+    fmi_engine_kick(&s.engine);
+    assert_int_equal(atomic_load(&s.device.commands), 7);
+    tear_down(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -217,6 +262,7 @@ int main(void)
         cmocka_unit_test(engine_failed_submit_keeps_lists_and_value),
         cmocka_unit_test(engine_batch_is_capped),
         cmocka_unit_test(engine_long_list_waits_for_the_long_one_in_flight),
+        cmocka_unit_test(engine_keeps_lists_back_for_others_to_join),
     };
     return cmocka_run_group_tests_name("schedule_engine", tests, NULL, NULL);
 }

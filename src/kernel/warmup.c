@@ -170,7 +170,9 @@ static bool call_thread(fmi_warmup *warmup)
         pthread_sigmask(SIG_SETMASK, &all, &old);
         bool failed = pthread_create(&warmup->threads[warmup->thread_count], NULL, thread_main, warmup) != 0;
         pthread_sigmask(SIG_SETMASK, &old, NULL);
-        warmup->thread_count += !failed;
+        if (!failed) {
+            pthread_setname_np(warmup->threads[warmup->thread_count++], "fm-compile");
+        }
     } else {
         pthread_cond_signal(&warmup->queued);
     }

@@ -118,6 +118,9 @@ fm_status fmi_keeper_start(fmi_retirement *r)
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &old);
     int failed = pthread_create(&keeper->thread, NULL, keeper_main, r);
+    if (!failed) {
+        pthread_setname_np(keeper->thread, "fm-keeper");
+    }
     pthread_sigmask(SIG_SETMASK, &old, NULL);
     if (failed) {
         pthread_cond_destroy(&keeper->wake);

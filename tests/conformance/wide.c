@@ -101,7 +101,8 @@ typedef struct wide_case {
         return (uint64_t)(expression);                                                                                 \
     }
 SIGNED(long_sum, ua + ub * 3 - 7)
-SIGNED(long_divide, a / (b | 1) + a % (b | 1))
+SIGNED(long_divide, a / (b | 1))
+SIGNED(long_rest, (a < 0 ? ~a : a) % ((b < 0 ? ~b : b) | 1)) // of negative numbers, % may give anything
 SIGNED(long_abs, a < 0 ? 0 - ua : ua)
 SIGNED(long_min, a < b ? a : b)
 SIGNED(long_max, a > b ? a : b)
@@ -123,7 +124,8 @@ UNSIGNED(ulong_loop, a + 0 + 1 + 2 + 3)
 
 static const wide_case long_cases[] = {
     {"a + b * 3 - 7", long_sum},
-    {"a / (b | long(1)) + a % (b | long(1))", long_divide},
+    {"a / (b | long(1))", long_divide},
+    {"(a < long(0) ? ~a : a) % ((b < long(0) ? ~b : b) | long(1))", long_rest},
     {"abs(a)", long_abs},
     {"min(a, b)", long_min},
     {"max(a, b)", long_max},

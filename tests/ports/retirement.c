@@ -91,6 +91,7 @@ static void port_retire_6_10000_commits_at_a_limit_are_bounded_without_a_full_dr
     assert_true(stats.lists_in_flight <= LISTS);
     assert_true(stats.bytes_in_use_peak <= UINT64_C(4) * LISTS * TEMPORARY_BYTES);
     ct_wait_idle(f);
+    CT_OK(fm_device_trim(f->device, NULL)); // what idle recorders keep for their next list
     assert_true(ct_stats(f).bytes_in_use <= TEMPORARY_BYTES);
 }
 
@@ -103,6 +104,7 @@ static void port_retire_6_10000_commits_without_a_wait_are_bounded_by_default(vo
     assert_int_equal(last, COMMITS - 1);
     assert_true(ct_stats(f).bytes_in_use_peak <= UINT64_C(2) * 4096 * TEMPORARY_BYTES);
     ct_wait_idle(f);
+    CT_OK(fm_device_trim(f->device, NULL)); // what idle recorders keep for their next list
     assert_true(ct_stats(f).bytes_in_use <= TEMPORARY_BYTES);
 }
 
@@ -131,6 +133,17 @@ static uint64_t read_number(const char *task, const char *file, const char *key)
     return number;
 }
 
+// Is it one of the library's threads? They are named so.
+static bool is_ours(const char *task)
+{
+    char path[300], name[32] = "";
+    snprintf(path, sizeof path, "/proc/self/task/%s/comm", task);
+    FILE *stream = fopen(path, "r");
+    bool ours = stream && fgets(name, sizeof name, stream) && strncmp(name, "fm-", 3) == 0;
+    if (stream) fclose(stream);
+    return ours;
+}
+
 static activity look_at_other_threads(void)
 {
     activity seen = {0};
@@ -138,6 +151,7 @@ static activity look_at_other_threads(void)
     assert_non_null(tasks);
     for (struct dirent *task = readdir(tasks); task; task = readdir(tasks)) {
         if (!isdigit((unsigned char)task->d_name[0]) || strtol(task->d_name, NULL, 10) == (long)gettid()) continue;
+        if (!is_ours(task->d_name)) continue; // drivers may have threads that never rest
         seen.switches += read_number(task->d_name, "status", "voluntary_ctxt_switches:");
         seen.running_ns += read_number(task->d_name, "schedstat", "");
         seen.threads++;

@@ -109,10 +109,15 @@ static fm_status open_host(const char *name, const fmi_backend_settings *setting
     pthread_sigmask(SIG_SETMASK, &all, &old);
     int failed = pthread_create(&backend->queue_thread, NULL, fmi_host_queue_main, backend);
     bool queue_runs = failed == 0;
+    if (queue_runs) {
+        pthread_setname_np(backend->queue_thread, "fm-host-queue");
+    }
     uint32_t workers = 0;
     while (!failed && workers + 1 < threads) {
         failed = pthread_create(&backend->workers[workers], NULL, fmi_host_worker_main, backend);
-        workers += failed == 0;
+        if (!failed) {
+            pthread_setname_np(backend->workers[workers++], "fm-host-worker");
+        }
     }
     pthread_sigmask(SIG_SETMASK, &old, NULL);
     if (failed) {

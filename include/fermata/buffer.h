@@ -71,9 +71,9 @@ FM_API fm_status fm_buffer_get_size(fm_device *device, fm_buffer buffer, uint64_
 
 // Writes `size_bytes` bytes from `source` into the buffer, after all earlier work on `stream`, and returns when they are there.
 // Parameters: `device`; `stream` and `buffer`, borrowed; `offset_bytes` and `size_bytes`, the range; `source`, copied;
-// `timeout_ns`, for the wait.
+// `timeout_ns`, for the wait, also at an in-flight limit.
 // Errors: handle errors, FM_ERROR_OUT_OF_RANGE, FM_ERROR_INVALID_ARGUMENT (size 0 or a NULL), FM_TIMEOUT (the write is
-// still under way and will happen), FM_ERROR_DEPENDENCY, FM_ERROR_OUT_OF_MEMORY, FM_ERROR_CLOSED.
+// still under way and will happen), FM_WOULD_BLOCK (the time ran out at an in-flight limit: nothing is written), FM_ERROR_DEPENDENCY, FM_ERROR_OUT_OF_MEMORY, FM_ERROR_CLOSED.
 // Thread-safety: any thread; waits for its own submission alone, outside every lock (READ-1, LEARNED-16).
 // Lifetime: `source` is the caller's again on return, whatever the answer.
 FM_API fm_status fm_buffer_write(fm_device *device, fm_stream stream, fm_buffer buffer, uint64_t offset_bytes,
@@ -81,11 +81,12 @@ FM_API fm_status fm_buffer_write(fm_device *device, fm_stream stream, fm_buffer 
 
 // Reads `size_bytes` bytes of the buffer into `destination`, after all earlier work on `stream`.
 // Parameters: `device`; `stream` and `buffer`, borrowed; `offset_bytes` and `size_bytes`, the range; `destination`, filled
-// on FM_OK and otherwise untouched, also later; `timeout_ns`, for the wait.
+// on FM_OK; after any other answer its bytes are undefined; `timeout_ns`, for the wait, also at an in-flight limit.
 // Errors: handle errors, FM_ERROR_OUT_OF_RANGE, FM_ERROR_INVALID_ARGUMENT (size 0 or a NULL), FM_TIMEOUT,
 // FM_ERROR_DEPENDENCY, FM_ERROR_OUT_OF_MEMORY, FM_ERROR_CLOSED.
-// Thread-safety: any thread; waits for its own submission alone, outside every lock (READ-1, READ-2, READ-6).
-// Lifetime: `destination` is the caller's again on return, whatever the answer.
+// Thread-safety: any thread; waits outside every lock, for its own submission or, where the host can look at the memory, for what
+// `stream` has committed so far, and for nothing else (READ-1, READ-2, READ-6).
+// Lifetime: `destination` is the caller's again on return, whatever the answer: nothing is written there later.
 FM_API fm_status fm_buffer_read(fm_device *device, fm_stream stream, fm_buffer buffer, uint64_t offset_bytes,
                                 uint64_t size_bytes, void *destination, uint64_t timeout_ns);
 

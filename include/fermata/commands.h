@@ -130,7 +130,7 @@ FM_API fm_status fm_label_pop(fm_commands *commands);
 // `info`, copied: the whole dispatch as it is to be, of the same kernel.
 // Errors: as fm_dispatch, FM_ERROR_INVALID_ARGUMENT (not reusable, no such dispatch, another kernel). On error the dispatch is as before.
 // Thread-safety: the list's owner (THREAD-2), also while earlier commits of the list are in flight: they keep what they had.
-// Lifetime: what the dispatch bound before is not the list's any more; each commit holds what it binds then (HOLD-1).
+// Lifetime: each commit holds what the dispatches bind then (HOLD-1); what was recorded is held until the first commit as well.
 FM_API fm_status fm_patch(fm_commands *commands, uint32_t dispatch, const fm_dispatch_info *info);
 
 // Commits `*commands` to `info->stream` and nulls it; everything it binds is held until `*out_point`.
@@ -139,12 +139,12 @@ FM_API fm_status fm_patch(fm_commands *commands, uint32_t dispatch, const fm_dis
 // FM_ERROR_STALE_HANDLE if one of them was destroyed. It cannot fm_read, and ends with fm_commands_cancel.
 // Parameters: `commands`, transferred on FM_OK; `info`, copied; `out_point`, filled on FM_OK, may be NULL.
 // Errors: handle errors of the stream and of each `after` point, FM_ERROR_INVALID_ARGUMENT (a point that no commit has returned),
-// FM_WOULD_BLOCK (in-flight limit reached and info->no_wait), FM_TIMEOUT (limit reached and nothing completed within
+// FM_WOULD_BLOCK (in-flight limit reached and info->no_wait), FM_TIMEOUT (limit reached and no place came free within
 // fm_device_info.commit_timeout_ns), FM_ERROR_BUSY, FM_ERROR_DEPENDENCY (the stream or an `after`
 // point has failed; see fm_stream_reset),
 // FM_ERROR_DEVICE_LOST. On error `*commands` stays the caller's and nothing is lost (LEARNED-8).
 // Thread-safety: the list's owner; any thread may commit to any stream (THREAD-1). Never blocks on the device unless the
-// in-flight limit is reached, and then for the oldest list only (RETIRE-4). An empty list completes in its turn.
+// in-flight limit is reached, and then for the oldest lists only, as many as it takes (RETIRE-4). An empty list completes in its turn.
 // Lifetime: point and place in the stream's order are chosen in one step (READ-2, READ-3). A copy of the old pointer must not be used:
 // a later fm_commands_begin may return the same address.
 FM_API fm_status fm_commit(fm_commands **commands, const fm_commit_info *info, fm_point *out_point);

@@ -107,6 +107,12 @@ void fmi_table_unreserve(fmi_table *table, fmi_slot *slot)
     pthread_mutex_unlock(&table->lock);
 }
 
+uint64_t fmi_table_next_id(const fmi_table *table, const fmi_slot *slot)
+{
+    uint64_t word = atomic_load_explicit(&slot->word, memory_order_relaxed);
+    return (uint64_t)table->tag << 56 | (uint64_t)slot->index << 32 | (GENERATION(word) + 1);
+}
+
 uint64_t fmi_table_publish(fmi_table *table, fmi_slot *slot)
 {
     uint64_t word = atomic_load_explicit(&slot->word, memory_order_relaxed);

@@ -52,6 +52,9 @@ fmi_slot *fmi_table_reserve(fmi_table *table);
 // Gives back a reserved slot that was never published.
 void fmi_table_unreserve(fmi_table *table, fmi_slot *slot);
 
+// The handle that publishing the slot will give.
+uint64_t fmi_table_next_id(const fmi_table *table, const fmi_slot *slot);
+
 // Makes the slot's object alive with one hold, the owner's, and returns its handle.
 uint64_t fmi_table_publish(fmi_table *table, fmi_slot *slot);
 

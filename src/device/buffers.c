@@ -2,6 +2,8 @@
 // Any thread; no state of their own. Reading is in read.c.
 #include "device/device.h"
 
+#include "base/clock.h"
+
 #include <string.h>
 
 // Fills memory that the host cannot reach, or must not yet: a list of the library's own, before anything that can name the buffer.
@@ -23,7 +25,9 @@ static fm_status fill_first(fm_device *device, fm_buffer handle, fmi_stream *str
         return status;
     }
     // Not kicked: the next commit, wait or the keeper carries it along, and hazards order it before the buffer's first use.
-    fmi_retirement_count_in(&device->retirement, UINT32_MAX); // the limit is for the user's lists; this one is needed
+    if (!stream) { // (the other kind has its place)
+        fmi_retirement_count_in(&device->retirement, UINT32_MAX); // the limit is for the user's lists; this one is needed
+    }
     fmi_list *list = fmi_recorder_finish(commands);
     list->is_fill = true;
     if (stream) {
@@ -86,9 +90,14 @@ static fm_status create(fm_device *device, const fm_buffer_info *info, fm_buffer
         status = fmi_table_hold(&device->streams, info->stream.id, &held);
     }
     fmi_stream *stream = (fmi_stream *)held;
-    // Behind a failure the fill would not run.
-    if (stream && !atomic_load_explicit(&stream->failed, memory_order_acquire)) {
+    // Behind a failure the fill would not run; and it needs a place under the in-flight limit like any list (RETIRE-4).
+    bool fills = !(info->flags & FM_BUFFER_UNINITIALIZED) || device->pool.poison;
+    if (stream && !atomic_load_explicit(&stream->failed, memory_order_acquire) &&
+        (!fills || fmi_place_take(&device->retirement, device->config.info.lists_in_flight))) {
         memory = fmi_pool_take_over(&device->pool, info->memory, info->size_bytes, fmi_use_home_of(held->index));
+        if (fills && !memory) {
+            fmi_retirement_count_out(&device->retirement);
+        }
     }
     bool in_use = memory != NULL;
     if (status == FM_OK && !in_use) {
@@ -96,6 +105,9 @@ static fm_status create(fm_device *device, const fm_buffer_info *info, fm_buffer
     }
     if (status == FM_OK) {
         status = create_filled(device, info, memory, in_use ? stream : NULL, out);
+        if (status != FM_OK && in_use && fills) {
+            fmi_retirement_count_out(&device->retirement); // the fill was not posted
+        }
     }
     if (held) {
         fmi_table_release(&device->streams, held);
@@ -250,11 +262,13 @@ fm_status fm_buffer_get_size(fm_device *device, fm_buffer buffer, uint64_t *out_
 }
 
 // Commits the list, or cancels it when it could not be recorded.
-static fm_status commit_or_cancel(fm_commands *commands, fm_status recorded, fm_stream stream, fm_point *out)
+static fm_status commit_or_cancel(fm_commands *commands, fm_status recorded, fm_stream stream, uint64_t timeout_ns,
+                                  fm_point *out)
 {
     fm_status status = recorded;
     if (status == FM_OK) {
-        status = fm_commit(&commands, &(fm_commit_info){.stream = stream}, out);
+        status = fmi_device_commit(&commands, &(fm_commit_info){.stream = stream}, timeout_ns, out);
+        status = status == FM_TIMEOUT ? FM_WOULD_BLOCK : status; // it was not committed: nothing of it will happen
     }
     if (status != FM_OK) {
         char sentence[1024];
@@ -280,15 +294,18 @@ fm_status fm_buffer_write(fm_device *device, fm_stream stream, fm_buffer buffer,
         fmi_error_prefix("fm_buffer_write");
         return status;
     }
+    uint64_t deadline = fmi_deadline(timeout_ns);
     fm_commands *commands;
     fm_point point;
     status = fmi_recorder_begin(&device->record, NULL, &commands);
     if (status == FM_OK) {
         status =
-            commit_or_cancel(commands, fm_upload(commands, buffer, offset_bytes, size_bytes, source), stream, &point);
+            commit_or_cancel(commands, fm_upload(commands, buffer, offset_bytes, size_bytes, source), stream,
+                                  fmi_remaining_ns(deadline), &point);
     }
     if (status == FM_OK) {
-        status = fmi_stream_wait(&device->retirement, (fmi_stream *)held, point.value, timeout_ns, "fm_buffer_write");
+        status = fmi_stream_wait(&device->retirement, (fmi_stream *)held, point.value, fmi_remaining_ns(deadline),
+                                 "fm_buffer_write");
     } else {
         fmi_error_prefix("fm_buffer_write");
     }

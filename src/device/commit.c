@@ -77,7 +77,7 @@ static void name_limit(const fm_device *device, char out[64])
 }
 
 // Takes a place under the in-flight limit: waits in turn, for the oldest work alone (RETIRE-4).
-static fm_status make_room(fm_device *device, bool no_wait)
+static fm_status make_room(fm_device *device, bool no_wait, uint64_t timeout_ns)
 {
     fmi_retirement *r = &device->retirement;
     const fm_device_info *info = &device->config.info;
@@ -96,13 +96,13 @@ static fm_status make_room(fm_device *device, bool no_wait)
         return fmi_fail(FM_WOULD_BLOCK, "fm_commit: %s are in flight, which is the limit", reached);
     }
     atomic_fetch_add_explicit(&device->limit_waits, 1, memory_order_relaxed);
-    fm_status status = fmi_place_wait(r, limit, info->commit_timeout_ns);
+    fm_status status = fmi_place_wait(r, limit, timeout_ns);
     if (status != FM_OK) {
         name_limit(device, reached);
         return fmi_fail(status,
                         "fm_commit: %s are in flight, which is the limit, and no place came free for this list within "
                         "%llu ns",
-                        reached, (unsigned long long)info->commit_timeout_ns);
+                        reached, (unsigned long long)timeout_ns);
     }
     atomic_fetch_add_explicit(&device->full_drains, FMI_ABLATED(&device->ablations, FM_ABLATE_WAIT_FOR_OLDEST),
                               memory_order_relaxed);
@@ -201,7 +201,8 @@ static void drop_after(fm_device *device, fmi_list *list)
 }
 
 // Everything of a commit that can fail. The caller is inside the list.
-static fm_status prepare(fm_device *device, fmi_list *list, const fm_commit_info *info, fmi_stream **out_stream)
+static fm_status prepare(fm_device *device, fmi_list *list, const fm_commit_info *info, uint64_t timeout_ns,
+                         fmi_stream **out_stream)
 {
     fmi_slot *held;
     fm_status status = fmi_table_hold(&device->streams, info->stream.id, &held);
@@ -216,7 +217,11 @@ static fm_status prepare(fm_device *device, fmi_list *list, const fm_commit_info
         status = fmi_fail(FM_ERROR_DEPENDENCY, "fm_commit: stream '%s' has failed; fm_stream_reset clears it",
                           fmi_stream_label(stream));
     } else {
-        status = make_room(device, info->no_wait);
+        status = make_room(device, info->no_wait, timeout_ns);
+        if (status == FM_OK && atomic_load_explicit(&device->engine.lost, memory_order_acquire)) {
+            fmi_retirement_count_out(&device->retirement);
+            status = fmi_fail(FM_ERROR_DEVICE_LOST, "fm_commit: the device was lost while the list waited for a place");
+        }
     }
     if (status == FM_OK) {
         status = take_after(device, list, stream, info);
@@ -238,11 +243,19 @@ fm_status fm_commit(fm_commands **commands, const fm_commit_info *info, fm_point
     if (!commands || !info) {
         return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_commit: %s is NULL", commands ? "info" : "commands");
     }
+    return fmi_device_commit(commands, info, FM_FOREVER, out_point);
+}
+
+fm_status fmi_device_commit(fm_commands **commands, const fm_commit_info *info, uint64_t timeout_ns,
+                            fm_point *out_point)
+{
     fm_status status = fmi_recorder_enter(*commands, "fm_commit");
     if (status != FM_OK) {
         return status;
     }
     fm_device *device = (*commands)->room->device;
+    uint64_t most_ns = device->config.info.commit_timeout_ns;
+    timeout_ns = timeout_ns < most_ns ? timeout_ns : most_ns;
     fmi_stream *stream = NULL;
     fmi_list *list = (*commands)->list;
     bool reusable = list->reusable;
@@ -250,7 +263,7 @@ fm_status fm_commit(fm_commands **commands, const fm_commit_info *info, fm_point
         status = fmi_reusable_copy(*commands, &list);
     }
     if (status == FM_OK) {
-        status = prepare(device, list, info, &stream);
+        status = prepare(device, list, info, timeout_ns, &stream);
         if (status != FM_OK && reusable) {
             fmi_record_drop_list(&device->record, list);
         }

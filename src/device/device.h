@@ -62,6 +62,10 @@ void fmi_device_warn(const fmi_config *config, const char *format, ...) __attrib
 // Finds the devices that `name` may mean, best first, and opens the first that opens.
 fm_status fmi_open_backend(const char *name, const fmi_config *config, fm_device *device);
 
+// fm_commit, waiting at the in-flight limits for at most `timeout_ns` and what the settings allow.
+fm_status fmi_device_commit(fm_commands **commands, const fm_commit_info *info, uint64_t timeout_ns,
+                            fm_point *out_point);
+
 // Gives a list, which has been counted in, to the engine: takes the stream's next value and a place in the queue in one step, and
 // returns the value. `stream` is held for the list, or NULL for the library's own fills. The caller kicks and notifies the keeper.
 uint64_t fmi_device_post(fm_device *device, fmi_list *list, fmi_stream *stream);

@@ -111,7 +111,7 @@ typedef struct reset_target {
 static bool has_completed(void *context)
 {
     const reset_target *t = context;
-    return atomic_load_explicit(&t->stream->completed, memory_order_acquire) >= t->value;
+    return atomic_load(&t->stream->completed) >= t->value; // sequentially consistent: a sleeper's last look (fall_asleep)
 }
 
 // Clears the failure if nothing is under way. Under the order lock no list gets a value meanwhile, so no new failure can be wiped out.

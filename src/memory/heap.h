@@ -42,6 +42,7 @@ typedef struct fmi_memory {
     struct fmi_memory *last;
     uint64_t order_stream;    // handle of the stream whose work may still use memory that was taken over; 0 = none
     uint64_t order_value;     // that stream's value at which this use ends; both constant while in use
+    bool is_counted;          // as an orphan in the pool's orphan_bytes
     _Atomic(uint32_t) orphan; // 1: no live handle names it; only lists keep it
     _Atomic(uint64_t) use;    // who has used it; see memory/order.h
     _Atomic(uint32_t)

@@ -97,6 +97,7 @@ static fmi_memory *take(fmi_pool *pool, fm_memory_kind kind, uint64_t size_bytes
         atomic_fetch_add_explicit(&pool->recycled, !memory->is_clean, memory_order_relaxed);
         memory->order = 0;
         memory->order_stream = memory->order_value = 0;
+        memory->is_counted = false;
         atomic_store_explicit(&memory->orphan, 0, memory_order_relaxed);
         atomic_store_explicit(&memory->use, 0, memory_order_relaxed);
         atomic_store_explicit(&memory->unzeroed, 0, memory_order_relaxed);
@@ -259,8 +260,9 @@ static void unlink_order(fmi_pool *pool, fmi_memory *memory)
 static void end_orphanhood(fmi_pool *pool, fmi_memory *memory)
 {
     unlink_order(pool, memory);
-    if (atomic_load_explicit(&memory->orphan, memory_order_relaxed)) {
-        atomic_store_explicit(&memory->orphan, 0, memory_order_relaxed);
+    atomic_store_explicit(&memory->orphan, 0, memory_order_relaxed);
+    if (memory->is_counted) {
+        memory->is_counted = false;
         atomic_fetch_sub_explicit(&pool->orphan_bytes, memory->size_bytes, memory_order_relaxed);
     }
 }
@@ -314,14 +316,22 @@ static bool grow_orders(fmi_pool *pool, uint32_t home)
     return true;
 }
 
-// Called under the lock.
+// Counts and offers orphaned memory once no list that is being recorded uses it. Called under the lock.
 static void offer(fmi_pool *pool, fmi_memory *memory)
 {
     uint64_t use = atomic_load(&memory->use);
     uint32_t home = fmi_use_home(use);
+    if (!atomic_load(&memory->orphan) || fmi_use_uncommitted(use)) {
+        return;
+    }
+    if (!memory->is_counted) { // from here on only work in flight keeps it; before, a list that somebody records
+        memory->is_counted = true;
+        raise_peak(&pool->orphan_peak_bytes,
+                   atomic_fetch_add_explicit(&pool->orphan_bytes, memory->size_bytes, memory_order_relaxed) +
+                       memory->size_bytes);
+    }
     // Without host memory for the order it stays with its lists and returns when they retire.
-    if (!atomic_load(&memory->orphan) || memory->order || fmi_use_uncommitted(use) || home == 0 ||
-        home == FMI_USE_MANY || !grow_orders(pool, home)) {
+    if (memory->order || home == 0 || home == FMI_USE_MANY || !grow_orders(pool, home)) {
         return;
     }
     fmi_memory **head = &pool->orders[home - 1];
@@ -346,9 +356,6 @@ void fmi_pool_orphan(fmi_pool *pool, fmi_memory *memory)
     pthread_mutex_lock(&pool->lock);
     // Sequentially consistent, before `use` is looked at: a commit changes `use` and then looks here. One of the two offers it.
     atomic_store(&memory->orphan, 1);
-    raise_peak(&pool->orphan_peak_bytes,
-               atomic_fetch_add_explicit(&pool->orphan_bytes, memory->size_bytes, memory_order_relaxed) +
-                   memory->size_bytes);
     offer(pool, memory);
     pthread_mutex_unlock(&pool->lock);
 }

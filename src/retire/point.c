@@ -77,7 +77,8 @@ typedef struct target {
 static bool is_complete(void *context)
 {
     const target *t = context;
-    return atomic_load_explicit(&t->stream->completed, memory_order_acquire) >= t->value;
+    return atomic_load(&t->stream->completed) >=
+           t->value; // sequentially consistent: a sleeper's last look (fall_asleep)
 }
 
 fm_status fmi_stream_wait(fmi_retirement *r, fmi_stream *stream, uint64_t value, uint64_t timeout_ns,

@@ -261,6 +261,7 @@ void fmi_progress(fmi_retirement *r)
         fmi_engine_kick(r->engine); // the device gets work before threads are woken and memory is put in order
         if (any) {
             fmi_waiting_wake(&r->waiting);
+            fmi_places_grant(r); // a lost device's lists are counted out and kept
         }
         while (done) {
             fmi_list *next = done->next;

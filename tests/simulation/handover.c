@@ -110,8 +110,10 @@ static void handover_another_stream_waits_for_the_old_use_and_the_fill(void **st
     OK(fm_buffer_destroy(f->device, x));
     fm_buffer fresh = create(f, BYTES, f->a);
     assert_int_equal(stats_of(f).memory_reuses, 1);
-    commit_fill(f, fresh, 7, f->b);
+    fm_point written = commit_fill(f, fresh, 7, f->b), last = commit_fill(f, other, 4, f->a);
     run_everything(f);
+    OK(fm_point_wait(f->device, written, SECOND));
+    OK(fm_point_wait(f->device, last, SECOND)); // behind the fill
     expect(f, f->b, fresh, 7); // neither 3, of the old use, nor 0, of the new buffer's own fill
 }
 
@@ -129,10 +131,12 @@ static void handover_never_takes_staging_memory(void **state)
     OK(fm_upload(commands, target, 4 * PART, 4096, source));
     OK(fm_upload(commands, target, 5 * PART, PART, source)); // the chunk is full: a new one
     commit(&commands, f->a);
+    uint64_t reuses = stats_of(f).memory_reuses;
     fm_buffer fresh = {0};
     fm_buffer_info info = {
         .size_bytes = CHUNK, .memory = FM_MEMORY_HOST, .flags = FM_BUFFER_UNINITIALIZED, .stream = f->a};
     OK(fm_buffer_create(f->device, &info, &fresh));
+    assert_int_equal(stats_of(f).memory_reuses, reuses);
     commit_fill(f, fresh, 0, f->a);
     run_everything(f);
     for (uint64_t i = 0; i < 4; i++) {

@@ -234,7 +234,7 @@ static void limit_of_lists_lets_waiters_go_when_the_device_is_lost(void **state)
     assert_int_equal(pthread_create(&thread, NULL, commit_at_the_limit, &w), 0);
     while (stats_of(f).limit_waits == 0) sched_yield();
     OK(fm_testing_lose_device(f->device));
-    assert_int_equal(fm_point_poll(f->device, point), FM_ERROR_DEVICE_LOST);
+    assert_int_equal(fm_point_wait(f->device, point, 60 * SECOND), FM_ERROR_DEVICE_LOST);
     pthread_join(thread, NULL);
     assert_int_equal(w.status, FM_ERROR_DEVICE_LOST);
 }

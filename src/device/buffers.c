@@ -26,7 +26,8 @@ static fm_status fill_first(fm_device *device, fm_buffer handle, fmi_stream *str
     }
     // Not kicked: the next commit, wait or the keeper carries it along, and hazards order it before the buffer's first use.
     if (!stream) { // (the other kind has its place)
-        fmi_retirement_count_in(&device->retirement, UINT32_MAX); // the limit is for the user's lists; this one is needed
+        fmi_retirement_count_in(&device->retirement,
+                                UINT32_MAX); // the limit is for the user's lists; this one is needed
     }
     fmi_list *list = fmi_recorder_finish(commands);
     list->is_fill = true;
@@ -299,8 +300,7 @@ fm_status fm_buffer_write(fm_device *device, fm_stream stream, fm_buffer buffer,
     fm_point point;
     status = fmi_recorder_begin(&device->record, NULL, &commands);
     if (status == FM_OK) {
-        status =
-            commit_or_cancel(commands, fm_upload(commands, buffer, offset_bytes, size_bytes, source), stream,
+        status = commit_or_cancel(commands, fm_upload(commands, buffer, offset_bytes, size_bytes, source), stream,
                                   fmi_remaining_ns(deadline), &point);
     }
     if (status == FM_OK) {

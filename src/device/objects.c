@@ -111,7 +111,8 @@ typedef struct reset_target {
 static bool has_completed(void *context)
 {
     const reset_target *t = context;
-    return atomic_load(&t->stream->completed) >= t->value; // sequentially consistent: a sleeper's last look (fall_asleep)
+    return atomic_load(&t->stream->completed) >=
+           t->value; // sequentially consistent: a sleeper's last look (fall_asleep)
 }
 
 // Clears the failure if nothing is under way. Under the order lock no list gets a value meanwhile, so no new failure can be wiped out.

@@ -50,7 +50,8 @@ typedef struct fmi_pool {
     _Atomic(uint64_t) reserved_bytes;
     _Atomic(uint64_t) used_bytes;
     _Atomic(uint64_t) peak_bytes;
-    _Atomic(uint64_t) orphan_bytes; // of memory that only committed lists keep: destroyed buffers, large staging (RETIRE-4)
+    _Atomic(uint64_t)
+        orphan_bytes; // of memory that only committed lists keep: destroyed buffers, large staging (RETIRE-4)
     _Atomic(uint64_t) orphan_peak_bytes;
     _Atomic(uint64_t) reuses; // times that a stream took over memory which its work still used
 } fmi_pool;

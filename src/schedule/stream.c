@@ -33,7 +33,8 @@ fm_status fmi_stream_create(fmi_table *table, const char *label, uint64_t *out_i
     stream->taken = 0;
     stream->previous_batch = stream->untracked_batch = 0;
     stream->planned_batch = stream->skipped_batch = 0;
-    stream->id = fmi_table_next_id(table, &stream->slot); // before others can hold the slot and look (fmi_table_hold_slot)
+    stream->id =
+        fmi_table_next_id(table, &stream->slot); // before others can hold the slot and look (fmi_table_hold_slot)
     *out_id = fmi_table_publish(table, &stream->slot);
     return FM_OK;
 }

@@ -114,7 +114,7 @@ static void handover_another_stream_waits_for_the_old_use_and_the_fill(void **st
     run_everything(f);
     OK(fm_point_wait(f->device, written, SECOND));
     OK(fm_point_wait(f->device, last, SECOND)); // behind the fill
-    expect(f, f->b, fresh, 7); // neither 3, of the old use, nor 0, of the new buffer's own fill
+    expect(f, f->b, fresh, 7);                  // neither 3, of the old use, nor 0, of the new buffer's own fill
 }
 
 // A chunk of staging memory that a recorder has filled: its list is in flight, untracked by the planner.

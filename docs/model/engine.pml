@@ -1,5 +1,5 @@
 /* The submit engine as a model for spin: push and drain, the leader's seat, the depth limit, long batches, the retiring lock, the
- * poller's seat and the sleepers, the keeper, and close. Three threads commit three lists each to a stream of their own: thread 0 waits
+ * poller's seat, the spinners and the sleepers, keeping lists back, the keeper, and close. Three threads commit three lists each to a stream of their own: thread 0 waits
  * for each list, thread 1 for none, thread 2 for its last. A step here is one atomic operation there; see README.md.
  * Each MUTATE_* takes one of the engine's rules away, and the check must then fail. */
 
@@ -29,9 +29,10 @@ bit seat, retiring;           /* the leader's seat, the retiring lock */
 byte outstanding, released;   /* lists counted in, and lists that were let go of */
 
 bit poller, wait_lock;        /* the poller's seat, the sleepers' lock */
+byte polled;                  /* threads that wait without a pause */
 byte sleeping, waiters;
 bit linked[T];                /* on the list of sleepers */
-byte posted[T], wanted[T];    /* semaphores, and what each thread waits for */
+byte posted[T], awaited[T];    /* semaphores, and what each thread waits for */
 
 bit keeper_lock, keeper_asleep, keeper_waits, stop;
 byte finished;                /* threads that have committed everything */
@@ -73,7 +74,10 @@ inline lead()
         if
         :: head - tail < DEPTH -> /* room may have gone while the seat changed hands */
             drained[0] = pushed[0]; drained[1] = pushed[1]; drained[2] = pushed[2];
-            long_ahead = (tail < head && ring[tail % DEPTH].slow);
+            if
+            :: long_ahead = (tail < head && ring[tail % DEPTH].slow)
+            :: tail < head && ring[tail % DEPTH].slow /* nobody has short lists lately: long batches may overlap */
+            fi;
             short_only = !long_is_due; /* short lists first, then the long ones' turn */
             take_share();
             if
@@ -93,12 +97,22 @@ inline lead()
     if :: led -> head++ :: else fi
 }
 
+/* Lists may be kept back for others to join while something is in flight, and on an idle device while somebody polls. Whether they are
+ * is left open: how many are queued and wanted, what is short and when the time is over must not matter. The code computes what is in
+ * flight from a tail loaded before the head, so a batch may be retired meanwhile; seen_tail is older still. */
+#ifdef MUTATE_KEEP_BACK_UNPOLLED
+#define MAY_KEEP_BACK true
+#else
+#define MAY_KEEP_BACK (head > seen_tail || polled > 0)
+#endif
+
 inline kick()
 {
     do
     :: !INCOMING && !BACKLOG -> break
     :: atomic { else -> seen_tail = tail }
         if :: head - tail >= DEPTH -> break :: else fi;
+        if :: MAY_KEEP_BACK -> break :: true fi;
         atomic { if :: seat -> break :: else -> seat = 1 fi }
         lead();
         seat = 0;
@@ -136,7 +150,7 @@ inline publish()
 inline wake_one(t)
 {
     if
-    :: linked[t] && completed[t] >= wanted[t] -> linked[t] = 0; sleeping--; posted[t]++
+    :: linked[t] && completed[t] >= awaited[t] -> linked[t] = 0; sleeping--; posted[t]++
     :: else
     fi
 }
@@ -191,6 +205,31 @@ inline progress()
 /* Blocks as a wait on the device does: until there is something to retire and nobody is at it. The pauses by time that the code has
  * where nothing is in flight are left out: nothing may depend on them. */
 #define DEVICE_ANSWERS (done > tail && head > tail && !retiring)
+/* On an idle device who polls without a pause looks again: nobody else does when the time of what is kept back is over. */
+#ifdef MUTATE_POLLER_LOOKS_ONCE
+#define LOOKS_AGAIN false
+#else
+#define LOOKS_AGAIN (spins && head == tail && (INCOMING || BACKLOG))
+#endif
+
+/* Whether a thread that waits may spin is left open: that depends on the processors and on who else does. */
+inline enter_spin()
+{
+    if :: atomic { polled++; spins = 1 } :: true fi
+}
+
+inline leave_spin()
+{
+    if
+    :: spins ->
+        atomic { polled--; spins = 0; last = (polled == 0) }
+#ifdef MUTATE_NO_LAST_KICK
+        last = 0;
+#endif
+        if :: last -> last = 0; kick() :: else fi
+    :: else
+    fi
+}
 
 inline pass_on()
 {
@@ -217,9 +256,26 @@ inline pass_on()
 #endif
 }
 
+inline fall_asleep(value)
+{
+    atomic { wait_lock == 0 -> wait_lock = 1; sleeping++ }
+    if
+    :: completed[me] >= value -> d_step { sleeping--; wait_lock = 0 }
+    :: else ->
+        if
+#ifndef MUTATE_SLEEP_WITHOUT_A_POLLER
+        :: !poller -> d_step { sleeping--; wait_lock = 0 }
+#endif
+        :: else ->
+            d_step { linked[me] = 1; wait_lock = 0 }
+            atomic { posted[me] > 0 -> posted[me]-- }
+        fi
+    fi
+}
+
 inline wait_for(value)
 {
-    wanted[me] = value;
+    awaited[me] = value;
     waiters++;
     do
     :: completed[me] >= value -> break
@@ -227,34 +283,37 @@ inline wait_for(value)
         atomic { had_poller = poller; poller = 1 }
         if
         :: !had_poller ->
+            enter_spin();
             do
             :: progress();
                 if
                 :: completed[me] >= value -> break
-                :: else -> (completed[me] >= value || DEVICE_ANSWERS)
+                :: else -> (completed[me] >= value || DEVICE_ANSWERS || LOOKS_AGAIN)
                 fi
             od;
+            leave_spin();
             poller = 0;
             break
         :: else -> had_poller = 0
         fi;
-        atomic { wait_lock == 0 -> wait_lock = 1; sleeping++ }
+        enter_spin(); /* it may end at any time */
         if
-        :: completed[me] >= value -> d_step { sleeping--; wait_lock = 0 }
-        :: else ->
+        :: spins ->
             if
-#ifndef MUTATE_SLEEP_WITHOUT_A_POLLER
-            :: !poller -> d_step { sleeping--; wait_lock = 0 }
-#endif
-            :: else ->
-                d_step { linked[me] = 1; wait_lock = 0 }
-                atomic { posted[me] > 0 -> posted[me]-- }
-            fi
+            :: completed[me] >= value || !poller -> try_again = 1
+            :: poller
+            fi;
+            leave_spin()
+        :: else
+        fi;
+        if
+        :: try_again -> try_again = 0
+        :: else -> fall_asleep(value)
         fi
     od;
     waiters--;
     pass_on();
-    wanted[me] = 0
+    awaited[me] = 0
 }
 
 /* --- the processes ------------------------------------------------------------------------------------------------ */
@@ -274,7 +333,7 @@ inline notify_keeper()
 proctype committer(byte me)
 {
     byte count, gone, seen_tail, reached, at, list;
-    bit long_ahead, short_only, led, had_lock, had_poller, any;
+    bit long_ahead, short_only, led, had_lock, had_poller, any, spins, last, try_again;
     do
     :: list < L ->
         outstanding++;

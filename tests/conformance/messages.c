@@ -77,6 +77,17 @@ static void compile_error_points_into_the_header(void **state)
                  "header line 2, column 10: ", "double(v)");
 }
 
+// A helper that stands below its use: C would take it for one that gives an int, and 3.5 for 3 (KEY-6).
+static void helper_used_before_it_stands_there_is_a_compile_error(void **state)
+{
+    ct_fixture *f = *state;
+    fm_kernel kernel = {0};
+    fm_kernel_info info = make_info("float g(float v) { return f(v) + 1.0f; }\nfloat f(float v) { return v * 2.5f; }\n",
+                                    "x[0] = g(3.0f);");
+    CT_STATUS(fm_kernel_create(f->device, &info, &kernel), FM_ERROR_COMPILE);
+    assert_non_null(strstr(fm_last_error(), "header line 1"));
+}
+
 // A long line is cut around the place.
 static void compile_error_in_a_long_line_shows_its_part(void **state)
 {
@@ -178,9 +189,13 @@ static void source_of_a_kernel_is_written_on_request(void **state)
 int ct_group_messages(void)
 {
     const struct CMUnitTest tests[] = {
-        CT_TEST(compile_error_points_into_the_body),          CT_TEST(compile_error_points_into_the_header),
-        CT_TEST(compile_error_in_a_long_line_shows_its_part), CT_TEST(forbidden_text_is_named_with_its_place),
-        CT_TEST(allowed_text_that_looks_forbidden_compiles),  CT_TEST(source_of_a_kernel_is_written_on_request),
+        CT_TEST(compile_error_points_into_the_body),
+        CT_TEST(compile_error_points_into_the_header),
+        CT_TEST(helper_used_before_it_stands_there_is_a_compile_error),
+        CT_TEST(compile_error_in_a_long_line_shows_its_part),
+        CT_TEST(forbidden_text_is_named_with_its_place),
+        CT_TEST(allowed_text_that_looks_forbidden_compiles),
+        CT_TEST(source_of_a_kernel_is_written_on_request),
     };
     return cmocka_run_group_tests_name("messages", tests, NULL, NULL);
 }

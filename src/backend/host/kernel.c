@@ -83,7 +83,9 @@ static fm_status compile(const fmi_kernel_code *code, fmi_kernel_binary *binary,
     }
     tcc_add_symbol(tcc, "fm_run_group", (const void *)(uintptr_t)fmi_fibre_run_group);
     tcc_add_symbol(tcc, "fm_barrier_at", (const void *)(uintptr_t)fmi_fibre_barrier);
-    if (tcc_compile_string(tcc, code->c_source) != 0 || tcc_relocate(tcc, TCC_RELOCATE_AUTO) < 0) {
+    // A helper that is used before it stands in the text would silently be taken for one that gives an int.
+    if (tcc_compile_string(tcc, code->c_source) != 0 || strstr(fmi_text_get(log), "implicit declaration") ||
+        tcc_relocate(tcc, TCC_RELOCATE_AUTO) < 0) {
         forget_failed_compile();
         return fmi_fail(FM_ERROR_COMPILE, "kernel '%s' does not compile", code->name);
     }

@@ -43,7 +43,7 @@ static fm_status fill_first(fm_device *device, fm_buffer handle, fmi_stream *str
 static fm_status fill_new(fm_device *device, const fm_buffer_info *info, fm_buffer handle, fmi_buffer *buffer,
                           fmi_stream *stream)
 {
-    const uint32_t poison = 0xDBDBDBDB;
+    const uint32_t poison = FMI_POISON * 0x01010101u;
     if (info->flags & FM_BUFFER_UNINITIALIZED) {
         // A manual device shows who reads what nobody has written.
         return stream && device->pool.poison ? fill_first(device, handle, stream, poison) : FM_OK;
@@ -262,26 +262,6 @@ fm_status fm_buffer_get_size(fm_device *device, fm_buffer buffer, uint64_t *out_
     return FM_OK;
 }
 
-// Commits the list, or cancels it when it could not be recorded.
-static fm_status commit_or_cancel(fm_commands *commands, fm_status recorded, fm_stream stream, uint64_t timeout_ns,
-                                  fm_point *out)
-{
-    fm_status status = recorded;
-    if (status == FM_OK) {
-        status = fmi_device_commit(&commands, &(fm_commit_info){.stream = stream}, timeout_ns, out);
-        status = status == FM_TIMEOUT ? FM_WOULD_BLOCK : status; // it was not committed: nothing of it will happen
-    }
-    if (status != FM_OK) {
-        char sentence[1024];
-        size_t length = strnlen(fm_last_error(), sizeof sentence - 1);
-        memcpy(sentence, fm_last_error(), length);
-        sentence[length] = 0;
-        fm_commands_cancel(&commands);
-        fmi_fail(status, "%s", sentence);
-    }
-    return status;
-}
-
 fm_status fm_buffer_write(fm_device *device, fm_stream stream, fm_buffer buffer, uint64_t offset_bytes,
                           uint64_t size_bytes, const void *source, uint64_t timeout_ns)
 {
@@ -300,8 +280,9 @@ fm_status fm_buffer_write(fm_device *device, fm_stream stream, fm_buffer buffer,
     fm_point point;
     status = fmi_recorder_begin(&device->record, NULL, &commands);
     if (status == FM_OK) {
-        status = commit_or_cancel(commands, fm_upload(commands, buffer, offset_bytes, size_bytes, source), stream,
-                                  fmi_remaining_ns(deadline), &point);
+        status = fmi_device_commit_or_cancel(commands, fm_upload(commands, buffer, offset_bytes, size_bytes, source),
+                                             stream, fmi_remaining_ns(deadline), &point);
+        status = status == FM_TIMEOUT ? FM_WOULD_BLOCK : status; // it was not committed: nothing of it will happen
     }
     if (status == FM_OK) {
         status = fmi_stream_wait(&device->retirement, (fmi_stream *)held, point.value, fmi_remaining_ns(deadline),

@@ -288,3 +288,19 @@ fm_status fmi_device_commit(fm_commands **commands, const fm_commit_info *info, 
     fmi_keeper_notify(&device->retirement);
     return FM_OK;
 }
+
+fm_status fmi_device_commit_or_cancel(fm_commands *commands, fm_status recorded, fm_stream stream, uint64_t timeout_ns,
+                                      fm_point *out_point)
+{
+    fm_status status = recorded;
+    if (status == FM_OK) {
+        status = fmi_device_commit(&commands, &(fm_commit_info){.stream = stream}, timeout_ns, out_point);
+    }
+    if (status != FM_OK) {
+        fmi_error_state cause;
+        fmi_error_save(&cause);
+        fm_commands_cancel(&commands);
+        fmi_error_restore(&cause);
+    }
+    return status;
+}

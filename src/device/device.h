@@ -66,6 +66,10 @@ fm_status fmi_open_backend(const char *name, const fmi_config *config, fm_device
 fm_status fmi_device_commit(fm_commands **commands, const fm_commit_info *info, uint64_t timeout_ns,
                             fm_point *out_point);
 
+// Commits a list of the library's own if `recorded` says that it was recorded; on an error it is cancelled, and the cause stays the last error.
+fm_status fmi_device_commit_or_cancel(fm_commands *commands, fm_status recorded, fm_stream stream, uint64_t timeout_ns,
+                                      fm_point *out_point);
+
 // Gives a list, which has been counted in, to the engine: takes the stream's next value and a place in the queue in one step, and
 // returns the value. `stream` is held for the list, or NULL for the library's own fills. The caller kicks and notifies the keeper.
 uint64_t fmi_device_post(fm_device *device, fmi_list *list, fmi_stream *stream);

@@ -8,17 +8,24 @@ typedef struct request {
     uint64_t dtypes;
 } request;
 
-static fm_status begin(fm_device *device, fm_kernel kernel, const fm_dtype *dtypes, uint32_t dtype_count, request *out)
+static fm_status begin(fm_device *device, fm_kernel kernel, const fm_dtype *dtypes, uint32_t dtype_count,
+                       const char *caller, request *out)
 {
-    fmi_slot *slot;
-    fm_status status = fmi_table_hold(&device->kernels, kernel.id, &slot);
+    fm_status status = fmi_device_check(device, caller);
     if (status != FM_OK) {
         return status;
     }
-    out->object = (fmi_kernel_object *)slot;
-    status = fmi_kernel_choose_dtypes(out->object->kernel, dtypes, dtype_count, &out->dtypes);
+    fmi_slot *slot;
+    status = fmi_table_hold(&device->kernels, kernel.id, &slot);
+    if (status == FM_OK) {
+        out->object = (fmi_kernel_object *)slot;
+        status = fmi_kernel_choose_dtypes(out->object->kernel, dtypes, dtype_count, &out->dtypes);
+        if (status != FM_OK) {
+            fmi_table_release(&device->kernels, slot);
+        }
+    }
     if (status != FM_OK) {
-        fmi_table_release(&device->kernels, slot);
+        fmi_error_prefix(caller);
     }
     return status;
 }
@@ -32,54 +39,31 @@ static fm_status end(fm_device *device, const request *r, fm_status status, cons
     return status;
 }
 
-static fm_status refuse(fm_status status, const char *caller)
-{
-    fmi_error_prefix(caller);
-    return status;
-}
-
 fm_status fm_kernel_prepare(fm_device *device, fm_kernel kernel, const fm_dtype *dtypes, uint32_t dtype_count)
 {
     static const char caller[] = "fm_kernel_prepare";
-    fm_status status = fmi_device_check(device, caller);
-    if (status != FM_OK) {
-        return status;
-    }
     request r;
-    status = begin(device, kernel, dtypes, dtype_count, &r);
-    if (status != FM_OK) {
-        return refuse(status, caller);
-    }
-    return end(device, &r, fmi_warmup_ask(&device->warmup, r.object, kernel.id, r.dtypes), caller);
+    fm_status status = begin(device, kernel, dtypes, dtype_count, caller, &r);
+    return status == FM_OK ? end(device, &r, fmi_warmup_ask(&device->warmup, r.object, kernel.id, r.dtypes), caller)
+                           : status;
 }
 
 fm_status fm_kernel_poll(fm_device *device, fm_kernel kernel, const fm_dtype *dtypes, uint32_t dtype_count)
 {
     static const char caller[] = "fm_kernel_poll";
-    fm_status status = fmi_device_check(device, caller);
-    if (status != FM_OK) {
-        return status;
-    }
     request r;
-    status = begin(device, kernel, dtypes, dtype_count, &r);
-    if (status != FM_OK) {
-        return refuse(status, caller);
-    }
-    return end(device, &r, fmi_warmup_poll(&device->warmup, r.object, kernel.id, r.dtypes), caller);
+    fm_status status = begin(device, kernel, dtypes, dtype_count, caller, &r);
+    return status == FM_OK ? end(device, &r, fmi_warmup_poll(&device->warmup, r.object, kernel.id, r.dtypes), caller)
+                           : status;
 }
 
 fm_status fm_kernel_wait(fm_device *device, fm_kernel kernel, const fm_dtype *dtypes, uint32_t dtype_count,
                          uint64_t timeout_ns)
 {
     static const char caller[] = "fm_kernel_wait";
-    fm_status status = fmi_device_check(device, caller);
-    if (status != FM_OK) {
-        return status;
-    }
     request r;
-    status = begin(device, kernel, dtypes, dtype_count, &r);
-    if (status != FM_OK) {
-        return refuse(status, caller);
-    }
-    return end(device, &r, fmi_warmup_wait(&device->warmup, r.object, kernel.id, r.dtypes, timeout_ns), caller);
+    fm_status status = begin(device, kernel, dtypes, dtype_count, caller, &r);
+    return status == FM_OK
+               ? end(device, &r, fmi_warmup_wait(&device->warmup, r.object, kernel.id, r.dtypes, timeout_ns), caller)
+               : status;
 }

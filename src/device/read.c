@@ -110,22 +110,15 @@ static fm_status commit_copy(const reader *r, fmi_staged *out, uint64_t *out_val
         status = fmi_record_copy_out(commands, r->buffer_handle, r->range, out);
         fmi_recorder_leave(commands, status);
     }
-    fm_point point = {{0}, 0};
-    if (status == FM_OK) {
-        fmi_table_hold_more(
-            &out->buffer->slot); // the list lets go of it when it retires, perhaps before this thread has looked
-        status = fmi_device_commit(&commands, &(fm_commit_info){.stream = r->stream_handle},
-                                   fmi_remaining_ns(r->deadline), &point);
-        *out_value = point.value;
-        if (status != FM_OK) {
-            fmi_table_release(&r->device->buffers, &out->buffer->slot);
-        }
+    bool recorded = status == FM_OK;
+    if (recorded) { // the list lets go of it when it retires, perhaps before this thread has looked
+        fmi_table_hold_more(&out->buffer->slot);
     }
-    if (status != FM_OK) {
-        fmi_error_state cause;
-        fmi_error_save(&cause);
-        fm_commands_cancel(&commands);
-        fmi_error_restore(&cause);
+    fm_point point = {{0}, 0};
+    status = fmi_device_commit_or_cancel(commands, status, r->stream_handle, fmi_remaining_ns(r->deadline), &point);
+    *out_value = point.value;
+    if (recorded && status != FM_OK) {
+        fmi_table_release(&r->device->buffers, &out->buffer->slot);
     }
     return status;
 }

@@ -8,8 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { POISON = 0xDB };
-
 void fmi_pool_init(fmi_pool *pool, const fmi_backend_ops *ops, fmi_backend *backend, const fmi_backend_caps *caps,
                    const fmi_pool_settings *settings)
 {
@@ -280,7 +278,7 @@ void fmi_pool_release(fmi_pool *pool, fmi_memory *memory)
         fmi_pool_block *block = memory->block;
         watched = pool->watch ? block : NULL;
         if (pool->poison && block->native.mapped) {
-            memset(block->native.mapped + memory->offset_bytes, POISON, (size_t)memory->size_bytes);
+            memset(block->native.mapped + memory->offset_bytes, FMI_POISON, (size_t)memory->size_bytes);
         }
         atomic_fetch_sub_explicit(&pool->used_bytes, memory->size_bytes, memory_order_relaxed);
         fmi_heap_give(&pool->heaps[block->kind], &pool->ranges, memory);

@@ -10,6 +10,8 @@
 
 #include <pthread.h>
 
+enum { FMI_POISON = 0xDB }; // what memory that came back holds on manual devices, in every byte
+
 // A range of bytes.
 typedef struct fmi_range {
     uint64_t offset_bytes;

@@ -117,10 +117,10 @@ uint64_t fmi_table_publish(fmi_table *table, fmi_slot *slot)
 {
     uint64_t word = atomic_load_explicit(&slot->word, memory_order_relaxed);
     FMI_ASSERT("HANDLE-1", HOLDS(word) == 0 && (GENERATION(word) & 1) == 0);
-    uint32_t generation = GENERATION(word) + 1;
+    uint64_t id = fmi_table_next_id(table, slot);
     // Pairs with the acquire load in fmi_table_find: who sees the generation sees the object's fields.
-    atomic_store_explicit(&slot->word, WORD(generation, 1), memory_order_release);
-    return (uint64_t)table->tag << 56 | (uint64_t)slot->index << 32 | generation;
+    atomic_store_explicit(&slot->word, WORD(fmi_id_generation(id), 1), memory_order_release);
+    return id;
 }
 
 fm_status fmi_table_refuse(const fmi_table *table, uint64_t id)
@@ -203,28 +203,6 @@ fm_status fmi_table_retract(fmi_table *table, uint64_t id, fmi_slot **out)
     return FM_OK;
 }
 
-fm_status fmi_table_kill(fmi_table *table, uint64_t id)
-{
-    fmi_slot *slot = fmi_table_find(table, id);
-    if (!slot) {
-        return fmi_table_refuse(table, id);
-    }
-    uint64_t word = atomic_load_explicit(&slot->word, memory_order_relaxed);
-    uint64_t dead;
-    do {
-        if (GENERATION(word) != fmi_id_generation(id)) {
-            return fmi_table_refuse(table, id);
-        }
-        dead = WORD(GENERATION(word) + 1, HOLDS(word) - 1);
-        // Acquire-release: the last drop must see every holder's use of the object.
-    } while (!atomic_compare_exchange_weak_explicit(&slot->word, &word, dead, memory_order_acq_rel,
-                                                    memory_order_relaxed));
-    if (HOLDS(dead) == 0) {
-        free_slot(table, slot);
-    }
-    return FM_OK;
-}
-
 void fmi_table_release(fmi_table *table, fmi_slot *slot)
 {
     // Acquire-release: pairs with the other holders' drops, so that whoever frees sees all their uses.
@@ -234,4 +212,14 @@ void fmi_table_release(fmi_table *table, fmi_slot *slot)
         FMI_ASSERT("HANDLE-3", (GENERATION(before) & 1) == 0); // the owner's hold goes only with the generation
         free_slot(table, slot);
     }
+}
+
+fm_status fmi_table_kill(fmi_table *table, uint64_t id)
+{
+    fmi_slot *slot;
+    fm_status status = fmi_table_retract(table, id, &slot);
+    if (status == FM_OK) {
+        fmi_table_release(table, slot);
+    }
+    return status;
 }

@@ -107,6 +107,13 @@ fmi_list *fmi_recorder_finish(fm_commands *commands)
     return list;
 }
 
+// The list will not use the memory after all.
+static void forget_use(fmi_pool *pool, fmi_memory *memory)
+{
+    fmi_memory_unbind(memory);
+    fmi_pool_offer(pool, memory);
+}
+
 // Tells the memory of every buffer of the list that it is no longer being recorded: committed to `home`, or not at all.
 static void unbind(fmi_record_room *room, fmi_list *list, bool committed, uint32_t home)
 {
@@ -122,10 +129,10 @@ static void unbind(fmi_record_room *room, fmi_list *list, bool committed, uint32
             }
             if (committed) {
                 fmi_memory_commit(memory, home);
+                fmi_pool_offer(room->pool, memory);
             } else {
-                fmi_memory_unbind(memory);
+                forget_use(room->pool, memory);
             }
-            fmi_pool_offer(room->pool, memory);
         }
     }
 }
@@ -193,9 +200,7 @@ static void undo_chain(fmi_table *table, fmi_stamps *stamps, fmi_hold_chunk **ch
         fmi_list_forget_hold(chain);
         stamps->entries[slot->index].epoch = 0; // no list's epoch
         if (pool) {
-            fmi_memory *memory = ((fmi_buffer *)slot)->memory;
-            fmi_memory_unbind(memory);
-            fmi_pool_offer(pool, memory);
+            forget_use(pool, ((fmi_buffer *)slot)->memory);
         }
         fmi_table_release(table, slot);
     }
@@ -238,8 +243,7 @@ static bool bind_memory(fmi_record_room *room, fmi_list *list, fmi_buffer *buffe
     fmi_memory_bind(buffer->memory);
     // Pairs with fmi_buffer_destroy: the handle dies, then `use` is looked at. Either that look sees this list, or this one a dead handle.
     if (!fmi_slot_is_alive(&buffer->slot)) {
-        fmi_memory_unbind(buffer->memory);
-        fmi_pool_offer(room->pool, buffer->memory);
+        forget_use(room->pool, buffer->memory);
         return false;
     }
     list->bound = true;

@@ -53,8 +53,11 @@ typedef struct fm_device_entry {
 typedef struct fm_device_info {
     // How generated kernels reach memory. FERMATA_BINDING_MODE = auto | addresses | descriptors.
     fm_binding_mode binding_mode;
-    // Batches given to the driver at once; 0 = 2, at most 16. FERMATA_BATCHES_IN_FLIGHT.
+    // Batches given to the driver at once, a queue; 0 = 2, at most 16. FERMATA_BATCHES_IN_FLIGHT.
     uint32_t batches_in_flight;
+    // Queues of the device that are used: short work has the first, long work the others. 0 = up to 3 on a GPU, 1 on a CPU; at most 4.
+    // More than the device has share its queues; the host device has 1. FERMATA_QUEUES.
+    uint32_t queues;
     // Committed lists not yet retired before a commit waits for the oldest; 0 = 4096. FERMATA_LISTS_IN_FLIGHT.
     uint32_t lists_in_flight;
     // Failures kept for fm_device_take_failure before the oldest is dropped; 0 = 64, at most 65536. FERMATA_FAILURES_KEPT.

@@ -22,11 +22,14 @@ typedef struct fmi_cost {
 
 typedef struct fmi_text fmi_text; // growing text (base/text.h), for compiler messages
 
+enum { FMI_MOST_QUEUES = 4 }; // native queues that are used at once
+
 // What a device can do, filled by `open`. Constant afterwards.
 typedef struct fmi_backend_caps {
     char description[256]; // the driver's name for the device
     fm_device_kind kind;
     uint64_t memory_bytes;            // device memory
+    uint32_t queue_count;             // queues that `submit` takes batches for; at least 1
     uint64_t max_binding_bytes;       // largest descriptor range; UINT64_MAX where there is no limit
     uint64_t max_block_bytes;         // largest memory block; UINT64_MAX where there is no limit
     uint32_t binding_alignment_bytes; // offsets of bindings are multiples of this; at least 16
@@ -100,13 +103,18 @@ enum { FMI_TIMED_WAVES = 64 };
 // A planned batch: commands in execution order, grouped in waves. Commands of one wave are independent; everything in a
 // wave happens after everything in the wave before it. The device signals `value` when all of it is done.
 typedef struct fmi_batch_plan {
-    uint64_t value; // counts up by 1 from 1, no gaps between successful submits
+    uint32_t queue; // below queue_count
+    uint64_t value; // of its queue: counts up by 1 from 1, no gaps between successful submits
+    // Nothing of the batch starts before these values of the other queues are complete, and it sees all that their batches wrote. 0: no
+    // such wait. They were all submitted before.
+    uint64_t waits[FMI_MOST_QUEUES];
     fmi_command *const *commands;
     uint32_t command_count;
     const uint32_t *wave_ends; // wave w is commands [wave_ends[w-1], wave_ends[w])
     uint32_t wave_count;
-    // The first wave also waits for everything submitted before. Later waves do so either way: where this is false, the first barrier
-    // between two waves takes its place, and orders all commands before it against all behind it, of whatever batch.
+    // The first wave also waits for everything submitted to the same queue before. Later waves do so either way: where this is false, the first barrier
+    // between two waves takes its place, and orders all commands before it against all behind it, of whatever batch of the
+    // queue.
     bool after_in_flight;
     // One a list, FM_OK at submit. A backend stores FM_ERROR_KERNEL_FAILED for a list of which a kernel failed, before `value` is
     // signalled.
@@ -157,7 +165,8 @@ typedef struct fmi_kernel_code {
 // Settings that `open` takes from fm_device_info, already defaulted and checked.
 typedef struct fmi_backend_settings {
     fm_binding_mode binding_mode;
-    uint32_t batches_in_flight; // most batches between submit and retirement
+    uint32_t batches_in_flight; // most batches between submit and retirement, a queue
+    uint32_t queues;            // to submit to; more than the device has share them. 0: as many as it gains from
     uint32_t host_threads;
 } fmi_backend_settings;
 
@@ -194,19 +203,20 @@ typedef struct fmi_backend_ops {
     // Optional (NULL: any count runs). Any thread. Can this kernel be dispatched with these group counts?
     bool (*accepts_group_count)(fmi_backend *backend, const fmi_kernel_binary *binary, const uint32_t group_count[3]);
 
-    // Required. One thread at a time. Starts the batch and returns; at most `batches_in_flight` are unretired. On error nothing of it
-    // runs, and the same `value` comes again.
+    // Required. One thread at a time. Starts the batch and returns; at most `batches_in_flight` of its queue are unretired. It may have no
+    // commands. On error nothing of it runs, and the same `value` comes again.
     fm_status (*submit)(fmi_backend *backend, fmi_batch_plan *plan);
 
-    // Required. Any thread, never blocks. The highest value such that it and all before are done. FM_ERROR_DEVICE_LOST.
-    fm_status (*completed)(fmi_backend *backend, uint64_t *out_value);
+    // Required. Any thread, never blocks. The queue's highest value such that it and all before are done. FM_ERROR_DEVICE_LOST.
+    fm_status (*completed)(fmi_backend *backend, uint32_t queue, uint64_t *out_value);
 
     // Optional (NULL: `wave_ns` is filled by then, or never). One thread at a time. Fills `plan->wave_ns` of a batch that is complete and
     // not retired; never blocks.
     void (*read_times)(fmi_backend *backend, const fmi_batch_plan *plan);
 
-    // Required. Any thread. Blocks without spinning until `completed` would give `value` or more. FM_TIMEOUT, FM_ERROR_DEVICE_LOST.
-    fm_status (*wait)(fmi_backend *backend, uint64_t value, uint64_t timeout_ns);
+    // Required. Any thread. Blocks without spinning until `completed` would give a queue's entry or more, for any queue whose entry is not
+    // 0; there is one. FM_TIMEOUT, FM_ERROR_DEVICE_LOST.
+    fm_status (*wait)(fmi_backend *backend, const uint64_t values[FMI_MOST_QUEUES], uint64_t timeout_ns);
 } fmi_backend_ops;
 
 #ifdef FMI_HAVE_HOST

@@ -29,6 +29,7 @@ typedef struct setting {
 static const setting settings[] = {
     {"FERMATA_BATCHES_IN_FLIGHT", offsetof(fm_device_info, batches_in_flight), false, DEFAULT_BATCHES, 1,
      FMI_MOST_BATCHES},
+    {"FERMATA_QUEUES", offsetof(fm_device_info, queues), false, 0, 0, FMI_MOST_QUEUES},
     {"FERMATA_LISTS_IN_FLIGHT", offsetof(fm_device_info, lists_in_flight), false, DEFAULT_LISTS, 1, UINT32_MAX / 2},
     {"FERMATA_FAILURES_KEPT", offsetof(fm_device_info, failures_kept), false, 64, 1, 65536},
     {"FERMATA_HOST_THREADS", offsetof(fm_device_info, host_threads), false, 0, 0, 256},

@@ -157,7 +157,7 @@ static fm_status build(fm_device *device)
     };
     fmi_record_room_init(&device->record);
     fmi_engine_init(&device->engine, device->ops, device->backend, &device->record, &device->ablations,
-                    info->batches_in_flight);
+                    info->batches_in_flight, device->caps.queue_count);
     device->engine.gather_ns = info->gather_ns > 1                      ? info->gather_ns
                                : info->gather_ns || device->caps.on_cpu ? 0
                                                                         : GPU_GATHER_NS;

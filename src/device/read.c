@@ -22,22 +22,29 @@ typedef struct reader {
 
 // What FM_ABLATE_READ_OWN_LIST waits for: everything that was in flight, whether or not the read's list was.
 typedef struct retired_target {
-    fmi_retirement *retirement;
-    uint64_t value;
+    const fmi_engine *engine;
+    uint64_t batches[FMI_MOST_QUEUES];
 } retired_target;
 
 static bool __attribute__((unused)) has_retired(void *context)
 {
     const retired_target *t = context;
-    return atomic_load(&t->retirement->retired_value) >= t->value;
+    bool all = true;
+    for (uint32_t q = 0; q < FMI_MOST_QUEUES; q++) {
+        all = all && atomic_load(&t->engine->queues[q].tail) >= t->batches[q];
+    }
+    return all;
 }
 
 static fm_status wait_for(const reader *r, uint64_t value)
 {
     fmi_retirement *retirement = &r->device->retirement;
     if (FMI_ABLATED(&r->device->ablations, FM_ABLATE_READ_OWN_LIST)) {
-        uint64_t in_flight = atomic_load(&r->device->engine.submitted_value);
-        return fmi_wait_until(retirement, has_retired, &(retired_target){retirement, in_flight}, r->timeout_ns);
+        retired_target target = {.engine = &r->device->engine};
+        for (uint32_t q = 0; q < FMI_MOST_QUEUES; q++) {
+            target.batches[q] = atomic_load(&target.engine->queues[q].head);
+        }
+        return fmi_wait_until(retirement, has_retired, &target, r->timeout_ns);
     }
     atomic_fetch_add_explicit(&retirement->reading, 1, memory_order_relaxed);
     fm_status status = fmi_stream_wait(retirement, r->stream, value, fmi_remaining_ns(r->deadline), "fm_buffer_read");

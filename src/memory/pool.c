@@ -92,7 +92,7 @@ static fmi_memory *take(fmi_pool *pool, fm_memory_kind kind, uint64_t size_bytes
             pool->empty_bytes -= memory->block->native.size_bytes;
         }
         atomic_store_explicit(&memory->owners, 1, memory_order_relaxed);
-        atomic_fetch_add_explicit(&pool->recycled, !memory->is_clean, memory_order_relaxed);
+        atomic_fetch_add_explicit(&pool->recycled, !memory->is_clean, memory_order_release);
         memory->order = 0;
         memory->order_stream = memory->order_value = 0;
         memory->is_counted = false;

@@ -65,10 +65,10 @@ static void rest(fmi_retirement *r, uint32_t *rounds)
 static void watch(fmi_retirement *r)
 {
     fmi_progress(r);
-    uint64_t retired = atomic_load_explicit(&r->retired_value, memory_order_acquire);
-    bool on_device = atomic_load_explicit(&r->engine->submitted_value, memory_order_acquire) > retired;
+    uint64_t values[FMI_MOST_QUEUES];
+    bool on_device = fmi_engine_next_values(r->engine, values);
     if (on_device && atomic_load(&r->waiters) == 0) {
-        (void)r->engine->ops->wait(r->engine->backend, retired + 1, DEVICE_NS);
+        (void)r->engine->ops->wait(r->engine->backend, values, DEVICE_NS);
         fmi_progress(r);
         return;
     }

@@ -176,55 +176,55 @@ static void retire_list(fmi_retirement *r, const fmi_batch *batch, fmi_list *lis
     }
 }
 
-static void retire_batch(fmi_retirement *r, fmi_batch *batch, bool lost)
+static void retire_batch(fmi_retirement *r, const fmi_queue *queue, fmi_batch *batch, bool lost)
 {
     fmi_list *list = batch->first;
     for (uint32_t i = 0; list; i++) {
         fmi_list *next = list->next;
         // A batch that was never submitted holds nothing that the device could still use.
         retire_list(r, batch, list, i,
-                    lost && batch->value > atomic_load_explicit(&r->retired_value, memory_order_relaxed));
+                    lost && batch->value > atomic_load_explicit(&queue->retired_value, memory_order_relaxed));
         list = next;
     }
+    atomic_fetch_sub(&r->engine->lists_in_flight, batch->lists);
 }
 
 // What two threads that publish without an order can do: the newest complete batch first.
-static void retire_backwards(fmi_retirement *r, uint64_t reached)
+static void retire_backwards(fmi_retirement *r, fmi_queue *queue, uint64_t reached)
 {
-    fmi_engine *engine = r->engine;
-    uint64_t tail = atomic_load(&engine->tail), end = tail;
-    while (end != atomic_load(&engine->head) && engine->ring[end % FMI_MOST_BATCHES].value <= reached) {
+    uint64_t tail = atomic_load(&queue->tail), end = tail;
+    while (end != atomic_load(&queue->head) && queue->ring[end % FMI_MOST_BATCHES].value <= reached) {
         end++;
     }
     for (uint64_t i = end; i-- > tail;) {
-        retire_batch(r, &engine->ring[i % FMI_MOST_BATCHES], false);
+        retire_batch(r, queue, &queue->ring[i % FMI_MOST_BATCHES], false);
     }
     if (end > tail) {
-        atomic_store(&r->retired_value, engine->ring[(end - 1) % FMI_MOST_BATCHES].value);
-        atomic_store(&engine->tail, end);
+        atomic_store(&queue->retired_value, queue->ring[(end - 1) % FMI_MOST_BATCHES].value);
+        atomic_store(&queue->tail, end);
     }
 }
 
-// Retires every batch that is complete. Called with the lock. False: none was.
-static bool retire_complete(fmi_retirement *r)
+// Have the batches of other queues that it follows been retired?
+static bool is_next(const fmi_engine *engine, const fmi_batch *batch)
 {
-    fmi_engine *engine = r->engine;
-    uint64_t first = atomic_load_explicit(&engine->tail, memory_order_relaxed);
-    uint64_t reached = 0;
-    fm_status status = engine->ops->completed(engine->backend, &reached);
-    if (status == FM_ERROR_DEVICE_LOST) {
-        atomic_store_explicit(&engine->lost, 1, memory_order_release);
+    for (uint32_t q = 0; q < engine->queue_count; q++) {
+        if (batch->follows[q] > atomic_load_explicit(&engine->queues[q].tail, memory_order_relaxed)) {
+            return false;
+        }
     }
-    if (FMI_ABLATED(r->ablations, FM_ABLATE_ORDERED_PUBLISH)) {
-        retire_backwards(r, reached);
-    }
-    bool lost = atomic_load_explicit(&engine->lost, memory_order_acquire);
-    uint64_t tail = atomic_load_explicit(&engine->tail, memory_order_relaxed);
+    return true;
+}
+
+// Retires a queue's batches that are complete and next, or that never will be complete, because the device is lost. False: none.
+static bool retire_queue(fmi_retirement *r, fmi_queue *queue, uint64_t reached, bool lost)
+{
+    uint64_t first = atomic_load_explicit(&queue->tail, memory_order_relaxed), tail = first;
     // Acquire: pairs with the leader's store of head; the batch's fields are there.
-    while (tail != atomic_load_explicit(&engine->head, memory_order_acquire)) {
-        fmi_batch *batch = &engine->ring[tail % FMI_MOST_BATCHES];
+    while (tail != atomic_load_explicit(&queue->head, memory_order_acquire)) {
+        fmi_batch *batch = &queue->ring[tail % FMI_MOST_BATCHES];
         bool done = batch->value <= reached;
-        if (!done && !lost) {
+        if ((!done && !lost) || !is_next(r->engine, batch)) {
             break;
         }
         if (!done && batch->status == FM_OK) {
@@ -232,16 +232,47 @@ static bool retire_complete(fmi_retirement *r)
             snprintf(batch->sentence, sizeof batch->sentence, "the device was lost while the work ran");
         }
         if (done) {
-            fmi_engine_learn(engine, batch);
+            fmi_engine_learn(r->engine, batch);
         }
         uint64_t value = batch->value;
-        retire_batch(r, batch, !done);
-        atomic_store_explicit(&r->retired_value, value, memory_order_release);
+        retire_batch(r, queue, batch, !done);
+        atomic_store_explicit(&queue->retired_value, value, memory_order_release);
         tail++;
         // Sequentially consistent for fmi_engine_kick: room first, then the look for work.
-        atomic_store(&engine->tail, tail);
+        atomic_store(&queue->tail, tail);
     }
     return tail != first;
+}
+
+// Retires every batch that is complete. Called with the lock. False: none was.
+static bool retire_complete(fmi_retirement *r)
+{
+    fmi_engine *engine = r->engine;
+    uint64_t reached[FMI_MOST_QUEUES] = {0};
+    for (uint32_t q = 0; q < engine->queue_count; q++) {
+        if (fmi_queue_in_flight(&engine->queues[q]) == 0) {
+            continue;
+        }
+        fm_status status = engine->ops->completed(engine->backend, q, &reached[q]);
+        if (status == FM_ERROR_DEVICE_LOST) {
+            atomic_store_explicit(&engine->lost, 1, memory_order_release);
+        }
+        if (FMI_ABLATED(r->ablations, FM_ABLATE_ORDERED_PUBLISH)) {
+            retire_backwards(r, &engine->queues[q], reached[q]);
+        }
+    }
+    bool lost = atomic_load_explicit(&engine->lost, memory_order_acquire);
+    // What one queue's batch followed may have been retired from another: round after round, until nothing more is.
+    bool any = false, more = true;
+    while (more) {
+        more = false;
+        for (uint32_t q = 0; q < engine->queue_count; q++) {
+            more = retire_queue(r, &engine->queues[q], reached[q], lost) || more;
+        }
+        any = any || more;
+        more = more && engine->queue_count > 1;
+    }
+    return any;
 }
 
 void fmi_progress(fmi_retirement *r)

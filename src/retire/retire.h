@@ -30,7 +30,6 @@ typedef struct fmi_retirement {
     const fmi_ablations *ablations;
     _Atomic(uint32_t) reading;       // synchronous reads that wait; counted for FM_ABLATE_RETIRE_ON_READ alone
     pthread_mutex_t lock;            // held by whoever retires; guards `done` and `lost`
-    _Atomic(uint64_t) retired_value; // last device value retired; stored under `lock`
     _Atomic(uint32_t) outstanding;   // lists counted in and not yet retired
     _Atomic(uint32_t) waiters;       // threads inside fmi_wait_until
     fmi_list *done;                  // retired under `lock`, still to be let go of; empty when nobody holds it

@@ -204,14 +204,14 @@ static void pause_a_little(void)
 // is not on the device yet.
 void fmi_wait_a_moment(fmi_retirement *r, uint64_t most_ns)
 {
-    uint64_t retired = atomic_load_explicit(&r->retired_value, memory_order_acquire);
-    if (atomic_load_explicit(&r->engine->submitted_value, memory_order_acquire) > retired) {
+    uint64_t values[FMI_MOST_QUEUES];
+    if (fmi_engine_next_values(r->engine, values)) {
         // On an error or time-out progress asks again, and a lost device shows there. When the batch is complete, one thread retires
         // it: the others wait for that thread here, or their polling would keep it from the processor.
         uint64_t slice = most_ns < BLOCK_NS ? most_ns : BLOCK_NS;
         fmi_error_state callers;
         fmi_error_save(&callers);
-        fm_status status = r->engine->ops->wait(r->engine->backend, retired + 1, slice);
+        fm_status status = r->engine->ops->wait(r->engine->backend, values, slice);
         fmi_error_restore(&callers);
         struct timespec until; // pthread_mutex_timedlock knows this clock only; a jump costs one slice
         clock_gettime(CLOCK_REALTIME, &until);
@@ -233,12 +233,12 @@ static fm_status poll_for_all(fmi_retirement *r, fmi_wait_done done, void *conte
     fmi_waiting *waiting = &r->waiting;
     bool spins = enter_spin(r);
     uint64_t begin = fmi_now_ns(), budget = spin_budget_ns(waiting);
-    uint64_t retired = atomic_load_explicit(&r->retired_value, memory_order_relaxed);
+    uint64_t retired = fmi_engine_retired(r->engine);
     fm_status status = FM_OK;
     for (;;) {
         fmi_progress(r);
         uint64_t now = fmi_now_ns();
-        uint64_t reached = atomic_load_explicit(&r->retired_value, memory_order_relaxed);
+        uint64_t reached = fmi_engine_retired(r->engine);
         if (reached != retired) {
             note_latency(waiting, now - begin);
             retired = reached;

@@ -85,13 +85,38 @@ static bool may_run(const fmi_list *list)
     return true;
 }
 
+// Is work of the stream under way on a queue for long lists? Such a queue is never 0.
+static bool is_long_under_way(const fmi_stream *stream)
+{
+    return stream->queue != 0 && atomic_load_explicit(&stream->completed, memory_order_acquire) < stream->taken;
+}
+
+// Where long lists have their own queues: does this one go there?
+static bool goes_long(const fmi_list *list)
+{
+    bool waits_for_long = is_long_under_way(list->stream);
+    for (uint32_t i = 0; i < list->after_count && !waits_for_long; i++) {
+        const fmi_after *after = &list->after[i];
+        waits_for_long = after->stream->queue != 0 && atomic_load_explicit(&after->stream->completed,
+                                                                           memory_order_acquire) < after->value;
+    }
+    return waits_for_long || is_long(list);
+}
+
+static bool fits_pick(const fmi_list *list, list_class class, const fmi_pick *pick)
+{
+    bool goes_with_long = pick->split ? goes_long(list) : is_long(list);
+    bool is_elsewhere = pick->split && list->stream->queue != pick->queue && is_long_under_way(list->stream);
+    return (class & (goes_with_long ? LONG_LISTS : SHORT_LISTS)) && !is_elsewhere;
+}
+
 // A long batch delays whoever comes while it runs. Where short lists of others have come lately, it is kept to a list a stream.
 static bool is_wary(const fmi_backlog *backlog)
 {
     return backlog->batches_since_short < FMI_WARY_BATCHES && backlog->last_short != backlog->last_long;
 }
 
-static void take_first(fmi_backlog *backlog, fmi_stream *stream, fmi_share *share)
+static void take_first(fmi_backlog *backlog, fmi_stream *stream, uint32_t queue, fmi_share *share)
 {
     fmi_list *list = stream->backlog_first;
     stream->backlog_first = list->next;
@@ -99,6 +124,7 @@ static void take_first(fmi_backlog *backlog, fmi_stream *stream, fmi_share *shar
         stream->backlog_last = NULL;
     }
     stream->taken = list->value;
+    stream->queue = queue;
     stream->share_ns += list->cost_ns;
     if (is_long(list)) {
         backlog->long_count--;
@@ -112,14 +138,14 @@ static void take_first(fmi_backlog *backlog, fmi_stream *stream, fmi_share *shar
 }
 
 // One stream's turn. Returns how many lists it took; `*full` is set when the batch has no room for its next one.
-static uint32_t take_turn(fmi_backlog *backlog, fmi_stream *stream, list_class class, fmi_share *share, bool *full)
+static uint32_t take_turn(fmi_backlog *backlog, fmi_stream *stream, list_class class, const fmi_pick *pick,
+                          fmi_share *share, bool *full)
 {
-    uint64_t most_ns = is_wary(backlog) && class == LONG_LISTS ? 0 : FMI_BATCH_NS;
+    uint64_t most_ns = !pick->split && is_wary(backlog) && class == LONG_LISTS ? 0 : FMI_BATCH_NS;
     uint32_t lists = 0, commands = 0;
     for (fmi_list *list = stream->backlog_first; list && commands < FMI_TURN_COMMANDS; list = stream->backlog_first) {
-        bool fits_class = class & (is_long(list) ? LONG_LISTS : SHORT_LISTS);
         bool fits_time = stream->share_ns == 0 || stream->share_ns + list->cost_ns <= most_ns;
-        if (!fits_class || !fits_time || !may_run(list)) {
+        if (!fits_pick(list, class, pick) || !fits_time || !may_run(list)) {
             break;
         }
         if (!has_room(share, list)) {
@@ -127,7 +153,7 @@ static uint32_t take_turn(fmi_backlog *backlog, fmi_stream *stream, list_class c
             break;
         }
         commands += list->command_count ? list->command_count : 1;
-        take_first(backlog, stream, share);
+        take_first(backlog, stream, pick->queue, share);
         lists++;
     }
     return lists;
@@ -135,7 +161,7 @@ static uint32_t take_turn(fmi_backlog *backlog, fmi_stream *stream, list_class c
 
 // Gives each stream its turn, round after round, until the batch is full or nobody has anything for it. A stream that finds the batch
 // full is the first of the next one.
-static uint32_t take_turns(fmi_backlog *backlog, list_class class, fmi_share *share)
+static uint32_t take_turns(fmi_backlog *backlog, list_class class, const fmi_pick *pick, fmi_share *share)
 {
     uint32_t lists = 0, idle = 0;
     bool full = false;
@@ -145,7 +171,7 @@ static uint32_t take_turns(fmi_backlog *backlog, list_class class, fmi_share *sh
     }
     while (backlog->last_turn && idle < backlog->stream_count && !full) {
         stream = backlog->last_turn->next_turn;
-        uint32_t taken = take_turn(backlog, stream, class, share, &full);
+        uint32_t taken = take_turn(backlog, stream, class, pick, share, &full);
         lists += taken;
         idle = taken ? 0 : idle + 1;
         if (!stream->backlog_first) {
@@ -171,7 +197,7 @@ static void take_fills(fmi_backlog *backlog, fmi_share *share)
     }
 }
 
-// Which lists the next batch takes: where short ones and long ones wait, in turn, so that neither starves the other.
+// Which lists the next batch of the only queue takes: where short ones and long ones wait, in turn, so that neither starves the other.
 static list_class choose_class(const fmi_backlog *backlog, bool long_in_flight)
 {
     if (backlog->long_count == 0 || (long_in_flight && is_wary(backlog))) {
@@ -183,20 +209,27 @@ static list_class choose_class(const fmi_backlog *backlog, bool long_in_flight)
     return backlog->long_is_due ? LONG_LISTS : SHORT_LISTS;
 }
 
-void fmi_backlog_take(fmi_backlog *backlog, bool long_in_flight, fmi_share *out)
+static uint32_t take_either(fmi_backlog *backlog, const fmi_pick *pick, fmi_share *out)
+{
+    list_class class = choose_class(backlog, pick->long_in_flight);
+    uint32_t lists = take_turns(backlog, class, pick, out);
+    if (lists == 0 && class != ANY_LISTS && backlog->long_count > 0 && !(pick->long_in_flight && is_wary(backlog))) {
+        class = LONG_LISTS + SHORT_LISTS - class; // none of that class may run: the other
+        lists = take_turns(backlog, class, pick, out);
+    }
+    backlog->long_is_due = lists == 0 ? backlog->long_is_due : class == SHORT_LISTS && backlog->long_count > 0;
+    return lists;
+}
+
+void fmi_backlog_take(fmi_backlog *backlog, const fmi_pick *pick, fmi_share *out)
 {
     *out = (fmi_share){0};
     take_fills(backlog, out);
-    list_class class = choose_class(backlog, long_in_flight);
-    uint32_t lists = take_turns(backlog, class, out);
-    if (lists == 0 && class != ANY_LISTS && backlog->long_count > 0 && !(long_in_flight && is_wary(backlog))) {
-        class = LONG_LISTS + SHORT_LISTS - class; // none of that class may run: the other
-        lists = take_turns(backlog, class, out);
-    }
+    uint32_t lists = pick->split ? take_turns(backlog, pick->queue == 0 ? SHORT_LISTS : LONG_LISTS, pick, out)
+                                 : take_either(backlog, pick, out);
     if (lists == 0) {
         return;
     }
-    backlog->long_is_due = class == SHORT_LISTS && backlog->long_count > 0;
     if (out->has_short) {
         backlog->batches_since_short = 0;
     } else if (backlog->batches_since_short < FMI_WARY_BATCHES) {

@@ -1,6 +1,7 @@
 // Backlog: committed lists that are in no batch yet, one queue a stream, and the choice of what the next batch takes.
 // Streams take turns, so one that floods cannot starve one that trickles. A batch is capped by commands and by estimated time, and
-// short lists do not share one with long ones. Order within a stream and `after` points hold. The engine's leader's alone.
+// short lists do not share one with long ones: where a device has several queues, each kind has its own. Order within a stream and
+// `after` points hold. The engine's leader's alone.
 #ifndef FMI_SCHEDULE_BACKLOG_H
 #define FMI_SCHEDULE_BACKLOG_H
 
@@ -42,12 +43,21 @@ typedef struct fmi_share {
     bool has_short;      // a list of it is not
 } fmi_share;
 
+// For which queue a share is taken, and what is under way there.
+typedef struct fmi_pick {
+    bool split;          // short lists go to queue 0 alone, long ones to the others; else all go to one
+    uint32_t queue;
+    bool long_in_flight; // not split: a batch that holds a long list is in flight
+} fmi_pick;
+
 // Adds a list behind its stream's others.
 void fmi_backlog_add(fmi_backlog *backlog, fmi_list *list, uint32_t slowest_ns);
 
-// Takes the next batch's lists. None although there are some: each waits for a list that is yet to be pushed, or is long while a long
-// batch is in flight.
-void fmi_backlog_take(fmi_backlog *backlog, bool long_in_flight, fmi_share *out);
+// Takes the lists of the next batch of `pick->queue`. None although there are some: each waits for a list that is yet to be pushed, belongs
+// on another queue, or is long while a long batch is in flight.
+// A stream keeps its queue while it has lists in flight there, unless they are short and the next one is long. What follows long work that
+// is under way, of its own stream or by an `after` point, counts as long: it would hold up a batch of short ones.
+void fmi_backlog_take(fmi_backlog *backlog, const fmi_pick *pick, fmi_share *out);
 
 void fmi_backlog_init(fmi_backlog *backlog);
 

@@ -13,7 +13,7 @@
 enum { MOST_GATHERED_NS = 250000 }; // lists are not kept back behind longer work: planning them meanwhile is worth more
 
 void fmi_engine_init(fmi_engine *engine, const fmi_backend_ops *ops, fmi_backend *backend, fmi_record_room *record,
-                     const fmi_ablations *ablations, uint32_t depth)
+                     const fmi_ablations *ablations, uint32_t depth, uint32_t queue_count)
 {
     memset(engine, 0, sizeof *engine);
     engine->ops = ops;
@@ -21,19 +21,35 @@ void fmi_engine_init(fmi_engine *engine, const fmi_backend_ops *ops, fmi_backend
     engine->record = record;
     engine->ablations = ablations;
     engine->depth = depth;
+    engine->queue_count = queue_count;
+    fmi_planner_init(&engine->planner, queue_count);
     fmi_backlog_init(&engine->backlog);
 }
 
 void fmi_engine_destroy(fmi_engine *engine)
 {
     fmi_planner_free(&engine->planner);
-    for (uint32_t i = 0; i < FMI_MOST_BATCHES; i++) {
-        fmi_plan_arrays_free(&engine->ring[i].arrays);
-        free(engine->ring[i].list_status);
-        engine->ring[i].list_status = NULL;
-        free((void *)engine->ring[i].list_reason);
-        engine->ring[i].list_reason = NULL;
+    for (uint32_t i = 0; i < FMI_MOST_QUEUES * FMI_MOST_BATCHES; i++) {
+        fmi_batch *batch = &engine->queues[i / FMI_MOST_BATCHES].ring[i % FMI_MOST_BATCHES];
+        fmi_plan_arrays_free(&batch->arrays);
+        free(batch->list_status);
+        batch->list_status = NULL;
+        free((void *)batch->list_reason);
+        batch->list_reason = NULL;
     }
+}
+
+bool fmi_engine_next_values(const fmi_engine *engine, uint64_t out[FMI_MOST_QUEUES])
+{
+    bool any = false;
+    for (uint32_t q = 0; q < FMI_MOST_QUEUES; q++) {
+        const fmi_queue *queue = &engine->queues[q];
+        uint64_t retired = atomic_load_explicit(&queue->retired_value, memory_order_acquire);
+        bool waits = atomic_load_explicit(&queue->submitted_value, memory_order_acquire) > retired;
+        out[q] = waits ? retired + 1 : 0;
+        any = any || waits;
+    }
+    return any;
 }
 
 void fmi_engine_push(fmi_engine *engine, fmi_list *list)
@@ -66,11 +82,11 @@ static void drain(fmi_engine *engine)
 }
 
 // Is a batch in flight that holds a long list?
-static bool long_in_flight(const fmi_engine *engine)
+static bool long_in_flight(const fmi_queue *queue)
 {
-    uint64_t head = atomic_load_explicit(&engine->head, memory_order_relaxed);
-    for (uint64_t i = atomic_load(&engine->tail); i != head; i++) {
-        if (engine->ring[i % FMI_MOST_BATCHES].is_long) {
+    uint64_t head = atomic_load_explicit(&queue->head, memory_order_relaxed);
+    for (uint64_t i = atomic_load(&queue->tail); i != head; i++) {
+        if (queue->ring[i % FMI_MOST_BATCHES].is_long) {
             return true;
         }
     }
@@ -160,89 +176,156 @@ static void count_submission(fmi_engine *engine, const fmi_batch *batch, const f
     atomic_fetch_add_explicit(&c->barriers, plan->barriers, memory_order_relaxed);
 }
 
-static fm_status submit(fmi_engine *engine, fmi_batch *batch, fmi_batch_plan *plan)
+// The value that another queue reaches when its batch of that stamp is complete.
+static uint64_t value_of(const fmi_queue *queue, uint64_t stamp)
 {
-    uint64_t submitted = atomic_load_explicit(&engine->submitted_value, memory_order_relaxed);
+    uint64_t head = atomic_load_explicit(&queue->head, memory_order_relaxed);
+    for (uint64_t i = atomic_load(&queue->tail); i != head; i++) {
+        const fmi_batch *batch = &queue->ring[i % FMI_MOST_BATCHES];
+        if (batch->stamp >= stamp) {
+            return batch->value; // of a later batch, if that one was retired: not more than was submitted
+        }
+    }
+    return atomic_load(&queue->retired_value);
+}
+
+// Fills what the batch waits for on other queues: what the plan needs, and after memory was recycled all that is retired there.
+static void fill_waits(const fmi_engine *engine, bool recycled, fmi_batch_plan *plan)
+{
+    for (uint32_t q = 0; q < engine->queue_count; q++) {
+        uint64_t stamp = engine->planner.after[q];
+        uint64_t value = stamp ? value_of(&engine->queues[q], stamp) : 0;
+        uint64_t retired = recycled ? atomic_load(&engine->queues[q].retired_value) : 0;
+        plan->waits[q] = q == plan->queue ? 0 : value > retired ? value : retired;
+    }
+}
+
+static fm_status submit(fmi_engine *engine, fmi_queue *queue, fmi_batch *batch, fmi_batch_plan *plan)
+{
+    uint64_t submitted = atomic_load_explicit(&queue->submitted_value, memory_order_relaxed);
     batch->value = submitted; // nothing to run: complete when everything before it is
-    if (plan->command_count == 0) {
+    // Without commands it still stands between what it waits for and what waits for it.
+    if (plan->command_count == 0 && !fmi_planner_waits(&engine->planner)) {
         return FM_OK;
     }
+    plan->queue = (uint32_t)(queue - engine->queues);
     plan->value = submitted + 1;
     plan->list_status = batch->list_status;
     plan->list_reason = batch->list_reason;
-    if (atomic_load_explicit(&engine->head, memory_order_relaxed) % FMI_TIMED_EVERY == 0) {
+    if (atomic_load_explicit(&queue->head, memory_order_relaxed) % FMI_TIMED_EVERY == 0) {
         memset(batch->wave_ns, 0, sizeof batch->wave_ns);
         plan->wave_ns = batch->wave_ns;
     }
     // Regions name ranges, and recycled memory may be cut otherwise than before: its old uses are over, but only a barrier orders them.
+    // Acquire: what came back before was retired before.
     uint64_t recycled =
-        engine->record ? atomic_load_explicit(&engine->record->pool->recycled, memory_order_relaxed) : 0;
-    plan->after_in_flight |= submitted > 0 && recycled != engine->recycled;
+        engine->record ? atomic_load_explicit(&engine->record->pool->recycled, memory_order_acquire) : 0;
+    plan->after_in_flight |= submitted > 0 && recycled != queue->recycled;
+    fill_waits(engine, recycled != queue->recycled, plan);
     fm_status status = engine->ops->submit(engine->backend, plan);
     if (status == FM_OK) {
-        engine->recycled = recycled;
+        queue->recycled = recycled;
         batch->value = submitted + 1;
         fmi_planner_note_submitted(&engine->planner, plan);
         count_submission(engine, batch, plan);
         // Release: who waits for this value finds it submitted.
-        atomic_store_explicit(&engine->submitted_value, submitted + 1, memory_order_release);
+        atomic_store_explicit(&queue->submitted_value, submitted + 1, memory_order_release);
     } else if (status == FM_ERROR_DEVICE_LOST) {
         atomic_store_explicit(&engine->lost, 1, memory_order_release);
     }
     return status;
 }
 
-// Builds and submits one batch. The caller has the seat and room in the ring. False: there was nothing that may be taken.
-static bool lead(fmi_engine *engine)
+// The last batch with lists of the stream is retired before this one.
+static void follow(const fmi_stream *stream, fmi_batch *batch)
 {
-    fmi_error_state callers; // the thread that leads works for others: its own last error stays
-    fmi_error_save(&callers);
-    drain(engine);
-    fmi_share share;
-    fmi_backlog_take(&engine->backlog, long_in_flight(engine), &share);
-    if (share.lists == 0) {
-        return false;
+    uint64_t *follows = &batch->follows[stream->last_queue];
+    *follows = stream->last_batch > *follows ? stream->last_batch : *follows;
+}
+
+// Notes which batches of other queues are retired before this one, whether or not it can be submitted: points of a stream complete in
+// order, and whoever waits for another's list learns of its failure.
+static void note_order(fmi_engine *engine, uint32_t q, fmi_batch *batch)
+{
+    uint64_t number = atomic_load_explicit(&engine->queues[q].head, memory_order_relaxed) + 1;
+    memset(batch->follows, 0, sizeof batch->follows);
+    for (const fmi_list *list = batch->first; list && engine->queue_count > 1; list = list->next) {
+        for (uint32_t i = 0; i < list->after_count; i++) {
+            follow(list->after[i].stream, batch);
+        }
+        if (list->stream) {
+            follow(list->stream, batch);
+            list->stream->last_queue = q;
+            list->stream->last_batch = number;
+        }
     }
-    uint64_t head = atomic_load_explicit(&engine->head, memory_order_relaxed);
-    fmi_batch *batch = &engine->ring[head % FMI_MOST_BATCHES];
+    batch->follows[q] = 0; // its own queue's are retired in order
+}
+
+// Plans and submits what the share holds.
+static fm_status build(fmi_engine *engine, uint32_t q, fmi_batch *batch, const fmi_share *share, fmi_batch_plan *plan)
+{
+    fmi_queue *queue = &engine->queues[q];
     fm_status status = FM_OK;
-    if (!room_for_lists(batch, share.lists)) {
+    if (!room_for_lists(batch, share->lists)) {
         // Retirement needs a status a list only where something was submitted.
-        status = fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "no host memory for a batch of %u lists", share.lists);
+        status = fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "no host memory for a batch of %u lists", share->lists);
     }
-    atomic_fetch_sub(&engine->queued, share.lists);
-    atomic_store_explicit(&engine->longest_ns, share.longest_ns, memory_order_relaxed);
-    batch->first = share.first;
-    batch->is_long = share.is_long;
-    fmi_batch_plan plan = {0};
     if (status == FM_OK && atomic_load_explicit(&engine->lost, memory_order_relaxed)) {
         status = fmi_fail(FM_ERROR_DEVICE_LOST, "the device was lost before the work was submitted");
     }
     engine->planner.ignore_hazards = FMI_ABLATED(engine->ablations, FM_ABLATE_BARRIERS);
     if (status == FM_OK) {
-        status = fmi_planner_begin(&engine->planner, &batch->arrays, share.commands);
+        status = fmi_planner_begin(&engine->planner, q, &batch->arrays, share->commands);
     }
+    batch->stamp = engine->planner.batch;
     if (status == FM_OK) {
-        status = plan_lists(engine, batch, &plan);
+        status = plan_lists(engine, batch, plan);
+        batch->value = atomic_load_explicit(&queue->submitted_value, memory_order_relaxed);
+        status = status == FM_OK ? submit(engine, queue, batch, plan) : status;
+        if (batch->value != plan->value || status != FM_OK) {
+            fmi_planner_note_dropped(&engine->planner);
+        }
     }
-    batch->value = atomic_load_explicit(&engine->submitted_value, memory_order_relaxed);
-    if (status == FM_OK) {
-        status = submit(engine, batch, &plan);
+    return status;
+}
+
+// Builds and submits the next batch of a queue. The caller has the seat, and there is room in the queue's ring. False: there was nothing that may be
+// taken.
+static bool form(fmi_engine *engine, uint32_t q, bool split)
+{
+    fmi_queue *queue = &engine->queues[q];
+    fmi_share share;
+    fmi_backlog_take(&engine->backlog, &(fmi_pick){split, q, long_in_flight(queue)}, &share);
+    if (share.lists == 0) {
+        return false;
+    }
+    uint64_t head = atomic_load_explicit(&queue->head, memory_order_relaxed);
+    fmi_batch *batch = &queue->ring[head % FMI_MOST_BATCHES];
+    atomic_fetch_add(&engine->lists_in_flight, share.lists);
+    atomic_fetch_sub(&engine->queued, share.lists);
+    queue->longest_ns = share.longest_ns;
+    batch->first = share.first;
+    batch->lists = share.lists;
+    batch->is_long = share.is_long;
+    note_order(engine, q, batch);
+    fmi_batch_plan plan = {0};
+    batch->value = atomic_load_explicit(&queue->submitted_value, memory_order_relaxed);
+    fmi_error_state callers; // the thread that leads works for others: its own last error stays
+    fmi_error_save(&callers);
+    batch->status = build(engine, q, batch, &share, &plan);
+    if (batch->status != FM_OK) {
+        snprintf(batch->sentence, sizeof batch->sentence, "%s", fm_last_error());
+        fmi_error_restore(&callers);
     }
     for (fmi_list *list = batch->first; list && FMI_ABLATED(engine->ablations, FM_ABLATE_FREE_AFTER_DONE);
          list = list->next) {
         fmi_record_release_holds(engine->record, list, true, true);
     }
     batch->plan = plan;
-    batch->status = status;
-    if (status != FM_OK) {
-        snprintf(batch->sentence, sizeof batch->sentence, "%s", fm_last_error());
-        fmi_error_restore(&callers);
-    }
-    atomic_store(&engine->head, head + 1);
+    atomic_store(&queue->head, head + 1);
     return true;
 }
-
 void fmi_engine_learn(fmi_engine *engine, const fmi_batch *batch)
 {
     // Without the holds, as that ablation has it, the kernels may be gone.
@@ -268,37 +351,115 @@ void fmi_engine_note_retired(fmi_engine *engine, uint32_t waiters)
     atomic_store(&engine->wanted, wanted);
 }
 
+static bool has_room(const fmi_engine *engine, uint32_t q)
+{
+    return fmi_queue_in_flight(&engine->queues[q]) < engine->depth;
+}
+
 // A queue takes a submission at a time and runs one after the other, so lists of threads that all wait are worth more together: they are kept
-// back while short work is in flight, and for a moment after it, until as many lists are there as threads lately waited. Whoever keeps
-// back is followed by another kick: retirement's while something is in flight, else that of the thread that polls (ENGINE-1).
-static bool keeps_back(const fmi_engine *engine)
+// back while all their queues are busy, and for a moment while one is idle, until as many lists are there as threads lately waited.
+// Whoever keeps back is followed by another kick: retirement's while something is in flight, else that of the thread that polls (ENGINE-1).
+static bool keeps_back(const fmi_engine *engine, bool busy, uint64_t longest_ns)
 {
     uint32_t wanted = engine->gather_ns ? atomic_load(&engine->wanted) : 0;
-    if (wanted < 2 || atomic_load(&engine->queued) >= wanted) {
+    uint32_t queued = atomic_load(&engine->queued);
+    if (wanted < 2 || queued >= wanted) {
         return false;
     }
-    if (fmi_engine_in_flight(engine) > 0) {
-        return atomic_load_explicit(&engine->longest_ns, memory_order_relaxed) <= MOST_GATHERED_NS;
+    if (busy) {
+        return longest_ns <= MOST_GATHERED_NS;
     }
-    return atomic_load(&engine->polled) &&
+    return queued + atomic_load(&engine->lists_in_flight) < wanted && atomic_load(&engine->polled) &&
            fmi_now_ns() < atomic_load_explicit(&engine->gather_until, memory_order_relaxed);
+}
+
+typedef enum led {
+    LED_NOTHING, // nothing may be taken before a push or retirement
+    LED_BACK,    // something was kept back although its queue is idle
+    LED_BATCH,
+} led;
+
+// The only queue, or the one for short lists.
+static led lead_first(fmi_engine *engine, bool split)
+{
+    const fmi_queue *queue = &engine->queues[0];
+    bool busy = fmi_queue_in_flight(queue) > 0;
+    if (!has_room(engine, 0)) {
+        return LED_NOTHING;
+    }
+    if (keeps_back(engine, busy, queue->longest_ns)) {
+        return busy ? LED_NOTHING : LED_BACK;
+    }
+    return form(engine, 0, split) ? LED_BATCH : LED_NOTHING;
+}
+
+// The queue for long lists that has least in flight.
+static uint32_t least_busy(const fmi_engine *engine)
+{
+    uint32_t best = 1;
+    for (uint32_t q = 2; q < engine->queue_count; q++) {
+        if (fmi_queue_in_flight(&engine->queues[q]) < fmi_queue_in_flight(&engine->queues[best])) {
+            best = q;
+        }
+    }
+    return best;
+}
+
+static led lead_long(fmi_engine *engine)
+{
+    uint32_t first = least_busy(engine);
+    bool busy = fmi_queue_in_flight(&engine->queues[first]) > 0;
+    if (has_room(engine, first) && keeps_back(engine, busy, engine->queues[first].longest_ns)) {
+        return busy ? LED_NOTHING : LED_BACK;
+    }
+    if (has_room(engine, first) && form(engine, first, true)) {
+        return LED_BATCH;
+    }
+    // Streams stay with a queue that has work of theirs.
+    for (uint32_t q = 1; q < engine->queue_count; q++) {
+        if (q != first && has_room(engine, q) && form(engine, q, true)) {
+            return LED_BATCH;
+        }
+    }
+    return LED_NOTHING;
+}
+
+// Builds and submits one batch. The caller has the seat.
+static led lead(fmi_engine *engine)
+{
+    drain(engine);
+    bool split = engine->queue_count > 1;
+    led first = lead_first(engine, split);
+    led second = split && first != LED_BATCH ? lead_long(engine) : first;
+    return second > first ? second : first;
+}
+
+static bool any_room(const fmi_engine *engine)
+{
+    bool any = false;
+    for (uint32_t q = 0; q < engine->queue_count && !any; q++) {
+        any = has_room(engine, q);
+    }
+    return any;
 }
 
 void fmi_engine_kick(fmi_engine *engine)
 {
     // No list is left behind (ENGINE-1). A thread that pushes and then finds the seat taken leaves: the leader loads `incoming` after it
-    // gave up the seat. Retirement that makes room and finds the seat taken leaves: the leader loads `tail` after it gave up the
-    // seat. Both pairs are store-then-load on each side, so push, seat, tail and the loads here are sequentially consistent.
+    // gave up the seat. Retirement that makes room and finds the seat taken leaves: the leader loads the tails after it gave up the
+    // seat. Who brings `polled` to 0 and finds the seat taken leaves: a leader that kept lists back loads `polled` after it gave up the
+    // seat. So push, seat, tails, `polled` and the loads here are sequentially consistent.
     while (atomic_load(&engine->incoming) || atomic_load(&engine->backlog.count) > 0) {
-        uint64_t tail = atomic_load(&engine->tail);
-        if (fmi_engine_in_flight(engine) >= engine->depth || keeps_back(engine) || atomic_exchange(&engine->seat, 1)) {
+        uint64_t retired = fmi_engine_retired(engine);
+        if (!any_room(engine) || atomic_exchange(&engine->seat, 1)) {
             return;
         }
-        // Room may have gone while the seat changed hands.
-        bool led = fmi_engine_in_flight(engine) < engine->depth && lead(engine);
+        led did = lead(engine);
         atomic_store(&engine->seat, 0);
-        // What is left waits for a push or for retirement, and either kicks.
-        if (!led && !atomic_load(&engine->incoming) && atomic_load(&engine->tail) == tail) {
+        bool poller_left = did == LED_BACK && !atomic_load(&engine->polled);
+        // What is left waits for a push, for retirement or for who polls, and each kicks.
+        if (did != LED_BATCH && !poller_left && !atomic_load(&engine->incoming) &&
+            fmi_engine_retired(engine) == retired) {
             return;
         }
     }

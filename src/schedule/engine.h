@@ -1,6 +1,7 @@
 // Submit engine: takes the lists that wait, from all threads and streams, and gives them to the backend as one planned batch.
 // Whoever finds room (fewer than `depth` batches in flight) and the leader's seat free leads: drains, plans, submits. Nobody
-// waits for the seat. Batches stand in a ring from submit to retirement, in order; the leader alone adds, retirement alone removes.
+// waits for the seat. Batches stand in their queue's ring from submit to retirement, in order; the leader alone adds, retirement alone
+// removes. Where the device has several native queues, short lists have the first, and long ones the others.
 #ifndef FMI_SCHEDULE_ENGINE_H
 #define FMI_SCHEDULE_ENGINE_H
 
@@ -10,13 +11,17 @@
 #include "schedule/planner.h"
 
 enum {
-    FMI_MOST_BATCHES = 16, // in flight at once
+    FMI_MOST_BATCHES = 16, // in flight at once, a queue
     FMI_TIMED_EVERY = 16,  // one batch in so many is timed
 };
 
 typedef struct fmi_batch {
     fmi_list *first;        // its lists, in commit order
-    uint64_t value;         // complete when the device has reached this
+    uint32_t lists;
+    uint64_t value;         // complete when its queue has reached this
+    uint64_t stamp;         // the planner's
+    // Retired only when so many batches of the other queues have been: what its lists follow, in their streams or by `after` points.
+    uint64_t follows[FMI_MOST_QUEUES];
     fm_status status;       // FM_OK, or why submit failed: then all its lists failed
     char sentence[256];     // the cause, when status is not FM_OK
     fm_status *list_status; // one a list, see fmi_batch_plan
@@ -37,35 +42,42 @@ typedef struct fmi_engine_counters {
     _Atomic(uint64_t) barriers;
 } fmi_engine_counters;
 
+typedef struct fmi_queue {
+    _Atomic(uint64_t) submitted_value; // last value given to the backend; stored by the leader
+    _Atomic(uint64_t) retired_value;   // last value retired; stored by retirement
+    _Atomic(uint64_t) head;            // batches added; stored by the leader with release
+    _Atomic(uint64_t) tail;            // batches removed; stored by retirement with release
+    uint64_t longest_ns;               // estimated work of the longest list of its last batch; the leader's
+    uint64_t recycled;                 // the pool's count when a batch last began with a barrier for it; the leader's
+    fmi_batch ring
+        [FMI_MOST_BATCHES]; // batch n is ring[n % FMI_MOST_BATCHES]; the leader's before head passes it, then retirement's
+} fmi_queue;
+
 typedef struct fmi_engine {
     const fmi_backend_ops *ops;
     fmi_backend *backend;
     fmi_record_room *record; // whose pool says when memory was recycled; NULL in tests without memory
     const fmi_ablations *ablations;
-    uint32_t depth;               // batches in flight at most
+    uint32_t depth;               // batches in flight at most, a queue
+    uint32_t queue_count;
     _Atomic(fmi_list *) incoming; // committed lists, newest first
     _Atomic(uint32_t) seat;       // 1: someone leads
     uint64_t gather_ns;       // how long lists are kept back for others to join, on an idle device; 0: never. Constant
     _Atomic(uint32_t) queued; // lists pushed and not in a batch yet
+    _Atomic(uint32_t) lists_in_flight; // lists in batches that have not been retired
     _Atomic(uint32_t) wanted; // threads that lately waited at the same time; stored by retirement
     _Atomic(uint64_t) gather_until;    // an idle device is kept waiting until then at most; stored by retirement
     _Atomic(uint32_t) polled;          // threads that wait without a pause: one of them polls, and kicks each time
-    _Atomic(uint64_t) longest_ns;      // estimated work of the longest list of the last batch; stored by the leader
     fmi_backlog backlog;               // drained but not yet in a batch; the leader's
     _Atomic(uint32_t) slowest_ns;      // the longest dispatch known; stored by retirement
     fmi_planner planner;               // the leader's
-    uint64_t recycled;                 // the pool's count when a batch last began with a barrier for it; the leader's
-    _Atomic(uint64_t) submitted_value; // last value given to the backend; stored by the leader
     _Atomic(uint32_t) lost;            // 1: the device is lost; nothing is submitted any more
-    _Atomic(uint64_t) head;            // batches added; stored by the leader with release
-    _Atomic(uint64_t) tail;            // batches removed; stored by retirement with release
-    fmi_batch ring
-        [FMI_MOST_BATCHES]; // batch n is ring[n % FMI_MOST_BATCHES]; the leader's before head passes it, then retirement's
+    fmi_queue queues[FMI_MOST_QUEUES];
     fmi_engine_counters counters;
 } fmi_engine;
 
 void fmi_engine_init(fmi_engine *engine, const fmi_backend_ops *ops, fmi_backend *backend, fmi_record_room *record,
-                     const fmi_ablations *ablations, uint32_t depth);
+                     const fmi_ablations *ablations, uint32_t depth, uint32_t queue_count);
 
 // Frees arrays. Nothing is pending or in flight.
 void fmi_engine_destroy(fmi_engine *engine);
@@ -84,11 +96,33 @@ void fmi_engine_note_retired(fmi_engine *engine, uint32_t waiters);
 // Learns from a batch that was timed, is complete and not yet retired. Called by retirement.
 void fmi_engine_learn(fmi_engine *engine, const fmi_batch *batch);
 
-static inline uint64_t fmi_engine_in_flight(const fmi_engine *engine)
+static inline uint64_t fmi_queue_in_flight(const fmi_queue *queue)
 {
     // Sequentially consistent: see fmi_engine_kick.
-    uint64_t tail = atomic_load(&engine->tail);
-    return atomic_load(&engine->head) - tail;
+    uint64_t tail = atomic_load(&queue->tail);
+    return atomic_load(&queue->head) - tail;
 }
+
+static inline uint64_t fmi_engine_in_flight(const fmi_engine *engine)
+{
+    uint64_t batches = 0;
+    for (uint32_t q = 0; q < engine->queue_count; q++) {
+        batches += fmi_queue_in_flight(&engine->queues[q]);
+    }
+    return batches;
+}
+
+// Batches that have been retired: rises whenever one is.
+static inline uint64_t fmi_engine_retired(const fmi_engine *engine)
+{
+    uint64_t batches = 0;
+    for (uint32_t q = 0; q < engine->queue_count; q++) {
+        batches += atomic_load(&engine->queues[q].tail);
+    }
+    return batches;
+}
+
+// What each queue is to reach next, for fmi_backend_ops.wait; 0 where nothing of it is on the device. False: nothing is at all.
+bool fmi_engine_next_values(const fmi_engine *engine, uint64_t out[FMI_MOST_QUEUES]);
 
 #endif

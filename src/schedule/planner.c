@@ -30,8 +30,15 @@ static bool grow_arrays(fmi_plan_arrays *arrays, uint32_t capacity)
     return true;
 }
 
-fm_status fmi_planner_begin(fmi_planner *planner, fmi_plan_arrays *arrays, uint32_t most_commands)
+void fmi_planner_init(fmi_planner *planner, uint32_t queue_count)
 {
+    planner->queue_count = queue_count;
+}
+
+fm_status fmi_planner_begin(fmi_planner *planner, uint32_t queue, fmi_plan_arrays *arrays, uint32_t most_commands)
+{
+    planner->queue = queue;
+    memcpy(planner->after, planner->queues[queue].owed, sizeof planner->after);
     if (!grow_arrays(arrays, most_commands ? most_commands : 1)) {
         return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "no host memory to plan %u commands", most_commands);
     }
@@ -55,7 +62,9 @@ void fmi_plan_arrays_free(fmi_plan_arrays *arrays)
 void fmi_planner_free(fmi_planner *planner)
 {
     free(planner->regions);
+    free(planner->used);
     planner->regions = NULL;
+    planner->used = NULL;
     planner->region_capacity = 0;
 }
 
@@ -70,10 +79,18 @@ static bool grow_regions(fmi_planner *planner, uint32_t highest)
     if (!regions) {
         return false;
     }
+    planner->regions = regions;
     for (uint32_t i = planner->region_capacity; i < capacity; i++) {
         regions[i].batch = regions[i].written = 0;
     }
-    planner->regions = regions;
+    if (planner->queue_count > 1) {
+        uint64_t(*used)[FMI_MOST_QUEUES] = realloc(planner->used, capacity * sizeof *used);
+        if (!used) {
+            return false;
+        }
+        planner->used = used;
+        memset(used + planner->region_capacity, 0, (capacity - planner->region_capacity) * sizeof *used);
+    }
     planner->region_capacity = capacity;
     return true;
 }
@@ -122,14 +139,49 @@ static void merge_hazards(fmi_region_state *state)
     state->count = 1;
 }
 
+enum {
+    EITHER_ACCESS = FM_ACCESS_READ | FM_ACCESS_WRITE,
+    ACCESS_BITS = 2,
+    ANY_QUEUE = 0x155,    // fm_access times this: its bits in fmi_region_state.before, of all queues
+    OTHER_QUEUES = 0x3fc, // what of them is not the batch's own queue's
+};
+
+// Uses that conflict with batches of a queue of which everything up to `covered` is ordered before.
+static inline uint32_t conflicting_access(uint64_t written, uint64_t used, uint64_t covered)
+{
+    return written > covered ? EITHER_ACCESS : used > covered ? FM_ACCESS_WRITE : 0;
+}
+
+// The same for each queue, where there are several.
+static uint32_t conflicts_by_queue(const fmi_planner *planner, const fmi_region_state *state, uint32_t region)
+{
+    const fmi_planner_queue *self = &planner->queues[planner->queue];
+    uint64_t *used = planner->used[region];
+    uint32_t before = 0;
+    for (uint32_t q = 0; q < planner->queue_count; q++) {
+        bool own = q == planner->queue;
+        uint64_t written = state->written_on == q ? state->written : 0;
+        uint32_t access = conflicting_access(written, used[q], own ? self->covered : self->seen[q]);
+        before |= own ? access : access << (ACCESS_BITS * (q + 1));
+    }
+    used[planner->queue] = planner->batch;
+    return before;
+}
+
 // The region's first use in this batch: notes which uses conflict with earlier batches. The region is taken as a whole there.
 static inline void enter_region(const fmi_planner *planner, fmi_region_state *state)
 {
-    state->before = state->written > planner->covered ? FM_ACCESS_READ | FM_ACCESS_WRITE
-                    : state->batch > planner->covered ? FM_ACCESS_WRITE
-                                                      : 0;
+    state->before =
+        planner->queue_count == 1
+            ? conflicting_access(state->written, state->batch, planner->queues[0].covered)
+            : conflicts_by_queue(planner, state, (uint32_t)(state - planner->regions));
     state->batch = planner->batch;
     state->count = 0;
+}
+
+static void raise(uint64_t *stamp, uint64_t to)
+{
+    *stamp = to > *stamp ? to : *stamp;
 }
 
 static inline void use(fmi_hazard *h, uint32_t access, uint32_t wave)
@@ -142,6 +194,35 @@ static inline void use(fmi_hazard *h, uint32_t access, uint32_t wave)
     }
 }
 
+// A use conflicts with batches of other queues: the whole batch waits for them. Called before the use is noted.
+static void __attribute__((cold)) wait_for_queues(fmi_planner *planner, fmi_region_state *state, uint32_t conflicts)
+{
+    const uint64_t *used = planner->used[state - planner->regions];
+    for (uint32_t q = 0; q < planner->queue_count; q++) {
+        uint32_t access = conflicts >> (ACCESS_BITS * (q + 1));
+        if (access & FM_ACCESS_WRITE) {
+            raise(&planner->after[q], used[q]);
+        } else if ((access & FM_ACCESS_READ) && state->written_on == q) {
+            raise(&planner->after[q], state->written);
+        }
+    }
+    state->before &= ~(conflicts & OTHER_QUEUES);
+}
+
+// Notes a use of a region that the batch has entered; returns the access that conflicts with earlier batches of the batch's own queue.
+static inline uint32_t note_use(fmi_planner *planner, fmi_region_state *state, uint32_t access)
+{
+    uint32_t conflicts = state->before & (access * ANY_QUEUE);
+    if (__builtin_expect(conflicts & OTHER_QUEUES, 0)) {
+        wait_for_queues(planner, state, conflicts);
+    }
+    if (access & FM_ACCESS_WRITE) {
+        state->written = planner->batch;
+        state->written_on = (uint16_t)planner->queue;
+    }
+    return conflicts & EITHER_ACCESS;
+}
+
 // Remembers that the span is used in `wave`.
 static inline void mark(fmi_planner *planner, const fmi_span *span, uint32_t wave)
 {
@@ -152,8 +233,7 @@ static inline void mark(fmi_planner *planner, const fmi_span *span, uint32_t wav
     if (state->batch != planner->batch) {
         enter_region(planner, state);
     }
-    planner->fence |= wave == 1 && (state->before & span->access);
-    state->written = span->access & FM_ACCESS_WRITE ? planner->batch : state->written;
+    planner->fence |= note_use(planner, state, span->access) && wave == 1;
     uint64_t end = span->offset_bytes + span->size_bytes;
     fmi_hazard *found = NULL;
     for (uint32_t i = 0; i < state->count; i++) {
@@ -203,7 +283,7 @@ static inline uint32_t conflicts_of(const fmi_planner *planner, const fmi_comman
 // One look at a span: raises `wave` to the last wave that it must come after, and returns the entry that is exactly its range,
 // making it if the region is new to the batch. NULL: none is, and mark() must find room. Adds to `before` what conflicts with
 // earlier batches.
-static inline fmi_hazard *look(const fmi_planner *planner, const fmi_span *span, uint32_t *wave, uint32_t *before)
+static inline fmi_hazard *look(fmi_planner *planner, const fmi_span *span, uint32_t *wave, uint32_t *before)
 {
     fmi_region_state *state = &planner->regions[span->region];
     uint64_t begin = span->offset_bytes, end = begin + span->size_bytes;
@@ -213,8 +293,7 @@ static inline fmi_hazard *look(const fmi_planner *planner, const fmi_span *span,
         state->count = 1;
         state->hazards[0] = (fmi_hazard){begin, end, 0, 0};
     }
-    *before |= state->before & span->access;
-    state->written = span->access & FM_ACCESS_WRITE ? planner->batch : state->written;
+    *before |= note_use(planner, state, span->access);
     if (is_new) {
         return &state->hazards[0];
     }
@@ -296,16 +375,16 @@ static uint32_t list_floor(fmi_planner *planner, const fmi_list *list)
     fmi_stream *stream = list->stream;
     uint32_t floor = 0;
     if (stream) {
-        if (stream->planned_batch != planner->batch) {
-            stream->previous_batch = stream->planned_batch;
-            stream->planned_batch = planner->batch;
+        if (stream->planned.batch != planner->batch) {
+            stream->previous = stream->planned;
+            stream->planned = (fmi_batch_stamp){planner->batch, planner->queue};
             stream->last_wave = stream->floor = 0;
         }
         floor = list->untracked ? stream->last_wave : stream->floor;
     }
     for (uint32_t i = 0; i < list->after_count; i++) {
         const fmi_stream *other = list->after[i].stream;
-        if (other->planned_batch == planner->batch && other->last_wave > floor) {
+        if (other->planned.batch == planner->batch && other->last_wave > floor) {
             floor = other->last_wave;
         }
     }
@@ -313,23 +392,39 @@ static uint32_t list_floor(fmi_planner *planner, const fmi_list *list)
 }
 
 // The last earlier batch in which the stream had lists.
-static uint64_t earlier_batch(const fmi_planner *planner, const fmi_stream *stream)
+static fmi_batch_stamp earlier_batch(const fmi_planner *planner, const fmi_stream *stream)
 {
-    return stream->planned_batch == planner->batch ? stream->previous_batch : stream->planned_batch;
+    return stream->planned.batch == planner->batch ? stream->previous : stream->planned;
+}
+
+// The batch must come after an earlier one. True: that takes a barrier; what lies on another queue is waited for.
+static bool is_uncovered(fmi_planner *planner, fmi_batch_stamp earlier)
+{
+    const fmi_planner_queue *self = &planner->queues[planner->queue];
+    if (earlier.queue == planner->queue) {
+        return earlier.batch > self->covered;
+    }
+    if (earlier.batch > self->seen[earlier.queue]) {
+        raise(&planner->after[earlier.queue], earlier.batch);
+    }
+    return false;
 }
 
 // Must a list that may start in the first wave wait for earlier batches, whatever its memory? For `after` points there, and around
-// untracked lists, whose kernels may touch more than their bindings.
-static bool follows_uncovered(const fmi_planner *planner, const fmi_list *list)
+// untracked lists, whose kernels may touch more than their bindings. A stream that changes its queue always waits.
+static bool follows_uncovered(fmi_planner *planner, const fmi_list *list)
 {
+    bool follows = false;
     for (uint32_t i = 0; i < list->after_count; i++) {
-        if (earlier_batch(planner, list->after[i].stream) > planner->covered) {
-            return true;
-        }
+        follows |= is_uncovered(planner, earlier_batch(planner, list->after[i].stream));
     }
     const fmi_stream *stream = list->stream;
-    return stream && ((list->untracked && earlier_batch(planner, stream) > planner->covered) ||
-                      (stream->untracked_batch > planner->covered && stream->untracked_batch != planner->batch));
+    if (!stream) {
+        return follows;
+    }
+    bool after_earlier = is_uncovered(planner, earlier_batch(planner, stream));
+    bool after_untracked = stream->untracked.batch != planner->batch && is_uncovered(planner, stream->untracked);
+    return follows || (list->untracked && after_earlier) || after_untracked;
 }
 
 fm_status fmi_planner_add(fmi_planner *planner, fmi_list *list, uint32_t list_index)
@@ -338,7 +433,8 @@ fm_status fmi_planner_add(fmi_planner *planner, fmi_list *list, uint32_t list_in
         return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "no host memory for the planner's regions");
     }
     uint32_t floor = list_floor(planner, list);
-    planner->fence |= floor == 0 && list->command_count > 0 && follows_uncovered(planner, list);
+    // Of an empty list, too: it may stand between two others.
+    planner->fence |= follows_uncovered(planner, list) && floor == 0;
     uint32_t highest = list->untracked ? add_untracked(planner, list, list_index, floor)
                                        : add_tracked(planner, list, list_index, floor);
     if (list->stream) {
@@ -346,7 +442,8 @@ fm_status fmi_planner_add(fmi_planner *planner, fmi_list *list, uint32_t list_in
         // What an untracked list's kernels touch beyond their bindings is the caller's to order: nothing slips past it.
         list->stream->floor = list->untracked ? list->stream->last_wave : list->stream->floor;
         list->stream->floor = floor > list->stream->floor ? floor : list->stream->floor;
-        list->stream->untracked_batch = list->untracked ? planner->batch : list->stream->untracked_batch;
+        list->stream->untracked =
+            list->untracked ? (fmi_batch_stamp){planner->batch, planner->queue} : list->stream->untracked;
     }
     return FM_OK;
 }
@@ -398,9 +495,28 @@ void fmi_planner_finish(fmi_planner *planner, fmi_batch_plan *plan)
     plan->after_in_flight = planner->fence;
 }
 
+bool fmi_planner_waits(const fmi_planner *planner)
+{
+    uint64_t any = 0;
+    for (uint32_t q = 0; q < planner->queue_count; q++) {
+        any |= planner->after[q];
+    }
+    return any != 0;
+}
+
 void fmi_planner_note_submitted(fmi_planner *planner, const fmi_batch_plan *plan)
 {
+    fmi_planner_queue *self = &planner->queues[planner->queue];
     if (plan->after_in_flight || plan->wave_count > 1) {
-        planner->covered = planner->batch - 1;
+        self->covered = planner->batch - 1;
     }
+    for (uint32_t q = 0; q < planner->queue_count; q++) {
+        raise(&self->seen[q], planner->after[q]);
+        self->owed[q] = 0;
+    }
+}
+
+void fmi_planner_note_dropped(fmi_planner *planner)
+{
+    memcpy(planner->queues[planner->queue].owed, planner->after, sizeof planner->after);
 }

@@ -31,8 +31,9 @@ fm_status fmi_stream_create(fmi_table *table, const char *label, uint64_t *out_i
     stream->callbacks = NULL;
     stream->backlog_first = stream->backlog_last = NULL;
     stream->taken = 0;
-    stream->previous_batch = stream->untracked_batch = 0;
-    stream->planned_batch = stream->skipped_batch = 0;
+    stream->queue = stream->last_queue = 0;
+    stream->last_batch = stream->skipped_batch = 0;
+    stream->planned = stream->previous = stream->untracked = (fmi_batch_stamp){0, 0};
     stream->id =
         fmi_table_next_id(table, &stream->slot); // before others can hold the slot and look (fmi_table_hold_slot)
     *out_id = fmi_table_publish(table, &stream->slot);

@@ -17,6 +17,12 @@ typedef struct fmi_failure {
     char *sentence; // NULL: no host memory was left to say more
 } fmi_failure;
 
+// A batch: its number among all, and its queue.
+typedef struct fmi_batch_stamp {
+    uint64_t batch;
+    uint32_t queue;
+} fmi_batch_stamp;
+
 typedef struct fmi_callback {
     struct fmi_callback *next;
     fm_point point;
@@ -45,13 +51,17 @@ typedef struct fmi_stream {
     struct fmi_list *backlog_last;
     struct fmi_stream *next_turn; // the stream whose turn comes after this one's, while it has such lists
     uint64_t taken;               // value of the last list put in a batch
+    uint32_t queue;               // that batch's queue
+    // The engine's leader's:
+    uint32_t last_queue; // of the last batch that has a list of it
+    uint64_t last_batch; // how many batches that queue had had with that one
     uint64_t share_ns;            // estimated work that it has in the batch being composed
     // The planner's, touched by the engine's leader alone:
     uint64_t skipped_batch;   // stamp of the batch in which a list of this stream was found not to run
     uint64_t skipped_value;   // the first such list of that batch
-    uint64_t planned_batch;   // stamp of the batch that the two below belong to
-    uint64_t previous_batch;  // the batch before that one in which it had lists
-    uint64_t untracked_batch; // the last batch in which it had an untracked list
+    fmi_batch_stamp planned;        // the batch that the last two below belong to
+    fmi_batch_stamp previous;       // the batch before that one in which it had lists
+    fmi_batch_stamp untracked;      // the last batch in which it had an untracked list
     uint32_t last_wave;       // highest wave of this stream's lists in that batch
     uint32_t floor;           // later lists of this stream start after this wave
 } fmi_stream;

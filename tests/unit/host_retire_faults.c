@@ -15,22 +15,22 @@ enum { BYTES = 1 << 20 };
 
 static _Atomic(int) fault; // an fm_status: what `completed` and `wait` answer; FM_OK: the truth
 
-static fm_status completed(fmi_backend *backend, uint64_t *out_value)
+static fm_status completed(fmi_backend *backend, uint32_t queue, uint64_t *out_value)
 {
     fm_status status = (fm_status)atomic_load(&fault);
-    return status == FM_OK ? fmi_backend_host.completed(backend, out_value) : fmi_fail(status, "asked to fail");
+    return status == FM_OK ? fmi_backend_host.completed(backend, queue, out_value) : fmi_fail(status, "asked to fail");
 }
 
-static fm_status wait_until(fmi_backend *backend, uint64_t value, uint64_t timeout_ns)
+static fm_status wait_until(fmi_backend *backend, const uint64_t values[FMI_MOST_QUEUES], uint64_t timeout_ns)
 {
     fm_status status = (fm_status)atomic_load(&fault);
-    return status == FM_OK ? fmi_backend_host.wait(backend, value, timeout_ns) : fmi_fail(status, "asked to fail");
+    return status == FM_OK ? fmi_backend_host.wait(backend, values, timeout_ns) : fmi_fail(status, "asked to fail");
 }
 
 // As a backend whose device can be lost: returns when its one batch is over.
 static void quiesce(fmi_backend *backend)
 {
-    OK(fmi_backend_host.wait(backend, 1, 60 * SECOND));
+    OK(fmi_backend_host.wait(backend, (const uint64_t[FMI_MOST_QUEUES]){1}, 60 * SECOND));
 }
 
 // The device's work is shut in here until the door opens.

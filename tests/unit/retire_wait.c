@@ -27,8 +27,9 @@ static fake *fake_of(fmi_backend *backend)
     return (fake *)(void *)backend;
 }
 
-static fm_status completed(fmi_backend *backend, uint64_t *out)
+static fm_status completed(fmi_backend *backend, uint32_t queue, uint64_t *out)
 {
+    (void)queue;
     fake *f = fake_of(backend);
     pthread_mutex_lock(&f->lock);
     *out = f->completed;
@@ -37,7 +38,7 @@ static fm_status completed(fmi_backend *backend, uint64_t *out)
 }
 
 // Blocks without an end: who relies on looking again by itself hangs here, and the test with it.
-static fm_status block(fmi_backend *backend, uint64_t value, uint64_t timeout_ns)
+static fm_status block(fmi_backend *backend, const uint64_t values[FMI_MOST_QUEUES], uint64_t timeout_ns)
 {
     (void)timeout_ns;
     fake *f = fake_of(backend);
@@ -45,7 +46,7 @@ static fm_status block(fmi_backend *backend, uint64_t value, uint64_t timeout_ns
     f->inside++;
     f->most_inside = f->inside > f->most_inside ? f->inside : f->most_inside;
     pthread_cond_broadcast(&f->changed);
-    while (f->completed < value) {
+    while (f->completed < values[0]) {
         pthread_cond_wait(&f->changed, &f->lock);
     }
     f->inside--;
@@ -68,7 +69,7 @@ static void set_up(bench *b)
     memset(b, 0, sizeof *b);
     pthread_mutex_init(&b->device.lock, NULL);
     pthread_cond_init(&b->device.changed, NULL);
-    fmi_engine_init(&b->engine, &ops, (fmi_backend *)(void *)&b->device, NULL, NULL, FMI_MOST_BATCHES);
+    fmi_engine_init(&b->engine, &ops, (fmi_backend *)(void *)&b->device, NULL, NULL, FMI_MOST_BATCHES, 1);
     const fmi_backend_caps caps = {.manual = true}; // no keeper: what the waiters do not do, nobody does
     b->room.pool = &b->pool;
     assert_int_equal(fmi_retirement_init(&b->r, &b->engine, &b->room, NULL, NULL, &caps, 0, 1, UINT64_MAX), FM_OK);
@@ -86,11 +87,12 @@ static void tear_down(bench *b)
 static void submit(bench *b, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++) {
-        uint64_t head = atomic_load(&b->engine.head);
-        b->engine.ring[head % FMI_MOST_BATCHES].value = head + 1;
-        b->engine.ring[head % FMI_MOST_BATCHES].status = FM_OK;
-        atomic_store(&b->engine.submitted_value, head + 1);
-        atomic_store(&b->engine.head, head + 1);
+        fmi_queue *queue = &b->engine.queues[0];
+        uint64_t head = atomic_load(&queue->head);
+        queue->ring[head % FMI_MOST_BATCHES].value = head + 1;
+        queue->ring[head % FMI_MOST_BATCHES].status = FM_OK;
+        atomic_store(&queue->submitted_value, head + 1);
+        atomic_store(&queue->head, head + 1);
     }
 }
 
@@ -116,7 +118,7 @@ static bool is_retired(void *context)
     if (pthread_equal(pthread_self(), w->thread)) {
         atomic_fetch_add(&w->own_looks, 1);
     }
-    return atomic_load(&w->b->r.retired_value) >= w->value;
+    return atomic_load(&w->b->engine.queues[0].retired_value) >= w->value;
 }
 
 static void *wait_main(void *context)

@@ -74,7 +74,7 @@ static fmi_list *push_new(fixture *f, uint32_t stream, uint32_t commands, uint32
 static fmi_share take(fixture *f, bool long_in_flight)
 {
     fmi_share share;
-    fmi_backlog_take(&f->backlog, long_in_flight, &share);
+    fmi_backlog_take(&f->backlog, &(fmi_pick){.long_in_flight = long_in_flight}, &share);
     f->batches += share.lists > 0;
     uint32_t lists = 0, commands = 0;
     for (const fmi_list *list = share.first; list; list = list->next, lists++) {

@@ -59,11 +59,11 @@ static void *push_and_kick(void *context)
 // Retires one batch, then kicks: what fmi_progress does.
 static bool retire_one(fmi_engine *engine)
 {
-    uint64_t tail = atomic_load(&engine->tail);
-    if (tail == atomic_load(&engine->head)) {
+    uint64_t tail = atomic_load(&engine->queues[0].tail);
+    if (tail == atomic_load(&engine->queues[0].head)) {
         return false;
     }
-    atomic_store(&engine->tail, tail + 1);
+    atomic_store(&engine->queues[0].tail, tail + 1);
     fmi_engine_kick(engine);
     return true;
 }
@@ -71,7 +71,7 @@ static bool retire_one(fmi_engine *engine)
 static void set_up(shared *s, uint32_t depth)
 {
     memset(s, 0, sizeof *s);
-    fmi_engine_init(&s->engine, &ops, (fmi_backend *)(void *)&s->device, NULL, NULL, depth);
+    fmi_engine_init(&s->engine, &ops, (fmi_backend *)(void *)&s->device, NULL, NULL, depth, 1);
     s->lists = calloc(THREADS * LISTS, sizeof *s->lists);
     assert_non_null(s->lists);
     for (uint32_t i = 0; i < THREADS * LISTS; i++) {
@@ -147,13 +147,13 @@ static void engine_failed_submit_keeps_lists_and_value(void **state)
     s.device.refuse = 1;
     fmi_engine_push(&s.engine, &s.lists[0]);
     fmi_engine_kick(&s.engine);
-    assert_int_equal(s.engine.ring[0].status, FM_ERROR_BACKEND);
-    assert_ptr_equal(s.engine.ring[0].first, &s.lists[0]);
-    assert_int_equal(s.engine.ring[0].value, 0); // complete when everything before it is
+    assert_int_equal(s.engine.queues[0].ring[0].status, FM_ERROR_BACKEND);
+    assert_ptr_equal(s.engine.queues[0].ring[0].first, &s.lists[0]);
+    assert_int_equal(s.engine.queues[0].ring[0].value, 0); // complete when everything before it is
     fmi_engine_push(&s.engine, &s.lists[1]);
     fmi_engine_kick(&s.engine);
-    assert_int_equal(s.engine.ring[1].status, FM_OK);
-    assert_int_equal(s.engine.ring[1].value, 1);
+    assert_int_equal(s.engine.queues[0].ring[1].status, FM_OK);
+    assert_int_equal(s.engine.queues[0].ring[1].value, 1);
     tear_down(&s);
 }
 

@@ -121,7 +121,7 @@ static bool must_precede(const sequence *s, uint32_t i, uint32_t j)
 
 static void plan(sequence *s, fmi_planner *planner, fmi_plan_arrays *arrays, fmi_batch_plan *out)
 {
-    assert_int_equal(fmi_planner_begin(planner, arrays, s->count), FM_OK);
+    assert_int_equal(fmi_planner_begin(planner, 0, arrays, s->count), FM_OK);
     for (uint32_t l = 0; l < s->list_count; l++) {
         assert_int_equal(fmi_planner_add(planner, &s->lists[l], l), FM_OK);
     }
@@ -178,7 +178,7 @@ static void planner_random_sequences_keep_every_conflict_in_order(void **state)
 {
     (void)state;
     static sequence s;
-    fmi_planner planner = {0};
+    fmi_planner planner = {.queue_count = 1};
     fmi_plan_arrays arrays = {0};
     for (uint32_t seed = 1; seed <= 1500; seed++) {
         uint32_t r = seed * 2654435761u;
@@ -199,7 +199,7 @@ static void planner_few_ranges_give_the_earliest_wave(void **state)
 {
     (void)state;
     static sequence s;
-    fmi_planner planner = {0};
+    fmi_planner planner = {.queue_count = 1};
     fmi_plan_arrays arrays = {0};
     for (uint32_t seed = 1; seed <= 1500; seed++) {
         uint32_t r = seed * 2246822519u;
@@ -232,7 +232,7 @@ static void planner_empty_batch_has_no_wave(void **state)
     (void)state;
     static sequence s;
     memset(&s, 0, sizeof s);
-    fmi_planner planner = {0};
+    fmi_planner planner = {.queue_count = 1};
     fmi_plan_arrays arrays = {0};
     fmi_batch_plan p;
     s.list_count = 1;
@@ -326,7 +326,7 @@ static void planner_batches_wait_for_earlier_ones_that_they_conflict_with(void *
     (void)state;
     uint32_t elided = 0;
     for (uint32_t seed = 1; seed <= 2000; seed++) {
-        fmi_planner planner = {0};
+        fmi_planner planner = {.queue_count = 1};
         elided += run_batches(seed, &planner);
         fmi_planner_free(&planner);
     }
@@ -343,7 +343,7 @@ static bool starts_with_barrier(fmi_planner *planner, uint32_t region, uint32_t 
     command->spans[0] = (fmi_span){NULL, 0, 64, region, access};
     fmi_plan_arrays arrays = {0};
     fmi_batch_plan p = {0};
-    assert_int_equal(fmi_planner_begin(planner, &arrays, 1), FM_OK);
+    assert_int_equal(fmi_planner_begin(planner, 0, &arrays, 1), FM_OK);
     assert_int_equal(fmi_planner_add(planner, &list, 0), FM_OK);
     fmi_planner_finish(planner, &p);
     fmi_planner_note_submitted(planner, &p);
@@ -356,7 +356,7 @@ static bool starts_with_barrier(fmi_planner *planner, uint32_t region, uint32_t 
 static void planner_batch_without_conflict_starts_without_barrier(void **state)
 {
     (void)state;
-    fmi_planner planner = {0};
+    fmi_planner planner = {.queue_count = 1};
     assert_false(starts_with_barrier(&planner, 0, FM_ACCESS_WRITE));
     assert_false(starts_with_barrier(&planner, 1, FM_ACCESS_READ));
     assert_false(starts_with_barrier(&planner, 2, FM_ACCESS_WRITE));

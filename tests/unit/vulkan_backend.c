@@ -219,17 +219,16 @@ static void wait_for_what_is_not_submitted_times_out(void **state)
     fixture f;
     fixture_open(&f, (test_variant){.mode = FM_BINDING_AUTO});
     uint64_t value = 7;
-    must(f.ops->completed(f.backend, &value));
+    must(f.ops->completed(f.backend, 0, &value));
     assert_int_equal(value, 0);
-    assert_int_equal(f.ops->wait(f.backend, 0, 0), FM_OK);
-    assert_int_equal(f.ops->wait(f.backend, 1, 0), FM_TIMEOUT);
-    assert_int_equal(f.ops->wait(f.backend, 1, SECOND_NS / 100), FM_TIMEOUT);
+    assert_int_equal(wait_value(&f, 1, 0), FM_TIMEOUT);
+    assert_int_equal(wait_value(&f, 1, SECOND_NS / 100), FM_TIMEOUT);
     // A time-out implies nothing: the same value completes later (LEARNED-3).
     must(submit(&f, false));
-    must(f.ops->wait(f.backend, 1, LONG_NS));
-    must(f.ops->completed(f.backend, &value));
+    must(wait_value(&f, 1, LONG_NS));
+    must(f.ops->completed(f.backend, 0, &value));
     assert_int_equal(value, 1);
-    assert_int_equal(f.ops->wait(f.backend, 2, 0), FM_TIMEOUT);
+    assert_int_equal(wait_value(&f, 2, 0), FM_TIMEOUT);
     fixture_close(&f);
 }
 
@@ -242,7 +241,7 @@ typedef struct waiter {
 static void *wait_on_thread(void *argument)
 {
     waiter *w = argument;
-    w->status = w->f->ops->wait(w->f->backend, w->value, UINT64_MAX);
+    w->status = wait_value(w->f, w->value, UINT64_MAX);
     return NULL;
 }
 
@@ -265,7 +264,7 @@ static void wait_from_several_threads_while_batches_are_submitted_ends(void **st
         end_wave(&f);
         run_batch(&f);
         uint64_t value = 0;
-        must(f.ops->completed(f.backend, &value));
+        must(f.ops->completed(f.backend, 0, &value));
         assert_int_equal(value, batch);
         assert_int_equal(*(const uint32_t *)(const void *)data.mapped, batch);
     }
@@ -287,8 +286,8 @@ static void lost_device_is_remembered_by_every_call(void **state)
                      FM_ERROR_DEVICE_LOST);
     assert_non_null(strstr(fm_last_error(), "VK_ERROR_DEVICE_LOST"));
     uint64_t value = 0;
-    assert_int_equal(f.ops->completed(f.backend, &value), FM_ERROR_DEVICE_LOST);
-    assert_int_equal(f.ops->wait(f.backend, 1, LONG_NS), FM_ERROR_DEVICE_LOST);
+    assert_int_equal(f.ops->completed(f.backend, 0, &value), FM_ERROR_DEVICE_LOST);
+    assert_int_equal(wait_value(&f, 1, LONG_NS), FM_ERROR_DEVICE_LOST);
     assert_int_equal(submit(&f, false), FM_ERROR_DEVICE_LOST);
     assert_true(fm_last_error()[0] != 0);
     fixture_close(&f);

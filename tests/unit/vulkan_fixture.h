@@ -305,11 +305,16 @@ static inline fm_status submit(fixture *f, bool after_in_flight)
     return status;
 }
 
+static inline fm_status wait_value(fixture *f, uint64_t value, uint64_t timeout_ns)
+{
+    return f->ops->wait(f->backend, (const uint64_t[FMI_MOST_QUEUES]){value}, timeout_ns);
+}
+
 // Submits, waits, and frees the commands.
 static inline void run_batch(fixture *f)
 {
     must(submit(f, false));
-    must(f->ops->wait(f->backend, f->value, LONG_NS));
+    must(wait_value(f, f->value, LONG_NS));
     free_commands(f);
 }
 

@@ -275,7 +275,7 @@ static void ring_body(fixture *f)
     uint32_t expected = 0;
     for (uint32_t batch = 0; batch < BATCHES; batch++) {
         if (f->value >= IN_FLIGHT) {
-            must(f->ops->wait(f->backend, f->value - IN_FLIGHT + 1, LONG_NS));
+            must(wait_value(f, f->value - IN_FLIGHT + 1, LONG_NS));
         }
         free(pending[batch % IN_FLIGHT]);
         add_multiply_add(f, binary, &x, &y, batch, COUNT);
@@ -287,7 +287,7 @@ static void ring_body(fixture *f)
         f->wave_count = 0;
         expected += batch;
     }
-    must(f->ops->wait(f->backend, f->value, LONG_NS));
+    must(wait_value(f, f->value, LONG_NS));
     for (uint32_t i = 0; i < IN_FLIGHT; i++) {
         free(pending[i]);
     }

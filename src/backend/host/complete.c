@@ -4,14 +4,16 @@
 
 #include "base/clock.h"
 
-fm_status fmi_host_completed(fmi_backend *backend, uint64_t *out_value)
+fm_status fmi_host_completed(fmi_backend *backend, uint32_t queue, uint64_t *out_value)
 {
+    (void)queue; // there is one
     *out_value = atomic_load_explicit(&backend->completed, memory_order_acquire);
     return FM_OK;
 }
 
-fm_status fmi_host_wait(fmi_backend *backend, uint64_t value, uint64_t timeout_ns)
+fm_status fmi_host_wait(fmi_backend *backend, const uint64_t values[FMI_MOST_QUEUES], uint64_t timeout_ns)
 {
+    uint64_t value = values[0];
     uint64_t deadline = fmi_deadline(timeout_ns);
     struct timespec until = {(time_t)(deadline / 1000000000u), (long)(deadline % 1000000000u)};
     fm_status status = FM_OK;

@@ -37,6 +37,7 @@ void fmi_host_describe(fmi_backend_caps *caps)
         .binding_mode = FM_BINDING_ADDRESSES,
         .takes_host_functions = true,
         .on_cpu = true,
+        .queue_count = 1,
     };
     snprintf(caps->description, sizeof caps->description, "%s", description);
     memcpy(caps->device_uuid, "fermata-host", sizeof "fermata-host");

@@ -68,8 +68,8 @@ fm_status fmi_host_create_kernel(fmi_backend *backend, const fmi_kernel_code *co
                                  fmi_text *log);
 void fmi_host_destroy_kernel(fmi_backend *backend, fmi_kernel_binary *binary);
 fm_status fmi_host_submit(fmi_backend *backend, fmi_batch_plan *plan);
-fm_status fmi_host_completed(fmi_backend *backend, uint64_t *out_value);
-fm_status fmi_host_wait(fmi_backend *backend, uint64_t value, uint64_t timeout_ns);
+fm_status fmi_host_completed(fmi_backend *backend, uint32_t queue, uint64_t *out_value);
+fm_status fmi_host_wait(fmi_backend *backend, const uint64_t values[FMI_MOST_QUEUES], uint64_t timeout_ns);
 
 // Runs part `part` of `parts` of a command on the calling thread, unless its list has failed (run.c). Only dispatches have more than
 // one part. A host function that fails, or a workgroup whose work-items miss a barrier, marks its list in the plan.

@@ -32,8 +32,7 @@ typedef struct early_block {
 } early_block;
 
 // The host's functions take an fmi_backend that they do not look at; this device's own state lies in its place.
-typedef struct manual_device {
-    pthread_mutex_t lock;                 // guards all below; completion is asked from any thread
+typedef struct manual_queue {
     fmi_batch_plan batches[MOST_BATCHES]; // batch of value v is [v % MOST_BATCHES]
     uint64_t submitted;
     uint64_t completed;
@@ -41,6 +40,15 @@ typedef struct manual_device {
     fmi_command **order;  // that batch's commands in the order in which they run
     uint32_t order_count; // 0: not laid out yet
     uint32_t order_capacity;
+    uint64_t lost_at; // completed value when the device was lost; the last that is ever reported
+} manual_queue;
+
+typedef struct manual_device {
+    pthread_mutex_t lock; // guards all below; completion is asked from any thread
+    manual_queue queues[FMI_MOST_QUEUES];
+    uint32_t queue_count;
+    manual_queue *next; // whose command runs next; NULL: not chosen yet
+    uint64_t turns;     // choices made
     uint64_t seed;
     void (*run)(void *user); // called by waits, without the lock
     void *run_user;
@@ -49,10 +57,9 @@ typedef struct manual_device {
     fm_status refusal; // with this status
     bool lost;
     bool quiet;                     // quiesced: nothing runs any more
-    uint64_t lost_at;               // completed value when the device was lost; the last that is ever reported
     early_block *early;             // freed too early
     uint64_t early_frees;           // memory, blocks and kernels given back while commands that had not run named them
-    void *copies[4 * MOST_BATCHES]; // what batches of a lost device point to, once the library may forget them
+    void *copies[4 * MOST_BATCHES * FMI_MOST_QUEUES]; // what batches of a lost device point to, once the library may forget them
     uint32_t copy_count;
     fm_testing_observer observer; // called without the lock
     void *observer_user;
@@ -74,7 +81,6 @@ static fm_status open_manual(const char *name, const fmi_backend_settings *setti
                              fmi_backend_caps *out_caps)
 {
     (void)name;
-    (void)settings;
     manual_device *device = calloc(1, sizeof *device);
     if (!device) {
         return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "no host memory for the manual device");
@@ -83,6 +89,7 @@ static fm_status open_manual(const char *name, const fmi_backend_settings *setti
     fmi_host_describe(out_caps);
     snprintf(out_caps->description, sizeof out_caps->description, "manual device for tests");
     out_caps->manual = true;
+    out_caps->queue_count = device->queue_count = settings->queues ? settings->queues : 1;
     *out = (fmi_backend *)(void *)device;
     return FM_OK;
 }
@@ -106,7 +113,9 @@ static void close_manual(fmi_backend *backend)
         free(kernel);
     }
     pthread_mutex_destroy(&device->lock);
-    free(device->order);
+    for (uint32_t q = 0; q < device->queue_count; q++) {
+        free(device->queues[q].order);
+    }
     free(device);
 }
 
@@ -145,16 +154,26 @@ static bool names(const fmi_command *command, const returned *what)
 }
 
 // Does a command that has not run yet use it? Called under the lock.
-static bool is_pending(const manual_device *device, const returned *what)
+static bool is_pending_on(const manual_queue *queue, const returned *what)
 {
-    for (uint64_t value = device->completed + 1; !device->quiet && value <= device->submitted; value++) {
-        const fmi_batch_plan *plan = &device->batches[value % MOST_BATCHES];
-        bool started = value == device->completed + 1 && device->order_count > 0;
-        fmi_command *const *commands = started ? device->order : plan->commands;
-        for (uint32_t i = started ? device->done : 0; i < plan->command_count; i++) {
+    for (uint64_t value = queue->completed + 1; value <= queue->submitted; value++) {
+        const fmi_batch_plan *plan = &queue->batches[value % MOST_BATCHES];
+        bool started = value == queue->completed + 1 && queue->order_count > 0;
+        fmi_command *const *commands = started ? queue->order : plan->commands;
+        for (uint32_t i = started ? queue->done : 0; i < plan->command_count; i++) {
             if (names(commands[i], what)) {
                 return true;
             }
+        }
+    }
+    return false;
+}
+
+static bool is_pending(const manual_device *device, const returned *what)
+{
+    for (uint32_t q = 0; q < device->queue_count && !device->quiet; q++) {
+        if (is_pending_on(&device->queues[q], what)) {
+            return true;
         }
     }
     return false;
@@ -268,6 +287,38 @@ static fm_status refuse(manual_device *device, const fmi_batch_plan *plan)
     return fmi_fail(status, "the manual device was told to refuse the batch");
 }
 
+// May the queue's next batch start: is what it waits for complete?
+static bool is_ready(const manual_device *device, const manual_queue *queue)
+{
+    if (queue->completed == queue->submitted) {
+        return false;
+    }
+    const fmi_batch_plan *plan = &queue->batches[(queue->completed + 1) % MOST_BATCHES];
+    for (uint32_t q = 0; q < device->queue_count; q++) {
+        if (plan->waits[q] > device->queues[q].completed) {
+            return false;
+        }
+    }
+    return true;
+}
+
+// Completes batches without commands, which nobody steps. Called under the lock.
+static void settle(manual_device *device)
+{
+    bool any;
+    do {
+        any = false;
+        for (uint32_t q = 0; q < device->queue_count; q++) {
+            manual_queue *queue = &device->queues[q];
+            while (is_ready(device, queue) &&
+                   queue->batches[(queue->completed + 1) % MOST_BATCHES].command_count == 0) {
+                queue->completed++;
+                any = true;
+            }
+        }
+    } while (any);
+}
+
 static fm_status submit(fmi_backend *backend, fmi_batch_plan *plan)
 {
     manual_device *device = device_of(backend);
@@ -277,33 +328,39 @@ static fm_status submit(fmi_backend *backend, fmi_batch_plan *plan)
     }
     plan->barriers = plan->wave_count > 0 ? plan->wave_count - 1 : 0;
     pthread_mutex_lock(&device->lock);
-    device->batches[plan->value % MOST_BATCHES] = *plan;
-    device->submitted = plan->value;
+    manual_queue *queue = &device->queues[plan->queue];
+    queue->batches[plan->value % MOST_BATCHES] = *plan;
+    queue->submitted = plan->value;
+    settle(device);
     pthread_mutex_unlock(&device->lock);
     return FM_OK;
 }
 
-static fm_status completed(fmi_backend *backend, uint64_t *out_value)
+static fm_status completed(fmi_backend *backend, uint32_t queue, uint64_t *out_value)
 {
     manual_device *device = device_of(backend);
     pthread_mutex_lock(&device->lock);
     bool lost = device->lost;
-    *out_value = lost ? device->lost_at : device->completed;
+    *out_value = lost ? device->queues[queue].lost_at : device->queues[queue].completed;
     pthread_mutex_unlock(&device->lock);
     return lost ? fmi_fail(FM_ERROR_DEVICE_LOST, "the manual device was told to be lost") : FM_OK;
 }
 
 // Nothing completes by itself: a wait steps the device once, if the test asked for that, and answers at once.
-static fm_status wait_manual(fmi_backend *backend, uint64_t value, uint64_t timeout_ns)
+static fm_status wait_manual(fmi_backend *backend, const uint64_t values[FMI_MOST_QUEUES], uint64_t timeout_ns)
 {
     (void)timeout_ns;
     manual_device *device = device_of(backend);
     if (device->run) {
         device->run(device->run_user);
     }
-    uint64_t reached;
-    fm_status status = completed(backend, &reached);
-    return status != FM_OK || reached >= value ? status : FM_TIMEOUT;
+    fm_status status = FM_TIMEOUT;
+    for (uint32_t q = 0; q < device->queue_count && status == FM_TIMEOUT; q++) {
+        uint64_t reached = 0;
+        fm_status answer = values[q] ? completed(backend, q, &reached) : FM_TIMEOUT;
+        status = answer == FM_OK && reached < values[q] ? FM_TIMEOUT : answer;
+    }
+    return status;
 }
 
 static uint64_t next_random(uint64_t *seed)
@@ -330,38 +387,57 @@ static void lay_out_wave(manual_device *device, fmi_command **commands, uint32_t
     }
 }
 
-// Lays out the next batch, if there is one. Called under the lock.
-static bool lay_out(manual_device *device)
+// Lays out the queue's next batch, unless that is done. Called under the lock; the queue is ready.
+static bool lay_out(manual_device *device, manual_queue *queue)
 {
-    if (device->quiet || device->order_count > 0 || device->completed == device->submitted) {
-        return !device->quiet && device->order_count > 0;
+    if (queue->order_count > 0) {
+        return true;
     }
-    const fmi_batch_plan *plan = &device->batches[(device->completed + 1) % MOST_BATCHES];
-    if (plan->command_count > device->order_capacity) {
-        fmi_command **order = realloc(device->order, plan->command_count * sizeof(fmi_command *));
+    const fmi_batch_plan *plan = &queue->batches[(queue->completed + 1) % MOST_BATCHES];
+    if (plan->command_count > queue->order_capacity) {
+        fmi_command **order = realloc(queue->order, plan->command_count * sizeof(fmi_command *));
         if (!order) {
             return false;
         }
-        device->order = order;
-        device->order_capacity = plan->command_count;
+        queue->order = order;
+        queue->order_capacity = plan->command_count;
     }
-    memcpy(device->order, plan->commands, plan->command_count * sizeof(fmi_command *));
+    memcpy(queue->order, plan->commands, plan->command_count * sizeof(fmi_command *));
     uint64_t seed = device->seed + plan->value;
     uint32_t begin = 0;
     for (uint32_t w = 0; w < plan->wave_count; w++) {
-        lay_out_wave(device, device->order + begin, plan->wave_ends[w] - begin, &seed);
+        lay_out_wave(device, queue->order + begin, plan->wave_ends[w] - begin, &seed);
         begin = plan->wave_ends[w];
     }
-    device->order_count = plan->command_count;
-    device->done = 0;
+    queue->order_count = plan->command_count;
+    queue->done = 0;
     return true;
+}
+
+// The queue whose command runs next; NULL: none has one. Ready queues take turns as the seed has it, the later ones first where it is 1.
+// Called under the lock.
+static manual_queue *choose(manual_device *device)
+{
+    if (device->next || device->quiet) {
+        return device->quiet ? NULL : device->next;
+    }
+    uint64_t random = device->seed + device->turns * 7919;
+    uint32_t skip = device->seed > 1 ? (uint32_t)(next_random(&random) % device->queue_count) : 0;
+    for (uint32_t i = 0; i < device->queue_count && !device->next; i++) {
+        uint32_t q = device->seed == 1 ? device->queue_count - 1 - i : (i + skip) % device->queue_count;
+        manual_queue *queue = &device->queues[q];
+        device->next = is_ready(device, queue) && lay_out(device, queue) ? queue : NULL;
+    }
+    device->turns += device->next != NULL;
+    return device->next;
 }
 
 const fmi_command *fmi_manual_peek(fmi_backend *backend)
 {
     manual_device *device = device_of(backend);
     pthread_mutex_lock(&device->lock);
-    const fmi_command *command = lay_out(device) ? device->order[device->done] : NULL;
+    const manual_queue *queue = choose(device);
+    const fmi_command *command = queue ? queue->order[queue->done] : NULL;
     pthread_mutex_unlock(&device->lock);
     return command;
 }
@@ -372,18 +448,21 @@ static void pass(fmi_backend *backend, bool run)
     bool ran = false, completes = false;
     const char *label = NULL;
     pthread_mutex_lock(&device->lock);
-    if (lay_out(device)) {
-        const fmi_command *command = device->order[device->done];
+    manual_queue *queue = choose(device);
+    if (queue) {
+        const fmi_command *command = queue->order[queue->done];
         label = command->label;
         ran = run;
         if (run) {
-            fmi_host_run(command, 0, 1, &device->batches[(device->completed + 1) % MOST_BATCHES]);
+            fmi_host_run(command, 0, 1, &queue->batches[(queue->completed + 1) % MOST_BATCHES]);
         }
-        if (++device->done == device->order_count) {
-            device->order_count = 0;
-            device->completed++;
+        if (++queue->done == queue->order_count) {
+            queue->order_count = 0;
+            queue->completed++;
             completes = !device->lost;
+            settle(device);
         }
+        device->next = NULL;
     }
     pthread_mutex_unlock(&device->lock);
     if (ran) {
@@ -425,12 +504,13 @@ bool fmi_manual_fail_list(fmi_backend *backend)
 {
     manual_device *device = device_of(backend);
     pthread_mutex_lock(&device->lock);
-    bool found = lay_out(device);
+    const manual_queue *queue = choose(device);
+    bool found = queue != NULL;
     const char *label = NULL;
     if (found) {
-        const fmi_command *command = device->order[device->done];
+        const fmi_command *command = queue->order[queue->done];
         label = command->label;
-        fm_status *statuses = device->batches[(device->completed + 1) % MOST_BATCHES].list_status;
+        fm_status *statuses = queue->batches[(queue->completed + 1) % MOST_BATCHES].list_status;
         __atomic_store_n(&statuses[command->list], FM_ERROR_KERNEL_FAILED, __ATOMIC_RELAXED);
     }
     pthread_mutex_unlock(&device->lock);
@@ -469,10 +549,13 @@ void fmi_manual_lose(fmi_backend *backend)
     manual_device *device = device_of(backend);
     pthread_mutex_lock(&device->lock);
     bool kept = true;
-    for (uint64_t value = device->completed + 1; !device->lost && value <= device->submitted; value++) {
-        kept = keep_batch(device, &device->batches[value % MOST_BATCHES]) && kept;
+    for (uint32_t q = 0; q < device->queue_count && !device->lost; q++) {
+        manual_queue *queue = &device->queues[q];
+        for (uint64_t value = queue->completed + 1; value <= queue->submitted; value++) {
+            kept = keep_batch(device, &queue->batches[value % MOST_BATCHES]) && kept;
+        }
+        queue->lost_at = queue->completed;
     }
-    device->lost_at = device->lost ? device->lost_at : device->completed;
     device->lost = true;
     device->quiet = device->quiet || !kept; // without the host memory it cannot go on running
     pthread_mutex_unlock(&device->lock);

@@ -10,6 +10,8 @@
 
 #define NO_FAMILY UINT32_MAX
 
+enum { USUAL_QUEUES = 3 }; // one for short work, two for long; more native queues share the device's time without gain
+
 // What a physical device offers, asked once.
 typedef struct vulkan_offer {
     VkPhysicalDevice physical;
@@ -22,13 +24,14 @@ typedef struct vulkan_offer {
     VkPhysicalDeviceVulkan12Features features12;
     uint32_t queue_family;     // NO_FAMILY: none computes
     uint32_t timestamp_bits;   // of that family
+    uint32_t queue_count;      // of that family
     bool is_1_3;               // device and instance
     bool synchronization2;     // the feature, core or extension
     bool synchronization2_ext; // it is the extension
     bool push_descriptor;
 } vulkan_offer;
 
-static uint32_t find_queue_family(VkPhysicalDevice physical, uint32_t *out_timestamp_bits)
+static uint32_t find_queue_family(VkPhysicalDevice physical, uint32_t *out_timestamp_bits, uint32_t *out_queues)
 {
     VkQueueFamilyProperties families[32];
     uint32_t count = sizeof families / sizeof families[0];
@@ -36,6 +39,7 @@ static uint32_t find_queue_family(VkPhysicalDevice physical, uint32_t *out_times
     for (uint32_t i = 0; i < count; i++) {
         if (families[i].queueFlags & VK_QUEUE_COMPUTE_BIT) {
             *out_timestamp_bits = families[i].timestampValidBits;
+            *out_queues = families[i].queueCount;
             return i;
         }
     }
@@ -76,7 +80,7 @@ static bool ask(VkPhysicalDevice physical, vulkan_offer *out)
 {
     *out = (vulkan_offer){.physical = physical};
     vkGetPhysicalDeviceProperties(physical, &out->properties);
-    out->queue_family = find_queue_family(physical, &out->timestamp_bits);
+    out->queue_family = find_queue_family(physical, &out->timestamp_bits, &out->queue_count);
     if (out->properties.apiVersion < VK_API_VERSION_1_2 || out->queue_family == NO_FAMILY) {
         return false;
     }
@@ -231,6 +235,7 @@ static void describe(const fmi_backend *backend, const vulkan_offer *offer, fm_b
     *out = (fmi_backend_caps){
         .kind = kind_of(offer->properties.deviceType),
         .memory_bytes = memory_bytes(backend),
+        .queue_count = backend->queue_count,
         .max_binding_bytes = limits->maxStorageBufferRange,
         .max_block_bytes = backend->max_block_bytes,
         .binding_alignment_bytes = backend->argument_alignment_bytes,
@@ -291,8 +296,8 @@ static fm_status create_device(fmi_backend *backend, const vulkan_offer *offer, 
     VkDeviceQueueCreateInfo queue = {
         .sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO,
         .queueFamilyIndex = backend->queue_family,
-        .queueCount = 1,
-        .pQueuePriorities = (const float[]){1.0f},
+        .queueCount = backend->native_queues,
+        .pQueuePriorities = (const float[FMI_MOST_QUEUES]){1.0f, 1.0f, 1.0f, 1.0f},
     };
     VkDeviceCreateInfo info = {
         .sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO,
@@ -346,7 +351,16 @@ static void adopt(fmi_backend *backend, const vulkan_offer *offer)
     }
 }
 
-// Loads the device's own entry points and creates its timeline.
+// How many queues there are, and native ones under them. A processor gains nothing from a second one.
+static void choose_queues(fmi_backend *backend, const vulkan_offer *offer, uint32_t asked)
+{
+    bool on_cpu = offer->properties.deviceType == VK_PHYSICAL_DEVICE_TYPE_CPU;
+    uint32_t usual = on_cpu ? 1 : (uint32_t)min_u64(offer->queue_count, USUAL_QUEUES);
+    backend->queue_count = asked ? asked : usual;
+    backend->native_queues = (uint32_t)min_u64(backend->queue_count, offer->queue_count);
+}
+
+// Loads the device's own entry points and creates its timelines.
 static fm_status prepare(fmi_backend *backend, const vulkan_offer *offer)
 {
     volkLoadDeviceTable(&backend->vk, backend->device);
@@ -354,13 +368,18 @@ static fm_status prepare(fmi_backend *backend, const vulkan_offer *offer)
         backend->pipeline_barrier2 =
             offer->synchronization2_ext ? backend->vk.vkCmdPipelineBarrier2KHR : backend->vk.vkCmdPipelineBarrier2;
     }
-    backend->vk.vkGetDeviceQueue(backend->device, backend->queue_family, 0, &backend->queue);
     VkSemaphoreTypeCreateInfo type = {
         .sType = VK_STRUCTURE_TYPE_SEMAPHORE_TYPE_CREATE_INFO,
         .semaphoreType = VK_SEMAPHORE_TYPE_TIMELINE,
     };
     VkSemaphoreCreateInfo info = {.sType = VK_STRUCTURE_TYPE_SEMAPHORE_CREATE_INFO, .pNext = &type};
-    VkResult result = backend->vk.vkCreateSemaphore(backend->device, &info, NULL, &backend->timeline);
+    VkResult result = VK_SUCCESS;
+    for (uint32_t q = 0; q < backend->queue_count && result == VK_SUCCESS; q++) {
+        fmi_vulkan_queue *queue = &backend->queues[q];
+        backend->vk.vkGetDeviceQueue(backend->device, backend->queue_family, q % backend->native_queues,
+                                     &queue->native);
+        result = backend->vk.vkCreateSemaphore(backend->device, &info, NULL, &queue->timeline);
+    }
     return result == VK_SUCCESS ? FM_OK : fmi_vulkan_fail(backend, result, "vkCreateSemaphore", "opening it");
 }
 
@@ -375,7 +394,9 @@ static void close_backend(fmi_backend *backend)
     if (backend->device) {
         quiesce(backend);
         fmi_vulkan_slots_destroy(backend);
-        backend->vk.vkDestroySemaphore(backend->device, backend->timeline, NULL);
+        for (uint32_t q = 0; q < backend->queue_count; q++) {
+            backend->vk.vkDestroySemaphore(backend->device, backend->queues[q].timeline, NULL);
+        }
         backend->vk.vkDestroyDevice(backend->device, NULL);
     }
     free(backend);
@@ -390,6 +411,7 @@ static fm_status open_device(VkInstance instance, fmi_backend *backend, const ch
         return status;
     }
     adopt(backend, &offer);
+    choose_queues(backend, &offer, settings->queues);
     fm_binding_mode binding_mode = settings->binding_mode;
     if (binding_mode == FM_BINDING_AUTO) {
         binding_mode = backend->has_addresses ? FM_BINDING_ADDRESSES : FM_BINDING_DESCRIPTORS;

@@ -1,5 +1,5 @@
 // The ring of slots: what a batch needs from its encoding until it has run (command buffer, argument buffers, descriptor pools).
-// Value v uses slot v modulo the ring's length. One thread at a time, the one inside submit.
+// Each queue has a ring; value v of it uses slot v modulo the ring's length. One thread at a time, the one inside submit.
 #include "backend/vulkan/vulkan.h"
 
 #include "base/assert.h"
@@ -48,45 +48,60 @@ static fm_status create_slot(fmi_backend *backend, fmi_vulkan_slot *slot)
 fm_status fmi_vulkan_slots_create(fmi_backend *backend, uint32_t batches_in_flight)
 {
     uint32_t count = batches_in_flight + SPARE_SLOTS;
-    backend->slots = calloc(count, sizeof *backend->slots);
-    if (!backend->slots) {
-        return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "No host memory is left to open %s.", backend->name);
-    }
     backend->slot_count = count;
-    fm_status status = FM_OK;
-    for (uint32_t i = 0; i < count && status == FM_OK; i++) {
-        status = create_slot(backend, &backend->slots[i]);
+    for (uint32_t q = 0; q < backend->queue_count; q++) {
+        fmi_vulkan_slot *slots = backend->queues[q].slots = calloc(count, sizeof *slots);
+        if (!slots) {
+            return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "No host memory is left to open %s.", backend->name);
+        }
+        for (uint32_t i = 0; i < count; i++) {
+            fm_status status = create_slot(backend, &slots[i]);
+            if (status != FM_OK) {
+                return status;
+            }
+        }
     }
-    return status;
+    return FM_OK;
+}
+
+static void destroy_slot(fmi_backend *backend, fmi_vulkan_slot *slot)
+{
+    for (uint32_t i = 0; i < slot->argument_count; i++) {
+        fmi_vulkan_free_block(backend, &slot->arguments[i]);
+    }
+    for (uint32_t i = 0; i < slot->pool_count; i++) {
+        backend->vk.vkDestroyDescriptorPool(backend->device, slot->pools[i], NULL);
+    }
+    // Frees the command buffer too. A null handle is allowed.
+    backend->vk.vkDestroyCommandPool(backend->device, slot->pool, NULL);
+    backend->vk.vkDestroyQueryPool(backend->device, slot->times, NULL);
+    free(slot->arguments);
+    free(slot->pools);
 }
 
 void fmi_vulkan_slots_destroy(fmi_backend *backend)
 {
-    for (uint32_t i = 0; i < backend->slot_count; i++) {
-        fmi_vulkan_slot *slot = &backend->slots[i];
-        for (uint32_t j = 0; j < slot->argument_count; j++) {
-            fmi_vulkan_free_block(backend, &slot->arguments[j]);
+    for (uint32_t q = 0; q < backend->queue_count; q++) {
+        fmi_vulkan_slot *slots = backend->queues[q].slots;
+        for (uint32_t i = 0; slots && i < backend->slot_count; i++) {
+            destroy_slot(backend, &slots[i]);
         }
-        for (uint32_t j = 0; j < slot->pool_count; j++) {
-            backend->vk.vkDestroyDescriptorPool(backend->device, slot->pools[j], NULL);
-        }
-        // Frees the command buffer too. A null handle is allowed.
-        backend->vk.vkDestroyCommandPool(backend->device, slot->pool, NULL);
-        backend->vk.vkDestroyQueryPool(backend->device, slot->times, NULL);
-        free(slot->arguments);
-        free(slot->pools);
+        free(slots);
+        backend->queues[q].slots = NULL;
     }
-    free(backend->slots);
-    backend->slots = NULL;
-    backend->slot_count = 0;
 }
 
-fm_status fmi_vulkan_slot_begin(fmi_backend *backend, uint64_t value, fmi_vulkan_slot **out)
+static fmi_vulkan_slot *slot_of(const fmi_backend *backend, const fmi_batch_plan *plan)
 {
-    fmi_vulkan_slot *slot = &backend->slots[value % backend->slot_count];
-    if (slot->value > atomic_load_explicit(&backend->completed, memory_order_acquire)) {
+    return &backend->queues[plan->queue].slots[plan->value % backend->slot_count];
+}
+
+fm_status fmi_vulkan_slot_begin(fmi_backend *backend, const fmi_batch_plan *plan, fmi_vulkan_slot **out)
+{
+    fmi_vulkan_slot *slot = slot_of(backend, plan);
+    if (slot->value > atomic_load_explicit(&backend->queues[plan->queue].completed, memory_order_acquire)) {
         uint64_t completed = 0;
-        fm_status status = fmi_vulkan_completed(backend, &completed);
+        fm_status status = fmi_vulkan_completed(backend, plan->queue, &completed);
         if (status != FM_OK) {
             return status;
         }
@@ -117,7 +132,7 @@ fm_status fmi_vulkan_slot_begin(fmi_backend *backend, uint64_t value, fmi_vulkan
 
 void fmi_vulkan_read_times(fmi_backend *backend, const fmi_batch_plan *plan)
 {
-    const fmi_vulkan_slot *slot = &backend->slots[plan->value % backend->slot_count];
+    const fmi_vulkan_slot *slot = slot_of(backend, plan);
     uint32_t waves = plan->wave_count < FMI_TIMED_WAVES ? plan->wave_count : FMI_TIMED_WAVES;
     uint64_t stamps[FMI_TIMED_WAVES + 1];
     if (!slot->times ||

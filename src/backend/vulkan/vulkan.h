@@ -71,13 +71,24 @@ typedef struct fmi_vulkan_arguments {
     uint8_t *mapped;         // 16-byte aligned; written only, it may be uncached
 } fmi_vulkan_arguments;
 
+// A queue with its timeline and its ring of slots. Several of them share a native queue where the device has fewer.
+typedef struct fmi_vulkan_queue {
+    VkQueue native; // guarded by "submit: one thread at a time", as are the slots
+    VkSemaphore timeline;
+    fmi_vulkan_slot *slots;
+    // Highest value seen complete; release store (complete.c) pairs with the acquire load where a slot is reused.
+    _Atomic uint64_t completed;
+} fmi_vulkan_queue;
+
 // Constant once open, but for the fields that name their guard.
 struct fmi_backend {
     VkPhysicalDevice physical;
     VkDevice device;
-    VkQueue queue; // guarded by "submit: one thread at a time"
     uint32_t queue_family;
-    VkSemaphore timeline;
+    uint32_t native_queues; // that the device was created with
+    uint32_t queue_count;
+    fmi_vulkan_queue queues[FMI_MOST_QUEUES];
+    uint32_t slot_count; // of each queue
     struct VolkDeviceTable vk;
     PFN_vkCmdPipelineBarrier2 pipeline_barrier2; // NULL: vkCmdPipelineBarrier does it
     char name[VK_MAX_PHYSICAL_DEVICE_NAME_SIZE];
@@ -100,12 +111,9 @@ struct fmi_backend {
     bool caches[FMI_VULKAN_USES]; // and the host reads them through its caches
     bool maps_all_memory; // on a GPU: the host may look at any block, so each batch ends in a barrier to the host
 
-    fmi_vulkan_slot *slots; // guarded by "submit: one thread at a time", as are `descriptors`
-    uint32_t slot_count;
-    VkDescriptorBufferInfo descriptors[FMI_VULKAN_DESCRIPTORS]; // what `writes` of every binary reads
+    // What `writes` of every binary reads. Guarded by "submit: one thread at a time".
+    VkDescriptorBufferInfo descriptors[FMI_VULKAN_DESCRIPTORS];
 
-    _Atomic uint64_t
-        completed; // highest value seen complete; release store (complete.c) pairs with the acquire load where a slot is reused
     atomic_bool lost; // the device is lost; set once, never cleared; relaxed: nothing is published with it
 };
 
@@ -137,8 +145,8 @@ bool fmi_vulkan_accepts_group_count(fmi_backend *backend, const fmi_kernel_binar
 // slot.c
 fm_status fmi_vulkan_slots_create(fmi_backend *backend, uint32_t batches_in_flight);
 void fmi_vulkan_slots_destroy(fmi_backend *backend);
-// Makes the slot for `value` ready to encode into: everything that its last batch used may be used again.
-fm_status fmi_vulkan_slot_begin(fmi_backend *backend, uint64_t value, fmi_vulkan_slot **out);
+// Makes the slot for the plan's value ready to encode into: everything that its last batch used may be used again.
+fm_status fmi_vulkan_slot_begin(fmi_backend *backend, const fmi_batch_plan *plan, fmi_vulkan_slot **out);
 // Takes room for an argument block; it is the slot's until its batch has run.
 fm_status fmi_vulkan_slot_take_arguments(fmi_backend *backend, fmi_vulkan_slot *slot, uint32_t size_bytes,
                                          fmi_vulkan_arguments *out);
@@ -152,8 +160,8 @@ void fmi_vulkan_read_times(fmi_backend *backend, const fmi_batch_plan *plan);
 fm_status fmi_vulkan_submit(fmi_backend *backend, fmi_batch_plan *plan);
 
 // complete.c
-fm_status fmi_vulkan_completed(fmi_backend *backend, uint64_t *out_value);
-fm_status fmi_vulkan_wait(fmi_backend *backend, uint64_t value, uint64_t timeout_ns);
+fm_status fmi_vulkan_completed(fmi_backend *backend, uint32_t queue, uint64_t *out_value);
+fm_status fmi_vulkan_wait(fmi_backend *backend, const uint64_t values[FMI_MOST_QUEUES], uint64_t timeout_ns);
 // Answers FM_ERROR_DEVICE_LOST with its sentence once the device is lost, else FM_OK.
 fm_status fmi_vulkan_check_lost(fmi_backend *backend);
 

@@ -284,7 +284,9 @@ fm_status fmi_device_commit(fm_commands **commands, const fm_commit_info *info, 
     if (out_point) {
         *out_point = (fm_point){info->stream, value};
     }
-    fmi_engine_kick(&device->engine);
+    if (!fmi_engine_expects_others(&device->engine) || !fmi_wait_follows_commit()) {
+        fmi_engine_kick(&device->engine);
+    }
     fmi_keeper_notify(&device->retirement);
     return FM_OK;
 }

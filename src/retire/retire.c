@@ -281,9 +281,10 @@ void fmi_progress(fmi_retirement *r)
     if (fmi_engine_in_flight(r->engine) > 0 && pthread_mutex_trylock(&r->lock) == 0) {
         fmi_error_state callers; // retiring is work for others: this thread's own last error stays
         fmi_error_save(&callers);
+        uint32_t waiters = atomic_load(&r->waiters); // before the first of them sees that it may leave
         bool any = retire_complete(r);
         if (any) {
-            fmi_engine_note_retired(r->engine, atomic_load(&r->waiters));
+            fmi_engine_note_retired(r->engine, waiters);
         }
         fmi_error_restore(&callers);
         fmi_list *done = r->done;

@@ -67,6 +67,9 @@ fm_status fmi_place_wait(fmi_retirement *r, uint32_t limit, uint64_t timeout_ns)
 // Gives the places that came free to those who wait, in turn. Called after `outstanding` was lowered.
 void fmi_places_grant(fmi_retirement *r);
 
+// This thread commits: will it block in a wait at once, as after its last commits? If it does not, the keeper finds what was left to it.
+bool fmi_wait_follows_commit(void);
+
 // Waits until `done` says so: FM_OK or FM_TIMEOUT. The one wait of the library (wait.c); makes progress while it waits.
 fm_status fmi_wait_until(fmi_retirement *r, fmi_wait_done done, void *context, uint64_t timeout_ns);
 

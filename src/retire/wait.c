@@ -15,8 +15,12 @@ enum {
     PENDING_NS = 20000,      // pause while the list is with another thread that leads
     PAUSES = 16,             // between two polls
     LATENCY_WEIGHT = 8,      // the newest latency counts one in so many
-    LATENCY_SLACK_NS = 2000, // polled beyond twice the usual latency
+    LATENCIES = 3,             // polled for so many times the usual latency,
+    LATENCY_SLACK_NS = 30000,  // and so much longer: lists are kept back for others, a batch is submitted. Who blocks wakes later than that
+    BATCHES_AWAITED = 2,     // who does not poll looks for so many budgets
     HOPELESS_SHARE = 16,     // polled where the usual latency is beyond the limit: this part of the limit
+    PROMPT_NS = 5000,        // a wait follows a commit at once
+    PROMPT_TIMES = 3,        // and so often before it is expected
     SLEEP_NS = 1000000000,   // longest sleep at a stretch: its clock may jump
 };
 
@@ -148,14 +152,14 @@ static void fall_asleep(fmi_waiting *waiting, fmi_wait_done done, void *context,
     sem_destroy(&self.wake);
 }
 
-// How long to poll: twice what the device usually takes, or next to nothing where that is beyond the limit.
+// How long to poll: what the device usually takes, amply, or next to nothing where that is beyond the limit.
 static uint64_t spin_budget_ns(const fmi_waiting *waiting)
 {
     uint64_t latency = atomic_load_explicit(&waiting->latency_ns, memory_order_relaxed);
     if (latency > waiting->most_spin_ns) {
         return waiting->most_spin_ns / HOPELESS_SHARE;
     }
-    uint64_t budget = 2 * latency + LATENCY_SLACK_NS;
+    uint64_t budget = LATENCIES * latency + LATENCY_SLACK_NS;
     return latency == 0 || budget > waiting->most_spin_ns ? waiting->most_spin_ns : budget;
 }
 
@@ -267,7 +271,8 @@ static void wait_for_poller(fmi_retirement *r, fmi_wait_done done, void *context
 {
     fmi_waiting *waiting = &r->waiting;
     if (enter_spin(r)) {
-        uint64_t end = fmi_deadline(spin_budget_ns(waiting));
+        // Its list may be in the batch after the one that is polled for. Who sleeps is late, and the next batch goes without it.
+        uint64_t end = fmi_deadline(BATCHES_AWAITED * spin_budget_ns(waiting));
         end = end < deadline ? end : deadline;
         bool over, seat_is_free;
         do {
@@ -284,10 +289,34 @@ static void wait_for_poller(fmi_retirement *r, fmi_wait_done done, void *context
     fall_asleep(waiting, done, context, deadline);
 }
 
+// What this thread did after its last commits, whatever the device.
+static _Thread_local struct {
+    uint64_t committed_ns; // when it committed; 0: it has blocked in a wait since
+    uint32_t prompt;       // commits in a row that such a wait followed at once
+} habit;
+
+bool fmi_wait_follows_commit(void)
+{
+    habit.prompt = habit.committed_ns ? 0 : habit.prompt;
+    habit.committed_ns = fmi_now_ns();
+    return habit.prompt >= PROMPT_TIMES;
+}
+
+static void note_wait(void)
+{
+    if (habit.committed_ns) {
+        habit.prompt = fmi_now_ns() - habit.committed_ns < PROMPT_NS ? habit.prompt + 1 : 0;
+        habit.committed_ns = 0;
+    }
+}
+
 fm_status fmi_wait_until(fmi_retirement *r, fmi_wait_done done, void *context, uint64_t timeout_ns)
 {
     uint64_t deadline = fmi_deadline(timeout_ns);
     fm_status status = FM_OK;
+    if (!done(context)) {
+        note_wait();
+    }
     atomic_fetch_add(&r->waiters, 1);
     while (!done(context)) {
         if (!atomic_load_explicit(&r->waiting.poller, memory_order_relaxed) &&

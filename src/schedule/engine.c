@@ -373,6 +373,12 @@ static bool keeps_back(const fmi_engine *engine, bool busy, uint64_t longest_ns)
            fmi_now_ns() < atomic_load_explicit(&engine->gather_until, memory_order_relaxed);
 }
 
+bool fmi_engine_expects_others(const fmi_engine *engine)
+{
+    uint32_t wanted = engine->gather_ns ? atomic_load(&engine->wanted) : 0;
+    return wanted >= 2 && atomic_load(&engine->queued) < wanted;
+}
+
 typedef enum led {
     LED_NOTHING, // nothing may be taken before a push or retirement
     LED_BACK,    // something was kept back although its queue is idle

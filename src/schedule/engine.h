@@ -93,6 +93,10 @@ void fmi_engine_kick(fmi_engine *engine);
 // Retirement has found batches complete while so many threads wait: those whose lists they were will soon come back.
 void fmi_engine_note_retired(fmi_engine *engine, uint32_t waiters);
 
+// Are lists of other threads worth waiting for? Then a thread that is about to wait, and so to kick, need not kick when it commits: the first
+// that comes back would else have a batch for itself.
+bool fmi_engine_expects_others(const fmi_engine *engine);
+
 // Learns from a batch that was timed, is complete and not yet retired. Called by retirement.
 void fmi_engine_learn(fmi_engine *engine, const fmi_batch *batch);
 

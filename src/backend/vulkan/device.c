@@ -31,19 +31,25 @@ typedef struct vulkan_offer {
     bool push_descriptor;
 } vulkan_offer;
 
+// The first family for computing alone, else the first that computes: queues of a family that also draws take turns of a millisecond on an
+// NVIDIA device, those of the other kind run side by side (docs/performance.md).
 static uint32_t find_queue_family(VkPhysicalDevice physical, uint32_t *out_timestamp_bits, uint32_t *out_queues)
 {
     VkQueueFamilyProperties families[32];
-    uint32_t count = sizeof families / sizeof families[0];
+    uint32_t count = sizeof families / sizeof families[0], found = NO_FAMILY;
     vkGetPhysicalDeviceQueueFamilyProperties(physical, &count, families);
     for (uint32_t i = 0; i < count; i++) {
-        if (families[i].queueFlags & VK_QUEUE_COMPUTE_BIT) {
+        bool alone = !(families[i].queueFlags & VK_QUEUE_GRAPHICS_BIT);
+        if ((families[i].queueFlags & VK_QUEUE_COMPUTE_BIT) && (alone || found == NO_FAMILY)) {
             *out_timestamp_bits = families[i].timestampValidBits;
             *out_queues = families[i].queueCount;
-            return i;
+            found = i;
+            if (alone) {
+                break;
+            }
         }
     }
-    return NO_FAMILY;
+    return found;
 }
 
 static bool has_extension(const VkExtensionProperties *extensions, uint32_t count, const char *name)

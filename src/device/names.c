@@ -115,8 +115,8 @@ static void append_names(char *text, size_t size, const listing *l)
 
 fm_status fmi_open_backend(const char *name, const fmi_config *config, fm_device *device)
 {
-    fmi_backend_settings settings = {config->info.binding_mode, config->info.batches_in_flight,
-                                     config->info.queues, config->info.host_threads};
+    fmi_backend_settings settings = {config->info.binding_mode, config->info.batches_in_flight, config->info.queues,
+                                     config->info.host_threads};
 #if defined(FMI_HAVE_HOST) && defined(FERMATA_TESTING)
     if (strcmp(name, "manual") == 0) {
         snprintf(device->name, sizeof device->name, "%s", name);

@@ -28,13 +28,13 @@ typedef struct fmi_retirement {
     fmi_record_room *record;
     fmi_table *streams;
     const fmi_ablations *ablations;
-    _Atomic(uint32_t) reading;       // synchronous reads that wait; counted for FM_ABLATE_RETIRE_ON_READ alone
-    pthread_mutex_t lock;            // held by whoever retires; guards `done` and `lost`
-    _Atomic(uint32_t) outstanding;   // lists counted in and not yet retired
-    _Atomic(uint32_t) waiters;       // threads inside fmi_wait_until
-    fmi_list *done;                  // retired under `lock`, still to be let go of; empty when nobody holds it
-    fmi_list *lost;                  // lists of a lost device: what they hold is freed when it is closed (LEARNED-9)
-    fmi_failures failures;           // the last ones, until taken
+    _Atomic(uint32_t) reading;     // synchronous reads that wait; counted for FM_ABLATE_RETIRE_ON_READ alone
+    pthread_mutex_t lock;          // held by whoever retires; guards `done` and `lost`
+    _Atomic(uint32_t) outstanding; // lists counted in and not yet retired
+    _Atomic(uint32_t) waiters;     // threads inside fmi_wait_until
+    fmi_list *done;                // retired under `lock`, still to be let go of; empty when nobody holds it
+    fmi_list *lost;                // lists of a lost device: what they hold is freed when it is closed (LEARNED-9)
+    fmi_failures failures;         // the last ones, until taken
     fmi_waiting waiting;
     fmi_places places;
     fmi_keeper keeper;

@@ -11,17 +11,18 @@
 #include <string.h>
 
 enum {
-    BLOCK_NS = 5000000,      // longest single block on the device, so that a waiter also helps others along
-    PENDING_NS = 20000,      // pause while the list is with another thread that leads
-    PAUSES = 16,             // between two polls
-    LATENCY_WEIGHT = 8,      // the newest latency counts one in so many
-    LATENCIES = 3,             // polled for so many times the usual latency,
-    LATENCY_SLACK_NS = 30000,  // and so much longer: lists are kept back for others, a batch is submitted. Who blocks wakes later than that
-    BATCHES_AWAITED = 2,     // who does not poll looks for so many budgets
-    HOPELESS_SHARE = 16,     // polled where the usual latency is beyond the limit: this part of the limit
-    PROMPT_NS = 5000,        // a wait follows a commit at once
-    PROMPT_TIMES = 3,        // and so often before it is expected
-    SLEEP_NS = 1000000000,   // longest sleep at a stretch: its clock may jump
+    BLOCK_NS = 5000000, // longest single block on the device, so that a waiter also helps others along
+    PENDING_NS = 20000, // pause while the list is with another thread that leads
+    PAUSES = 16,        // between two polls
+    LATENCY_WEIGHT = 8, // the newest latency counts one in so many
+    LATENCIES = 3,      // polled for so many times the usual latency,
+    LATENCY_SLACK_NS =
+        30000, // and so much longer: lists are kept back for others, a batch is submitted. Who blocks wakes later than that
+    BATCHES_AWAITED = 2,   // who does not poll looks for so many budgets
+    HOPELESS_SHARE = 16,   // polled where the usual latency is beyond the limit: this part of the limit
+    PROMPT_NS = 5000,      // a wait follows a commit at once
+    PROMPT_TIMES = 3,      // and so often before it is expected
+    SLEEP_NS = 1000000000, // longest sleep at a stretch: its clock may jump
 };
 
 void fmi_waiting_init(fmi_waiting *waiting, uint64_t spin_ns)

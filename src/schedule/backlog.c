@@ -85,29 +85,29 @@ static bool may_run(const fmi_list *list)
     return true;
 }
 
-// Is work of the stream under way on a queue for long lists? Such a queue is never 0.
-static bool is_long_under_way(const fmi_stream *stream)
+// Is value `value` of the stream under way on a queue for long lists?
+static bool is_long_under_way(const fmi_stream *stream, uint64_t value)
 {
-    return stream->queue != 0 && atomic_load_explicit(&stream->completed, memory_order_acquire) < stream->taken;
+    return stream->queue > 0 && atomic_load_explicit(&stream->completed, memory_order_acquire) < value;
 }
 
 // Where long lists have their own queues: does this one go there?
 static bool goes_long(const fmi_list *list)
 {
-    bool waits_for_long = is_long_under_way(list->stream);
+    bool waits_for_long = is_long_under_way(list->stream, list->stream->taken);
     for (uint32_t i = 0; i < list->after_count && !waits_for_long; i++) {
-        const fmi_after *after = &list->after[i];
-        waits_for_long = after->stream->queue != 0 && atomic_load_explicit(&after->stream->completed,
-                                                                           memory_order_acquire) < after->value;
+        waits_for_long = is_long_under_way(list->after[i].stream, list->after[i].value);
     }
     return waits_for_long || is_long(list);
 }
 
 static bool fits_pick(const fmi_list *list, list_class class, const fmi_pick *pick)
 {
-    bool goes_with_long = pick->split ? goes_long(list) : is_long(list);
-    bool is_elsewhere = pick->split && list->stream->queue != pick->queue && is_long_under_way(list->stream);
-    return (class & (goes_with_long ? LONG_LISTS : SHORT_LISTS)) && !is_elsewhere;
+    if (!pick->split) {
+        return class & (is_long(list) ? LONG_LISTS : SHORT_LISTS);
+    }
+    bool is_elsewhere = list->stream->queue != pick->queue && is_long_under_way(list->stream, list->stream->taken);
+    return (class & (goes_long(list) ? LONG_LISTS : SHORT_LISTS)) && !is_elsewhere;
 }
 
 // A long batch delays whoever comes while it runs. Where short lists of others have come lately, it is kept to a list a stream.

@@ -45,7 +45,7 @@ typedef struct fmi_share {
 
 // For which queue a share is taken, and what is under way there.
 typedef struct fmi_pick {
-    bool split;          // short lists go to queue 0 alone, long ones to the others; else all go to one
+    bool split; // short lists have queue 0 and long ones the others; else all go to one
     uint32_t queue;
     bool long_in_flight; // not split: a batch that holds a long list is in flight
 } fmi_pick;
@@ -55,7 +55,7 @@ void fmi_backlog_add(fmi_backlog *backlog, fmi_list *list, uint32_t slowest_ns);
 
 // Takes the lists of the next batch of `pick->queue`. None although there are some: each waits for a list that is yet to be pushed, belongs
 // on another queue, or is long while a long batch is in flight.
-// A stream keeps its queue while it has lists in flight there, unless they are short and the next one is long. What follows long work that
+// A stream keeps its queue while it has lists in flight there, unless that is for short ones and the next one is long. What follows long work that
 // is under way, of its own stream or by an `after` point, counts as long: it would hold up a batch of short ones.
 void fmi_backlog_take(fmi_backlog *backlog, const fmi_pick *pick, fmi_share *out);
 

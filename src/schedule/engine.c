@@ -10,7 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_GATHERED_NS = 250000 }; // lists are not kept back behind longer work: planning them meanwhile is worth more
+enum {
+    LEAST_GATHERED_NS = 10000, // lists are not kept back behind shorter work than this,
+    MOST_GATHERED_NS = 250000, // nor behind longer: planning them meanwhile is worth more
+};
 
 void fmi_engine_init(fmi_engine *engine, const fmi_backend_ops *ops, fmi_backend *backend, fmi_record_room *record,
                      const fmi_ablations *ablations, uint32_t depth, uint32_t queue_count)
@@ -292,11 +295,11 @@ static fm_status build(fmi_engine *engine, uint32_t q, fmi_batch *batch, const f
 
 // Builds and submits the next batch of a queue. The caller has the seat, and there is room in the queue's ring. False: there was nothing that may be
 // taken.
-static bool form(fmi_engine *engine, uint32_t q, bool split)
+static bool form(fmi_engine *engine, uint32_t q)
 {
     fmi_queue *queue = &engine->queues[q];
     fmi_share share;
-    fmi_backlog_take(&engine->backlog, &(fmi_pick){split, q, long_in_flight(queue)}, &share);
+    fmi_backlog_take(&engine->backlog, &(fmi_pick){engine->queue_count > 1, q, long_in_flight(queue)}, &share);
     if (share.lists == 0) {
         return false;
     }
@@ -357,13 +360,14 @@ static bool has_room(const fmi_engine *engine, uint32_t q)
 }
 
 // A queue takes a submission at a time and runs one after the other, so lists of threads that all wait are worth more together: they are kept
-// back while all their queues are busy, and for a moment while one is idle, until as many lists are there as threads lately waited.
-// Whoever keeps back is followed by another kick: retirement's while something is in flight, else that of the thread that polls (ENGINE-1).
+// back while all their queues are busy, and for a moment while one is idle, until as many lists are there as threads lately waited. Not
+// behind work that is shorter than a submission: it is over before anybody comes. Whoever keeps back is followed by another kick:
+// retirement's while something is in flight, else that of the thread that polls (ENGINE-1).
 static bool keeps_back(const fmi_engine *engine, bool busy, uint64_t longest_ns)
 {
     uint32_t wanted = engine->gather_ns ? atomic_load(&engine->wanted) : 0;
     uint32_t queued = atomic_load(&engine->queued);
-    if (wanted < 2 || queued >= wanted) {
+    if (wanted < 2 || queued >= wanted || longest_ns < LEAST_GATHERED_NS) {
         return false;
     }
     if (busy) {
@@ -385,45 +389,26 @@ typedef enum led {
     LED_BATCH,
 } led;
 
-// The only queue, or the one for short lists.
-static led lead_first(fmi_engine *engine, bool split)
+// Queues [begin, end) of one kind of lists: the one with least in flight takes a batch. Streams stay with a queue that has work of theirs, so
+// the others may have something, too.
+static led lead_among(fmi_engine *engine, uint32_t begin, uint32_t end)
 {
-    const fmi_queue *queue = &engine->queues[0];
-    bool busy = fmi_queue_in_flight(queue) > 0;
-    if (!has_room(engine, 0)) {
-        return LED_NOTHING;
-    }
-    if (keeps_back(engine, busy, queue->longest_ns)) {
-        return busy ? LED_NOTHING : LED_BACK;
-    }
-    return form(engine, 0, split) ? LED_BATCH : LED_NOTHING;
-}
-
-// The queue for long lists that has least in flight.
-static uint32_t least_busy(const fmi_engine *engine)
-{
-    uint32_t best = 1;
-    for (uint32_t q = 2; q < engine->queue_count; q++) {
-        if (fmi_queue_in_flight(&engine->queues[q]) < fmi_queue_in_flight(&engine->queues[best])) {
-            best = q;
+    uint32_t first = begin;
+    for (uint32_t q = begin + 1; q < end; q++) {
+        if (fmi_queue_in_flight(&engine->queues[q]) < fmi_queue_in_flight(&engine->queues[first])) {
+            first = q;
         }
     }
-    return best;
-}
-
-static led lead_long(fmi_engine *engine)
-{
-    uint32_t first = least_busy(engine);
     bool busy = fmi_queue_in_flight(&engine->queues[first]) > 0;
-    if (has_room(engine, first) && keeps_back(engine, busy, engine->queues[first].longest_ns)) {
+    if (!has_room(engine, first)) {
+        return LED_NOTHING;
+    }
+    if (keeps_back(engine, busy, engine->queues[first].longest_ns)) {
         return busy ? LED_NOTHING : LED_BACK;
     }
-    if (has_room(engine, first) && form(engine, first, true)) {
-        return LED_BATCH;
-    }
-    // Streams stay with a queue that has work of theirs.
-    for (uint32_t q = 1; q < engine->queue_count; q++) {
-        if (q != first && has_room(engine, q) && form(engine, q, true)) {
+    for (uint32_t i = 0; i < end - begin; i++) {
+        uint32_t q = first + i < end ? first + i : first + i - (end - begin);
+        if (has_room(engine, q) && form(engine, q)) {
             return LED_BATCH;
         }
     }
@@ -434,10 +419,9 @@ static led lead_long(fmi_engine *engine)
 static led lead(fmi_engine *engine)
 {
     drain(engine);
-    bool split = engine->queue_count > 1;
-    led first = lead_first(engine, split);
-    led second = split && first != LED_BATCH ? lead_long(engine) : first;
-    return second > first ? second : first;
+    led shorts = lead_among(engine, 0, 1);
+    led longs = engine->queue_count > 1 && shorts != LED_BATCH ? lead_among(engine, 1, engine->queue_count) : shorts;
+    return longs > shorts ? longs : shorts;
 }
 
 static bool any_room(const fmi_engine *engine)

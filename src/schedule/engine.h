@@ -16,10 +16,10 @@ enum {
 };
 
 typedef struct fmi_batch {
-    fmi_list *first;        // its lists, in commit order
+    fmi_list *first; // its lists, in commit order
     uint32_t lists;
-    uint64_t value;         // complete when its queue has reached this
-    uint64_t stamp;         // the planner's
+    uint64_t value; // complete when its queue has reached this
+    uint64_t stamp; // the planner's
     // Retired only when so many batches of the other queues have been: what its lists follow, in their streams or by `after` points.
     uint64_t follows[FMI_MOST_QUEUES];
     fm_status status;       // FM_OK, or why submit failed: then all its lists failed
@@ -58,14 +58,14 @@ typedef struct fmi_engine {
     fmi_backend *backend;
     fmi_record_room *record; // whose pool says when memory was recycled; NULL in tests without memory
     const fmi_ablations *ablations;
-    uint32_t depth;               // batches in flight at most, a queue
+    uint32_t depth; // batches in flight at most, a queue
     uint32_t queue_count;
     _Atomic(fmi_list *) incoming; // committed lists, newest first
     _Atomic(uint32_t) seat;       // 1: someone leads
     uint64_t gather_ns;       // how long lists are kept back for others to join, on an idle device; 0: never. Constant
     _Atomic(uint32_t) queued; // lists pushed and not in a batch yet
     _Atomic(uint32_t) lists_in_flight; // lists in batches that have not been retired
-    _Atomic(uint32_t) wanted; // threads that lately waited at the same time; stored by retirement
+    _Atomic(uint32_t) wanted;          // threads that lately waited at the same time; stored by retirement
     _Atomic(uint64_t) gather_until;    // an idle device is kept waiting until then at most; stored by retirement
     _Atomic(uint32_t) polled;          // threads that wait without a pause: one of them polls, and kicks each time
     fmi_backlog backlog;               // drained but not yet in a batch; the leader's

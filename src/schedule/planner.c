@@ -171,10 +171,9 @@ static uint32_t conflicts_by_queue(const fmi_planner *planner, const fmi_region_
 // The region's first use in this batch: notes which uses conflict with earlier batches. The region is taken as a whole there.
 static inline void enter_region(const fmi_planner *planner, fmi_region_state *state)
 {
-    state->before =
-        planner->queue_count == 1
-            ? conflicting_access(state->written, state->batch, planner->queues[0].covered)
-            : conflicts_by_queue(planner, state, (uint32_t)(state - planner->regions));
+    state->before = planner->queue_count == 1
+                        ? conflicting_access(state->written, state->batch, planner->queues[0].covered)
+                        : conflicts_by_queue(planner, state, (uint32_t)(state - planner->regions));
     state->batch = planner->batch;
     state->count = 0;
 }

@@ -40,9 +40,9 @@ typedef struct fmi_plan_arrays {
 
 // What one queue knows of batches before: stamps up to which all lies behind it.
 typedef struct fmi_planner_queue {
-    uint64_t covered;                // of its own batches: before a barrier that all later commands are behind
-    uint64_t seen[FMI_MOST_QUEUES];  // of another queue's: a batch of this one has waited for them
-    uint64_t owed[FMI_MOST_QUEUES];  // of another queue's: a batch that was not submitted should have waited for them
+    uint64_t covered;               // of its own batches: before a barrier that all later commands are behind
+    uint64_t seen[FMI_MOST_QUEUES]; // of another queue's: a batch of this one has waited for them
+    uint64_t owed[FMI_MOST_QUEUES]; // of another queue's: a batch that was not submitted should have waited for them
 } fmi_planner_queue;
 
 typedef struct fmi_planner {
@@ -56,10 +56,11 @@ typedef struct fmi_planner {
     uint32_t queue_count;    // constant
     uint32_t queue;          // of the batch being planned
     fmi_planner_queue queues[FMI_MOST_QUEUES];
-    uint64_t (*used)[FMI_MOST_QUEUES]; // by region: the last batch of each queue that used it; NULL where there is one queue
-    bool fence;                        // the batch's first wave conflicts with an earlier batch of its queue that is not covered
-    uint64_t after[FMI_MOST_QUEUES];   // stamps of other queues' batches that the batch must wait for; 0: none
-    bool ignore_hazards;     // ablation: everything shares one wave (FERMATA_TESTING)
+    uint64_t (*used)
+        [FMI_MOST_QUEUES]; // by region: the last batch of each queue that used it; NULL where there is one queue
+    bool fence;            // the batch's first wave conflicts with an earlier batch of its queue that is not covered
+    uint64_t after[FMI_MOST_QUEUES]; // stamps of other queues' batches that the batch must wait for; 0: none
+    bool ignore_hazards;             // ablation: everything shares one wave (FERMATA_TESTING)
 } fmi_planner;
 
 // `planner` is zeroed.

@@ -55,15 +55,15 @@ typedef struct fmi_stream {
     // The engine's leader's:
     uint32_t last_queue; // of the last batch that has a list of it
     uint64_t last_batch; // how many batches that queue had had with that one
-    uint64_t share_ns;            // estimated work that it has in the batch being composed
+    uint64_t share_ns;   // estimated work that it has in the batch being composed
     // The planner's, touched by the engine's leader alone:
-    uint64_t skipped_batch;   // stamp of the batch in which a list of this stream was found not to run
-    uint64_t skipped_value;   // the first such list of that batch
-    fmi_batch_stamp planned;        // the batch that the last two below belong to
-    fmi_batch_stamp previous;       // the batch before that one in which it had lists
-    fmi_batch_stamp untracked;      // the last batch in which it had an untracked list
-    uint32_t last_wave;       // highest wave of this stream's lists in that batch
-    uint32_t floor;           // later lists of this stream start after this wave
+    uint64_t skipped_batch;    // stamp of the batch in which a list of this stream was found not to run
+    uint64_t skipped_value;    // the first such list of that batch
+    fmi_batch_stamp planned;   // the batch that the last two below belong to
+    fmi_batch_stamp previous;  // the batch before that one in which it had lists
+    fmi_batch_stamp untracked; // the last batch in which it had an untracked list
+    uint32_t last_wave;        // highest wave of this stream's lists in that batch
+    uint32_t floor;            // later lists of this stream start after this wave
 } fmi_stream;
 
 // Creates a stream and returns its handle. Errors as fm_stream_create.

@@ -59,11 +59,13 @@ static void *push_and_kick(void *context)
 // Retires one batch, then kicks: what fmi_progress does.
 static bool retire_one(fmi_engine *engine)
 {
-    uint64_t tail = atomic_load(&engine->queues[0].tail);
-    if (tail == atomic_load(&engine->queues[0].head)) {
+    fmi_queue *queue = &engine->queues[0];
+    uint64_t tail = atomic_load(&queue->tail);
+    if (tail == atomic_load(&queue->head)) {
         return false;
     }
-    atomic_store(&engine->queues[0].tail, tail + 1);
+    atomic_fetch_sub(&engine->lists_in_flight, queue->ring[tail % FMI_MOST_BATCHES].lists);
+    atomic_store(&queue->tail, tail + 1);
     fmi_engine_kick(engine);
     return true;
 }
@@ -209,7 +211,7 @@ static void engine_long_list_waits_for_the_long_one_in_flight(void **state)
     tear_down(&s);
 }
 
-// Lists of threads that all wait are worth more together: they are kept back behind short work, until as many are there as threads waited;
+// Lists of threads that all wait are worth more together: they are kept back behind work of some length, until as many are there as threads waited;
 // on an idle device only while somebody polls. Retirement and the last look of who polled find what was kept back (ENGINE-1).
 static void engine_keeps_lists_back_for_others_to_join(void **state)
 {
@@ -221,6 +223,7 @@ static void engine_keeps_lists_back_for_others_to_join(void **state)
     fmi_engine_push(&s.engine, &s.lists[0]);
     fmi_engine_kick(&s.engine); // idle, and nobody polls: at once
     assert_int_equal(atomic_load(&s.device.commands), 1);
+    s.engine.queues[0].longest_ns = 30000; // of what is in flight, as if its kernel were known
     fmi_engine_push(&s.engine, &s.lists[1]);
     fmi_engine_kick(&s.engine);
     fmi_engine_push(&s.engine, &s.lists[2]);
@@ -231,6 +234,7 @@ static void engine_keeps_lists_back_for_others_to_join(void **state)
     assert_int_equal(atomic_load(&s.device.commands), 4); // all three in one batch
     assert_int_equal(fmi_engine_in_flight(&s.engine), 2);
     assert_true(retire_one(&s.engine) && retire_one(&s.engine));
+    s.engine.queues[0].longest_ns = 30000;
     atomic_store(&s.engine.polled, 1);
     fmi_engine_note_retired(&s.engine, 3);
     fmi_engine_push(&s.engine, &s.lists[4]);
@@ -239,6 +243,7 @@ static void engine_keeps_lists_back_for_others_to_join(void **state)
     atomic_store(&s.engine.polled, 0);
     fmi_engine_kick(&s.engine); // the last look
     assert_int_equal(atomic_load(&s.device.commands), 5);
+    s.engine.queues[0].longest_ns = 30000;
     fmi_engine_push(&s.engine, &s.lists[5]);
     fmi_engine_kick(&s.engine);
     assert_int_equal(atomic_load(&s.device.commands), 5);
@@ -248,9 +253,17 @@ static void engine_keeps_lists_back_for_others_to_join(void **state)
         fmi_engine_note_retired(&s.engine, 1); // one thread alone is never kept waiting
     }
     atomic_store(&s.engine.polled, 1);
+    s.engine.queues[0].longest_ns = 30000;
     fmi_engine_push(&s.engine, &s.lists[6]);
     fmi_engine_kick(&s.engine);
     assert_int_equal(atomic_load(&s.device.commands), 7);
+    while (retire_one(&s.engine)) {
+    }
+    fmi_engine_note_retired(&s.engine, 3);
+    s.engine.queues[0].longest_ns = 2000; // over before anybody comes
+    fmi_engine_push(&s.engine, &s.lists[7]);
+    fmi_engine_kick(&s.engine);
+    assert_int_equal(atomic_load(&s.device.commands), 8);
     tear_down(&s);
 }
 

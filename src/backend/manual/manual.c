@@ -56,10 +56,11 @@ typedef struct manual_device {
     uint32_t refusals; // submits still to be refused
     fm_status refusal; // with this status
     bool lost;
-    bool quiet;                     // quiesced: nothing runs any more
-    early_block *early;             // freed too early
-    uint64_t early_frees;           // memory, blocks and kernels given back while commands that had not run named them
-    void *copies[4 * MOST_BATCHES * FMI_MOST_QUEUES]; // what batches of a lost device point to, once the library may forget them
+    bool quiet;           // quiesced: nothing runs any more
+    early_block *early;   // freed too early
+    uint64_t early_frees; // memory, blocks and kernels given back while commands that had not run named them
+    void *copies[4 * MOST_BATCHES *
+                 FMI_MOST_QUEUES]; // what batches of a lost device point to, once the library may forget them
     uint32_t copy_count;
     fm_testing_observer observer; // called without the lock
     void *observer_user;

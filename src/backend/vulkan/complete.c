@@ -16,8 +16,8 @@ fm_status fmi_vulkan_check_lost(fmi_backend *backend)
 static void publish(fmi_vulkan_queue *queue, uint64_t value)
 {
     uint64_t seen = atomic_load_explicit(&queue->completed, memory_order_relaxed);
-    while (value > seen && !atomic_compare_exchange_weak_explicit(&queue->completed, &seen, value,
-                                                                  memory_order_release, memory_order_relaxed)) {
+    while (value > seen && !atomic_compare_exchange_weak_explicit(&queue->completed, &seen, value, memory_order_release,
+                                                                  memory_order_relaxed)) {
     }
 }
 

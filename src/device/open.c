@@ -193,6 +193,7 @@ fm_status fm_device_open(const char *name, const fm_device_info *info, fm_device
     }
     device->config = config;
     atomic_store_explicit(&device->ablations.bits, 0, memory_order_relaxed);
+    device->ablations.come_in = NULL;
     device->violations = 0;
     atomic_store_explicit(&device->commits, 0, memory_order_relaxed);
     atomic_store_explicit(&device->limit_waits, 0, memory_order_relaxed);

@@ -368,13 +368,13 @@ fmi_memory *fmi_pool_take_over(fmi_pool *pool, fm_memory_kind kind, uint64_t siz
     for (int looks = 0; memory && !found && looks < MOST_LOOKS; looks++, memory = memory->next) {
         // At most an eighth is wasted, so that a small buffer does not keep a large one's memory.
         bool fits = memory->size_bytes >= size_bytes && memory->size_bytes - size_bytes <= memory->size_bytes / 8;
-        if (fits && memory->block->kind == kind) {
+        // What could not be zeroed stays noted until the lists that use it have answered for it, so it is nobody else's before.
+        if (fits && memory->block->kind == kind && !atomic_load_explicit(&memory->unzeroed, memory_order_acquire)) {
             found = memory;
         }
     }
     if (found) {
         end_orphanhood(pool, found);
-        atomic_store_explicit(&found->unzeroed, 0, memory_order_relaxed); // the new buffer's own fill decides
         atomic_fetch_add_explicit(&found->owners, 1, memory_order_relaxed);
         atomic_fetch_add_explicit(&pool->reuses, 1, memory_order_relaxed);
     }

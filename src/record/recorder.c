@@ -240,6 +240,7 @@ static bool grow_stamps(fmi_stamps *stamps, uint32_t index)
 // Tells the memory that a list uses it. False: its handle was destroyed meanwhile.
 static bool bind_memory(fmi_record_room *room, fmi_list *list, fmi_buffer *buffer)
 {
+    FMI_PLACE(room->ablations, FM_TESTING_BOUND);
     fmi_memory_bind(buffer->memory);
     // Pairs with fmi_buffer_destroy: the handle dies, then `use` is looked at. Either that look sees this list, or this one a dead handle.
     if (!fmi_slot_is_alive(&buffer->slot)) {

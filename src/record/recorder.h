@@ -40,7 +40,7 @@ typedef struct fmi_record_room {
     const fmi_backend_ops *ops;
     fmi_backend *backend;
     const fmi_backend_caps *caps;
-    const fmi_ablations *ablations;
+    fmi_ablations *ablations;
     fmi_list_pool lists;
     pthread_mutex_t lock;            // guards `free`
     struct fm_commands *free;        // recorders not in use

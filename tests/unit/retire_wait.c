@@ -303,6 +303,58 @@ static void places_are_given_in_turn(void **state)
     tear_down(&b);
 }
 
+typedef struct placed {
+    bench *b;
+    uint32_t limit;
+    uint64_t timeout_ns;
+    fm_status status;
+    _Atomic(uint32_t) left;
+} placed;
+
+static void *place_main(void *context)
+{
+    placed *p = context;
+    p->status = fmi_place_wait(&p->b->r, p->limit, p->timeout_ns);
+    atomic_store(&p->left, 1);
+    return NULL;
+}
+
+static void queue_up(placed *p, pthread_t *thread, uint32_t waiting)
+{
+    assert_int_equal(pthread_create(thread, NULL, place_main, p), 0);
+    while (atomic_load(&p->b->r.places.waiting) < waiting && !atomic_load(&p->left)) {
+        sched_yield();
+    }
+}
+
+// Guard: who gives up its turn looks whether there is a place for the next (fmi_place_wait): what held the first one back need not hold
+// the second, and nothing else may happen that would make anyone look (RETIRE-4, LEARNED-11).
+static void place_that_the_first_gives_up_goes_to_the_second(void **state)
+{
+    (void)state;
+    static bench b;
+    set_up(&b);
+    assert_true(fmi_place_take(&b.r, 1)); // one list is outstanding: no place for the first, one for the second
+    bool both_waited = false;
+    for (uint64_t patience_ns = 20000000; !both_waited; patience_ns *= 2) {
+        placed first = {.b = &b, .limit = 1, .timeout_ns = patience_ns};
+        placed second = {.b = &b, .limit = 2, .timeout_ns = TIMEOUT_NS / 6};
+        pthread_t threads[2];
+        queue_up(&first, &threads[0], 1);
+        queue_up(&second, &threads[1], 2);
+        both_waited =
+            !atomic_load(&first.left); // else it gave up before the second came: once more, with more patience
+        pthread_join(threads[0], NULL);
+        pthread_join(threads[1], NULL);
+        assert_int_equal(first.status, FM_TIMEOUT);
+        assert_int_equal(second.status, FM_OK);
+        fmi_retirement_count_out(&b.r);
+    }
+    assert_int_equal(atomic_load(&b.r.places.waiting), 0);
+    fmi_retirement_count_out(&b.r);
+    tear_down(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -310,6 +362,7 @@ int main(void)
         cmocka_unit_test(wait_poller_that_leaves_hands_the_seat_on),
         cmocka_unit_test(wait_sleeper_that_times_out_leaves_the_list),
         cmocka_unit_test(places_are_given_in_turn),
+        cmocka_unit_test(place_that_the_first_gives_up_goes_to_the_second),
     };
     return cmocka_run_group_tests_name("retire_wait", tests, NULL, NULL);
 }

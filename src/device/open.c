@@ -35,8 +35,8 @@ static void free_kernel(void *unused, fmi_slot *slot)
     fmi_kernel_destroy(((fmi_kernel_object *)slot)->kernel);
 }
 
-// The pool's way to make memory free: retire, then wait for the oldest work, again and again until nothing is in flight.
-static bool reclaim(void *user, uint32_t attempt)
+// The pool's way to make memory free: retire, then wait for the oldest work, again and again until nothing is in flight or it is too late.
+static bool reclaim(void *user, uint32_t attempt, uint64_t deadline)
 {
     fm_device *device = user;
     fmi_retirement *r = &device->retirement;
@@ -49,7 +49,8 @@ static bool reclaim(void *user, uint32_t attempt)
         atomic_fetch_add_explicit(&device->full_drains, attempt > 1, memory_order_relaxed);
         return false;
     }
-    fmi_wait_a_moment(r, RECLAIM_NS);
+    uint64_t left = fmi_remaining_ns(deadline);
+    fmi_wait_a_moment(r, left < RECLAIM_NS ? left : RECLAIM_NS);
     fmi_progress(r);
     return true;
 }

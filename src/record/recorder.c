@@ -81,6 +81,7 @@ fm_status fmi_recorder_begin(fmi_record_room *room, const fm_commands_info *info
     commands->room = room;
     commands->list = list;
     commands->labels = NULL;
+    commands->deadline = UINT64_MAX;
     commands->variant_hits = 0;
     fmi_recorder_forget_stamps(commands);
     atomic_fetch_add_explicit(&room->recording, 1, memory_order_relaxed);
@@ -305,6 +306,11 @@ fm_status fmi_check_range(const char *what, const fmi_buffer *buffer, uint64_t o
 {
     if (offset_bytes <= buffer->size_bytes && size_bytes <= buffer->size_bytes - offset_bytes) {
         return FM_OK;
+    }
+    if (size_bytes == FM_WHOLE_SIZE) {
+        return fmi_fail(FM_ERROR_OUT_OF_RANGE, "%s: offset %llu is not inside buffer '%s' of %llu bytes", what,
+                        (unsigned long long)offset_bytes, fmi_buffer_label(buffer),
+                        (unsigned long long)buffer->size_bytes);
     }
     return fmi_fail(FM_ERROR_OUT_OF_RANGE, "%s: %llu bytes at offset %llu exceed buffer '%s' of %llu bytes", what,
                     (unsigned long long)size_bytes, (unsigned long long)offset_bytes, fmi_buffer_label(buffer),

@@ -160,6 +160,31 @@ static void limit_of_lists_lets_waiters_go_when_the_device_is_lost(void **state)
     assert_int_equal(w.status, FM_ERROR_DEVICE_LOST);
 }
 
+// Staging memory is waited for no longer than the call may take, however long the work in flight keeps what is missing.
+static void staging_memory_is_waited_for_until_the_calls_time_is_over(void **state)
+{
+    md_fixture *f = *state;
+    enum { LARGE = 450 << 10 };
+    static uint8_t bytes[LARGE];
+    md_reopen(f, &(fm_device_info){.batches_in_flight = 1, .memory_limit_bytes = 5 << 18, .block_size_bytes = 1 << 18});
+    fm_buffer shared = md_buffer(f, LARGE), gone = md_buffer(f, LARGE);
+    md_commit_fill(f, f->a, shared, 0x01010101);
+    md_commit_fill(f, f->b, shared, 0x02020202); // of two streams: a read has to copy it
+    md_run(f);
+    md_expect(f, f->a, shared, 1, 0x02020202);
+    OK(fm_testing_step_in_waits(f->device, 0));
+    md_commit_fill(f, f->a, gone, 3);
+    OK(fm_buffer_destroy(f->device, gone)); // in flight, and nothing runs it
+    OK(fm_device_trim(f->device, NULL));
+    STATUS(fm_buffer_read(f->device, f->a, shared, 0, LARGE, bytes, 0), FM_TIMEOUT);
+    assert_non_null(strstr(fm_last_error(), "staging memory"));
+    STATUS(fm_buffer_read(f->device, f->a, shared, 0, LARGE, bytes, MD_MILLISECOND), FM_TIMEOUT);
+    STATUS(fm_buffer_write(f->device, f->b, shared, 0, LARGE, bytes, 0), FM_WOULD_BLOCK);
+    OK(fm_testing_step_in_waits(f->device, 1));
+    OK(fm_buffer_read(f->device, f->a, shared, 0, LARGE, bytes, MD_SECOND)); // waits for the work, and finds the memory
+    for (size_t i = 0; i < LARGE; i++) assert_int_equal(bytes[i], 2);
+}
+
 int main(void)
 {
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, md_delete)
@@ -170,6 +195,7 @@ int main(void)
         TEST(limit_of_lists_ends_synchronous_calls_in_time),
         TEST(limit_of_bytes_counts_committed_lists_alone),
         TEST(limit_of_lists_lets_waiters_go_when_the_device_is_lost),
+        TEST(staging_memory_is_waited_for_until_the_calls_time_is_over),
     };
     return cmocka_run_group_tests_name("handover", tests, NULL, NULL);
 }

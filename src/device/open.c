@@ -35,6 +35,21 @@ static void free_kernel(void *unused, fmi_slot *slot)
     fmi_kernel_destroy(((fmi_kernel_object *)slot)->kernel);
 }
 
+static const char *buffer_label(const fmi_slot *slot)
+{
+    return fmi_buffer_label((const fmi_buffer *)slot);
+}
+
+static const char *kernel_name(const fmi_slot *slot)
+{
+    return ((const fmi_kernel_object *)slot)->kernel->name;
+}
+
+static const char *stream_label(const fmi_slot *slot)
+{
+    return fmi_stream_label((const fmi_stream *)slot);
+}
+
 // The pool's way to make memory free: retire, then wait for the oldest work, again and again until nothing is in flight or it is too late.
 static bool reclaim(void *user, uint32_t attempt, uint64_t deadline)
 {
@@ -109,6 +124,9 @@ static fm_status init_tables(fm_device *device)
         status =
             fmi_table_init(&device->streams, sizeof(fmi_stream), "stream", tag, 4 * serial + 2, fmi_stream_free, NULL);
     }
+    device->buffers.label_of = buffer_label;
+    device->kernels.label_of = kernel_name;
+    device->streams.label_of = stream_label;
     if (status == FM_OK) {
         status = init_cache(device, tag, 4 * serial + 3);
     }

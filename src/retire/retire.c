@@ -67,8 +67,7 @@ static fm_status list_outcome(const fmi_retirement *r, const fmi_batch *batch, c
     if (status == FM_ERROR_DEPENDENCY) {
         snprintf(sentence, size, "it depends on work that failed");
     } else if (status != FM_OK) {
-        const char *reason = batch->list_reason[index];
-        snprintf(sentence, size, "list '%s': %s", label, reason ? reason : "a host function reported a failure");
+        fmi_failures_explain(list, batch->list_reason[index], sentence, size);
     }
     return status;
 }

@@ -181,6 +181,138 @@ static void callback_of_a_failure_gets_its_cause(void **state)
     assert_int_equal(second, FM_ERROR_DEPENDENCY);
 }
 
+static fm_status run_odd(const fm_host_call *call)
+{
+    (void)call;
+    return (fm_status)4711;
+}
+
+static void record_dispatch(fm_commands *commands, fm_kernel kernel)
+{
+    OK(fm_dispatch(commands, &(fm_dispatch_info){.kernel = kernel, .group_count = {1, 1, 1}}));
+}
+
+// A list of three groups, of which the inner one's command fails.
+static fm_point commit_groups(fixture *f, fm_kernel failing)
+{
+    fm_commands *commands = md_begin(&f->m, 0);
+    OK(fm_label_push(commands, "layer 3"));
+    record_dispatch(commands, f->counting);
+    OK(fm_barrier(commands));
+    OK(fm_label_push(commands, "attention"));
+    record_dispatch(commands, failing);
+    OK(fm_label_pop(commands));
+    OK(fm_label_pop(commands));
+    OK(fm_label_push(commands, "sampling"));
+    record_dispatch(commands, f->counting);
+    return md_commit(commands, f->m.a);
+}
+
+// The record and the sentence name what failed: the groups around the command, the host function, and the status that it returned.
+static void failure_names_the_group_the_function_and_its_status(void **state)
+{
+    fixture *f = *state;
+    fm_failure failure;
+    fm_point point = commit_groups(f, f->broken);
+    md_step(&f->m, MD_ALL);
+    STATUS(fm_point_poll(f->m.device, point), FM_ERROR_KERNEL_FAILED);
+    assert_string_equal(fm_last_error(), "fm_point_poll: stream 'a', value 1: list 'list', group 'layer 3/attention': "
+                                         "host function 'broken' returned FM_ERROR_KERNEL_FAILED");
+    OK(fm_device_take_failure(f->m.device, &failure));
+    assert_string_equal(failure.groups, "layer 3/attention");
+    assert_string_equal(failure.list_label, "list");
+    assert_non_null(strstr(failure.cause, "host function 'broken' returned FM_ERROR_KERNEL_FAILED"));
+    OK(fm_stream_reset(f->m.device, f->m.a, 0));
+    point = commit_groups(f, md_host_kernel(&f->m, "odd", 0, run_odd, NULL));
+    md_step(&f->m, MD_ALL);
+    STATUS(fm_point_poll(f->m.device, point), FM_ERROR_KERNEL_FAILED);
+    assert_non_null(strstr(fm_last_error(), "host function 'odd' returned a value that is no status"));
+    OK(fm_stream_reset(f->m.device, f->m.a, 0));
+}
+
+// What failed as a whole names all its groups.
+static void failure_of_a_whole_list_names_all_its_groups(void **state)
+{
+    fixture *f = *state;
+    fm_failure failure;
+    OK(fm_testing_refuse_submits(f->m.device, 1, FM_ERROR_OUT_OF_MEMORY));
+    fm_point point = commit_groups(f, f->counting);
+    STATUS(fm_point_poll(f->m.device, point), FM_ERROR_OUT_OF_MEMORY);
+    OK(fm_device_take_failure(f->m.device, &failure));
+    assert_string_equal(failure.groups, "layer 3, layer 3/attention, sampling");
+    OK(fm_stream_reset(f->m.device, f->m.a, 0));
+    fm_commands *commands = md_begin(&f->m, 0);
+    for (int i = 0; i < 100; i++) {
+        char label[16];
+        snprintf(label, sizeof label, "group %d", i);
+        OK(fm_label_push(commands, label));
+        record_dispatch(commands, f->counting);
+        OK(fm_label_pop(commands));
+    }
+    OK(fm_testing_refuse_submits(f->m.device, 1, FM_ERROR_OUT_OF_MEMORY));
+    point = md_commit(commands, f->m.a);
+    STATUS(fm_point_poll(f->m.device, point), FM_ERROR_OUT_OF_MEMORY);
+    OK(fm_device_take_failure(f->m.device, &failure));
+    assert_non_null(strstr(failure.groups, "group 0, group 1, "));
+    uint32_t more = 0;
+    assert_int_equal(sscanf(strstr(failure.groups, " and "), " and %u more", &more), 1);
+    assert_in_range(more, 1, 99);
+    OK(fm_stream_reset(f->m.device, f->m.a, 0));
+}
+
+// Of an object whose handle is dead the sentence says what is still known.
+static void stale_handle_is_refused_with_what_is_known_of_it(void **state)
+{
+    fixture *f = *state;
+    uint64_t size;
+    fm_buffer buffer = md_buffer_with(&f->m, &(fm_buffer_info){.size_bytes = 64, .label = "keys"});
+    char never[64], gone[64];
+    snprintf(never, sizeof never, "slot %u", (uint32_t)(buffer.id >> 32) & 0xffffffu);
+    snprintf(gone, sizeof gone, "generation %u) has been destroyed", (uint32_t)buffer.id);
+    md_commit_fill(&f->m, f->m.a, buffer, 1);
+    OK(fm_buffer_destroy(f->m.device, buffer));
+    STATUS(fm_buffer_get_size(f->m.device, buffer, &size), FM_ERROR_STALE_HANDLE);
+    assert_non_null(strstr(fm_last_error(), "buffer 'keys' (handle ")); // a list in flight holds it
+    assert_non_null(strstr(fm_last_error(), gone));
+    md_step(&f->m, MD_ALL);
+    OK(fm_point_poll(f->m.device, (fm_point){f->m.a, 1}));
+    STATUS(fm_buffer_get_size(f->m.device, buffer, &size), FM_ERROR_STALE_HANDLE);
+    assert_null(strstr(fm_last_error(), "keys"));
+    assert_non_null(strstr(fm_last_error(), never));
+    assert_non_null(strstr(fm_last_error(), gone));
+    fm_buffer next = md_buffer_with(&f->m, &(fm_buffer_info){.size_bytes = 64, .label = "values"});
+    assert_int_equal((uint32_t)(next.id >> 32), (uint32_t)(buffer.id >> 32)); // in the same slot
+    STATUS(fm_buffer_get_size(f->m.device, buffer, &size), FM_ERROR_STALE_HANDLE);
+    assert_null(strstr(fm_last_error(), "values"));
+    assert_non_null(strstr(fm_last_error(), gone));
+    buffer.id += 64; // of a generation that is still to come
+    STATUS(fm_buffer_get_size(f->m.device, buffer, &size), FM_ERROR_STALE_HANDLE);
+    assert_non_null(strstr(fm_last_error(), "was never created"));
+    buffer.id += UINT64_C(1) << 52; // and of a slot that there is not
+    STATUS(fm_buffer_get_size(f->m.device, buffer, &size), FM_ERROR_STALE_HANDLE);
+    assert_non_null(strstr(fm_last_error(), "was never created"));
+    OK(fm_stream_destroy(f->m.device, f->m.b));
+    STATUS(fm_point_poll(f->m.device, (fm_point){f->m.b, 1}), FM_ERROR_STALE_HANDLE);
+}
+
+static void memory_that_is_not_there_is_refused_with_the_buffers_label(void **state)
+{
+    fixture *f = *state;
+    fm_buffer buffer;
+    fm_buffer_info info = {.size_bytes = UINT64_C(1) << 50, .label = "weights"};
+    STATUS(fm_buffer_create(f->m.device, &info, &buffer), FM_ERROR_OUT_OF_MEMORY);
+    assert_non_null(strstr(fm_last_error(), "fm_buffer_create: buffer 'weights': "));
+    md_reopen(&f->m, &(fm_device_info){.memory_limit_bytes = 1 << 20, .block_size_bytes = 1 << 16});
+    static uint8_t bytes[600 << 10];
+    buffer = md_buffer_with(&f->m, &(fm_buffer_info){.size_bytes = sizeof bytes, .label = "values"});
+    fm_commands *commands = md_begin(&f->m, 0);
+    STATUS(fm_upload(commands, buffer, 0, FM_WHOLE_SIZE, bytes), FM_ERROR_OUT_OF_MEMORY);
+    assert_non_null(strstr(fm_last_error(), "fm_upload: staging memory for buffer 'values': "));
+    STATUS(fm_read(commands, buffer, 0, FM_WHOLE_SIZE, bytes), FM_ERROR_OUT_OF_MEMORY);
+    assert_non_null(strstr(fm_last_error(), "fm_read: staging memory for buffer 'values': "));
+    OK(fm_commands_cancel(&commands));
+}
+
 int main(void)
 {
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, md_delete)
@@ -193,6 +325,10 @@ int main(void)
         TEST(failure_named_as_an_after_point_is_a_dependency),
         TEST(last_error_survives_successful_calls),
         TEST(callback_of_a_failure_gets_its_cause),
+        TEST(failure_names_the_group_the_function_and_its_status),
+        TEST(failure_of_a_whole_list_names_all_its_groups),
+        TEST(stale_handle_is_refused_with_what_is_known_of_it),
+        TEST(memory_that_is_not_there_is_refused_with_the_buffers_label),
     };
     return cmocka_run_group_tests_name("failures", tests, NULL, NULL);
 }

@@ -428,8 +428,9 @@ bool fmi_manual_fail_list(fmi_backend *backend)
     bool found = lay_out(device);
     const char *label = NULL;
     if (found) {
-        const fmi_command *command = device->order[device->done];
+        fmi_command *command = device->order[device->done];
         label = command->label;
+        command->wave = FMI_WAVE_FAILED;
         fm_status *statuses = device->batches[(device->completed + 1) % MOST_BATCHES].list_status;
         __atomic_store_n(&statuses[command->list], FM_ERROR_KERNEL_FAILED, __ATOMIC_RELAXED);
     }

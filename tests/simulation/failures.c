@@ -243,7 +243,7 @@ static void failure_of_a_whole_list_names_all_its_groups(void **state)
     OK(fm_stream_reset(f->m.device, f->m.a, 0));
     fm_commands *commands = md_begin(&f->m, 0);
     for (int i = 0; i < 100; i++) {
-        char label[16];
+        char label[32];
         snprintf(label, sizeof label, "group %d", i);
         OK(fm_label_push(commands, label));
         record_dispatch(commands, f->counting);

@@ -56,7 +56,7 @@ simulate: build-release ## Explore SEEDS random schedules (200000) and every ord
 
 .PHONY: ablate
 ablate: build-release ## Show each guard's test pass with the guard and fail without it
-	build/release/bin/ablate --table && build/release/bin/ablate_kernels --table
+	build/release/bin/ablate --table
 
 .PHONY: asan
 asan: build-asan ## Run the tests under AddressSanitizer and UndefinedBehaviorSanitizer

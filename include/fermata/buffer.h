@@ -70,18 +70,20 @@ FM_API fm_status fm_buffer_destroy(fm_device *device, fm_buffer buffer);
 FM_API fm_status fm_buffer_get_size(fm_device *device, fm_buffer buffer, uint64_t *out_size_bytes);
 
 // Writes `size_bytes` bytes from `source` into the buffer, after all earlier work on `stream`, and returns when they are there.
-// Parameters: `device`; `stream` and `buffer`, borrowed; `offset_bytes` and `size_bytes`, the range; `source`, copied;
-// `timeout_ns`, for the wait, also at an in-flight limit.
+// Parameters: `device`; `stream` and `buffer`, borrowed; `offset_bytes` and `size_bytes`, the range (FM_WHOLE_SIZE: to the
+// buffer's end); `source`, copied; `timeout_ns`, for the wait, also at an in-flight limit and for staging memory.
 // Errors: handle errors, FM_ERROR_OUT_OF_RANGE, FM_ERROR_INVALID_ARGUMENT (size 0 or a NULL), FM_TIMEOUT (the write is
-// still under way and will happen), FM_WOULD_BLOCK (the time ran out at an in-flight limit: nothing is written), FM_ERROR_DEPENDENCY, FM_ERROR_OUT_OF_MEMORY, FM_ERROR_CLOSED.
+// still under way and will happen), FM_WOULD_BLOCK (the time ran out at an in-flight limit or before staging memory came free: nothing is
+// written), FM_ERROR_DEPENDENCY, FM_ERROR_OUT_OF_MEMORY, FM_ERROR_CLOSED.
 // Thread-safety: any thread; waits for its own submission alone, outside every lock (READ-1, LEARNED-16).
 // Lifetime: `source` is the caller's again on return, whatever the answer.
 FM_API fm_status fm_buffer_write(fm_device *device, fm_stream stream, fm_buffer buffer, uint64_t offset_bytes,
                                  uint64_t size_bytes, const void *source, uint64_t timeout_ns);
 
 // Reads `size_bytes` bytes of the buffer into `destination`, after all earlier work on `stream`.
-// Parameters: `device`; `stream` and `buffer`, borrowed; `offset_bytes` and `size_bytes`, the range; `destination`, filled
-// on FM_OK; after any other answer its bytes are undefined; `timeout_ns`, for the wait, also at an in-flight limit.
+// Parameters: `device`; `stream` and `buffer`, borrowed; `offset_bytes` and `size_bytes`, the range (FM_WHOLE_SIZE: to the
+// buffer's end); `destination`, filled on FM_OK; after any other answer its bytes are undefined; `timeout_ns`, for the wait, also at an
+// in-flight limit and for staging memory.
 // Errors: handle errors, FM_ERROR_OUT_OF_RANGE, FM_ERROR_INVALID_ARGUMENT (size 0 or a NULL), FM_TIMEOUT,
 // FM_ERROR_DEPENDENCY, FM_ERROR_OUT_OF_MEMORY, FM_ERROR_CLOSED.
 // Thread-safety: any thread; waits outside every lock, for its own submission or, where the host can look at the memory, for what

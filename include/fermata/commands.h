@@ -79,7 +79,8 @@ FM_API fm_status fm_commands_cancel(fm_commands **commands);
 FM_API fm_status fm_dispatch(fm_commands *commands, const fm_dispatch_info *info);
 
 // Records a copy of `size_bytes` bytes between buffers, or within one if the ranges do not overlap.
-// Parameters: `commands`, borrowed; `source`, `destination` and their offsets in bytes; `size_bytes`, 1 or more.
+// Parameters: `commands`, borrowed; `source`, `destination` and their offsets in bytes; `size_bytes`, 1 or more, or
+// FM_WHOLE_SIZE: to the end of `source`.
 // Errors: handle errors, FM_ERROR_OUT_OF_RANGE, FM_ERROR_INVALID_ARGUMENT (size 0, ranges overlap), FM_ERROR_BUSY, FM_ERROR_OUT_OF_HOST_MEMORY.
 // Thread-safety: the list's owner. Lifetime: both buffers are held until the list is complete or cancelled (HOLD-1).
 FM_API fm_status fm_copy(fm_commands *commands, fm_buffer source, uint64_t source_offset_bytes, fm_buffer destination,
@@ -94,7 +95,8 @@ FM_API fm_status fm_fill(fm_commands *commands, fm_buffer buffer, uint64_t offse
                          uint32_t value);
 
 // Records a write of host bytes into a buffer; the bytes are captured at this call.
-// Parameters: `commands`, borrowed; `buffer`; `offset_bytes`; `size_bytes`, 1 or more; `source`, copied now (LEARNED-16).
+// Parameters: `commands`, borrowed; `buffer`; `offset_bytes`; `size_bytes`, 1 or more, or FM_WHOLE_SIZE: to the end of
+// `buffer`; `source`, so many bytes, copied now (LEARNED-16).
 // Errors: handle errors, FM_ERROR_OUT_OF_RANGE, FM_ERROR_INVALID_ARGUMENT, FM_ERROR_OUT_OF_MEMORY (staging), FM_ERROR_BUSY, FM_ERROR_OUT_OF_HOST_MEMORY.
 // Thread-safety: the list's owner. Lifetime: `source` is the caller's again on return; buffer and staging memory are held until
 // the list is complete or cancelled (HOLD-1).
@@ -102,8 +104,8 @@ FM_API fm_status fm_upload(fm_commands *commands, fm_buffer buffer, uint64_t off
                            const void *source);
 
 // Records a read-back: `destination` holds the bytes, as they are at this place in the list, once the list's point is complete.
-// Parameters: `commands`, borrowed; `buffer`; `offset_bytes`; `size_bytes`, 1 or more; `destination`, borrowed until the list's
-// point is complete, failed, or the list is cancelled.
+// Parameters: `commands`, borrowed; `buffer`; `offset_bytes`; `size_bytes`, 1 or more, or FM_WHOLE_SIZE: to the end of
+// `buffer`; `destination`, room for so many bytes, borrowed until the list's point is complete, failed, or the list is cancelled.
 // Errors: handle errors, FM_ERROR_OUT_OF_RANGE, FM_ERROR_INVALID_ARGUMENT, FM_ERROR_OUT_OF_MEMORY (staging), FM_ERROR_BUSY, FM_ERROR_OUT_OF_HOST_MEMORY.
 // Thread-safety: the list's owner; the bytes are written by whichever thread retires the list, before its point is published.
 // Lifetime: buffer and staging memory are held until the list is complete or cancelled (READ-1, READ-6, HOLD-1).

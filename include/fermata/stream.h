@@ -37,6 +37,9 @@ typedef struct fm_failure {
     char stream_label[64]; // "" = none
     char kernels[256];     // names of the kernels that the list used, "a, b and 3 more"
     char buffers[256];     // labels of the buffers that it used, in the same way
+    // The label groups (fm_label_push) around the command that failed, "outer/inner"; where the device cannot tell which one it was, those of
+    // all the list's commands, "a, b/c and 3 more". "" = none
+    char groups[256];
 } fm_failure;
 
 // Called once when a point is complete or has failed: `status` is FM_OK or the error that fm_point_wait would answer.

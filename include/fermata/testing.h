@@ -88,6 +88,17 @@ typedef void (*fm_testing_observer)(void *user, fm_testing_event event, const ch
 // Thread-safety: one thread. Lifetime: until replaced; also told during fm_device_close.
 FM_API fm_status fm_testing_observe(fm_device *device, fm_testing_observer observer, void *user);
 
+// A place between two steps of a call, where another thread may come in.
+typedef enum fm_testing_place {
+    FM_TESTING_BOUND = 0,  // a list holds a buffer and has not told its memory that it uses it
+    FM_TESTING_PUSHED = 1, // a commit has queued its list and has not told its buffers' memory
+} fm_testing_place;
+
+// Has `come_in` called once, by the next call that reaches `place`: what it does there is what another thread might do at that moment.
+// Parameters: `device`; `place`; `come_in`, may call Fermata, NULL takes it back; `user`, passed to it.
+// Errors: FM_ERROR_INVALID_ARGUMENT (no such place), FM_ERROR_CLOSED. Thread-safety: one thread. Lifetime: until it was called.
+FM_API fm_status fm_testing_come_in(fm_device *device, fm_testing_place place, void (*come_in)(void *user), void *user);
+
 #ifdef __cplusplus
 }
 #endif

@@ -85,7 +85,7 @@ typedef struct fmi_command {
     uint8_t span_count;
     uint16_t constants_size_bytes;
     uint32_t list; // index of its list in the batch (written by the planner)
-    uint32_t wave; // (written by the planner)
+    uint32_t wave; // (written by the planner; when the batch runs, by a backend: FMI_WAVE_FAILED)
     union {
         uint32_t group_count[3]; // dispatch
         uint32_t fill_value;     // fill
@@ -94,6 +94,9 @@ typedef struct fmi_command {
     const char *label;               // innermost open label, NULL if none
     fmi_span spans[];
 } fmi_command;
+
+// In fmi_command.wave: it is this command that its list failed with. A backend that can tell stores it, atomically, before the status.
+#define FMI_WAVE_FAILED UINT32_MAX
 
 #define FMI_COMMAND_CONSTANTS(command) ((const void *)&(command)->spans[(command)->span_count])
 

@@ -5,6 +5,7 @@
 #include "base/assert.h"
 #include "base/error.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -123,7 +124,31 @@ uint64_t fmi_table_publish(fmi_table *table, fmi_slot *slot)
     return id;
 }
 
-fm_status fmi_table_refuse(const fmi_table *table, uint64_t id)
+// Refuses a handle of this table: its object is gone, or dying (lists hold it, and it still has its label), or never was.
+static fm_status refuse_stale(fmi_table *table, uint64_t id)
+{
+    uint32_t index = fmi_id_index(id), generation = fmi_id_generation(id);
+    bool exists = atomic_load_explicit(&table->chunks[index / FMI_TABLE_CHUNK_SLOTS], memory_order_acquire) != NULL;
+    fmi_slot *held = exists ? fmi_table_hold_slot(table, index) : NULL;
+    char label[96] = "";
+    uint32_t now = table->first_generation - 1;
+    if (exists) {
+        now = GENERATION(atomic_load(&fmi_table_slot(table, index)->word));
+    }
+    if (held) {
+        if (table->label_of && GENERATION(atomic_load(&held->word)) == generation + 1 && (generation & 1)) {
+            snprintf(label, sizeof label, "'%.90s' ", table->label_of(held));
+        }
+        fmi_table_release(table, held);
+    }
+    // Counted from the table's first one, since generations go round.
+    uint32_t first = table->first_generation;
+    bool has_been = (generation & 1) && generation + 1 - first < now + 1 - first;
+    return fmi_fail(FM_ERROR_STALE_HANDLE, "%s %s(handle %#llx: slot %u, generation %u) %s", table->noun, label,
+                    (unsigned long long)id, index, generation, has_been ? "has been destroyed" : "was never created");
+}
+
+fm_status fmi_table_refuse(fmi_table *table, uint64_t id)
 {
     if (id == 0) {
         return fmi_fail(FM_ERROR_NULL_HANDLE, "the %s handle is null", table->noun);
@@ -132,8 +157,7 @@ fm_status fmi_table_refuse(const fmi_table *table, uint64_t id)
         return fmi_fail(FM_ERROR_FOREIGN_HANDLE, "%s handle %#llx belongs to another device", table->noun,
                         (unsigned long long)id);
     }
-    return fmi_fail(FM_ERROR_STALE_HANDLE, "%s handle %#llx has been destroyed or was never created", table->noun,
-                    (unsigned long long)id);
+    return refuse_stale(table, id);
 }
 
 bool fmi_table_try_hold(fmi_table *table, uint64_t id, fmi_slot **out)

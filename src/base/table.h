@@ -34,10 +34,11 @@ typedef struct fmi_table {
     uint32_t first_generation; // odd; differs from device to device, so that old handles rarely meet a live one
     fmi_slot_free free_object;
     void *user;
-    pthread_mutex_t lock;    // guards the two below and slots' next_free
-    uint32_t free_head;      // index + 1; 0 = none
-    uint32_t slot_count;     // slots that exist
-    _Atomic(uint32_t) alive; // objects not yet freed
+    const char *(*label_of)(const fmi_slot *slot); // for sentences, of an object that is held; NULL: none has a label
+    pthread_mutex_t lock;                          // guards the two below and slots' next_free
+    uint32_t free_head;                            // index + 1; 0 = none
+    uint32_t slot_count;                           // slots that exist
+    _Atomic(uint32_t) alive;                       // objects not yet freed
 } fmi_table;
 
 fm_status fmi_table_init(fmi_table *table, size_t object_bytes, const char *noun, uint8_t tag, uint32_t serial,
@@ -94,8 +95,8 @@ static inline void fmi_table_hold_more(fmi_slot *slot)
 // Drops a hold. The last one frees the object.
 void fmi_table_release(fmi_table *table, fmi_slot *slot);
 
-// Why an id has no live object: the status, with a sentence as the last error.
-fm_status fmi_table_refuse(const fmi_table *table, uint64_t id) __attribute__((cold));
+// Why an id has no live object: the status, with a sentence as the last error, which names what of the object is left.
+fm_status fmi_table_refuse(fmi_table *table, uint64_t id) __attribute__((cold));
 
 // The slot of an index that a handle of this table has had; alive or not.
 fmi_slot *fmi_table_slot(const fmi_table *table, uint32_t index);

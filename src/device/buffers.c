@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 
+#include <stdio.h>
 #include <string.h>
 
 // Fills memory that the host cannot reach, or must not yet: a list of the library's own, before anything that can name the buffer.
@@ -101,6 +102,9 @@ static fm_status create(fm_device *device, const fm_buffer_info *info, fm_buffer
         }
     }
     bool in_use = memory != NULL;
+    if (in_use) {
+        fmi_places_grant(&device->retirement); // fewer bytes are in flight for nobody: perhaps a commit waits for that
+    }
     if (status == FM_OK && !in_use) {
         status = fmi_pool_alloc(&device->pool, info->memory, info->size_bytes, &memory);
     }
@@ -141,7 +145,9 @@ fm_status fm_buffer_create(fm_device *device, const fm_buffer_info *info, fm_buf
     fm_buffer handle = {0};
     status = create(device, info, &handle);
     if (status != FM_OK) {
-        fmi_error_prefix("fm_buffer_create");
+        char prefix[128];
+        snprintf(prefix, sizeof prefix, "fm_buffer_create: buffer '%.80s'", info->label ? info->label : "(no label)");
+        fmi_error_prefix(prefix);
         return status;
     }
     *out_buffer = handle;
@@ -209,7 +215,7 @@ fm_status fm_buffer_donate(fm_device *device, fm_buffer input, uint64_t size_byt
         return status;
     }
     fmi_buffer *buffer = (fmi_buffer *)held;
-    size_bytes = size_bytes == FM_WHOLE_SIZE ? buffer->size_bytes : size_bytes;
+    size_bytes = fmi_buffer_rest(buffer, 0, size_bytes);
     fm_buffer output = {0};
     status = fmi_check_range("input", buffer, 0, size_bytes);
     if (status == FM_OK) {
@@ -280,6 +286,7 @@ fm_status fm_buffer_write(fm_device *device, fm_stream stream, fm_buffer buffer,
     fm_point point;
     status = fmi_recorder_begin(&device->record, NULL, &commands);
     if (status == FM_OK) {
+        commands->deadline = deadline;
         status = fmi_device_commit_or_cancel(commands, fm_upload(commands, buffer, offset_bytes, size_bytes, source),
                                              stream, fmi_remaining_ns(deadline), &point);
         status = status == FM_TIMEOUT ? FM_WOULD_BLOCK : status; // it was not committed: nothing of it will happen

@@ -60,6 +60,7 @@ uint64_t fmi_device_post(fm_device *device, fmi_list *list, fmi_stream *stream)
     } else {
         fmi_engine_push(&device->engine, list);
     }
+    FMI_PLACE(&device->ablations, FM_TESTING_PUSHED);
     // After the push: what takes this list's memory over from now on stands behind it in the queue (HOLD-6).
     fmi_record_note_commit(&device->record, list, stream ? fmi_use_home_of(stream->slot.index) : 0);
     fmi_retirement_let_go(&device->retirement, list);

@@ -35,8 +35,23 @@ static void free_kernel(void *unused, fmi_slot *slot)
     fmi_kernel_destroy(((fmi_kernel_object *)slot)->kernel);
 }
 
-// The pool's way to make memory free: retire, then wait for the oldest work, again and again until nothing is in flight.
-static bool reclaim(void *user, uint32_t attempt)
+static const char *buffer_label(const fmi_slot *slot)
+{
+    return fmi_buffer_label((const fmi_buffer *)slot);
+}
+
+static const char *kernel_name(const fmi_slot *slot)
+{
+    return ((const fmi_kernel_object *)slot)->kernel->name;
+}
+
+static const char *stream_label(const fmi_slot *slot)
+{
+    return fmi_stream_label((const fmi_stream *)slot);
+}
+
+// The pool's way to make memory free: retire, then wait for the oldest work, again and again until nothing is in flight or it is too late.
+static bool reclaim(void *user, uint32_t attempt, uint64_t deadline)
 {
     fm_device *device = user;
     fmi_retirement *r = &device->retirement;
@@ -49,7 +64,8 @@ static bool reclaim(void *user, uint32_t attempt)
         atomic_fetch_add_explicit(&device->full_drains, attempt > 1, memory_order_relaxed);
         return false;
     }
-    fmi_wait_a_moment(r, RECLAIM_NS);
+    uint64_t left = fmi_remaining_ns(deadline);
+    fmi_wait_a_moment(r, left < RECLAIM_NS ? left : RECLAIM_NS);
     fmi_progress(r);
     return true;
 }
@@ -108,6 +124,9 @@ static fm_status init_tables(fm_device *device)
         status =
             fmi_table_init(&device->streams, sizeof(fmi_stream), "stream", tag, 4 * serial + 2, fmi_stream_free, NULL);
     }
+    device->buffers.label_of = buffer_label;
+    device->kernels.label_of = kernel_name;
+    device->streams.label_of = stream_label;
     if (status == FM_OK) {
         status = init_cache(device, tag, 4 * serial + 3);
     }
@@ -193,6 +212,7 @@ fm_status fm_device_open(const char *name, const fm_device_info *info, fm_device
     }
     device->config = config;
     atomic_store_explicit(&device->ablations.bits, 0, memory_order_relaxed);
+    device->ablations.come_in = NULL;
     device->violations = 0;
     atomic_store_explicit(&device->commits, 0, memory_order_relaxed);
     atomic_store_explicit(&device->limit_waits, 0, memory_order_relaxed);

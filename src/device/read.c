@@ -112,6 +112,7 @@ static fm_status commit_copy(const reader *r, fmi_staged *out, uint64_t *out_val
     if (status != FM_OK) {
         return status;
     }
+    commands->deadline = r->deadline;
     status = fmi_recorder_enter(commands, "fm_buffer_read");
     if (status == FM_OK) {
         status = fmi_record_copy_out(commands, r->buffer_handle, r->range, out);
@@ -147,7 +148,7 @@ static fm_status read_through_staging(const reader *r)
     return status;
 }
 
-static fm_status read_now(const reader *r)
+static fm_status read_now(reader *r)
 {
     fmi_slot *held;
     fm_status status = fmi_table_hold(&r->device->buffers, r->buffer_handle.id, &held);
@@ -160,6 +161,7 @@ static fm_status read_now(const reader *r)
         return status;
     }
     fmi_buffer *buffer = (fmi_buffer *)held;
+    r->range.size_bytes = fmi_buffer_rest(buffer, r->range.offset_bytes, r->range.size_bytes);
     status = fmi_check_range("fm_buffer_read: source", buffer, r->range.offset_bytes, r->range.size_bytes);
     bool done = status != FM_OK || look(r, buffer, &status);
     fmi_table_release(&r->device->buffers, held);

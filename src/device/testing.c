@@ -163,3 +163,17 @@ fm_status fm_testing_observe(fm_device *device, fm_testing_observer observer, vo
     }
     return status;
 }
+
+fm_status fm_testing_come_in(fm_device *device, fm_testing_place place, void (*come_in)(void *user), void *user)
+{
+    fm_status status = fmi_device_check(device, "fm_testing_come_in");
+    if (status == FM_OK && (uint32_t)place > FM_TESTING_PUSHED) {
+        status = fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_testing_come_in: place %u is unknown", (uint32_t)place);
+    }
+    if (status == FM_OK) {
+        device->ablations.user = user;
+        device->ablations.place = (uint32_t)place;
+        device->ablations.come_in = come_in;
+    }
+    return status;
+}

@@ -28,14 +28,14 @@ fm_status fmi_buffer_create_on(fmi_table *table, fmi_memory *memory, uint64_t si
 }
 
 fm_status fmi_buffer_create(fmi_table *table, fmi_pool *pool, fm_memory_kind kind, uint64_t size_bytes,
-                            const char *label, uint64_t *out_id, fmi_buffer **out)
+                            uint64_t deadline, uint64_t *out_id, fmi_buffer **out)
 {
     fmi_memory *memory;
-    fm_status status = fmi_pool_alloc(pool, kind, size_bytes, &memory);
+    fm_status status = fmi_pool_alloc_until(pool, kind, size_bytes, deadline, &memory);
     if (status != FM_OK) {
         return status;
     }
-    status = fmi_buffer_create_on(table, memory, size_bytes, label, out_id, out);
+    status = fmi_buffer_create_on(table, memory, size_bytes, NULL, out_id, out);
     if (status != FM_OK) {
         fmi_pool_release(pool, memory);
     }

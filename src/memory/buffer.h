@@ -18,9 +18,10 @@ typedef struct fmi_buffer {
     char *label;        // NULL = none
 } fmi_buffer;
 
-// Creates a buffer in `table` and returns its handle. The content is undefined. Errors as fm_buffer_create.
+// Creates a buffer without a label in `table` and returns its handle. The content is undefined. Errors as fm_buffer_create, and FM_TIMEOUT:
+// see fmi_pool_alloc_until.
 fm_status fmi_buffer_create(fmi_table *table, fmi_pool *pool, fm_memory_kind kind, uint64_t size_bytes,
-                            const char *label, uint64_t *out_id, fmi_buffer **out);
+                            uint64_t deadline, uint64_t *out_id, fmi_buffer **out);
 
 // Creates a buffer on memory that the caller owns; on FM_OK the buffer owns it.
 fm_status fmi_buffer_create_on(fmi_table *table, fmi_memory *memory, uint64_t size_bytes, const char *label,

@@ -3,6 +3,7 @@
 #include "memory/pool.h"
 
 #include "base/assert.h"
+#include "base/clock.h"
 #include "base/error.h"
 
 #include <stdlib.h>
@@ -198,7 +199,8 @@ static fm_status take_or_add(fmi_pool *pool, fm_memory_kind kind, uint64_t size_
     return *out ? FM_OK : add_block(pool, kind, size_bytes, out);
 }
 
-fm_status fmi_pool_alloc(fmi_pool *pool, fm_memory_kind kind, uint64_t size_bytes, fmi_memory **out)
+fm_status fmi_pool_alloc_until(fmi_pool *pool, fm_memory_kind kind, uint64_t size_bytes, uint64_t deadline,
+                               fmi_memory **out)
 {
     uint64_t limit = pool->settings.limit_bytes;
     uint64_t most = pool->max_block_bytes < limit ? pool->max_block_bytes : limit;
@@ -213,6 +215,7 @@ fm_status fmi_pool_alloc(fmi_pool *pool, fm_memory_kind kind, uint64_t size_byte
     }
     fmi_error_state callers;
     fmi_error_save(&callers);
+    bool late = false;
     for (uint32_t attempt = 0;; attempt++) {
         fm_status status = take_or_add(pool, kind, size_bytes, out);
         if (status == FM_OK) {
@@ -221,15 +224,20 @@ fm_status fmi_pool_alloc(fmi_pool *pool, fm_memory_kind kind, uint64_t size_byte
                        atomic_fetch_add_explicit(&pool->used_bytes, size_bytes, memory_order_relaxed) + size_bytes);
             return FM_OK;
         }
-        // Attempt 0 retires, 1 gives empty blocks back, later ones wait for the oldest work until none is left.
         if (status != FM_ERROR_OUT_OF_MEMORY) {
             return status;
         }
-        bool more = pool->reclaim && pool->reclaim(pool->reclaim_user, attempt);
+        if (late) {
+            return fmi_fail(FM_TIMEOUT, "the time ran out before work in flight had let go of enough memory: %s",
+                            fm_last_error());
+        }
+        // Attempt 0 retires, 1 gives empty blocks back, later ones wait for the oldest work until none is left.
+        bool more = pool->reclaim && pool->reclaim(pool->reclaim_user, attempt, deadline);
         fmi_pool_trim(pool);
         if (!more && attempt > 0) {
             return status;
         }
+        late = attempt > 0 && fmi_remaining_ns(deadline) == 0; // one more look, at what came back last
     }
 }
 
@@ -368,13 +376,13 @@ fmi_memory *fmi_pool_take_over(fmi_pool *pool, fm_memory_kind kind, uint64_t siz
     for (int looks = 0; memory && !found && looks < MOST_LOOKS; looks++, memory = memory->next) {
         // At most an eighth is wasted, so that a small buffer does not keep a large one's memory.
         bool fits = memory->size_bytes >= size_bytes && memory->size_bytes - size_bytes <= memory->size_bytes / 8;
-        if (fits && memory->block->kind == kind) {
+        // What could not be zeroed stays noted until the lists that use it have answered for it, so it is nobody else's before.
+        if (fits && memory->block->kind == kind && !atomic_load_explicit(&memory->unzeroed, memory_order_acquire)) {
             found = memory;
         }
     }
     if (found) {
         end_orphanhood(pool, found);
-        atomic_store_explicit(&found->unzeroed, 0, memory_order_relaxed); // the new buffer's own fill decides
         atomic_fetch_add_explicit(&found->owners, 1, memory_order_relaxed);
         atomic_fetch_add_explicit(&pool->reuses, 1, memory_order_relaxed);
     }

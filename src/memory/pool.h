@@ -19,8 +19,8 @@ typedef struct fmi_range {
 } fmi_range;
 
 // Tries to make memory free again (retire what is complete; later attempts wait for the oldest work). False: nothing is left to try.
-// Called without the pool's lock.
-typedef bool (*fmi_pool_reclaim)(void *user, uint32_t attempt);
+// Waits no longer than until the deadline. Called without the pool's lock.
+typedef bool (*fmi_pool_reclaim)(void *user, uint32_t attempt, uint64_t deadline);
 
 typedef struct fmi_pool_settings {
     uint64_t limit_bytes;      // native bytes of both kinds together
@@ -65,7 +65,14 @@ void fmi_pool_init(fmi_pool *pool, const fmi_backend_ops *ops, fmi_backend *back
 void fmi_pool_destroy(fmi_pool *pool);
 
 // Takes memory that nothing uses, with one owner. Under pressure: trims, reclaims, and only then FM_ERROR_OUT_OF_MEMORY, with nothing lost.
-fm_status fmi_pool_alloc(fmi_pool *pool, fm_memory_kind kind, uint64_t size_bytes, fmi_memory **out);
+// `deadline` (base/clock.h): what is not there by then is FM_TIMEOUT, if waiting longer could have helped.
+fm_status fmi_pool_alloc_until(fmi_pool *pool, fm_memory_kind kind, uint64_t size_bytes, uint64_t deadline,
+                               fmi_memory **out);
+
+static inline fm_status fmi_pool_alloc(fmi_pool *pool, fm_memory_kind kind, uint64_t size_bytes, fmi_memory **out)
+{
+    return fmi_pool_alloc_until(pool, kind, size_bytes, UINT64_MAX, out);
+}
 
 // Takes memory over that earlier work of the stream `home` (see order.h) still uses. NULL: none fits. Only work that is committed later
 // may touch it, and the host must not.

@@ -81,6 +81,7 @@ fm_status fmi_recorder_begin(fmi_record_room *room, const fm_commands_info *info
     commands->room = room;
     commands->list = list;
     commands->labels = NULL;
+    commands->deadline = UINT64_MAX;
     commands->variant_hits = 0;
     fmi_recorder_forget_stamps(commands);
     atomic_fetch_add_explicit(&room->recording, 1, memory_order_relaxed);
@@ -240,6 +241,7 @@ static bool grow_stamps(fmi_stamps *stamps, uint32_t index)
 // Tells the memory that a list uses it. False: its handle was destroyed meanwhile.
 static bool bind_memory(fmi_record_room *room, fmi_list *list, fmi_buffer *buffer)
 {
+    FMI_PLACE(room->ablations, FM_TESTING_BOUND);
     fmi_memory_bind(buffer->memory);
     // Pairs with fmi_buffer_destroy: the handle dies, then `use` is looked at. Either that look sees this list, or this one a dead handle.
     if (!fmi_slot_is_alive(&buffer->slot)) {
@@ -304,6 +306,11 @@ fm_status fmi_check_range(const char *what, const fmi_buffer *buffer, uint64_t o
 {
     if (offset_bytes <= buffer->size_bytes && size_bytes <= buffer->size_bytes - offset_bytes) {
         return FM_OK;
+    }
+    if (size_bytes == FM_WHOLE_SIZE) {
+        return fmi_fail(FM_ERROR_OUT_OF_RANGE, "%s: offset %llu is not inside buffer '%s' of %llu bytes", what,
+                        (unsigned long long)offset_bytes, fmi_buffer_label(buffer),
+                        (unsigned long long)buffer->size_bytes);
     }
     return fmi_fail(FM_ERROR_OUT_OF_RANGE, "%s: %llu bytes at offset %llu exceed buffer '%s' of %llu bytes", what,
                     (unsigned long long)size_bytes, (unsigned long long)offset_bytes, fmi_buffer_label(buffer),

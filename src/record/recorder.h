@@ -40,7 +40,7 @@ typedef struct fmi_record_room {
     const fmi_backend_ops *ops;
     fmi_backend *backend;
     const fmi_backend_caps *caps;
-    const fmi_ablations *ablations;
+    fmi_ablations *ablations;
     fmi_list_pool lists;
     pthread_mutex_t lock;            // guards `free`
     struct fm_commands *free;        // recorders not in use
@@ -60,6 +60,7 @@ struct fm_commands {
     fmi_stamps buffer_stamps;
     fmi_stamps kernel_stamps;
     fmi_variant_stamps variant_stamps;
+    uint64_t deadline;        // of the memory that it stages (base/clock.h): a synchronous call's; UINT64_MAX = none
     fm_buffer staging;        // its chunk of staging memory, kept from list to list; null = none yet
     uint64_t staging_used;    // bytes of it given out
     struct fmi_label *labels; // innermost open label
@@ -162,7 +163,8 @@ typedef struct fmi_staged {
     fmi_span span;
 } fmi_staged;
 
-fm_status fmi_recorder_stage(fm_commands *commands, uint64_t size_bytes, fmi_staged *out);
+// `user`: the buffer that it is for, named in sentences. Errors: FM_ERROR_OUT_OF_MEMORY, FM_ERROR_OUT_OF_HOST_MEMORY, FM_TIMEOUT.
+fm_status fmi_recorder_stage(fm_commands *commands, const fmi_buffer *user, uint64_t size_bytes, fmi_staged *out);
 
 // Gives up the chunks that idle recorders keep.
 void fmi_record_drop_staging(fmi_record_room *room);
@@ -175,6 +177,13 @@ fm_status fmi_record_dispatch(fm_commands *commands, const fm_dispatch_info *inf
 
 // Makes all stamps void: what is bound next is held anew.
 void fmi_recorder_forget_stamps(fm_commands *commands);
+
+// The size that FM_WHOLE_SIZE stands for: to the buffer's end. At an offset behind the end it stays, and no check of a range lets it pass.
+static inline uint64_t fmi_buffer_rest(const fmi_buffer *buffer, uint64_t offset_bytes, uint64_t size_bytes)
+{
+    return size_bytes == FM_WHOLE_SIZE && offset_bytes < buffer->size_bytes ? buffer->size_bytes - offset_bytes
+                                                                            : size_bytes;
+}
 
 // Checks [offset, offset + size) against a buffer; sets the last error.
 fm_status fmi_check_range(const char *what, const fmi_buffer *buffer, uint64_t offset_bytes, uint64_t size_bytes);

@@ -4,14 +4,17 @@
 #include "base/error.h"
 #include "record/recorder.h"
 
+#include <stdio.h>
+
 enum { CHUNK_BYTES = 256 << 10, ALIGNMENT_BYTES = 16 };
 
 // A new staging buffer; the caller owns the handle.
-static fm_status new_staging(fmi_record_room *room, uint64_t size_bytes, fm_buffer *out)
+static fm_status new_staging(const fm_commands *commands, uint64_t size_bytes, fm_buffer *out)
 {
+    fmi_record_room *room = commands->room;
     fmi_buffer *buffer;
     fm_status status =
-        fmi_buffer_create(room->buffers, room->pool, FM_MEMORY_HOST, size_bytes, NULL, &out->id, &buffer);
+        fmi_buffer_create(room->buffers, room->pool, FM_MEMORY_HOST, size_bytes, commands->deadline, &out->id, &buffer);
     if (status == FM_OK) {
         // Never taken over before its lists have retired: the planner does not track staging memory (FMI_SPAN_PRIVATE).
         atomic_store(&buffer->memory->use, (uint64_t)FMI_USE_MANY << FMI_USE_HOME_SHIFT);
@@ -36,7 +39,7 @@ static fm_status stage_alone(fm_commands *commands, uint64_t size_bytes, fmi_buf
 {
     fmi_record_room *room = commands->room;
     fm_buffer handle;
-    fm_status status = new_staging(room, size_bytes, &handle);
+    fm_status status = new_staging(commands, size_bytes, &handle);
     if (status != FM_OK) {
         return status;
     }
@@ -52,7 +55,7 @@ static fm_status stage_in_chunk(fm_commands *commands, uint64_t size_bytes, fmi_
     uint64_t offset = (commands->staging_used + ALIGNMENT_BYTES - 1) & ~(uint64_t)(ALIGNMENT_BYTES - 1);
     if (commands->staging.id == 0 || offset + size_bytes > CHUNK_BYTES) {
         fm_buffer fresh;
-        fm_status status = new_staging(room, CHUNK_BYTES, &fresh);
+        fm_status status = new_staging(commands, CHUNK_BYTES, &fresh);
         if (status != FM_OK) {
             return status;
         }
@@ -70,7 +73,7 @@ static fm_status stage_in_chunk(fm_commands *commands, uint64_t size_bytes, fmi_
     return status;
 }
 
-fm_status fmi_recorder_stage(fm_commands *commands, uint64_t size_bytes, fmi_staged *out)
+fm_status fmi_recorder_stage(fm_commands *commands, const fmi_buffer *user, uint64_t size_bytes, fmi_staged *out)
 {
     uint64_t offset = 0;
     fm_status status = size_bytes > CHUNK_BYTES / 4 ? stage_alone(commands, size_bytes, &out->buffer)
@@ -78,6 +81,10 @@ fm_status fmi_recorder_stage(fm_commands *commands, uint64_t size_bytes, fmi_sta
     if (status == FM_OK) {
         out->mapped = fmi_buffer_mapped(out->buffer) + offset;
         out->span = fmi_buffer_span(out->buffer, offset, size_bytes, FMI_SPAN_PRIVATE);
+    } else {
+        char prefix[128];
+        snprintf(prefix, sizeof prefix, "staging memory for buffer '%.80s'", fmi_buffer_label(user));
+        fmi_error_prefix(prefix);
     }
     return status;
 }

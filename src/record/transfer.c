@@ -7,9 +7,9 @@
 
 #include <string.h>
 
-// Checks and holds one side of a transfer and makes its span.
+// Checks and holds one side of a transfer and makes its span, which has the size that FM_WHOLE_SIZE stands for.
 static fm_status side(fm_commands *commands, const char *what, fm_buffer handle, uint64_t offset_bytes,
-                      uint64_t size_bytes, uint32_t access, fmi_span *out)
+                      uint64_t size_bytes, uint32_t access, fmi_span *out, fmi_buffer **out_buffer)
 {
     fmi_buffer *buffer;
     fm_status status = fmi_recorder_hold_buffer(commands, handle, &buffer);
@@ -20,9 +20,11 @@ static fm_status side(fm_commands *commands, const char *what, fm_buffer handle,
     if (size_bytes == 0) {
         return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "%s: size_bytes is 0", what);
     }
+    size_bytes = fmi_buffer_rest(buffer, offset_bytes, size_bytes);
     status = fmi_check_range(what, buffer, offset_bytes, size_bytes);
     if (status == FM_OK) {
         *out = fmi_buffer_span(buffer, offset_bytes, size_bytes, access);
+        *out_buffer = buffer;
     }
     return status;
 }
@@ -61,10 +63,12 @@ fm_status fm_copy(fm_commands *commands, fm_buffer source, uint64_t source_offse
         return status;
     }
     fmi_span from, to;
-    status = side(commands, "fm_copy: source", source, source_offset_bytes, size_bytes, FM_ACCESS_READ, &from);
+    fmi_buffer *buffer;
+    status = side(commands, "fm_copy: source", source, source_offset_bytes, size_bytes, FM_ACCESS_READ, &from, &buffer);
     if (status == FM_OK) {
+        size_bytes = from.size_bytes;
         status = side(commands, "fm_copy: destination", destination, destination_offset_bytes, size_bytes,
-                      FM_ACCESS_WRITE, &to);
+                      FM_ACCESS_WRITE, &to, &buffer);
     }
     if (status == FM_OK && from.region == to.region && source_offset_bytes < destination_offset_bytes + size_bytes &&
         destination_offset_bytes < source_offset_bytes + size_bytes) {
@@ -87,9 +91,9 @@ static fm_status fill(fm_commands *commands, fm_buffer handle, uint64_t offset_b
         fmi_error_prefix("fm_fill");
         return status;
     }
-    if (size_bytes == FM_WHOLE_SIZE && offset_bytes < buffer->size_bytes) {
-        size_bytes = buffer->size_bytes - offset_bytes;
-    } else if (size_bytes % 4 != 0 && size_bytes != FM_WHOLE_SIZE) {
+    if (size_bytes == FM_WHOLE_SIZE) {
+        size_bytes = fmi_buffer_rest(buffer, offset_bytes, size_bytes);
+    } else if (size_bytes % 4 != 0) {
         return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_fill: size_bytes %llu is not a multiple of 4",
                         (unsigned long long)size_bytes);
     }
@@ -132,18 +136,19 @@ fm_status fm_upload(fm_commands *commands, fm_buffer buffer, uint64_t offset_byt
     }
     fmi_span to;
     fmi_staged staged;
-    status = side(commands, "fm_upload", buffer, offset_bytes, size_bytes, FM_ACCESS_WRITE, &to);
+    fmi_buffer *target;
+    status = side(commands, "fm_upload", buffer, offset_bytes, size_bytes, FM_ACCESS_WRITE, &to, &target);
     if (status == FM_OK && !source) {
         status = fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_upload: source is NULL");
     }
     if (status == FM_OK) {
-        status = fmi_recorder_stage(commands, size_bytes, &staged);
+        status = fmi_recorder_stage(commands, target, to.size_bytes, &staged);
         if (status != FM_OK) {
-            fmi_error_prefix("fm_upload: staging memory");
+            fmi_error_prefix("fm_upload");
         }
     }
     if (status == FM_OK) {
-        memcpy(staged.mapped, source, (size_t)size_bytes);
+        memcpy(staged.mapped, source, (size_t)to.size_bytes);
         status = append_copy(commands, "fm_upload", staged.span, to, buffer, (fm_buffer){0});
     }
     fmi_recorder_leave(commands, status);
@@ -153,9 +158,11 @@ fm_status fm_upload(fm_commands *commands, fm_buffer buffer, uint64_t offset_byt
 fm_status fmi_record_copy_out(fm_commands *commands, fm_buffer buffer, fmi_range range, fmi_staged *out)
 {
     fmi_span from;
-    fm_status status = side(commands, "source", buffer, range.offset_bytes, range.size_bytes, FM_ACCESS_READ, &from);
+    fmi_buffer *source;
+    fm_status status =
+        side(commands, "source", buffer, range.offset_bytes, range.size_bytes, FM_ACCESS_READ, &from, &source);
     if (status == FM_OK) {
-        status = fmi_recorder_stage(commands, range.size_bytes, out);
+        status = fmi_recorder_stage(commands, source, from.size_bytes, out);
     }
     return status == FM_OK ? append_copy(commands, "read-back", from, out->span, buffer, (fm_buffer){0}) : status;
 }
@@ -182,7 +189,7 @@ fm_status fm_read(fm_commands *commands, fm_buffer buffer, uint64_t offset_bytes
         status = fmi_record_copy_out(commands, buffer, (fmi_range){offset_bytes, size_bytes}, &staged);
     }
     if (status == FM_OK) {
-        *readback = (fmi_readback){list->readbacks, staged.mapped, destination, (size_t)size_bytes};
+        *readback = (fmi_readback){list->readbacks, staged.mapped, destination, (size_t)staged.span.size_bytes};
         list->readbacks = readback;
     } else {
         fmi_error_prefix("fm_read");

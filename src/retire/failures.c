@@ -40,27 +40,81 @@ static const char *buffer_name(const fmi_slot *slot)
     return fmi_buffer_label((const fmi_buffer *)slot);
 }
 
-// "a, b, c and 5 more" of everything that a chain holds, newest first.
-static void join_names(const fmi_hold_chunk *chain, name_of name, char *out, size_t size_bytes)
+// Makes "a, b, c and 5 more" of texts that come one by one.
+typedef struct joiner {
+    char *out;
+    size_t size_bytes;
+    size_t used;
+    uint32_t left_out;
+} joiner;
+
+static void join(joiner *j, const char *text)
 {
     enum { TAIL_BYTES = 24 }; // room for " and 4294967295 more"
-    size_t used = 0;
-    uint32_t left_out = 0;
-    out[0] = 0;
+    size_t length = strlen(text) + (j->used ? 2 : 0);
+    if (j->left_out || j->used + length + TAIL_BYTES >= j->size_bytes) {
+        j->left_out++;
+        return;
+    }
+    j->used += (size_t)snprintf(j->out + j->used, j->size_bytes - j->used, "%s%s", j->used ? ", " : "", text);
+}
+
+static void end_join(const joiner *j)
+{
+    if (j->left_out) {
+        snprintf(j->out + j->used, j->size_bytes - j->used, "%s%u more", j->used ? " and " : "", j->left_out);
+    }
+}
+
+// Everything that a chain holds, newest first. `out` is empty.
+static void join_names(const fmi_hold_chunk *chain, name_of name, char *out, size_t size_bytes)
+{
+    joiner j = {.out = out, .size_bytes = size_bytes};
     for (; chain; chain = chain->next) {
         for (uint32_t i = chain->count; i-- > 0;) {
-            const char *text = name(chain->slots[i]);
-            size_t length = strlen(text) + (used ? 2 : 0);
-            if (left_out || used + length + TAIL_BYTES >= size_bytes) {
-                left_out++;
-                continue;
-            }
-            used += (size_t)snprintf(out + used, size_bytes - used, "%s%s", used ? ", " : "", text);
+            join(&j, name(chain->slots[i]));
         }
     }
-    if (left_out) {
-        snprintf(out + used, size_bytes - used, "%s%u more", used ? " and " : "", left_out);
+    end_join(&j);
+}
+
+// The command that the list failed with; NULL where the backend cannot tell. For lists that ran (FM_ERROR_KERNEL_FAILED).
+static const fmi_command *find_failed(const fmi_list *list)
+{
+    const fmi_command *command = list->first;
+    while (command && (command->kind == FMI_COMMAND_BARRIER ||
+                       __atomic_load_n(&command->wave, __ATOMIC_RELAXED) != FMI_WAVE_FAILED)) {
+        command = command->next;
     }
+    return command;
+}
+
+// The label groups around the command that failed, or of all commands where nobody knows which one that is. `out` is empty.
+static void join_groups(const fmi_list *list, fm_status status, char *out, size_t size_bytes)
+{
+    const fmi_command *failed = status == FM_ERROR_KERNEL_FAILED ? find_failed(list) : NULL;
+    if (failed) {
+        snprintf(out, size_bytes, "%s", failed->label ? failed->label : "");
+        return;
+    }
+    joiner j = {.out = out, .size_bytes = size_bytes};
+    const char *last = NULL;
+    for (const fmi_command *command = list->first; command; command = command->next) {
+        if (command->label && command->label != last) {
+            join(&j, command->label);
+            last = command->label;
+        }
+    }
+    end_join(&j);
+}
+
+void fmi_failures_explain(const fmi_list *list, const char *reason, char *out, size_t size_bytes)
+{
+    const fmi_command *failed = find_failed(list);
+    bool in_group = failed && failed->label;
+    snprintf(out, size_bytes, "list '%s'%s%.100s%s: %s", list->label ? list->label : "(no label)",
+             in_group ? ", group '" : "", in_group ? failed->label : "", in_group ? "'" : "",
+             reason ? reason : "a host function reported a failure");
 }
 
 void fmi_failures_note(fmi_failures *failures, const fmi_list *list, uint64_t handle, fm_status status,
@@ -83,6 +137,7 @@ void fmi_failures_note(fmi_failures *failures, const fmi_list *list, uint64_t ha
     snprintf(f->list_label, sizeof f->list_label, "%s", list->label ? list->label : "");
     snprintf(f->stream_label, sizeof f->stream_label, "%s",
              list->stream && list->stream->label ? list->stream->label : "");
+    join_groups(list, status, f->groups, sizeof f->groups);
     if (!list->kernels_released) {
         join_names(list->kernels, kernel_name, f->kernels, sizeof f->kernels);
     }

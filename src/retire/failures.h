@@ -24,6 +24,10 @@ typedef struct fmi_failures {
 fm_status fmi_failures_init(fmi_failures *failures, uint32_t capacity);
 void fmi_failures_destroy(fmi_failures *failures);
 
+// The sentence of a list of which a command failed: with its label, and the label groups around the command where that is known.
+// `reason`: the backend's; NULL: it has none.
+void fmi_failures_explain(const fmi_list *list, const char *reason, char *out, size_t size_bytes);
+
 // Notes that `list` failed. `handle` is the id of its stream; 0 for the library's own lists.
 void fmi_failures_note(fmi_failures *failures, const fmi_list *list, uint64_t handle, fm_status status,
                        const char *cause);

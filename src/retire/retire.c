@@ -67,8 +67,7 @@ static fm_status list_outcome(const fmi_retirement *r, const fmi_batch *batch, c
     if (status == FM_ERROR_DEPENDENCY) {
         snprintf(sentence, size, "it depends on work that failed");
     } else if (status != FM_OK) {
-        const char *reason = batch->list_reason[index];
-        snprintf(sentence, size, "list '%s': %s", label, reason ? reason : "a host function reported a failure");
+        fmi_failures_explain(list, batch->list_reason[index], sentence, size);
     }
     return status;
 }
@@ -151,6 +150,9 @@ static void retire_list(fmi_retirement *r, const fmi_batch *batch, fmi_list *lis
     if (keep_failure && status != FM_ERROR_DEPENDENCY) { // a dependency's root has its own record
         fmi_failures_note(&r->failures, list, stream ? stream->id : 0, status, sentence);
     }
+    if (list->is_fill && status != FM_OK) {
+        mark_unzeroed(r, list); // before the point: who may take the memory over then sees it
+    }
     if (stream) {
         if (keep_failure) {
             fmi_stream_note_failure(stream, list->value, status, sentence);
@@ -161,9 +163,6 @@ static void retire_list(fmi_retirement *r, const fmi_batch *batch, fmi_list *lis
         // collect_callbacks.
         atomic_store(&stream->completed, list->value);
         collect_callbacks(r, stream);
-    }
-    if (list->is_fill && status != FM_OK) {
-        mark_unzeroed(r, list);
     }
     bool keep = keep_holds || (FMI_ABLATED(r->ablations, FM_ABLATE_RETIRE_ON_READ) && atomic_load(&r->reading));
     if (keep) {

@@ -52,6 +52,56 @@ static void read_of_any_range_fills_exactly_its_destination(void **state)
     }
 }
 
+// FM_WHOLE_SIZE stands for the bytes from the offset to the buffer's end wherever a size is taken.
+static void whole_size_is_the_rest_of_the_buffer_everywhere(void **state)
+{
+    ct_fixture *f = *state;
+    enum { SIZE = 1000, AT = 300 };
+    uint8_t bytes[SIZE], got[SIZE + 1];
+    for (uint32_t i = 0; i < SIZE; i++) bytes[i] = (uint8_t)(i * 7 + 1);
+    fm_buffer x = ct_buffer(f, SIZE), y = ct_buffer(f, SIZE);
+    fm_commands *commands = ct_begin(f);
+    CT_OK(fm_upload(commands, x, AT, FM_WHOLE_SIZE, bytes + AT));
+    CT_OK(fm_copy(commands, x, AT, y, 0, FM_WHOLE_SIZE)); // of the source
+    CT_OK(fm_fill(commands, y, SIZE - AT, FM_WHOLE_SIZE, 0x07070707));
+    memset(got, CT_POISON, sizeof got);
+    CT_OK(fm_read(commands, x, AT, FM_WHOLE_SIZE, got));
+    ct_finish(f, commands);
+    assert_memory_equal(got, bytes + AT, SIZE - AT);
+    assert_int_equal(got[SIZE - AT], CT_POISON);
+    memset(got, CT_POISON, sizeof got);
+    CT_OK(fm_buffer_read(f->device, f->stream, y, 0, FM_WHOLE_SIZE, got, CT_TIMEOUT_NS));
+    assert_memory_equal(got, bytes + AT, SIZE - AT);
+    for (uint32_t i = SIZE - AT; i < SIZE; i++) assert_int_equal(got[i], 7);
+    assert_int_equal(got[SIZE], CT_POISON);
+    CT_OK(fm_buffer_write(f->device, f->stream, x, SIZE - 1, FM_WHOLE_SIZE, "A", CT_TIMEOUT_NS));
+    ct_expect_bytes(f, x, SIZE - 1, 1, 'A');
+    ct_expect_bytes(f, x, 0, AT, 0);
+}
+
+static void whole_size_of_nothing_is_refused_everywhere(void **state)
+{
+    ct_fixture *f = *state;
+    uint8_t byte = 0;
+    fm_buffer x = ct_buffer(f, 64), small = ct_buffer(f, 32);
+    fm_commands *commands = ct_begin(f);
+    for (uint64_t at = 64; at <= 128; at += 64) { // at the end, and beyond
+        CT_STATUS(fm_upload(commands, x, at, FM_WHOLE_SIZE, &byte), FM_ERROR_OUT_OF_RANGE);
+        CT_STATUS(fm_read(commands, x, at, FM_WHOLE_SIZE, &byte), FM_ERROR_OUT_OF_RANGE);
+        CT_STATUS(fm_fill(commands, x, at, FM_WHOLE_SIZE, 1), FM_ERROR_OUT_OF_RANGE);
+        CT_STATUS(fm_copy(commands, x, at, small, 0, FM_WHOLE_SIZE), FM_ERROR_OUT_OF_RANGE);
+        CT_STATUS(fm_buffer_read(f->device, f->stream, x, at, FM_WHOLE_SIZE, &byte, CT_TIMEOUT_NS),
+                  FM_ERROR_OUT_OF_RANGE);
+        CT_STATUS(fm_buffer_write(f->device, f->stream, x, at, FM_WHOLE_SIZE, &byte, CT_TIMEOUT_NS),
+                  FM_ERROR_OUT_OF_RANGE);
+    }
+    CT_STATUS(fm_copy(commands, x, 0, small, 0, FM_WHOLE_SIZE), FM_ERROR_OUT_OF_RANGE); // larger than the destination
+    CT_STATUS(fm_copy(commands, x, 0, x, 32, FM_WHOLE_SIZE), FM_ERROR_OUT_OF_RANGE);
+    CT_STATUS(fm_copy(commands, x, 32, x, 16, FM_WHOLE_SIZE), FM_ERROR_INVALID_ARGUMENT); // they overlap
+    CT_OK(fm_copy(commands, x, 32, x, 0, FM_WHOLE_SIZE));
+    ct_finish(f, commands);
+}
+
 static void read_of_many_megabytes_matches(void **state)
 {
     ct_fixture *f = *state;
@@ -161,6 +211,8 @@ int ct_group_readback(void)
     const struct CMUnitTest tests[] = {
         CT_TEST(read_gives_the_bytes_at_its_place_in_the_list),
         CT_TEST(read_of_any_range_fills_exactly_its_destination),
+        CT_TEST(whole_size_is_the_rest_of_the_buffer_everywhere),
+        CT_TEST(whole_size_of_nothing_is_refused_everywhere),
         CT_TEST(read_of_many_megabytes_matches),
         CT_TEST(read_from_a_buffer_destroyed_at_once_matches),
         CT_TEST(read_into_a_destination_is_not_done_before_the_point),

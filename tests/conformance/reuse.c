@@ -3,6 +3,8 @@
 #include "groups.h"
 #include "threads.h"
 
+#include <sched.h>
+
 enum { COUNT = 4096, BYTES = COUNT * 4, MANY = 1 << 20 };
 
 static fm_buffer create_on(ct_fixture *f, fm_stream stream, uint64_t size_bytes, uint32_t flags)
@@ -398,6 +400,43 @@ static void limit_of_bytes_in_flight_holds_commits_back(void **state)
     assert_true(ct_stats(f).bytes_in_flight_peak >= BYTES);
 }
 
+static void commit_beyond_the_limit(ct_worker *w)
+{
+    fm_buffer *buffer = w->shared;
+    fm_commands *commands = NULL;
+    CT_WORKER_OK(w, fm_commands_begin(w->fixture->device, NULL, &commands));
+    fm_status status = fm_fill(commands, *buffer, 0, FM_WHOLE_SIZE, 1);
+    if (status == FM_OK) {
+        status = fm_commit(&commands, &(fm_commit_info){.stream = w->fixture->stream}, NULL);
+    }
+    ct_worker_check(w, status, FM_OK, "fm_commit", __LINE__);
+    fm_commands_cancel(&commands);
+}
+
+// Guard: whoever takes memory over looks whether a commit waits for fewer bytes in flight (device/buffers.c, create). Nothing else may
+// happen for as long as the device is busy.
+static void limit_of_bytes_lets_a_commit_go_when_memory_is_taken_over(void **state)
+{
+    ct_fixture *f = *state;
+    reopen(f, &(fm_device_info){
+                  .in_flight_bytes = BYTES - 1, .commit_timeout_ns = UINT64_C(5000000000), .log = ct_log_nothing});
+    fm_buffer door = ct_buffer(f, 64), other = ct_buffer(f, BYTES), gone = ct_buffer(f, BYTES);
+    ct_wait_idle(f);
+    fm_commands *commands = ct_begin(f);
+    ct_record_gate(f, commands, door);
+    CT_OK(fm_fill(commands, gone, 0, FM_WHOLE_SIZE, 1));
+    ct_commit(&commands, f->stream);
+    CT_OK(fm_buffer_destroy(f->device, gone));
+    ct_worker worker;
+    ct_start_worker(f, &worker, commit_beyond_the_limit, &other);
+    while (ct_gate_is_exact(f) && ct_stats(f).limit_waits == 0) sched_yield();
+    create_on(f, f->stream, BYTES, FM_BUFFER_UNINITIALIZED); // of the bytes that it waits for
+    ct_join_worker(&worker);
+    if (ct_gate_is_exact(f)) assert_int_equal(ct_stats(f).memory_reuses, 1);
+    ct_gate_open(f);
+    ct_wait_idle(f);
+}
+
 // LEARNED-15: a limit of 1,000 bytes and 80 operations on 512 x 512 arrays, every one larger than the limit.
 static void limit_below_every_list_lets_all_of_them_finish(void **state)
 {
@@ -437,6 +476,7 @@ int ct_group_reuse(void)
         CT_TEST(trim_leaves_memory_in_flight_alone),
         CT_TEST(cache_limit_is_kept_when_buffers_go),
         CT_TEST(limit_of_bytes_in_flight_holds_commits_back),
+        CT_TEST(limit_of_bytes_lets_a_commit_go_when_memory_is_taken_over),
         CT_TEST(limit_below_every_list_lets_all_of_them_finish),
     };
     return cmocka_run_group_tests_name("reuse", tests, NULL, NULL);

@@ -1,5 +1,5 @@
 // Every guard, proven both ways on the manual device: a scenario is right with the guard and wrong without it, every time (ABLATE-2).
-// One thread, no clocks: a race is an order of calls. Scenarios are in ablate_memory.c and ablate_order.c, the table in ablate.c.
+// One thread, no clocks: a race is an order of calls. Scenarios are in ablate_memory.c, ablate_order.c and ablate_kernels.c, the table in ablate.c.
 #ifndef SIMULATION_ABLATE_H
 #define SIMULATION_ABLATE_H
 
@@ -55,6 +55,10 @@ bool ablate_keep_failures(bool ablate);
 bool ablate_keep_every_failure(bool ablate);
 bool ablate_retire_on_read(bool ablate);
 bool ablate_wait_for_oldest(bool ablate);
+bool ablate_whole_key(bool ablate);
+bool ablate_evict_unheld(bool ablate);
+bool ablate_evict_reusable(bool ablate);
+bool ablate_hold_variants(bool ablate);
 
 // What a guard costs: processor time of one submission with the guard minus without it, in nanoseconds (ablate_cost.c).
 typedef struct guard_cost {

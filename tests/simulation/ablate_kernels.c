@@ -1,27 +1,8 @@
-// The guards of kernel variants, proven both ways on the manual device: each scenario passes with the guard and fails without it, every
-// time (ABLATE-2). One thread, no clocks. `ablate_kernels --table` prints a table as `ablate` does. Single flight, which needs
-// threads, is ablated in tests/unit/kernel_cache.c.
-#include <fermata/testing.h>
+// Scenarios of kernel variants: the whole key, eviction, and lists that hold what they dispatch (KEY-2, KEY-3). See ablate.h. Single flight,
+// which needs threads, is ablated in tests/unit/kernel_cache.c.
+#include "ablate.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdbool.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-
-#include <cmocka.h>
-
-enum { COUNT = 64 };
-
-static void must(fm_status status, int line)
-{
-    if (status != FM_OK) {
-        fprintf(stderr, "ablate_kernels.c:%d: %s: %s\n", line, fm_status_name(status), fm_last_error());
-        abort(); // a scenario's own set-up never fails, with or without the guard
-    }
-}
-#define MUST(call) must(call, __LINE__)
 
 typedef struct bench {
     fm_device *device;
@@ -77,7 +58,7 @@ static void dispatch(fm_commands *commands, fm_kernel kernel, fm_buffer x, fm_dt
 }
 
 // The trace of the failure: half, half, then float, one name, one list that is not committed yet.
-static bool whole_key(bool ablate)
+bool ablate_whole_key(bool ablate)
 {
     enum { TRACE = 3 };
     static const fm_dtype dtypes[TRACE] = {FM_DTYPE_F16, FM_DTYPE_F16, FM_DTYPE_F32};
@@ -108,7 +89,7 @@ static bool whole_key(bool ablate)
 }
 
 // The cache has room for one variant; another comes while a list holds it.
-static bool evict_unheld(bool ablate)
+bool ablate_evict_unheld(bool ablate)
 {
     float x[COUNT] = {0};
     bench b;
@@ -124,7 +105,7 @@ static bool evict_unheld(bool ablate)
 }
 
 // The same, and the list itself lets go at the commit.
-static bool hold_variants(bool ablate)
+bool ablate_hold_variants(bool ablate)
 {
     float x[COUNT] = {0};
     bench b;
@@ -140,7 +121,7 @@ static bool hold_variants(bool ablate)
 }
 
 // A reusable list is committed twice, patched in between, and all that it runs is evicted each time.
-static bool evict_reusable(bool ablate)
+bool ablate_evict_reusable(bool ablate)
 {
     float x[COUNT] = {0};
     bench b;
@@ -161,59 +142,4 @@ static bool evict_reusable(bool ablate)
     MUST(fm_commit(&commands, &(fm_commit_info){.stream = b.stream}, &b.last));
     MUST(fm_commands_cancel(&commands));
     return tear_down(&b);
-}
-
-typedef struct guard {
-    const char *name;
-    const char *requirement;
-    const char *failure; // what happens without it
-    bool (*passes)(bool ablate);
-} guard;
-
-static const guard guards[] = {
-    {"whole key", "KEY-2 KEY-5", "floats are read as halves", whole_key},
-    {"eviction spares held variants", "KEY-3", "an evicted variant is run", evict_unheld},
-    {"eviction spares what a reusable list holds", "KEY-3", "an evicted variant is run", evict_reusable},
-    {"lists hold variants", "HOLD-1 KEY-3", "an evicted variant is run", hold_variants},
-};
-enum { GUARDS = sizeof guards / sizeof guards[0] };
-
-static void guard_present_passes_and_absent_fails(void **state)
-{
-    const guard *g = *state;
-    for (int run = 0; run < 10; run++) {
-        assert_true(g->passes(false));
-        assert_false(g->passes(true));
-    }
-}
-
-static int print_table(void)
-{
-    enum { RUNS = 100 };
-    int bad = 0;
-    printf("| guard | requirement | without it | failed without, of %d | failed with, of %d |\n|---|---|---|---|---|\n",
-           RUNS, RUNS);
-    for (int i = 0; i < GUARDS; i++) {
-        int without = 0, with = 0;
-        for (int run = 0; run < RUNS; run++) {
-            without += !guards[i].passes(true);
-            with += !guards[i].passes(false);
-        }
-        bad += without != RUNS || with != 0;
-        printf("| %s | %s | %s | %d | %d |\n", guards[i].name, guards[i].requirement, guards[i].failure, without, with);
-    }
-    return bad ? EXIT_FAILURE : EXIT_SUCCESS;
-}
-
-int main(int argc, char **argv)
-{
-    if (argc > 1 && strcmp(argv[1], "--table") == 0) {
-        return print_table();
-    }
-    struct CMUnitTest tests[GUARDS];
-    for (int i = 0; i < GUARDS; i++) {
-        tests[i] =
-            (struct CMUnitTest){guards[i].name, guard_present_passes_and_absent_fails, NULL, NULL, (void *)&guards[i]};
-    }
-    return cmocka_run_group_tests_name("ablate_kernels", tests, NULL, NULL);
 }

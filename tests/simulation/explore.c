@@ -52,7 +52,7 @@ static void report(uint64_t seed, op *ops, const char *failure, int ablate)
 static int prove(uint64_t first, uint64_t most)
 {
     int missed = 0;
-    // Those of kernel variants come last; the explorer's kernels are host functions, which have none: ablate_kernels proves them.
+    // Those of kernel variants come last; the explorer's kernels are host functions, which have none: ablate_kernels.c proves them.
     for (int guard = 0; guard < FM_ABLATE_WHOLE_KEY; guard++) {
         op ops[MOST_OPS];
         char failure[320] = "";

@@ -1,19 +1,11 @@
 // A lost device, above the waist: every point that is pending fails once with its cause, later calls are told, nothing is freed while the
 // device may still be running, and close ends (LEARNED-9, LEARNED-11, READ-5).
-#include <fermata/testing.h>
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
+#include "manual_fixture.h"
 
 enum { WORDS = 64, LISTS = 3 };
-#define SECOND UINT64_C(1000000000)
 
 typedef struct fixture {
-    fm_device *device;
+    md_fixture m; // first
     fm_stream streams[2];
     fm_kernel copy;
     fm_buffer x, y;
@@ -44,59 +36,37 @@ static void observe(void *user, fm_testing_event event, const char *text)
     f->ran += event == FM_TESTING_RAN;
 }
 
-static fm_buffer make_buffer(fixture *f)
-{
-    fm_buffer buffer;
-    assert_int_equal(fm_buffer_create(f->device, &(fm_buffer_info){.size_bytes = sizeof f->out}, &buffer), FM_OK);
-    return buffer;
-}
-
 static int set_up(void **state)
 {
-    static const fm_kernel_param params[] = {{"x", FM_DTYPE_U32, FM_ACCESS_READ}, {"y", FM_DTYPE_U32, FM_ACCESS_WRITE}};
-    fixture *f = calloc(1, sizeof *f);
-    assert_non_null(f);
-    fm_device_info info = {.batches_in_flight = 2, .block_size_bytes = 65536};
-    assert_int_equal(fm_device_open("manual", &info, &f->device), FM_OK);
-    assert_int_equal(fm_testing_observe(f->device, observe, f), FM_OK);
-    for (int s = 0; s < 2; s++) {
-        assert_int_equal(fm_stream_create(f->device, NULL, &f->streams[s]), FM_OK);
-    }
-    fm_kernel_info kernel = {.name = "copy",
-                             .language = FM_KERNEL_HOST_FUNCTION,
-                             .params = params,
-                             .param_count = 2,
-                             .host_function = run_copy};
-    assert_int_equal(fm_kernel_create(f->device, &kernel, &f->copy), FM_OK);
-    f->x = make_buffer(f);
-    f->y = make_buffer(f);
+    fixture *f = md_new(sizeof *f, &(fm_device_info){.batches_in_flight = 2, .block_size_bytes = 65536});
+    OK(fm_testing_observe(f->m.device, observe, f));
+    f->streams[0] = f->m.a;
+    f->streams[1] = f->m.b;
+    f->copy = md_host_kernel(&f->m, "copy", 2, run_copy, NULL);
+    f->x = md_buffer(&f->m, sizeof f->out);
+    f->y = md_buffer(&f->m, sizeof f->out);
     memset(f->out, 0xA5, sizeof f->out);
     *state = f;
     return 0;
 }
 
+// The device may be closed or lost: the observer has counted to the end.
 static int tear_down(void **state)
 {
     fixture *f = *state;
-    if (f->device) {
-        assert_int_equal(fm_device_close(&f->device, SECOND), FM_OK);
-    }
+    if (f->m.device) OK(fm_device_close(&f->m.device, MD_SECOND));
     assert_int_equal(f->violations, 0);
-    free(f);
-    return 0;
+    return md_delete(state);
 }
 
 static fm_commands *record(fixture *f)
 {
-    fm_commands *commands;
+    fm_commands *commands = md_begin(&f->m, 0);
     fm_binding bindings[] = {{.buffer = f->x}, {.buffer = f->y}};
-    assert_int_equal(fm_commands_begin(f->device, &(fm_commands_info){.label = "work"}, &commands), FM_OK);
-    assert_int_equal(fm_dispatch(commands, &(fm_dispatch_info){.kernel = f->copy,
-                                                               .group_count = {1, 1, 1},
-                                                               .bindings = bindings,
-                                                               .binding_count = 2}),
-                     FM_OK);
-    assert_int_equal(fm_read(commands, f->y, 0, sizeof f->out, f->out), FM_OK);
+    OK(fm_dispatch(commands,
+                   &(fm_dispatch_info){
+                       .kernel = f->copy, .group_count = {1, 1, 1}, .bindings = bindings, .binding_count = 2}));
+    OK(fm_read(commands, f->y, 0, sizeof f->out, f->out));
     return commands;
 }
 
@@ -106,16 +76,16 @@ static void commit_all(fixture *f)
     for (int i = 0; i < LISTS; i++) {
         for (int s = 0; s < 2; s++) {
             fm_commands *commands = record(f);
-            assert_int_equal(fm_commit(&commands, &(fm_commit_info){.stream = f->streams[s]}, &f->points[s][i]), FM_OK);
+            OK(fm_commit(&commands, &(fm_commit_info){.stream = f->streams[s]}, &f->points[s][i]));
         }
     }
 }
 
 static void drop_handles(fixture *f)
 {
-    assert_int_equal(fm_buffer_destroy(f->device, f->x), FM_OK);
-    assert_int_equal(fm_buffer_destroy(f->device, f->y), FM_OK);
-    assert_int_equal(fm_kernel_destroy(f->device, f->copy), FM_OK);
+    OK(fm_buffer_destroy(f->m.device, f->x));
+    OK(fm_buffer_destroy(f->m.device, f->y));
+    OK(fm_kernel_destroy(f->m.device, f->copy));
 }
 
 static void note(void *user, fm_point point, fm_status status)
@@ -134,7 +104,7 @@ static void ask_for_calls(fixture *f)
             answer *a = malloc(sizeof *a);
             assert_non_null(a);
             *a = (answer){&f->answers[s][i], &f->calls[s][i]};
-            assert_int_equal(fm_point_on_complete(f->device, f->points[s][i], note, a), FM_OK);
+            OK(fm_point_on_complete(f->m.device, f->points[s][i], note, a));
         }
     }
 }
@@ -145,17 +115,17 @@ static void lost_device_fails_every_pending_point_once_with_the_cause(void **sta
     fixture *f = *state;
     commit_all(f);
     ask_for_calls(f);
-    assert_int_equal(fm_testing_lose_device(f->device), FM_OK);
+    OK(fm_testing_lose_device(f->m.device));
     for (int round = 0; round < 3; round++) {
         for (int s = 1; s >= 0; s--) {
             for (int i = LISTS - 1; i >= 0; i--) {
                 // Work that was lost before it was submitted fails with the next look.
-                fm_status status = fm_point_wait(f->device, f->points[s][i], SECOND);
+                fm_status status = fm_point_wait(f->m.device, f->points[s][i], MD_SECOND);
                 assert_int_equal(status, FM_ERROR_DEVICE_LOST);
                 assert_non_null(strstr(fm_last_error(), "lost"));
             }
         }
-        assert_int_equal(fm_testing_run_callbacks(f->device), FM_OK);
+        OK(fm_testing_run_callbacks(f->m.device));
     }
     for (int s = 0; s < 2; s++) {
         for (int i = 0; i < LISTS; i++) {
@@ -175,24 +145,24 @@ static void lost_device_frees_nothing_before_it_is_quiet(void **state)
     commit_all(f);
     drop_handles(f);
     fm_device_stats before, after;
-    assert_int_equal(fm_device_get_stats(f->device, &before), FM_OK);
-    assert_int_equal(fm_testing_lose_device(f->device), FM_OK);
+    OK(fm_device_get_stats(f->m.device, &before));
+    OK(fm_testing_lose_device(f->m.device));
     for (int s = 0; s < 2; s++) {
         for (int i = 0; i < LISTS; i++) {
-            assert_int_equal(fm_point_wait(f->device, f->points[s][i], SECOND), FM_ERROR_DEVICE_LOST);
+            assert_int_equal(fm_point_wait(f->m.device, f->points[s][i], MD_SECOND), FM_ERROR_DEVICE_LOST);
         }
     }
-    assert_int_equal(fm_device_trim(f->device, NULL), FM_OK);
-    assert_int_equal(fm_device_get_stats(f->device, &after), FM_OK);
+    OK(fm_device_trim(f->m.device, NULL));
+    OK(fm_device_get_stats(f->m.device, &after));
     assert_int_equal(after.lists_in_flight, 0);
     assert_true(after.bytes_in_use >=
                 2 * sizeof f->out); // both buffers, though no handle and no pending list names them
     uint32_t count;
-    assert_int_equal(fm_testing_step(f->device, 1, &count), FM_OK); // on it runs
+    OK(fm_testing_step(f->m.device, 1, &count)); // on it runs
     assert_int_equal(count, 1);
     assert_int_equal(f->ran, 1);
     assert_int_equal(f->violations, 0);
-    assert_int_equal(fm_device_close(&f->device, SECOND), FM_OK);
+    OK(fm_device_close(&f->m.device, MD_SECOND));
 }
 
 static void lost_device_refuses_later_calls_with_a_sentence(void **state)
@@ -200,20 +170,20 @@ static void lost_device_refuses_later_calls_with_a_sentence(void **state)
     fixture *f = *state;
     commit_all(f);
     fm_commands *commands = record(f);
-    assert_int_equal(fm_testing_lose_device(f->device), FM_OK);
-    assert_int_equal(fm_point_wait(f->device, f->points[0][0], SECOND), FM_ERROR_DEVICE_LOST);
+    OK(fm_testing_lose_device(f->m.device));
+    assert_int_equal(fm_point_wait(f->m.device, f->points[0][0], MD_SECOND), FM_ERROR_DEVICE_LOST);
     fm_buffer buffer;
     assert_int_equal(fm_commit(&commands, &(fm_commit_info){.stream = f->streams[0]}, NULL), FM_ERROR_DEVICE_LOST);
     assert_non_null(strstr(fm_last_error(), "lost"));
     assert_non_null(commands); // still ours (LEARNED-8)
-    assert_int_equal(fm_commands_cancel(&commands), FM_OK);
-    assert_int_equal(fm_buffer_create(f->device, &(fm_buffer_info){.size_bytes = 64}, &buffer), FM_ERROR_DEVICE_LOST);
+    OK(fm_commands_cancel(&commands));
+    assert_int_equal(fm_buffer_create(f->m.device, &(fm_buffer_info){.size_bytes = 64}, &buffer), FM_ERROR_DEVICE_LOST);
     assert_non_null(strstr(fm_last_error(), "lost"));
     assert_int_equal(buffer.id, 0);
-    assert_int_equal(fm_buffer_read(f->device, f->streams[1], f->y, 0, sizeof f->out, f->out, SECOND),
+    assert_int_equal(fm_buffer_read(f->m.device, f->streams[1], f->y, 0, sizeof f->out, f->out, MD_SECOND),
                      FM_ERROR_DEVICE_LOST);
     assert_non_null(strstr(fm_last_error(), "lost"));
-    assert_int_equal(fm_stream_reset(f->device, f->streams[0], SECOND), FM_ERROR_DEVICE_LOST);
+    assert_int_equal(fm_stream_reset(f->m.device, f->streams[0], MD_SECOND), FM_ERROR_DEVICE_LOST);
     assert_non_null(strstr(fm_last_error(), "lost"));
 }
 
@@ -224,9 +194,9 @@ static void lost_device_closes_at_once(void **state)
     commit_all(f);
     ask_for_calls(f);
     drop_handles(f);
-    assert_int_equal(fm_testing_lose_device(f->device), FM_OK);
-    assert_int_equal(fm_device_close(&f->device, SECOND), FM_OK);
-    assert_null(f->device);
+    OK(fm_testing_lose_device(f->m.device));
+    OK(fm_device_close(&f->m.device, MD_SECOND));
+    assert_null(f->m.device);
     for (int s = 0; s < 2; s++) {
         for (int i = 0; i < LISTS; i++) {
             assert_int_equal(f->calls[s][i], 1); // at the latest inside the close
@@ -241,10 +211,10 @@ static void lost_device_keeps_what_was_complete(void **state)
     fixture *f = *state;
     fm_commands *commands = record(f);
     fm_point done;
-    assert_int_equal(fm_commit(&commands, &(fm_commit_info){.stream = f->streams[0]}, &done), FM_OK);
-    assert_int_equal(fm_testing_step(f->device, 16, NULL), FM_OK);
-    assert_int_equal(fm_testing_lose_device(f->device), FM_OK);
-    assert_int_equal(fm_point_poll(f->device, done), FM_OK);
+    OK(fm_commit(&commands, &(fm_commit_info){.stream = f->streams[0]}, &done));
+    OK(fm_testing_step(f->m.device, 16, NULL));
+    OK(fm_testing_lose_device(f->m.device));
+    OK(fm_point_poll(f->m.device, done));
     for (int i = 0; i < WORDS; i++) {
         assert_int_equal(f->out[i], 0);
     }
@@ -254,19 +224,19 @@ static void lost_device_keeps_what_was_complete(void **state)
 static void refused_batch_fails_its_own_lists_alone(void **state)
 {
     fixture *f = *state;
-    assert_int_equal(fm_testing_refuse_submits(f->device, 1, FM_ERROR_OUT_OF_MEMORY), FM_OK);
+    OK(fm_testing_refuse_submits(f->m.device, 1, FM_ERROR_OUT_OF_MEMORY));
     fm_commands *commands = record(f);
     fm_point bad, good;
-    assert_int_equal(fm_commit(&commands, &(fm_commit_info){.stream = f->streams[0]}, &bad), FM_OK);
+    OK(fm_commit(&commands, &(fm_commit_info){.stream = f->streams[0]}, &bad));
     commands = record(f);
-    assert_int_equal(fm_commit(&commands, &(fm_commit_info){.stream = f->streams[1]}, &good), FM_OK);
-    assert_int_equal(fm_testing_step(f->device, 16, NULL), FM_OK);
-    assert_int_equal(fm_point_poll(f->device, bad), FM_ERROR_OUT_OF_MEMORY);
-    assert_int_equal(fm_point_poll(f->device, good), FM_OK);
+    OK(fm_commit(&commands, &(fm_commit_info){.stream = f->streams[1]}, &good));
+    OK(fm_testing_step(f->m.device, 16, NULL));
+    assert_int_equal(fm_point_poll(f->m.device, bad), FM_ERROR_OUT_OF_MEMORY);
+    OK(fm_point_poll(f->m.device, good));
     drop_handles(f);
     fm_device_stats stats;
-    assert_int_equal(fm_device_trim(f->device, NULL), FM_OK);
-    assert_int_equal(fm_device_get_stats(f->device, &stats), FM_OK);
+    OK(fm_device_trim(f->m.device, NULL));
+    OK(fm_device_get_stats(f->m.device, &stats));
     assert_int_equal(stats.bytes_in_use, 0);
 }
 

@@ -385,7 +385,7 @@ static void cache_without_single_flight_makes_a_variant_twice_key_4(void **state
 {
     (void)state;
     fixture f;
-    fmi_ablations ablations = {1u << FM_ABLATE_COMPILE_ONCE};
+    fmi_ablations ablations = {.bits = 1u << FM_ABLATE_COMPILE_ONCE};
     set_up(&f, 10, 1 << 20, &ablations);
     gate g = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
     asker askers[ASKERS];

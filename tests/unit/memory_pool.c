@@ -169,8 +169,9 @@ typedef struct hoard {
 } hoard;
 
 // Lets one range go each time it is asked, as retirement would.
-static bool let_go(void *user, uint32_t attempt)
+static bool let_go(void *user, uint32_t attempt, uint64_t deadline)
 {
+    (void)deadline;
     hoard *h = user;
     h->calls++;
     if (attempt == 0) {

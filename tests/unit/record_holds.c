@@ -66,7 +66,8 @@ static fm_buffer make(fixture *f, uint64_t size_bytes)
 {
     fm_buffer handle;
     fmi_buffer *buffer;
-    assert_int_equal(fmi_buffer_create(&f->buffers, &f->pool, FM_MEMORY_DEVICE, size_bytes, NULL, &handle.id, &buffer),
+    assert_int_equal(fmi_buffer_create(&f->buffers, &f->pool, FM_MEMORY_DEVICE, size_bytes, UINT64_MAX, &handle.id,
+                                       &buffer),
                      FM_OK);
     return handle;
 }

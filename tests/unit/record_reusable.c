@@ -109,7 +109,8 @@ static void set_up(fixture *f)
                                 .caps = &f->caps};
     fmi_record_room_init(&f->room);
     fmi_buffer *buffer;
-    assert_int_equal(fmi_buffer_create(&f->buffers, &f->pool, FM_MEMORY_DEVICE, 256, NULL, &f->buffer.id, &buffer),
+    assert_int_equal(fmi_buffer_create(&f->buffers, &f->pool, FM_MEMORY_DEVICE, 256, UINT64_MAX, &f->buffer.id,
+                                       &buffer),
                      FM_OK);
     f->kernel = make_kernel(f, "k", "x[global_id.x] = 1;");
 }

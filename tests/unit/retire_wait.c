@@ -11,6 +11,19 @@
 
 #include <cmocka.h>
 
+// The linker sends every question for the time through here (--wrap): a wait that asks a clock which can be set lasts shorter or longer
+// when somebody sets it.
+static _Atomic(uint32_t) asked_settable_clock;
+int __real_clock_gettime(clockid_t clock, struct timespec *out);
+int __wrap_clock_gettime(clockid_t clock, struct timespec *out);
+int __wrap_clock_gettime(clockid_t clock, struct timespec *out)
+{
+    if (clock == CLOCK_REALTIME) {
+        atomic_fetch_add(&asked_settable_clock, 1);
+    }
+    return __real_clock_gettime(clock, out);
+}
+
 enum { WAITERS = 6 };
 #define TIMEOUT_NS UINT64_C(30000000000)
 
@@ -305,6 +318,89 @@ static void places_are_given_in_turn(void **state)
     tear_down(&b);
 }
 
+typedef struct placed {
+    bench *b;
+    uint32_t limit;
+    uint64_t timeout_ns;
+    fm_status status;
+    _Atomic(uint32_t) left;
+} placed;
+
+static void *place_main(void *context)
+{
+    placed *p = context;
+    p->status = fmi_place_wait(&p->b->r, p->limit, p->timeout_ns);
+    atomic_store(&p->left, 1);
+    return NULL;
+}
+
+static void queue_up(placed *p, pthread_t *thread, uint32_t waiting)
+{
+    assert_int_equal(pthread_create(thread, NULL, place_main, p), 0);
+    while (atomic_load(&p->b->r.places.waiting) < waiting && !atomic_load(&p->left)) {
+        sched_yield();
+    }
+}
+
+// Guard: who gives up its turn looks whether there is a place for the next (fmi_place_wait): what held the first one back need not hold
+// the second, and nothing else may happen that would make anyone look (RETIRE-4, LEARNED-11).
+static void place_that_the_first_gives_up_goes_to_the_second(void **state)
+{
+    (void)state;
+    static bench b;
+    set_up(&b);
+    assert_true(fmi_place_take(&b.r, 1)); // one list is outstanding: no place for the first, one for the second
+    bool both_waited = false;
+    for (uint64_t patience_ns = 20000000; !both_waited; patience_ns *= 2) {
+        placed first = {.b = &b, .limit = 1, .timeout_ns = patience_ns};
+        placed second = {.b = &b, .limit = 2, .timeout_ns = TIMEOUT_NS / 6};
+        pthread_t threads[2];
+        queue_up(&first, &threads[0], 1);
+        queue_up(&second, &threads[1], 2);
+        both_waited =
+            !atomic_load(&first.left); // else it gave up before the second came: once more, with more patience
+        pthread_join(threads[0], NULL);
+        pthread_join(threads[1], NULL);
+        assert_int_equal(first.status, FM_TIMEOUT);
+        assert_int_equal(second.status, FM_OK);
+        fmi_retirement_count_out(&b.r);
+    }
+    assert_int_equal(atomic_load(&b.r.places.waiting), 0);
+    fmi_retirement_count_out(&b.r);
+    tear_down(&b);
+}
+
+// Guard: no wait asks a clock that can be set (wait.c, moment_after): neither a sleeper's nor that of a thread behind whoever retires.
+static void waits_ask_no_clock_that_can_be_set(void **state)
+{
+    (void)state;
+    static bench b;
+    static waiter first, late;
+    pthread_t thread;
+    memset(&first, 0, sizeof first);
+#if defined(__SANITIZE_THREAD__)
+    skip(); // it does not know the functions that wait by the other clock
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+    skip();
+#endif
+#endif
+    set_up(&b);
+    submit(&b, 1);
+    first.b = late.b = &b;
+    first.value = 1;
+    assert_int_equal(pthread_create(&thread, NULL, wait_main, &first), 0);
+    settle(&b, 0);
+    atomic_store(&asked_settable_clock, 0);
+    time_out_main(&late); // sleeps behind the one who polls
+    assert_int_equal(late.status, FM_TIMEOUT);
+    complete(&b, 1);
+    pthread_join(thread, NULL); // found the device done, and went by the lock of whoever retires
+    assert_int_equal(first.status, FM_OK);
+    assert_int_equal(atomic_load(&asked_settable_clock), 0);
+    tear_down(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -312,6 +408,8 @@ int main(void)
         cmocka_unit_test(wait_poller_that_leaves_hands_the_seat_on),
         cmocka_unit_test(wait_sleeper_that_times_out_leaves_the_list),
         cmocka_unit_test(places_are_given_in_turn),
+        cmocka_unit_test(waits_ask_no_clock_that_can_be_set),
+        cmocka_unit_test(place_that_the_first_gives_up_goes_to_the_second),
     };
     return cmocka_run_group_tests_name("retire_wait", tests, NULL, NULL);
 }

@@ -3,10 +3,39 @@
 #include "backend/host/host.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+
+static const fm_status statuses[] = {
+#define STATUS(name, value, text) name,
+    FM_STATUS_LIST(STATUS)
+#undef STATUS
+};
+enum { STATUS_COUNT = sizeof statuses / sizeof statuses[0] };
+
+char (*fmi_host_make_answers(const char *name))[FMI_HOST_ANSWER_BYTES]
+{
+    char(*answers)[FMI_HOST_ANSWER_BYTES] = calloc(STATUS_COUNT + 1, sizeof *answers);
+    for (uint32_t i = 0; answers && i <= STATUS_COUNT; i++) { // the last is for what is no status
+        snprintf(answers[i], sizeof *answers, "host function '%.100s' returned %s", name,
+                 i < STATUS_COUNT ? fm_status_name(statuses[i]) : "a value that is no status");
+    }
+    return answers;
+}
+
+static const char *answer_of(const fmi_kernel_binary *binary, fm_status status)
+{
+    uint32_t i = 0;
+    while (i < STATUS_COUNT && statuses[i] != status) {
+        i++;
+    }
+    return binary->answers[i];
+}
 
 static void fail_list(const fmi_command *command, const fmi_batch_plan *plan, const char *reason)
 {
+    // Nobody looks at a command's wave any more when it runs.
+    __atomic_store_n(&((fmi_command *)command)->wave, FMI_WAVE_FAILED, __ATOMIC_RELAXED);
     if (reason) {
         __atomic_store_n(&plan->list_reason[command->list], reason, __ATOMIC_RELAXED);
     }
@@ -59,8 +88,9 @@ static void run_dispatch(const fmi_command *command, uint32_t part, uint32_t par
                              command->constants_size_bytes,
                              {n[0], n[1], n[2]},
                              binary->user};
-        if (binary->function(&call) != FM_OK) {
-            fail_list(command, plan, NULL);
+        fm_status status = binary->function(&call);
+        if (status != FM_OK) {
+            fail_list(command, plan, answer_of(binary, status));
         }
     }
 }

@@ -509,8 +509,9 @@ bool fmi_manual_fail_list(fmi_backend *backend)
     bool found = queue != NULL;
     const char *label = NULL;
     if (found) {
-        const fmi_command *command = queue->order[queue->done];
+        fmi_command *command = queue->order[queue->done];
         label = command->label;
+        command->wave = FMI_WAVE_FAILED;
         fm_status *statuses = queue->batches[(queue->completed + 1) % MOST_BATCHES].list_status;
         __atomic_store_n(&statuses[command->list], FM_ERROR_KERNEL_FAILED, __ATOMIC_RELAXED);
     }

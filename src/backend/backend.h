@@ -111,8 +111,9 @@ typedef struct fmi_batch_plan {
     // One a list, FM_OK at submit. A backend stores FM_ERROR_KERNEL_FAILED for a list of which a kernel failed, before `value` is
     // signalled.
     fm_status *list_status;
-    // One a list, NULL at submit. A backend may store why a list failed: the end of a sentence, owned by that kernel's binary.
-    const char **list_reason;
+    // One a list, NULL at submit. A backend may store why a list failed, once and before `value` is signalled: the end of a sentence, from
+    // malloc; the batch's owner frees it. NULL: nobody asks.
+    char **list_reason;
     // Where the backend stores how long each of the first FMI_TIMED_WAVES waves took, in nanoseconds, before `value` is signalled or in
     // `read_times`; zeroed, and left so for waves that it cannot time. NULL: nobody asks.
     uint32_t *wave_ns;

@@ -68,7 +68,7 @@ static fm_status list_outcome(const fmi_retirement *r, const fmi_batch *batch, c
         snprintf(sentence, size, "it depends on work that failed");
     } else if (status != FM_OK) {
         const char *reason = batch->list_reason[index];
-        snprintf(sentence, size, "list '%s': %s", label, reason ? reason : "a host function reported a failure");
+        snprintf(sentence, size, "list '%s': %s", label, reason ? reason : "one of its kernels failed");
     }
     return status;
 }

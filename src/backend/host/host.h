@@ -15,7 +15,6 @@ enum {
     FMI_HOST_MOST_BATCHES = 16, // the engine has no more in flight
     FMI_HOST_MOST_THREADS = 256,
     FMI_HOST_SHARED_BYTES = 64 << 10, // workgroup-shared arrays of one kernel: they lie on the worker's stack
-    FMI_HOST_REASON_BYTES = 400,
 };
 
 struct fmi_kernel_binary {
@@ -26,11 +25,7 @@ struct fmi_kernel_binary {
     void *user;
     uint32_t constants_size_bytes;
     uint32_t group_items; // work-items in a workgroup
-    char *name;           // for `reason`; owned
-    // Why a workgroup of it failed. Written once, by whoever raises `reason_state` from 0 to 1; may be read when that is 2, whose
-    // release store pairs with an acquire load.
-    _Atomic(int) reason_state;
-    char reason[FMI_HOST_REASON_BYTES];
+    char *name;           // for sentences about a failure; owned
 };
 
 // The wave that runs now. Written by the queue thread while no worker is in it.

@@ -63,7 +63,7 @@ static fm_status make_variant(fmi_kernel *kernel, uint64_t dtypes, fmi_variant *
     fmi_recipe recipe;
     fm_status status = fmi_kernel_prepare(kernel, dtypes, &recipe);
     if (status == FM_OK) {
-        status = fmi_cache_hold(kernel->cache, &recipe.key, fmi_recipe_make, &recipe, out);
+        status = fmi_cache_hold(kernel->cache, kernel->name, &recipe.key, fmi_recipe_make, &recipe, out);
     }
     fmi_recipe_release(&recipe);
     if (status == FM_OK) {

@@ -85,8 +85,9 @@ typedef struct fm_device_info {
     // Most threads that make variants asked for with fm_kernel_prepare; none exists before. 0 = one per processor, at most 4.
     // FERMATA_COMPILE_THREADS.
     uint32_t compile_threads;
-    // Folder in which compiled kernels outlive the process; NULL = "fermata" in the XDG cache folder, "" = no disk cache. Copied. Must be the
-    // user's own, and writable by nobody else. FERMATA_CACHE_DIR.
+    // Folder in which compiled kernels outlive the process; NULL = "fermata" in the XDG cache folder, "" = no disk cache. Copied. An
+    // absolute path to a folder that is the user's own and writable by nobody else; it is made where it is missing. Anything else is not used,
+    // and a folder that cannot be written is only read: `log` is told so once, with path and cause, and work goes on. FERMATA_CACHE_DIR.
     const char *cache_dir;
     // Bytes of that folder's files; over it the least recently used are deleted. 0 = 256 MiB. FERMATA_CACHE_LIMIT_BYTES.
     uint64_t cache_limit_bytes;

@@ -123,17 +123,39 @@ uint64_t fmi_table_publish(fmi_table *table, fmi_slot *slot)
     return id;
 }
 
+// Has this table given out the handle at any time? Generations of a slot are odd and count up from the table's first, round and round.
+static bool was_given_out(const fmi_table *table, uint64_t id)
+{
+    if (!(id & 1) ||
+        !atomic_load_explicit(&table->chunks[fmi_id_index(id) / FMI_TABLE_CHUNK_SLOTS], memory_order_acquire)) {
+        return false;
+    }
+    uint64_t word = atomic_load_explicit(&fmi_table_slot(table, fmi_id_index(id))->word, memory_order_acquire);
+    // One before the first: never used, which is as far round as it goes.
+    uint32_t reached = GENERATION(word) - table->first_generation;
+    return reached != UINT32_MAX && fmi_id_generation(id) - table->first_generation <= reached;
+}
+
 fm_status fmi_table_refuse(const fmi_table *table, uint64_t id)
 {
+    const char *noun = table->noun;
+    unsigned long long number = id;
+    uint8_t tag = (uint8_t)(id >> 56);
     if (id == 0) {
-        return fmi_fail(FM_ERROR_NULL_HANDLE, "the %s handle is null", table->noun);
+        return fmi_fail(FM_ERROR_NULL_HANDLE, "the %s handle is null", noun);
     }
-    if ((uint8_t)(id >> 56) != table->tag) {
-        return fmi_fail(FM_ERROR_FOREIGN_HANDLE, "%s handle %#llx belongs to another device", table->noun,
-                        (unsigned long long)id);
+    if (tag == 0) { // no device has this tag
+        return fmi_fail(FM_ERROR_FOREIGN_HANDLE, "%#llx is no %s handle: no device has ever given it out", number,
+                        noun);
     }
-    return fmi_fail(FM_ERROR_STALE_HANDLE, "%s handle %#llx has been destroyed or was never created", table->noun,
-                    (unsigned long long)id);
+    if (tag != table->tag) {
+        return fmi_fail(FM_ERROR_FOREIGN_HANDLE, "%s handle %#llx belongs to another device", noun, number);
+    }
+    if (!was_given_out(table, id)) {
+        return fmi_fail(FM_ERROR_STALE_HANDLE, "%#llx is no %s handle: this device has never given it out", number,
+                        noun);
+    }
+    return fmi_fail(FM_ERROR_STALE_HANDLE, "%s handle %#llx has been destroyed", noun, number);
 }
 
 bool fmi_table_try_hold(fmi_table *table, uint64_t id, fmi_slot **out)

@@ -106,7 +106,11 @@ typedef struct fm_device_properties {
     uint64_t memory_bytes;        // device memory, as the driver reports it
     uint64_t max_binding_bytes; // largest binding of kernels that bind descriptors (GLSL, SPIR-V, or all in that mode)
     uint32_t max_group_size[3]; // work-items in one workgroup, per axis
-    uint32_t max_group_invocations;    // work-items in one workgroup, in all
+    uint32_t max_group_invocations; // work-items in one workgroup, in all
+    // Workgroups of one dispatch per axis, of kernels given as GLSL or SPIR-V. Others run in parts where the device wants it; for all of them
+    // FM_MAX_GROUPS limits the product.
+    uint32_t max_group_count[3];
+    uint32_t max_shared_bytes;         // workgroup-shared arrays of one kernel
     uint32_t max_constants_bytes;      // constants of one dispatch of a generated kernel or host function
     uint32_t max_push_constants_bytes; // push constants of one dispatch of a kernel given as GLSL or SPIR-V
     uint32_t binding_alignment_bytes;  // every binding's offset is a multiple of this

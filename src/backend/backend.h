@@ -31,6 +31,7 @@ typedef struct fmi_backend_caps {
     uint64_t max_block_bytes;         // largest memory block; UINT64_MAX where there is no limit
     uint32_t binding_alignment_bytes; // offsets of bindings are multiples of this; at least 16
     uint32_t max_group_size[3];
+    uint32_t max_group_count[3]; // of kernels that do not run in parts
     uint32_t group_count_mask; // any kernel takes group counts without other bits than these; 0 where that is not known
     uint32_t max_group_invocations;
     uint32_t max_shared_bytes;         // workgroup-shared arrays of one kernel; 0: there are none, and no barrier()
@@ -139,9 +140,10 @@ typedef struct fmi_kernel_code {
     bool indirect_arguments;
     bool wants_barriers; // C: the body is `fm_item`, which calls fm_barrier_at
     bool wants_group_count;
-    // A dispatch over the device's limits is split into parts; the kernel adds each part's base to its group's number. A kernel that
-    // does not take a base can only be dispatched within the limits.
+    // A dispatch over the device's limits is split into parts. A kernel that asks for its group's number gets each part's base and adds it;
+    // one that does not ask cannot tell the parts apart. Given code may ask without taking a base: it can only be dispatched within the limits.
     bool wants_group_base;
+    bool runs_in_parts;
     uint32_t span_count;
     uint32_t binding_numbers[FM_MAX_BINDINGS];
     uint32_t arguments_binding;

@@ -20,6 +20,9 @@ enum {
         2u, // fm_commit leaves the list with the caller, who may commit it again; fm_patch changes dispatches
 };
 
+// Most workgroups of one dispatch, all axes multiplied: every workgroup has a number of 32 bits. The same on every device.
+#define FM_MAX_GROUPS (UINT64_C(1) << 32)
+
 // What to record.
 typedef struct fm_commands_info {
     uint32_t flags;    // FM_COMMANDS_*
@@ -30,15 +33,17 @@ typedef struct fm_commands_info {
 typedef struct fm_binding {
     fm_buffer buffer;      // held until the list's point
     uint64_t offset_bytes; // a multiple of fm_device_properties.binding_alignment_bytes
-    uint64_t size_bytes;   // 0 or FM_WHOLE_SIZE: to the end of the buffer
+    uint64_t
+        size_bytes; // 0 or FM_WHOLE_SIZE: to the end of the buffer; of a portable kernel: whole elements of the dtype
     fm_dtype
         dtype; // for parameters created with FM_DTYPE_NONE; otherwise FM_DTYPE_NONE or the parameter's (or GLSL array's) own
 } fm_binding;
 
 // One dispatch.
 typedef struct fm_dispatch_info {
-    fm_kernel kernel;        // held until the list's point
-    uint32_t group_count[3]; // workgroups per axis, each 1 or more; GLSL, SPIR-V: within the device's limits
+    fm_kernel kernel; // held until the list's point
+    // Workgroups per axis, each 1 or more, FM_MAX_GROUPS in all; GLSL, SPIR-V: also within fm_device_properties.max_group_count.
+    uint32_t group_count[3];
     // In the order of the kernel's parameters (GLSL and SPIR-V: by rising binding number); copied.
     const fm_binding *bindings;
     uint32_t binding_count;        // exactly the kernel's
@@ -70,8 +75,8 @@ FM_API fm_status fm_commands_cancel(fm_commands **commands);
 // Records a dispatch of `info->kernel` with its bindings and constants.
 // Parameters: `commands`, borrowed; `info`, copied.
 // Errors: FM_ERROR_NULL_HANDLE, FM_ERROR_STALE_HANDLE, FM_ERROR_FOREIGN_HANDLE (which binding is in fm_last_error),
-// FM_ERROR_OUT_OF_RANGE (a binding exceeds its buffer, or has fewer bytes than a GLSL or SPIR-V block of fixed size), FM_ERROR_INVALID_ARGUMENT (wrong count, size, alignment or dtype, a group
-// count of 0), FM_ERROR_COMPILE or FM_ERROR_UNSUPPORTED (a variant chosen by dtypes,
+// FM_ERROR_OUT_OF_RANGE (a binding exceeds its buffer, or has fewer bytes than a GLSL or SPIR-V block of fixed size), FM_ERROR_INVALID_ARGUMENT (wrong count, size, alignment or dtype, a binding that
+// ends within an element of a portable kernel's, a group count of 0, more than FM_MAX_GROUPS workgroups), FM_ERROR_COMPILE or FM_ERROR_UNSUPPORTED (a variant chosen by dtypes,
 // or a GLSL or SPIR-V kernel beyond the device's group counts), FM_ERROR_BUSY, FM_ERROR_OUT_OF_HOST_MEMORY.
 // On error nothing is recorded and the list is as before.
 // Thread-safety: the list's owner (THREAD-2). Lifetime: everything bound is held from here until the list is complete or

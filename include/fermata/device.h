@@ -88,8 +88,9 @@ typedef struct fm_device_info {
     // Most threads that make variants asked for with fm_kernel_prepare; none exists before. 0 = one per processor, at most 4.
     // FERMATA_COMPILE_THREADS.
     uint32_t compile_threads;
-    // Folder in which compiled kernels outlive the process; NULL = "fermata" in the XDG cache folder, "" = no disk cache. Copied. Must be the
-    // user's own, and writable by nobody else. FERMATA_CACHE_DIR.
+    // Folder in which compiled kernels outlive the process; NULL = "fermata" in the XDG cache folder, "" = no disk cache. Copied. An
+    // absolute path to a folder that is the user's own and writable by nobody else; it is made where it is missing. Anything else is not used,
+    // and a folder that cannot be written is only read: `log` is told so once, with path and cause, and work goes on. FERMATA_CACHE_DIR.
     const char *cache_dir;
     // Bytes of that folder's files; over it the least recently used are deleted. 0 = 256 MiB. FERMATA_CACHE_LIMIT_BYTES.
     uint64_t cache_limit_bytes;
@@ -108,7 +109,11 @@ typedef struct fm_device_properties {
     uint64_t memory_bytes;        // device memory, as the driver reports it
     uint64_t max_binding_bytes; // largest binding of kernels that bind descriptors (GLSL, SPIR-V, or all in that mode)
     uint32_t max_group_size[3]; // work-items in one workgroup, per axis
-    uint32_t max_group_invocations;    // work-items in one workgroup, in all
+    uint32_t max_group_invocations; // work-items in one workgroup, in all
+    // Workgroups of one dispatch per axis, of kernels given as GLSL or SPIR-V. Others run in parts where the device wants it; for all of them
+    // FM_MAX_GROUPS limits the product.
+    uint32_t max_group_count[3];
+    uint32_t max_shared_bytes;         // workgroup-shared arrays of one kernel
     uint32_t max_constants_bytes;      // constants of one dispatch of a generated kernel or host function
     uint32_t max_push_constants_bytes; // push constants of one dispatch of a kernel given as GLSL or SPIR-V
     uint32_t binding_alignment_bytes;  // every binding's offset is a multiple of this

@@ -15,6 +15,8 @@ extern "C" {
 #define FERMATA_VERSION_MAJOR 0
 #define FERMATA_VERSION_MINOR 1
 #define FERMATA_VERSION_PATCH 0
+// The three as one number that rises from version to version: 1002003 is 1.2.3.
+#define FERMATA_VERSION (FERMATA_VERSION_MAJOR * 1000000 + FERMATA_VERSION_MINOR * 1000 + FERMATA_VERSION_PATCH)
 
 // As a timeout: wait until it is done, however long it takes.
 #define FM_FOREVER UINT64_MAX
@@ -53,6 +55,10 @@ typedef enum fm_status {
     FM_STATUS_LIST(FM_STATUS_ENUM)
 #undef FM_STATUS_ENUM
 } fm_status;
+
+// Returns the version of the library that runs, as FERMATA_VERSION was when it was built; the macro is that of the headers.
+// Parameters: none. Errors: none. Thread-safety: any thread; needs no device. Lifetime: constant.
+FM_API uint32_t fm_version(void);
 
 // Returns the code's name, such as "FM_ERROR_STALE_HANDLE"; "FM_UNKNOWN" for a value that is no status.
 // Parameters: `status`, any value. Errors: none. Thread-safety: any thread.

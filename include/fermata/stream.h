@@ -22,6 +22,9 @@ typedef struct fm_point {
     uint64_t value; // rises with each commit of the stream
 } fm_point;
 
+// As the place of a point in an array: none of them.
+#define FM_NO_POINT UINT32_MAX
+
 // What to create.
 typedef struct fm_stream_info {
     const char *label; // for error sentences; copied; NULL = none
@@ -78,6 +81,27 @@ FM_API fm_status fm_point_poll(fm_device *device, fm_point point);
 // Thread-safety: any thread; holds no lock while it waits (READ-2, LEARNED-4), waits for this point alone (LEARNED-2, THREAD-3).
 // Lifetime: `point` is a plain value.
 FM_API fm_status fm_point_wait(fm_device *device, fm_point point, uint64_t timeout_ns);
+
+// Waits until all of several points are complete, in whatever order they become so, and also if some have failed.
+// Parameters: `device`; `points`, borrowed during the call, of any streams, null points and the same point twice allowed; `count`, 0 is
+// complete; `timeout_ns`, for all together: 0 asks once, FM_FOREVER never gives up.
+// Errors: FM_TIMEOUT (at least one is not complete), FM_ERROR_INVALID_ARGUMENT (`points` is NULL, a value that no commit has returned
+// yet), FM_ERROR_OUT_OF_HOST_MEMORY, and of the first point in the array that has one: what fm_point_poll would answer, with its place in
+// fm_last_error. Points that are refused are refused before anything is waited for; failures of work are told when all are complete.
+// Thread-safety: any thread; holds no lock while it waits (READ-2, LEARNED-4), waits for these points alone (LEARNED-2, THREAD-3).
+// Lifetime: `points` is the caller's again on return. Streams may be destroyed meanwhile: the call goes on.
+FM_API fm_status fm_point_wait_all(fm_device *device, const fm_point *points, uint32_t count, uint64_t timeout_ns);
+
+// Waits until one of several points is complete or has failed, and answers for that one; the first in the array, if there are more.
+// Parameters: `device`; `points`, borrowed during the call, of any streams; a null point is complete; `count`, 1 or more; `timeout_ns`: 0
+// asks once, FM_FOREVER never gives up; `out_index`, filled with that point's place in the array, FM_NO_POINT where none is complete or a
+// point is refused; NULL if nobody asks.
+// Errors: FM_TIMEOUT (none is complete), FM_ERROR_INVALID_ARGUMENT (`points` is NULL, `count` is 0, a value that no commit has returned
+// yet), handle errors, FM_ERROR_OUT_OF_HOST_MEMORY, all before anything is waited for; then what fm_point_poll answers for that point.
+// Thread-safety: any thread; holds no lock while it waits (READ-2, LEARNED-4), waits for these points alone (LEARNED-2, THREAD-3).
+// Lifetime: `points` is the caller's again on return. Streams may be destroyed meanwhile: the call goes on.
+FM_API fm_status fm_point_wait_any(fm_device *device, const fm_point *points, uint32_t count, uint64_t timeout_ns,
+                                   uint32_t *out_index);
 
 // Takes the oldest failure that nobody has taken, of any stream: for the place in a program that logs them. Waiters are told of theirs
 // in any case, through their points.

@@ -34,6 +34,7 @@ typedef struct fmi_backend_caps {
     uint64_t max_block_bytes;         // largest memory block; UINT64_MAX where there is no limit
     uint32_t binding_alignment_bytes; // offsets of bindings are multiples of this; at least 16
     uint32_t max_group_size[3];
+    uint32_t max_group_count[3]; // of kernels that do not run in parts
     uint32_t group_count_mask; // any kernel takes group counts without other bits than these; 0 where that is not known
     uint32_t max_group_invocations;
     uint32_t max_shared_bytes;         // workgroup-shared arrays of one kernel; 0: there are none, and no barrier()
@@ -122,8 +123,9 @@ typedef struct fmi_batch_plan {
     // One a list, FM_OK at submit. A backend stores FM_ERROR_KERNEL_FAILED for a list of which a kernel failed, before `value` is
     // signalled.
     fm_status *list_status;
-    // One a list, NULL at submit. A backend may store why a list failed: the end of a sentence, owned by that kernel's binary.
-    const char **list_reason;
+    // One a list, NULL at submit. A backend may store why a list failed, once and before `value` is signalled: the end of a sentence, from
+    // malloc; the batch's owner frees it. NULL: nobody asks.
+    char **list_reason;
     // Where the backend stores how long each of the first FMI_TIMED_WAVES waves took, in nanoseconds, before `value` is signalled or in
     // `read_times`; zeroed, and left so for waves that it cannot time. NULL: nobody asks.
     uint32_t *wave_ns;
@@ -149,9 +151,10 @@ typedef struct fmi_kernel_code {
     bool indirect_arguments;
     bool wants_barriers; // C: the body is `fm_item`, which calls fm_barrier_at
     bool wants_group_count;
-    // A dispatch over the device's limits is split into parts; the kernel adds each part's base to its group's number. A kernel that
-    // does not take a base can only be dispatched within the limits.
+    // A dispatch over the device's limits is split into parts. A kernel that asks for its group's number gets each part's base and adds it;
+    // one that does not ask cannot tell the parts apart. Given code may ask without taking a base: it can only be dispatched within the limits.
     bool wants_group_base;
+    bool runs_in_parts;
     uint32_t span_count;
     uint32_t binding_numbers[FM_MAX_BINDINGS];
     uint32_t arguments_binding;

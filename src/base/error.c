@@ -1,4 +1,4 @@
-// Status names and the calling thread's last error. See error.h.
+// The version, status names and the calling thread's last error. See error.h.
 // All state is the calling thread's own; no locks.
 #include "base/error.h"
 
@@ -9,6 +9,11 @@
 enum { SENTENCE_BYTES = sizeof((fmi_error_state *)0)->text };
 
 static _Thread_local char sentence[SENTENCE_BYTES];
+
+uint32_t fm_version(void)
+{
+    return FERMATA_VERSION;
+}
 
 const char *fm_status_name(fm_status status)
 {

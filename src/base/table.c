@@ -145,17 +145,24 @@ static fm_status refuse_stale(fmi_table *table, uint64_t id)
     uint32_t first = table->first_generation;
     bool has_been = (generation & 1) && generation + 1 - first < now + 1 - first;
     return fmi_fail(FM_ERROR_STALE_HANDLE, "%s %s(handle %#llx: slot %u, generation %u) %s", table->noun, label,
-                    (unsigned long long)id, index, generation, has_been ? "has been destroyed" : "was never created");
+                    (unsigned long long)id, index, generation,
+                    has_been ? "has been destroyed" : "was never created: this device has never given it out");
 }
 
 fm_status fmi_table_refuse(fmi_table *table, uint64_t id)
 {
+    const char *noun = table->noun;
+    unsigned long long number = id;
+    uint8_t tag = (uint8_t)(id >> 56);
     if (id == 0) {
-        return fmi_fail(FM_ERROR_NULL_HANDLE, "the %s handle is null", table->noun);
+        return fmi_fail(FM_ERROR_NULL_HANDLE, "the %s handle is null", noun);
     }
-    if ((uint8_t)(id >> 56) != table->tag) {
-        return fmi_fail(FM_ERROR_FOREIGN_HANDLE, "%s handle %#llx belongs to another device", table->noun,
-                        (unsigned long long)id);
+    if (tag == 0) { // no device has this tag
+        return fmi_fail(FM_ERROR_FOREIGN_HANDLE, "%#llx is no %s handle: no device has ever given it out", number,
+                        noun);
+    }
+    if (tag != table->tag) {
+        return fmi_fail(FM_ERROR_FOREIGN_HANDLE, "%s handle %#llx belongs to another device", noun, number);
     }
     return refuse_stale(table, id);
 }

@@ -19,6 +19,7 @@ enum { DEFAULT_BATCHES = 2, DEFAULT_LISTS = 4096, DEFAULT_VARIANTS = 4096 };
 // One numeric setting: where it lies in fm_device_info, and what it may be.
 typedef struct setting {
     const char *variable;
+    const char *field;
     size_t offset;
     bool wide;       // uint64_t; else uint32_t
     uint64_t normal; // what 0 means
@@ -26,30 +27,27 @@ typedef struct setting {
     uint64_t most;
 } setting;
 
+#define FIELD(name) #name, offsetof(fm_device_info, name)
+
 static const setting settings[] = {
-    {"FERMATA_BATCHES_IN_FLIGHT", offsetof(fm_device_info, batches_in_flight), false, DEFAULT_BATCHES, 1,
-     FMI_MOST_BATCHES},
-    {"FERMATA_QUEUES", offsetof(fm_device_info, queues), false, 0, 0, FMI_MOST_QUEUES},
-    {"FERMATA_LISTS_IN_FLIGHT", offsetof(fm_device_info, lists_in_flight), false, DEFAULT_LISTS, 1, UINT32_MAX / 2},
-    {"FERMATA_FAILURES_KEPT", offsetof(fm_device_info, failures_kept), false, 64, 1, 65536},
-    {"FERMATA_HOST_THREADS", offsetof(fm_device_info, host_threads), false, 0, 0, 256},
-    {"FERMATA_MEMORY_LIMIT", offsetof(fm_device_info, memory_limit_bytes), true, 0, 0, UINT64_MAX},
-    {"FERMATA_MEMORY_CACHE", offsetof(fm_device_info, memory_cache_bytes), true, DEFAULT_MEMORY_CACHE_BYTES, 1,
-     UINT64_MAX},
-    {"FERMATA_IN_FLIGHT_BYTES", offsetof(fm_device_info, in_flight_bytes), true, 0, 0, UINT64_MAX},
-    {"FERMATA_BLOCK_SIZE", offsetof(fm_device_info, block_size_bytes), true, DEFAULT_BLOCK_BYTES, 4096,
-     (uint64_t)1 << 40},
-    {"FERMATA_SPIN_NS", offsetof(fm_device_info, spin_ns), true, 0, 0, 1000000000u},
-    {"FERMATA_GATHER_NS", offsetof(fm_device_info, gather_ns), true, 0, 0, 1000000u},
-    {"FERMATA_COMMIT_TIMEOUT_NS", offsetof(fm_device_info, commit_timeout_ns), true, DEFAULT_COMMIT_TIMEOUT_NS, 1,
-     UINT64_MAX},
-    {"FERMATA_COMPILE_THREADS", offsetof(fm_device_info, compile_threads), false, 0, 0, FMI_WARMUP_MOST_THREADS},
-    {"FERMATA_VARIANT_LIMIT", offsetof(fm_device_info, variant_limit), false, DEFAULT_VARIANTS, 1, 1 << 23},
-    {"FERMATA_VARIANT_LIMIT_BYTES", offsetof(fm_device_info, variant_limit_bytes), true, DEFAULT_VARIANT_BYTES, 1,
-     UINT64_MAX},
-    {"FERMATA_CACHE_LIMIT_BYTES", offsetof(fm_device_info, cache_limit_bytes), true, DEFAULT_DISK_CACHE_BYTES, 1,
-     UINT64_MAX},
+    {"FERMATA_BATCHES_IN_FLIGHT", FIELD(batches_in_flight), false, DEFAULT_BATCHES, 1, FMI_MOST_BATCHES},
+    {"FERMATA_QUEUES", FIELD(queues), false, 0, 0, FMI_MOST_QUEUES},
+    {"FERMATA_LISTS_IN_FLIGHT", FIELD(lists_in_flight), false, DEFAULT_LISTS, 1, UINT32_MAX / 2},
+    {"FERMATA_FAILURES_KEPT", FIELD(failures_kept), false, 64, 1, 65536},
+    {"FERMATA_HOST_THREADS", FIELD(host_threads), false, 0, 0, 256},
+    {"FERMATA_MEMORY_LIMIT", FIELD(memory_limit_bytes), true, 0, 0, UINT64_MAX},
+    {"FERMATA_MEMORY_CACHE", FIELD(memory_cache_bytes), true, DEFAULT_MEMORY_CACHE_BYTES, 1, UINT64_MAX},
+    {"FERMATA_IN_FLIGHT_BYTES", FIELD(in_flight_bytes), true, 0, 0, UINT64_MAX},
+    {"FERMATA_BLOCK_SIZE", FIELD(block_size_bytes), true, DEFAULT_BLOCK_BYTES, 4096, (uint64_t)1 << 40},
+    {"FERMATA_SPIN_NS", FIELD(spin_ns), true, 0, 0, 1000000000u},
+    {"FERMATA_GATHER_NS", FIELD(gather_ns), true, 0, 0, 1000000u},
+    {"FERMATA_COMMIT_TIMEOUT_NS", FIELD(commit_timeout_ns), true, DEFAULT_COMMIT_TIMEOUT_NS, 1, UINT64_MAX},
+    {"FERMATA_COMPILE_THREADS", FIELD(compile_threads), false, 0, 0, FMI_WARMUP_MOST_THREADS},
+    {"FERMATA_VARIANT_LIMIT", FIELD(variant_limit), false, DEFAULT_VARIANTS, 1, 1 << 23},
+    {"FERMATA_VARIANT_LIMIT_BYTES", FIELD(variant_limit_bytes), true, DEFAULT_VARIANT_BYTES, 1, UINT64_MAX},
+    {"FERMATA_CACHE_LIMIT_BYTES", FIELD(cache_limit_bytes), true, DEFAULT_DISK_CACHE_BYTES, 1, UINT64_MAX},
 };
+#undef FIELD
 enum { SETTING_COUNT = sizeof settings / sizeof *settings };
 
 // Settings that are no numbers.
@@ -104,9 +102,9 @@ static fm_status apply(const setting *s, fm_device_info *info)
     }
     value = value ? value : s->normal;
     if (value < s->least || value > s->most) {
-        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_device_open: %s is %llu; allowed are %llu to %llu",
-                        s->variable + 8, (unsigned long long)value, (unsigned long long)s->least,
-                        (unsigned long long)s->most);
+        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_device_open: %s%s is %llu; allowed are %llu to %llu",
+                        text ? "" : "fm_device_info.", text ? s->variable : s->field, (unsigned long long)value,
+                        (unsigned long long)s->least, (unsigned long long)s->most);
     }
     narrow = (uint32_t)value;
     if (s->wide) {
@@ -133,7 +131,8 @@ static fm_status read_binding_mode(fm_device_info *info)
         }
     }
     if ((uint32_t)info->binding_mode > FM_BINDING_DESCRIPTORS) {
-        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_device_open: binding_mode %u is unknown",
+        return fmi_fail(FM_ERROR_INVALID_ARGUMENT,
+                        "fm_device_open: fm_device_info.binding_mode is %u, which is unknown",
                         (uint32_t)info->binding_mode);
     }
     return FM_OK;

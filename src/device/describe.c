@@ -21,6 +21,7 @@ fm_status fm_device_get_properties(fm_device *device, fm_device_properties *out)
         .memory_bytes = caps->memory_bytes,
         .max_binding_bytes = caps->max_binding_bytes,
         .max_group_invocations = caps->max_group_invocations,
+        .max_shared_bytes = caps->max_shared_bytes,
         .max_constants_bytes = FMI_MAX_CONSTANTS_BYTES,
         .max_push_constants_bytes = caps->max_push_constants_bytes,
         .binding_alignment_bytes = caps->binding_alignment_bytes,
@@ -30,6 +31,7 @@ fm_status fm_device_get_properties(fm_device *device, fm_device_properties *out)
         .runs_shared_memory = caps->max_shared_bytes > 0,
     };
     memcpy(out->max_group_size, caps->max_group_size, sizeof out->max_group_size);
+    memcpy(out->max_group_count, caps->max_group_count, sizeof out->max_group_count);
     memcpy(out->name, device->name, sizeof out->name);
     memcpy(out->description, caps->description, sizeof out->description);
     return FM_OK;

@@ -174,6 +174,36 @@ fm_status fm_point_wait(fm_device *device, fm_point point, uint64_t timeout_ns)
     return status == FM_OK ? fmi_point_wait(&device->retirement, point, timeout_ns, "fm_point_wait") : status;
 }
 
+fm_status fm_point_wait_all(fm_device *device, const fm_point *points, uint32_t count, uint64_t timeout_ns)
+{
+    fm_status status = fmi_device_check(device, "fm_point_wait_all");
+    if (status != FM_OK || count == 0) {
+        return status;
+    }
+    if (!points) {
+        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_point_wait_all: points is NULL, but count is %u", count);
+    }
+    return fmi_point_wait_several(&device->retirement, points, count, timeout_ns, NULL, "fm_point_wait_all");
+}
+
+fm_status fm_point_wait_any(fm_device *device, const fm_point *points, uint32_t count, uint64_t timeout_ns,
+                            uint32_t *out_index)
+{
+    uint32_t index = FM_NO_POINT;
+    fm_status status = fmi_device_check(device, "fm_point_wait_any");
+    if (status == FM_OK && count == 0) {
+        status = fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_point_wait_any: count is 0: none could ever be complete");
+    } else if (status == FM_OK && !points) {
+        status = fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_point_wait_any: points is NULL, but count is %u", count);
+    } else if (status == FM_OK) {
+        status = fmi_point_wait_several(&device->retirement, points, count, timeout_ns, &index, "fm_point_wait_any");
+    }
+    if (out_index) {
+        *out_index = index;
+    }
+    return status;
+}
+
 fm_status fm_device_take_failure(fm_device *device, fm_failure *out_failure)
 {
     fm_status status = fmi_device_check(device, "fm_device_take_failure");

@@ -211,6 +211,7 @@ static fm_status prepare_portable(const fmi_kernel *kernel, fmi_recipe *recipe)
     code->indirect_arguments = generated->indirect_arguments;
     code->wants_group_count = generated->wants_group_count;
     code->wants_group_base = generated->wants_group_base;
+    code->runs_in_parts = true; // the body's only way to its group's number is the one that adds the base
     code->arguments_binding = kernel->param_count;
     for (uint32_t i = 0; i < kernel->param_count; i++) {
         code->binding_numbers[i] = i;

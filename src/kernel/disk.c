@@ -16,6 +16,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+enum { WHY_BYTES = 512 };
+
 struct fmi_disk {
     char *path; // constant, as are the next four
     uint64_t limit_bytes;
@@ -29,6 +31,7 @@ struct fmi_disk {
     _Atomic(uint32_t) serial;       // of temporary names
     _Atomic(uint64_t) stored_bytes; // in the folder, as far as this process knows
     _Atomic(bool) is_trimming;      // one thread trims; the others go on
+    _Atomic(bool) has_warned;       // once is enough
 };
 
 fmi_disk *fmi_disk_create(const fmi_disk_info *info)
@@ -67,11 +70,19 @@ void fmi_disk_destroy(fmi_disk **disk)
     }
 }
 
+// Tells why less is kept than wanted, once. No lock is held: it is the user's function.
+static void warn_once(fmi_disk *disk, const char *why)
+{
+    if (disk->warn && !atomic_exchange_explicit(&disk->has_warned, true, memory_order_relaxed)) {
+        disk->warn(disk->warn_user, why);
+    }
+}
+
 // The open folder; -1 if it cannot be used.
 static int get_folder(fmi_disk *disk)
 {
     if (!atomic_load_explicit(&disk->is_ready, memory_order_acquire)) {
-        char why[512] = "";
+        char why[WHY_BYTES] = "";
         pthread_mutex_lock(&disk->lock);
         if (!disk->is_tried) {
             disk->is_tried = true;
@@ -84,8 +95,8 @@ static int get_folder(fmi_disk *disk)
             atomic_store_explicit(&disk->is_ready, true, memory_order_release);
         }
         pthread_mutex_unlock(&disk->lock);
-        if (*why && disk->warn) {
-            disk->warn(disk->warn_user, why); // outside the lock: it is the user's function
+        if (*why) {
+            warn_once(disk, why);
         }
     }
     return atomic_load_explicit(&disk->folder, memory_order_relaxed);
@@ -107,6 +118,7 @@ static bool read_all(int fd, uint8_t *bytes, size_t size_bytes)
 static bool write_all(int fd, const char *bytes, size_t size_bytes)
 {
     for (size_t done = 0; done < size_bytes;) {
+        errno = ENOSPC; // a write of nothing gives no reason
         ssize_t count = write(fd, bytes + done, size_bytes - done);
         if (count <= 0 && !(count < 0 && errno == EINTR)) {
             return false;
@@ -191,6 +203,27 @@ static void trim(fmi_disk *disk, int folder)
     }
 }
 
+// Writes the file under a name that only this call uses, then gives it its own. Returns 0 or why it is not there.
+static int put_file(fmi_disk *disk, int folder, const char *name, const fmi_text *file)
+{
+    char temporary[64];
+    int fd = create_temporary(disk, folder, temporary, sizeof temporary);
+    if (fd < 0) {
+        return errno;
+    }
+    int cause = write_all(fd, file->data, file->length) ? 0 : errno;
+    if (close(fd) != 0 && !cause) {
+        cause = errno;
+    }
+    if (!cause && renameat(folder, temporary, folder, name) != 0) {
+        cause = errno;
+    }
+    if (cause) {
+        unlinkat(folder, temporary, 0);
+    }
+    return cause;
+}
+
 void fmi_disk_store(fmi_disk *disk, const fmi_text *key, const fmi_disk_content *content)
 {
     int folder = get_folder(disk);
@@ -198,22 +231,21 @@ void fmi_disk_store(fmi_disk *disk, const fmi_text *key, const fmi_disk_content 
     if (folder >= 0) {
         fmi_disk_write(&file, &disk->identity, key, content);
     }
-    char name[FMI_DISK_NAME_BYTES], temporary[64];
     if (folder < 0 || file.failed || file.length > FMI_DISK_MOST_BYTES || file.length > disk->limit_bytes) {
         fmi_text_free(&file);
         return;
     }
-    int fd = create_temporary(disk, folder, temporary, sizeof temporary);
-    if (fd >= 0) {
-        fmi_disk_name(&disk->identity, key, name);
-        bool is_written = write_all(fd, file.data, file.length);
-        is_written = close(fd) == 0 && is_written;
-        if (!is_written || renameat(folder, temporary, folder, name) != 0) {
-            unlinkat(folder, temporary, 0);
-        } else if (atomic_fetch_add_explicit(&disk->stored_bytes, file.length, memory_order_relaxed) + file.length >
-                   disk->limit_bytes) {
-            trim(disk, folder);
-        }
+    char name[FMI_DISK_NAME_BYTES];
+    fmi_disk_name(&disk->identity, key, name);
+    int cause = put_file(disk, folder, name, &file);
+    if (cause) {
+        char why[WHY_BYTES];
+        snprintf(why, sizeof why, "the kernel cache folder '%.300s' cannot be written, so new kernels are not kept: %s",
+                 disk->path, strerror(cause));
+        warn_once(disk, why);
+    } else if (atomic_fetch_add_explicit(&disk->stored_bytes, file.length, memory_order_relaxed) + file.length >
+               disk->limit_bytes) {
+        trim(disk, folder);
     }
     fmi_text_free(&file);
 }

@@ -16,11 +16,14 @@ typedef struct fmi_disk_record {
 
 // What `fmi_disk_create` needs to know.
 typedef struct fmi_disk_info {
-    const char *folder; // NULL: "fermata" in the XDG cache folder; "": no disk cache
+    const char *
+        folder; // NULL: "fermata" in the XDG cache folder; "": no disk cache; a relative path is warned about and not used
     uint64_t limit_bytes;
     fmi_disk_identity identity;
-    void (*warn)(void *user, const char *sentence); // told, at most once, why there is no disk cache
-    void *warn_user;                                // borrowed
+    void (*warn)(void *user,
+                 const char
+                     *sentence); // told, at most once, why there is no disk cache, or why nothing new gets into it
+    void *warn_user;             // borrowed
 } fmi_disk_info;
 
 // NULL where there is to be no disk cache, or no host memory for one. Touches no file: the folder is made when it is first needed.
@@ -33,7 +36,8 @@ void fmi_disk_destroy(fmi_disk **disk);
 bool fmi_disk_load(fmi_disk *disk, const fmi_text *key, fmi_disk_record *out);
 void fmi_disk_release(fmi_disk_record *record);
 
-// Writes, or replaces, the file for a key; then deletes the least recently used files over the limit. Failure leaves what was there. Any thread.
+// Writes, or replaces, the file for a key; then deletes the least recently used files over the limit. Failure leaves what was there,
+// and is warned about once. Any thread.
 void fmi_disk_store(fmi_disk *disk, const fmi_text *key, const fmi_disk_content *content);
 
 #endif

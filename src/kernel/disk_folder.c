@@ -31,27 +31,38 @@ char *fmi_disk_folder_default(void)
     return strdup(path);
 }
 
-// Makes every missing folder of a path. Failures show when the last one is opened.
-static void make_folders(const char *path)
+// Makes every missing folder of a path. Returns why that failed, 0 if it did not: what is not there then shows when the last is opened.
+static int make_folders(const char *path)
 {
     char part[PATH_MAX];
     size_t length = strlen(path);
+    int cause = 0;
     for (size_t i = 1; i <= length && i < sizeof part; i++) {
         if (path[i] == '/' || path[i] == 0) {
             memcpy(part, path, i);
             part[i] = 0;
-            mkdir(part, 0700);
+            if (mkdir(part, 0700) != 0 && errno != EEXIST && !cause) {
+                cause = errno; // of the first: what should be in it cannot be there, either
+            }
         }
     }
+    return cause;
 }
 
 int fmi_disk_folder_open(const char *path, char *why, size_t why_size_bytes)
 {
-    make_folders(path);
+    // A relative one would be another folder in each working directory, perhaps one in which others plant files.
+    if (path[0] != '/') {
+        snprintf(why, why_size_bytes, "the kernel cache folder '%s' is not an absolute path: nothing is kept on disk",
+                 path);
+        return -1;
+    }
+    int cause = make_folders(path);
     int folder = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     struct stat info;
     if (folder < 0 || fstat(folder, &info) != 0) {
-        snprintf(why, why_size_bytes, "the kernel cache folder '%s' cannot be opened: %s", path, strerror(errno));
+        snprintf(why, why_size_bytes, "the kernel cache folder '%s' cannot be opened: %s", path,
+                 strerror(errno == ENOENT && cause ? cause : errno));
     } else if (info.st_uid != geteuid()) {
         snprintf(why, why_size_bytes, "the kernel cache folder '%s' belongs to another user", path);
     } else if (info.st_mode & (S_IWGRP | S_IWOTH)) {

@@ -27,6 +27,11 @@ const char *fmi_dtype_name(fm_dtype dtype)
     return (unsigned)dtype < sizeof dtypes_table / sizeof dtypes_table[0] ? dtypes_table[dtype].name : NULL;
 }
 
+const char *fmi_kernel_param_name(const fmi_kernel *kernel, uint32_t index)
+{
+    return kernel->source->names[index].name;
+}
+
 uint32_t fmi_dtype_size(fm_dtype dtype)
 {
     return (unsigned)dtype < sizeof dtypes_table / sizeof dtypes_table[0] ? dtypes_table[dtype].size_bytes : 0;
@@ -63,7 +68,7 @@ static fm_status make_variant(fmi_kernel *kernel, uint64_t dtypes, fmi_variant *
     fmi_recipe recipe;
     fm_status status = fmi_kernel_prepare(kernel, dtypes, &recipe);
     if (status == FM_OK) {
-        status = fmi_cache_hold(kernel->cache, &recipe.key, fmi_recipe_make, &recipe, out);
+        status = fmi_cache_hold(kernel->cache, kernel->name, &recipe.key, fmi_recipe_make, &recipe, out);
     }
     fmi_recipe_release(&recipe);
     if (status == FM_OK) {
@@ -180,6 +185,9 @@ static void take_params(fmi_kernel *kernel, const fm_kernel_info *info)
         if (info->language == FM_KERNEL_PORTABLE) {
             kernel->dtypes_are_fixed &= info->params[i].dtype != FM_DTYPE_NONE;
             kernel->fixed_dtypes |= (uint64_t)info->params[i].dtype << (4 * i);
+            // A dtype that each dispatch chooses may be the widest there is.
+            uint32_t element_bytes = fmi_dtype_size(info->params[i].dtype);
+            kernel->element_mask |= (element_bytes ? element_bytes : fmi_dtype_size(FM_DTYPE_U64)) - 1;
         }
     }
     bool is_module = info->language == FM_KERNEL_GLSL || info->language == FM_KERNEL_SPIRV;

@@ -26,6 +26,8 @@ typedef struct fmi_kernel {
     uint8_t dtype[FM_MAX_BINDINGS];  // fm_dtype; FM_DTYPE_NONE: from the binding, or not known (GLSL, SPIR-V)
     uint64_t fixed_dtypes;           // the key when every dtype is given
     bool dtypes_are_fixed;
+    uint32_t
+        element_mask; // portable: bits that no binding's size has if all are whole elements of the widest dtype; else 0
     uint32_t least_bytes[FM_MAX_BINDINGS]; // GLSL and SPIR-V: bytes that a binding must have at least
     bool has_least_bytes;                  // one of them is not 0
     bool binds_descriptors;                // binding sizes are limited by caps->max_binding_bytes
@@ -54,6 +56,9 @@ bool fmi_kernel_has_variant(const fmi_kernel *kernel, uint64_t dtypes);
 // Turns a list of dtypes, one a parameter (FM_DTYPE_NONE: the kernel's own), into the key of a variant and checks it; an empty list where
 // the kernel has all dtypes itself. Sets the last error without the caller's name.
 fm_status fmi_kernel_choose_dtypes(const fmi_kernel *kernel, const fm_dtype *dtypes, uint32_t count, uint64_t *out);
+
+// Name of a portable kernel's parameter.
+const char *fmi_kernel_param_name(const fmi_kernel *kernel, uint32_t index);
 
 // Name of a dtype ("float", "half", …) and its size in bytes; NULL and 0 for no dtype.
 const char *fmi_dtype_name(fm_dtype dtype);

@@ -49,6 +49,25 @@ static fm_status __attribute__((cold)) check_least_bytes(const fmi_kernel *kerne
     return FM_OK;
 }
 
+// Bodies see elements: a range that ends within one would have its last bytes ignored. Called where some size is odd to the widest element.
+static fm_status check_whole_elements(const fmi_kernel *kernel, const fm_dispatch_info *info,
+                                      const fmi_command *command)
+{
+    for (uint32_t i = 0; i < kernel->param_count; i++) {
+        uint32_t own = kernel->dtype[i];
+        fm_dtype dtype = own != FM_DTYPE_NONE ? (fm_dtype)own : info->bindings[i].dtype;
+        uint32_t element_bytes = fmi_dtype_size(dtype);
+        if (command->spans[i].size_bytes & (element_bytes - 1)) {
+            return fmi_fail(FM_ERROR_INVALID_ARGUMENT,
+                            "fm_dispatch: binding %u '%s' of kernel '%s': %llu bytes are not a whole number of %s "
+                            "elements of %u bytes",
+                            i, fmi_kernel_param_name(kernel, i), kernel->name,
+                            (unsigned long long)command->spans[i].size_bytes, fmi_dtype_name(dtype), element_bytes);
+        }
+    }
+    return FM_OK;
+}
+
 // The dtypes key of a dispatch whose kernel leaves some to the bindings.
 static fm_status choose_dtypes(const fmi_kernel *kernel, const fm_dispatch_info *info, uint64_t *out)
 {
@@ -115,15 +134,24 @@ static fm_status __attribute__((cold)) refuse_shape(const fmi_kernel *kernel, co
         return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_dispatch: constants is NULL");
     }
     return fmi_fail(FM_ERROR_INVALID_ARGUMENT,
-                    "fm_dispatch: kernel '%s': group_count is {%u, %u, %u}; each must be 1 or more", kernel->name,
-                    info->group_count[0], info->group_count[1], info->group_count[2]);
+                    "fm_dispatch: kernel '%s': group_count is {%u, %u, %u}; each must be 1 or more, and their product "
+                    "%llu at most",
+                    kernel->name, info->group_count[0], info->group_count[1], info->group_count[2],
+                    (unsigned long long)FM_MAX_GROUPS);
+}
+
+// Each axis 1 or more, and the product within FM_MAX_GROUPS. No product of more than 64 bits is formed; 0 - 1 is over every limit.
+static inline bool groups_fit(const uint32_t n[3])
+{
+    uint64_t plane = (uint64_t)n[0] * n[1];
+    return plane - 1 < FM_MAX_GROUPS && plane * n[2] - 1 < FM_MAX_GROUPS;
 }
 
 static bool shape_fits(const fmi_kernel *kernel, const fm_dispatch_info *info)
 {
     return info->binding_count == kernel->param_count && info->constants_size_bytes == kernel->constants_size_bytes &&
            (info->bindings || !info->binding_count) && (info->constants || !info->constants_size_bytes) &&
-           info->group_count[0] && info->group_count[1] && info->group_count[2];
+           groups_fit(info->group_count);
 }
 
 static fm_status __attribute__((cold)) refuse_range(const fmi_kernel *kernel, uint32_t i, const fm_binding *b,
@@ -151,6 +179,17 @@ typedef struct bind_limits {
     uint64_t alignment_mask;
     uint64_t most_bytes;
 } bind_limits;
+
+static fm_status __attribute__((cold))
+refuse_group_count(const fmi_backend_caps *caps, const fmi_kernel *kernel, const uint32_t groups[3])
+{
+    const uint32_t *most = caps->max_group_count;
+    return fmi_fail(FM_ERROR_UNSUPPORTED,
+                    "fm_dispatch: {%u, %u, %u} workgroups exceed the {%u, %u, %u} of device '%s', and kernel '%s', "
+                    "given "
+                    "as a module, cannot run in parts",
+                    groups[0], groups[1], groups[2], most[0], most[1], most[2], caps->description, kernel->name);
+}
 
 // Fills span i from binding i: finds and holds the buffer, checks the range.
 static inline fm_status bind(fm_commands *commands, const fmi_kernel *kernel, const fm_binding *b, uint32_t i,
@@ -205,10 +244,7 @@ fm_status fmi_record_dispatch(fm_commands *commands, const fm_dispatch_info *inf
     const uint32_t *groups = info->group_count;
     if (__builtin_expect(((groups[0] | groups[1] | groups[2]) & ~room->caps->group_count_mask) != 0, 0) &&
         room->ops->accepts_group_count && !room->ops->accepts_group_count(room->backend, binary, groups)) {
-        return fmi_fail(FM_ERROR_UNSUPPORTED,
-                        "fm_dispatch: %u x %u x %u workgroups exceed the device's limits, and kernel '%s' was not "
-                        "generated to run in parts",
-                        groups[0], groups[1], groups[2], kernel->name);
+        return refuse_group_count(room->caps, kernel, groups);
     }
     // Written where it stays. A refused binding leaves it out of the list; its few bytes go back with the list.
     uint32_t count = kernel->param_count;
@@ -219,11 +255,17 @@ fm_status fmi_record_dispatch(fm_commands *commands, const fm_dispatch_info *inf
     const bind_limits limits = {room->caps->binding_alignment_bytes - 1,
                                 kernel->binds_descriptors ? room->caps->max_binding_bytes : UINT64_MAX};
     const fm_binding *bindings = info->bindings;
+    uint64_t sizes = 0;
     for (uint32_t i = 0; i < count; i++) {
         status = bind(commands, kernel, &bindings[i], i, limits, &command->spans[i]);
         if (__builtin_expect(status != FM_OK, 0)) {
             return status;
         }
+        sizes |= command->spans[i].size_bytes;
+    }
+    if (__builtin_expect((sizes & kernel->element_mask) != 0, 0) &&
+        (status = check_whole_elements(kernel, info, command)) != FM_OK) {
+        return status;
     }
     if (__builtin_expect(kernel->has_least_bytes, 0) && (status = check_least_bytes(kernel, command)) != FM_OK) {
         return status;

@@ -79,6 +79,9 @@ void fmi_wait_a_moment(fmi_retirement *r, uint64_t most_ns);
 // fm_point_poll, fm_point_wait and fm_point_on_complete without the device check.
 fm_status fmi_point_poll(fmi_retirement *r, fm_point point, const char *caller);
 fm_status fmi_point_wait(fmi_retirement *r, fm_point point, uint64_t timeout_ns, const char *caller);
+// fm_point_wait_any where `out_index` is given, else fm_point_wait_all; without the checks of arguments (points.c).
+fm_status fmi_point_wait_several(fmi_retirement *r, const fm_point *points, uint32_t count, uint64_t timeout_ns,
+                                 uint32_t *out_index, const char *caller);
 // Refuses a point beyond what its stream has committed.
 fm_status fmi_point_refuse_future(fm_point point, uint64_t committed, const char *caller);
 

@@ -37,7 +37,11 @@ void fmi_engine_destroy(fmi_engine *engine)
         fmi_plan_arrays_free(&batch->arrays);
         free(batch->list_status);
         batch->list_status = NULL;
+        for (uint32_t k = 0; k < batch->list_capacity; k++) {
+            free(batch->list_reason[k]);
+        }
         free((void *)batch->list_reason);
+        batch->list_capacity = 0;
         batch->list_reason = NULL;
     }
 }
@@ -136,8 +140,9 @@ static bool room_for_lists(fmi_batch *batch, uint32_t count)
     if (statuses) {
         batch->list_status = statuses;
     }
-    const char **reasons = realloc((void *)batch->list_reason, capacity * sizeof *reasons);
+    char **reasons = realloc((void *)batch->list_reason, capacity * sizeof *reasons);
     if (reasons) {
+        memset((void *)(reasons + batch->list_capacity), 0, (capacity - batch->list_capacity) * sizeof *reasons);
         batch->list_reason = reasons;
     }
     if (!statuses || !reasons) {
@@ -152,6 +157,7 @@ static fm_status plan_lists(fmi_engine *engine, fmi_batch *batch, fmi_batch_plan
     uint32_t index = 0;
     for (fmi_list *list = batch->first; list; list = list->next, index++) {
         batch->list_status[index] = FM_OK;
+        free(batch->list_reason[index]); // of the batch that was here before
         batch->list_reason[index] = NULL;
         list->status = decide(engine, list);
         if (list->status == FM_OK) {

@@ -25,7 +25,7 @@ typedef struct fmi_batch {
     fm_status status;       // FM_OK, or why submit failed: then all its lists failed
     char sentence[256];     // the cause, when status is not FM_OK
     fm_status *list_status; // one a list, see fmi_batch_plan
-    const char **list_reason;
+    char **list_reason;     // one a list; of those below list_capacity, NULL or the batch's own
     uint32_t list_capacity;
     fmi_plan_arrays arrays;
     bool is_long;        // holds a list of FMI_LONG_NS or more

@@ -128,6 +128,9 @@ static void device_properties_are_within_the_contract(void **state)
     assert_true(p.memory_bytes > 0 && p.max_binding_bytes > 0);
     for (int axis = 0; axis < 3; axis++) assert_true(p.max_group_size[axis] >= 1);
     assert_true(p.max_group_size[0] >= 64 && p.max_group_invocations >= 64);
+    for (int axis = 0; axis < 3; axis++) assert_true(p.max_group_count[axis] >= 65535);
+    assert_int_equal(p.runs_shared_memory, p.max_shared_bytes > 0);
+    assert_true(p.max_shared_bytes == 0 || p.max_shared_bytes >= 16384);
     assert_true(p.max_constants_bytes >= 128);
     assert_true(p.binding_alignment_bytes >= 1);
     assert_int_equal(p.binding_alignment_bytes & (p.binding_alignment_bytes - 1), 0);

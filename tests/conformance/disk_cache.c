@@ -50,6 +50,17 @@ static const char glsl_text[] = "#version 460\n"
                                 "layout(binding = 0) writeonly buffer X { uint x[]; };\n"
                                 "void main() { x[gl_GlobalInvocationID.x] = gl_GlobalInvocationID.x * 5u; }\n";
 
+// What the device's log was told; the tests here use the device on one thread.
+static uint32_t told;
+static char last_told[512];
+
+static void note_log(void *user, const char *message)
+{
+    (void)user;
+    snprintf(last_told, sizeof last_told, "%s", message);
+    told++;
+}
+
 // Opens the device anew on the folder, runs one kernel of each language, checks the values, and stores the counters.
 static void run_once(ct_fixture *f, const char *cache_dir, fm_device_stats *out)
 {
@@ -57,8 +68,9 @@ static void run_once(ct_fixture *f, const char *cache_dir, fm_device_stats *out)
     char saved[256] = "";
     if (old) snprintf(saved, sizeof saved, "%s", old);
     setenv("FERMATA_CACHE_DIR", cache_dir, 1);
+    told = 0;
     fm_device *device = NULL;
-    fm_status status = fm_device_open(ct_device_name(), &(fm_device_info){.log = ct_log_nothing}, &device);
+    fm_status status = fm_device_open(ct_device_name(), &(fm_device_info){.log = note_log}, &device);
     if (old) {
         setenv("FERMATA_CACHE_DIR", saved, 1);
     } else {
@@ -129,9 +141,25 @@ static void disk_cache_that_cannot_be_used_changes_nothing(void **state)
 {
     ct_fixture *f = *state;
     fm_device_stats stats;
-    run_once(f, "/dev/null/kernels", &stats);
-    assert_int_equal(stats.disk_hits, 0);
-    assert_int_equal(stats.kernels_compiled, f->properties.runs_glsl ? 2 : 1);
+    char file[80];
+    snprintf(file, sizeof file, "%s/file", folder);
+    int fd = open(file, O_WRONLY | O_CREAT, 0600);
+    assert_true(fd >= 0);
+    close(fd);
+    const struct {
+        const char *path;
+        const char *cause;
+    } cases[] = {
+        {"/dev/null/kernels", "Not a directory"}, {file, "Not a directory"}, {"kernels", "not an absolute path"}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        run_once(f, cases[i].path, &stats);
+        assert_int_equal(stats.disk_hits, 0);
+        assert_int_equal(stats.kernels_compiled, f->properties.runs_glsl ? 2 : 1);
+        // Once a device, although several files were wanted; the host device has nothing to keep, and says nothing.
+        assert_int_equal(told, f->properties.runs_glsl);
+        if (told) assert_true(strstr(last_told, cases[i].path) && strstr(last_told, cases[i].cause));
+    }
+    assert_int_equal(access("kernels", F_OK), -1);
 }
 
 static ct_random damage_random;

@@ -82,6 +82,80 @@ static void dispatch_with_wrong_counts_is_invalid(void **state)
     end_scene(f, &s);
 }
 
+// The same number on every device: what is counted is the product, also where it is beyond 64 bits.
+static void dispatch_of_more_than_the_most_groups_is_invalid(void **state)
+{
+    ct_fixture *f = *state;
+    scene s;
+    set_scene(f, &s);
+    static const uint32_t over[][3] = {
+        {641, 6700417, 1},                                       // 2^32 + 1
+        {1, 641, 6700417},           {968973220, 49477, 384773}, // 2^64 + 4, which is 4 in 64 bits
+        {65536, 65536, 2},           {UINT32_MAX, 1, 2},
+        {1, UINT32_MAX, 2},          {2, 1, UINT32_MAX},
+        {4000000000, 4000000000, 1}, {4000000000, 4000000000, 2},
+        {1u << 31, 1u << 31, 4}, // 2^64
+        {1u << 31, 1u << 31, 5},     {UINT32_MAX, UINT32_MAX, UINT32_MAX},
+    };
+    assert_true((uint64_t)over[0][0] * over[0][1] == FM_MAX_GROUPS + 1);
+    for (size_t i = 0; i < sizeof over / sizeof over[0]; i++) {
+        fm_dispatch_info info = s.info;
+        memcpy(info.group_count, over[i], sizeof over[i]);
+        CT_STATUS(fm_dispatch(s.commands, &info), FM_ERROR_INVALID_ARGUMENT);
+        assert_non_null(strstr(fm_last_error(), "4294967296"));
+    }
+    end_scene(f, &s);
+}
+
+// They would take seconds to run, so they are cancelled.
+static void dispatch_of_the_most_groups_is_recorded(void **state)
+{
+    ct_fixture *f = *state;
+    scene s;
+    set_scene(f, &s);
+    static const uint32_t most[][3] = {{65536, 65536, 1},  {1, 65536, 65536},  {1u << 31, 1, 2}, {UINT32_MAX, 1, 1},
+                                       {1, UINT32_MAX, 1}, {1, 1, UINT32_MAX}, {640, 6700417, 1}};
+    for (size_t i = 0; i < sizeof most / sizeof most[0]; i++) {
+        fm_dispatch_info info = s.info;
+        memcpy(info.group_count, most[i], sizeof most[i]);
+        CT_OK(fm_dispatch(s.commands, &info));
+    }
+    CT_OK(fm_commands_cancel(&s.commands));
+}
+
+static void dispatch_with_a_part_of_an_element_is_invalid(void **state)
+{
+    ct_fixture *f = *state;
+    static const struct {
+        fm_dtype dtype;
+        uint64_t element_bytes;
+    } dtypes[] = {{FM_DTYPE_F32, 4}, {FM_DTYPE_F16, 2}, {FM_DTYPE_I32, 4},  {FM_DTYPE_U32, 4}, {FM_DTYPE_I8, 1},
+                  {FM_DTYPE_U8, 1},  {FM_DTYPE_I64, 8}, {FM_DTYPE_BF16, 2}, {FM_DTYPE_U64, 8}};
+    fm_buffer seven = ct_buffer(f, 7), large = ct_buffer(f, 256);
+    for (size_t i = 0; i < sizeof dtypes / sizeof dtypes[0]; i++) {
+        if (!(f->properties.dtype_mask & 1u << dtypes[i].dtype)) continue;
+        // Once fixed by the kernel, once chosen by the binding; the other binding is of bytes and may have any size.
+        for (int chosen = 0; chosen < 2; chosen++) {
+            fm_kernel kernel =
+                ct_kernel(f, "uint n = 0u;",
+                          CT_PARAMS({"raw", FM_DTYPE_U8, FM_ACCESS_READ},
+                                    {"odd_one", chosen ? FM_DTYPE_NONE : dtypes[i].dtype, FM_ACCESS_READ}),
+                          NULL, 0);
+            fm_commands *commands = ct_begin(f);
+            for (uint64_t size = 0; size <= 17; size++) { // 0: to the end, 7 bytes
+                fm_binding bindings[2] = {
+                    {.buffer = large, .size_bytes = 1 + size},
+                    {.buffer = size ? large : seven, .size_bytes = size, .dtype = dtypes[i].dtype}};
+                fm_dispatch_info info = ct_dispatch_info(kernel, 1, bindings, 2, NULL, 0);
+                bool is_whole = (size ? size : 7) % dtypes[i].element_bytes == 0;
+                CT_STATUS(fm_dispatch(commands, &info), is_whole ? FM_OK : FM_ERROR_INVALID_ARGUMENT);
+                if (!is_whole) assert_non_null(strstr(fm_last_error(), "'odd_one'"));
+            }
+            ct_finish(f, commands);
+        }
+    }
+}
+
 static void dispatch_with_a_bad_kernel_is_refused(void **state)
 {
     ct_fixture *f = *state;
@@ -386,6 +460,34 @@ static void dispatch_of_any_group_count_runs_each_group_once(void **state)
         expect_groups(*state, counts[i][0], counts[i][1], counts[i][2]);
 }
 
+// Bodies that do not ask for their group's number have nothing by which the parts of a split dispatch differ, and run in parts all the same.
+static void dispatch_without_a_group_number_runs_in_parts_too(void **state)
+{
+    ct_fixture *f = *state;
+    static const char *const bodies[] = {
+        "atomic_add(x[0], 1u);",
+        "if (local_id.x == 0u) atomic_add(x[0], 1u);",
+        "atomic_add(x[0], group_count.y / group_count.y);",
+    };
+    const fm_kernel_param param = {"x", FM_DTYPE_U32, FM_ACCESS_READ_WRITE};
+    static const uint32_t counts[][3] = {{65536, 1, 1}, {1, 65536, 1}, {1, 1, 70000}, {2, 65537, 1}};
+    for (size_t k = 0; k < sizeof bodies / sizeof bodies[0]; k++) {
+        fm_kernel_info create = {
+            .name = "unnumbered", .code = bodies[k], .params = &param, .param_count = 1, .group_size = {1, 1, 1}};
+        fm_kernel kernel = {0};
+        CT_OK(fm_kernel_create(f->device, &create, &kernel));
+        for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++) {
+            fm_buffer buffer = ct_buffer(f, 4);
+            fm_commands *commands = ct_begin(f);
+            fm_dispatch_info info = ct_dispatch_info(kernel, 1, CT_BINDINGS({.buffer = buffer}), NULL, 0);
+            memcpy(info.group_count, counts[i], sizeof counts[i]);
+            CT_OK(fm_dispatch(commands, &info));
+            ct_finish(f, commands);
+            ct_expect_words(f, buffer, 1, counts[i][0] * counts[i][1] * counts[i][2]);
+        }
+    }
+}
+
 // A split dispatch is one command to the hazards around it.
 static void dispatch_that_is_split_is_ordered_with_its_neighbours(void **state)
 {
@@ -414,6 +516,9 @@ int ct_group_dispatch(void)
     const struct CMUnitTest tests[] = {
         CT_TEST(dispatch_without_an_argument_is_invalid),
         CT_TEST(dispatch_with_wrong_counts_is_invalid),
+        CT_TEST(dispatch_of_more_than_the_most_groups_is_invalid),
+        CT_TEST(dispatch_of_the_most_groups_is_recorded),
+        CT_TEST(dispatch_with_a_part_of_an_element_is_invalid),
         CT_TEST(dispatch_with_a_bad_kernel_is_refused),
         CT_TEST(dispatch_with_a_bad_buffer_is_refused),
         CT_TEST(dispatch_with_a_range_outside_its_buffer_is_out_of_range),
@@ -426,6 +531,7 @@ int ct_group_dispatch(void)
         CT_TEST(dispatch_with_many_constants_sees_each),
         CT_TEST(dispatch_constants_of_each_type_lie_side_by_side),
         CT_TEST(dispatch_of_any_group_count_runs_each_group_once),
+        CT_TEST(dispatch_without_a_group_number_runs_in_parts_too),
         CT_TEST(dispatch_that_is_split_is_ordered_with_its_neighbours),
     };
     return cmocka_run_group_tests_name("dispatch", tests, NULL, NULL);

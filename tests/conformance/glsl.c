@@ -255,6 +255,27 @@ static void glsl_three_axes_and_shared_memory_run(void **state)
     for (uint32_t i = 0; i < 480; i++) assert_int_equal(words[i], i / 16 * 100 + 15 - i % 16);
 }
 
+// The counts that a device reports are those that it takes: what is within is recorded, one past it is refused. Nothing is run.
+static void glsl_group_counts_end_where_the_device_says(void **state)
+{
+    ct_fixture *f = *state;
+    fm_kernel kernel = glsl_kernel(f, "#version 450\n"
+                                      "layout(local_size_x = 1) in;\n"
+                                      "layout(set = 0, binding = 0) buffer B { uint x[]; };\n"
+                                      "void main() { x[0] = 1u; }\n");
+    if (kernel.id == 0) return;
+    fm_buffer buffer = ct_buffer(f, 4);
+    fm_commands *commands = ct_begin(f);
+    for (int axis = 0; axis < 3; axis++) {
+        fm_dispatch_info info = ct_dispatch_info(kernel, 1, CT_BINDINGS({.buffer = buffer}), NULL, 0);
+        info.group_count[axis] = f->properties.max_group_count[axis];
+        CT_OK(fm_dispatch(commands, &info));
+        if (++info.group_count[axis] == 0) continue; // no count is over it
+        CT_STATUS(fm_dispatch(commands, &info), FM_ERROR_UNSUPPORTED);
+    }
+    CT_OK(fm_commands_cancel(&commands));
+}
+
 // A shader that asks for the number of workgroups itself cannot be split, so a device may refuse what it cannot run whole.
 static void glsl_that_counts_its_workgroups_runs_whole_or_is_refused(void **state)
 {
@@ -348,6 +369,7 @@ int ct_group_glsl(void)
         CT_TEST(glsl_with_portable_fields_set_is_invalid),
         CT_TEST(glsl_with_more_push_constants_than_fit_is_refused),
         CT_TEST(glsl_three_axes_and_shared_memory_run),
+        CT_TEST(glsl_group_counts_end_where_the_device_says),
         CT_TEST(glsl_that_counts_its_workgroups_runs_whole_or_is_refused),
         CT_TEST(spirv_module_runs),
         CT_TEST(spirv_that_is_no_spirv_is_refused),

@@ -29,6 +29,7 @@
     X(transfer)                                                                                                        \
     X(stream)                                                                                                          \
     X(point)                                                                                                           \
+    X(points)                                                                                                          \
     X(failure)                                                                                                         \
     X(failure_record)                                                                                                  \
     X(readback)                                                                                                        \

@@ -103,6 +103,27 @@ static void settings_variables_out_of_range_are_invalid(void **state)
     }
 }
 
+// Whoever set it wrong is told where: the field's name, or the variable's, which overrides it.
+static void settings_out_of_range_are_named_as_they_were_given(void **state)
+{
+    (void)state;
+    override saved = remove_variable("FERMATA_GATHER_NS");
+    fm_device_info info = {.log = ct_log_nothing, .gather_ns = 1000001};
+    fm_device *device = NULL;
+    fm_status by_field = fm_device_open(ct_device_name(), &info, &device);
+    char sentence[256];
+    snprintf(sentence, sizeof sentence, "%s", fm_last_error());
+    restore_variable(&saved);
+    CT_STATUS(by_field, FM_ERROR_INVALID_ARGUMENT);
+    assert_non_null(strstr(sentence, "fm_device_info.gather_ns is 1000001; allowed are 0 to 1000000"));
+    info.gather_ns = 0;
+    CT_STATUS(open_with("FERMATA_GATHER_NS", "1000002", &info, &device), FM_ERROR_INVALID_ARGUMENT);
+    assert_non_null(strstr(fm_last_error(), ": FERMATA_GATHER_NS is 1000002; allowed are 0 to 1000000"));
+    info.gather_ns = 1000001;
+    CT_OK(open_with("FERMATA_GATHER_NS", "7", &info, &device));
+    CT_OK(fm_device_close(&device, CT_TIMEOUT_NS));
+}
+
 static void settings_variables_in_range_are_taken(void **state)
 {
     (void)state;
@@ -275,6 +296,7 @@ int ct_group_settings(void)
         cmocka_unit_test(settings_in_range_are_taken),
         cmocka_unit_test(settings_out_of_range_are_invalid),
         cmocka_unit_test(settings_variables_out_of_range_are_invalid),
+        cmocka_unit_test(settings_out_of_range_are_named_as_they_were_given),
         cmocka_unit_test(settings_variables_in_range_are_taken),
         cmocka_unit_test(settings_memory_limit_variable_overrides_the_field),
         cmocka_unit_test(settings_are_read_at_open_only),

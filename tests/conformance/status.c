@@ -27,6 +27,16 @@ static void status_values_never_change(void **state)
     assert_int_equal(FM_ERROR_CANCELLED, -17);
 }
 
+// The build, the pkg-config file and the CMake package take theirs from the same header: scripts/check-install compares.
+static void version_of_the_library_is_that_of_its_headers(void **state)
+{
+    (void)state;
+    assert_int_equal(fm_version(), FERMATA_VERSION);
+    assert_int_equal(fm_version() / 1000000, FERMATA_VERSION_MAJOR);
+    assert_int_equal(fm_version() / 1000 % 1000, FERMATA_VERSION_MINOR);
+    assert_int_equal(fm_version() % 1000, FERMATA_VERSION_PATCH);
+}
+
 static void status_name_of_an_unknown_value_says_so(void **state)
 {
     (void)state;
@@ -135,6 +145,7 @@ int ct_group_status(void)
         cmocka_unit_test(status_name_of_each_code_is_its_identifier),
         cmocka_unit_test(status_text_of_each_code_is_its_sentence),
         cmocka_unit_test(status_values_never_change),
+        cmocka_unit_test(version_of_the_library_is_that_of_its_headers),
         cmocka_unit_test(status_name_of_an_unknown_value_says_so),
         CT_TEST(last_error_on_a_fresh_thread_is_empty),
         CT_TEST(last_error_after_another_threads_failure_is_unchanged),

@@ -318,6 +318,46 @@ static void barrier_that_a_work_item_misses_fails_the_list(void **state)
     shared_sums_are_those_of_the_reference(state); // the threads that saw failures go on working
 }
 
+// Lists of one kernel that fail side by side, and again later: each says where it was, not where another one was before it.
+static void barrier_missed_in_many_lists_is_told_of_each(void **state)
+{
+    ct_fixture *f = *state;
+    if (!f->properties.runs_host_functions) skip();
+    enum { LISTS = 12, ROUNDS = 3 };
+    const fm_kernel_info info = {
+        .name = "diverging",
+        .code = "if (group_id.x != n || local_id.x != 3u) barrier();",
+        .params = &(const fm_kernel_param){"x", FM_DTYPE_U32, FM_ACCESS_WRITE},
+        .param_count = 1,
+        .constants = &(const fm_kernel_constant){"n", FM_DTYPE_U32},
+        .constant_count = 1,
+    };
+    fm_kernel kernel = create(f, &info);
+    fm_stream streams[LISTS];
+    fm_point points[LISTS];
+    for (uint32_t i = 0; i < LISTS; i++) CT_OK(fm_stream_create(f->device, NULL, &streams[i]));
+    for (uint32_t round = 0; round < ROUNDS; round++) {
+        fm_point gate = ct_commit_gate(f, f->stream, ct_buffer(f, 64));
+        for (uint32_t i = 0; i < LISTS; i++) { // all of them wait for the gate, and run together
+            uint32_t n = round * LISTS + i;
+            fm_commands *commands = ct_begin(f);
+            fm_dispatch_info dispatch =
+                ct_dispatch_info(kernel, 64, CT_BINDINGS({.buffer = ct_buffer(f, 256)}), &n, sizeof n);
+            CT_OK(fm_dispatch(commands, &dispatch));
+            CT_OK(fm_commit(&commands, &(fm_commit_info){.stream = streams[i], .after = &gate, .after_count = 1},
+                            &points[i]));
+        }
+        ct_gate_open(f);
+        for (uint32_t i = 0; i < LISTS; i++) {
+            char place[64];
+            snprintf(place, sizeof place, "workgroup (%u, 0, 0): ", round * LISTS + i);
+            CT_STATUS(fm_point_wait(f->device, points[i], CT_TIMEOUT_NS), FM_ERROR_KERNEL_FAILED);
+            if (!strstr(fm_last_error(), place)) fail_msg("'%s' does not say '%s'", fm_last_error(), place);
+            CT_OK(fm_stream_reset(f->device, streams[i], CT_TIMEOUT_NS));
+        }
+    }
+}
+
 static void shared_memory_over_the_device_is_unsupported(void **state)
 {
     ct_fixture *f = *state;
@@ -374,6 +414,7 @@ int ct_group_workgroup(void)
         CT_TEST(barrier_in_uniform_flow_is_allowed),
         CT_TEST(barriers_of_concurrent_dispatches_do_not_meet),
         CT_TEST(barrier_that_a_work_item_misses_fails_the_list),
+        CT_TEST(barrier_missed_in_many_lists_is_told_of_each),
         CT_TEST(shared_memory_over_the_device_is_unsupported),
         CT_TEST(barrier_with_large_locals_runs_or_is_unsupported),
         CT_TEST(barrier_with_arguments_is_a_compile_error),

@@ -5,6 +5,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -74,6 +75,39 @@ static void table_old_foreign_and_null_handles_are_refused(void **state)
     fmi_table_destroy(&f.table);
     fmi_table_destroy(&other.table);
     assert_int_equal(other.freed, 1); // what was alive is freed with the table
+}
+
+static void expect_sentence(fixture *f, uint64_t id, fm_status status, const char *part)
+{
+    assert_int_equal(fmi_table_refuse(&f->table, id), status);
+    if (!strstr(fm_last_error(), part)) {
+        fail_msg("'%s' does not say '%s'", fm_last_error(), part);
+    }
+}
+
+// A number that is no handle is said to be none; a handle that was one is said to be dead.
+static void table_invented_handle_is_told_from_a_stale_one(void **state)
+{
+    (void)state;
+    fixture f;
+    open_table(&f, 3);
+    uint64_t first = add(&f, 1);
+    assert_int_equal(fmi_table_kill(&f.table, first), FM_OK);
+    uint64_t second = add(&f, 2); // the same slot, one life later
+    assert_int_equal(fmi_id_index(first), fmi_id_index(second));
+    expect_sentence(&f, first, FM_ERROR_STALE_HANDLE, "has been destroyed");
+    expect_sentence(&f, second + 2, FM_ERROR_STALE_HANDLE, "never given it out"); // the life after
+    expect_sentence(&f, first - 2, FM_ERROR_STALE_HANDLE, "never given it out");  // and the one before the first
+    expect_sentence(&f, first + 1, FM_ERROR_STALE_HANDLE, "never given it out");  // no handle is even
+    expect_sentence(&f, first + ((uint64_t)1 << 32), FM_ERROR_STALE_HANDLE,
+                    "never given it out"); // a slot not yet used
+    expect_sentence(&f, (uint64_t)3 << 56 | (uint64_t)0xffffff << 32 | 1, FM_ERROR_STALE_HANDLE, "never given it out");
+    expect_sentence(&f, 12345, FM_ERROR_FOREIGN_HANDLE, "no device has ever given it out");
+    expect_sentence(&f, (uint64_t)4 << 56 | 1, FM_ERROR_FOREIGN_HANDLE, "another device");
+    assert_int_equal(fmi_table_kill(&f.table, second), FM_OK);
+    expect_sentence(&f, second, FM_ERROR_STALE_HANDLE, "has been destroyed");
+    expect_sentence(&f, first, FM_ERROR_STALE_HANDLE, "has been destroyed");
+    fmi_table_destroy(&f.table);
 }
 
 // HOLD-1, HANDLE-3: destroying leaves the object to its holders; the last one frees it, once.
@@ -190,6 +224,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(table_live_handle_is_found),
         cmocka_unit_test(table_old_foreign_and_null_handles_are_refused),
+        cmocka_unit_test(table_invented_handle_is_told_from_a_stale_one),
         cmocka_unit_test(table_destroyed_object_lives_until_last_release),
         cmocka_unit_test(table_recycled_slot_refuses_old_handles),
         cmocka_unit_test(table_many_objects_have_distinct_slots),

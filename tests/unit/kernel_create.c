@@ -1,19 +1,14 @@
 // Kernel objects on a backend of this test's own: what is checked, what the backend is given, and how variants are found
 // and made. The backend can hold a compile half-way, so that what other threads do meanwhile is a matter of order, not of luck.
+#include "kernel_fixture.h"
+
 #include "base/error.h"
 #include "base/text.h"
 #include "kernel/kernel.h"
 
 #include <pthread.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <cmocka.h>
-
-#define COUNT(array) (sizeof(array) / sizeof(array)[0])
 
 // The backend: it notes the last code that it was given, and can fail, or wait in the middle of a compile.
 struct fmi_backend {
@@ -372,7 +367,7 @@ static void create_module_takes_bindings_from_its_code(void **state)
     assert_int_equal(backend.last.binding_numbers[0], 1);
     assert_int_equal(backend.last.binding_numbers[1], 3);
     assert_int_equal(backend.last.group_size[0], 16);
-    assert_false(backend.last.wants_group_count || backend.last.wants_group_base);
+    assert_false(backend.last.wants_group_count || backend.last.wants_group_base || backend.last.runs_in_parts);
     fmi_kernel_destroy(kernel);
     info.code = "#version 460\nvoid main() {\n oops(); }";
     refuse(&backend, &info, FM_ERROR_COMPILE, "kernel 'k' does not compile: line 3: 'oops'");
@@ -395,6 +390,7 @@ static void create_portable_kernel_arranges_its_arguments(void **state)
     assert_int_equal(backend.last.binding_mode, FM_BINDING_ADDRESSES);
     assert_true(backend.last.wants_group_count);
     assert_false(backend.last.wants_group_base);
+    assert_true(backend.last.runs_in_parts); // a body that does not ask for its group's number needs no base
     assert_false(backend.last.indirect_arguments);
     backend.caps.max_push_constants_bytes = 35; // 16 of addresses, 8 of constants, 12 of counts
     fmi_kernel_destroy(create(&backend, &info));

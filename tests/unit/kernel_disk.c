@@ -1,6 +1,7 @@
-// The disk cache: 100,000 damaged files are refused by the check that stands before everything else, and folders and files that are not
-// what they should be count as absent. Writers are killed half-way, and processes share a folder with more in it than fits.
-#include "base/hash.h"
+// The disk cache: folders and files that are not what they should be count as absent, and of a folder it is said why, once. Writers are
+// killed half-way, and processes share a folder with more in it than fits.
+#include "disk_fixture.h"
+
 #include "kernel/disk.h"
 #include "kernel/disk_folder.h"
 
@@ -20,15 +21,25 @@
 
 #include <cmocka.h>
 
-static const fmi_disk_identity self = {"0123456789abcde", 7};
 static char folder[64];
 static uint32_t warnings;
+static char warning[600]; // the last one
 
 static void note_warning(void *user, const char *sentence)
 {
     (void)user;
-    assert_non_null(strstr(sentence, "kernel cache folder"));
+    snprintf(warning, sizeof warning, "%s", sentence);
     warnings++;
+}
+
+// Does the last warning name the folder and the cause?
+static bool is_told(const char *path, const char *cause)
+{
+    bool is_named = strstr(warning, "the kernel cache folder '") && strstr(warning, path) && strstr(warning, cause);
+    if (!is_named) {
+        print_error("'%s' does not name '%s' and '%s'\n", warning, path, cause);
+    }
+    return is_named;
 }
 
 static fmi_disk *open_disk(const char *path, uint64_t limit_bytes)
@@ -36,23 +47,6 @@ static fmi_disk *open_disk(const char *path, uint64_t limit_bytes)
     const fmi_disk_info info = {
         .folder = path, .limit_bytes = limit_bytes, .identity = self, .warn = note_warning, .warn_user = NULL};
     return fmi_disk_create(&info);
-}
-
-static fmi_text key_of(uint32_t number)
-{
-    fmi_text key = {0};
-    fmi_text_format(&key, "the key with the number %u", number);
-    return key;
-}
-
-// Code of a length and of bytes that follow from the number, so that whoever reads it can tell whether it is the right one.
-static uint8_t *code_of(uint32_t number, size_t size_bytes)
-{
-    uint8_t *code = malloc(size_bytes);
-    for (size_t i = 0; i < size_bytes; i++) {
-        code[i] = (uint8_t)((i * 31 + number) * 2654435761u >> 11);
-    }
-    return code;
 }
 
 static void store(fmi_disk *disk, uint32_t number, size_t size_bytes)
@@ -130,163 +124,6 @@ static int tear_down(void **state)
     (void)state;
     count_files("", true);
     return rmdir(folder);
-}
-
-// One whole file, in memory.
-static fmi_text write_file(const fmi_disk_identity *identity, const fmi_text *key, size_t code_bytes,
-                           size_t driver_bytes)
-{
-    fmi_text file = {0};
-    uint8_t *code = code_of(1, code_bytes + driver_bytes + 1);
-    fmi_disk_write(&file, identity, key, &(fmi_disk_content){code, code_bytes, code + code_bytes, driver_bytes});
-    free(code);
-    assert_false(file.failed);
-    return file;
-}
-
-static bool parses(const uint8_t *bytes, size_t size_bytes, const fmi_text *key)
-{
-    fmi_disk_content content;
-    // A copy of exactly this size, so that a sanitizer sees each byte too far.
-    uint8_t *copy = malloc(size_bytes ? size_bytes : 1);
-    memcpy(copy, bytes, size_bytes);
-    bool is_good = fmi_disk_parse(copy, size_bytes, &self, key, &content);
-    if (!is_good) {
-        assert_null(content.code);
-        assert_null(content.driver_data);
-    }
-    free(copy);
-    return is_good;
-}
-
-static void format_whole_file_is_read_back(void **state)
-{
-    (void)state;
-    fmi_text key = key_of(3);
-    for (size_t code_bytes = 0; code_bytes < 40; code_bytes++) {
-        for (size_t driver_bytes = 0; driver_bytes < 5; driver_bytes++) {
-            fmi_text file = write_file(&self, &key, code_bytes, driver_bytes);
-            fmi_disk_content c;
-            assert_true(fmi_disk_parse((const uint8_t *)file.data, file.length, &self, &key, &c));
-            assert_int_equal(c.code_size_bytes, code_bytes);
-            assert_int_equal(c.driver_data_size_bytes, driver_bytes);
-            uint8_t *code = code_of(1, code_bytes + driver_bytes + 1);
-            assert_true(code_bytes == 0 ? c.code == NULL : memcmp(c.code, code, code_bytes) == 0);
-            assert_true(driver_bytes == 0 ? c.driver_data == NULL
-                                          : memcmp(c.driver_data, code + code_bytes, driver_bytes) == 0);
-            free(code);
-            fmi_text_free(&file);
-        }
-    }
-    fmi_text_free(&key);
-}
-
-static void put_number(uint8_t *at, uint64_t number)
-{
-    for (int i = 0; i < 8; i++) {
-        at[i] = (uint8_t)(number >> (8 * i));
-    }
-}
-
-// One kind of damage; returns the size that is left.
-static size_t damage(uint8_t *bytes, size_t size_bytes, uint32_t kind)
-{
-    static const uint64_t huge[] = {UINT64_MAX,        UINT64_MAX - 71, (uint64_t)1 << 63,
-                                    (uint64_t)1 << 32, 64 << 20,        1 << 20};
-    size_t at = (size_t)rand() % size_bytes;
-    switch (kind) {
-    case 0: return at; // truncated
-    case 1: bytes[at] ^= (uint8_t)(1u << (rand() % 8)); return size_bytes;
-    case 2: bytes[at] ^= (uint8_t)(1 + rand() % 255); return size_bytes;
-    case 3: put_number(bytes + 32 + 8 * (rand() % 3), huge[rand() % 6]); return size_bytes; // a length
-    case 4: // a length one off, another one off the other way: the sum is right
-        bytes[32]++;
-        bytes[40]--;
-        return size_bytes;
-    case 5: bytes[16 + rand() % 16] ^= 1; return size_bytes;           // another device
-    case 6: bytes[12] ^= 1; return size_bytes;                         // another driver
-    case 7: bytes[8] ^= 3; return size_bytes;                          // another format
-    case 8: memset(bytes + at, 0, size_bytes - at); return size_bytes; // the end never reached the disk
-    default:
-        for (size_t i = 0; i < size_bytes; i++) {
-            bytes[i] = (uint8_t)rand();
-        }
-        return size_bytes;
-    }
-}
-
-static void format_100000_damaged_files_are_refused(void **state)
-{
-    (void)state;
-    fmi_text key = key_of(5);
-    fmi_text file = write_file(&self, &key, 300, 60);
-    uint8_t *bytes = malloc(file.length);
-    srand(1);
-    uint32_t refused = 0;
-    for (uint32_t i = 0; refused < 100000; i++) {
-        memcpy(bytes, file.data, file.length);
-        size_t size_bytes = damage(bytes, file.length, i % 10);
-        bool is_changed = size_bytes != file.length || memcmp(bytes, file.data, file.length) != 0;
-        bool is_good = parses(bytes, size_bytes, &key);
-        assert_int_equal(is_good, !is_changed); // zeroing a tail that is zero is no damage
-        refused += !is_good;
-    }
-    assert_true(parses((const uint8_t *)file.data, file.length, &key));
-    free(bytes);
-    fmi_text_free(&file);
-    fmi_text_free(&key);
-}
-
-// A file that is whole and in order, but answers another question.
-static void format_file_of_another_key_device_or_driver_is_refused_key_2(void **state)
-{
-    (void)state;
-    fmi_text key = key_of(5), other_key = key_of(6);
-    fmi_disk_identity other_device = self, other_driver = self;
-    other_device.device_uuid[15] ^= 1;
-    other_driver.driver_version++;
-    fmi_text files[] = {write_file(&self, &other_key, 300, 60), write_file(&other_device, &key, 300, 60),
-                        write_file(&other_driver, &key, 300, 60)};
-    for (size_t i = 0; i < 3; i++) {
-        assert_false(parses((const uint8_t *)files[i].data, files[i].length, &key));
-        fmi_text_free(&files[i]);
-    }
-    char name[FMI_DISK_NAME_BYTES], other_name[FMI_DISK_NAME_BYTES];
-    fmi_disk_name(&self, &key, name);
-    fmi_disk_name(&other_device, &key, other_name);
-    assert_string_not_equal(name, other_name); // devices share a folder side by side
-    fmi_text_free(&key);
-    fmi_text_free(&other_key);
-}
-
-// Gives a changed file the checksum that it would have had, as nobody does by accident.
-static void forge_checksum(fmi_text *file, const fmi_text *key)
-{
-    uint64_t hash[2];
-    size_t body = file->length - 16;
-    fmi_hash128(file->data, body, fmi_hash64(key->data, key->length), hash);
-    put_number((uint8_t *)file->data + body, hash[0]);
-    put_number((uint8_t *)file->data + body + 8, hash[1]);
-}
-
-static void format_checksum_alone_is_not_believed(void **state)
-{
-    (void)state;
-    fmi_text key = key_of(5), other_key = key_of(6);
-    fmi_text file = write_file(&self, &key, 300, 60);
-    forge_checksum(&file, &key);
-    assert_true(parses((const uint8_t *)file.data, file.length, &key)); // the forger knows the way
-    put_number((uint8_t *)file.data + 40, UINT64_MAX - 1); // lengths whose sum wraps round to the right one
-    put_number((uint8_t *)file.data + 48, 362);
-    forge_checksum(&file, &key);
-    assert_false(parses((const uint8_t *)file.data, file.length, &key));
-    fmi_text_free(&file);
-    file = write_file(&self, &other_key, 300, 60); // another key's answer, with this key's checksum
-    forge_checksum(&file, &key);
-    assert_false(parses((const uint8_t *)file.data, file.length, &key));
-    fmi_text_free(&file);
-    fmi_text_free(&key);
-    fmi_text_free(&other_key);
 }
 
 static void disk_stored_file_is_loaded_by_the_next_process(void **state)
@@ -386,7 +223,7 @@ static void disk_special_files_are_absent(void **state)
     fmi_disk_destroy(&disk);
 }
 
-static void expect_unusable(const char *path)
+static void expect_unusable(const char *path, const char *cause)
 {
     uint32_t before = warnings;
     fmi_disk *disk = open_disk(path, 1 << 20);
@@ -395,6 +232,7 @@ static void expect_unusable(const char *path)
         assert_int_equal(load(disk, 1, 100), 0);
     }
     assert_int_equal(warnings, before + 1); // once, however often it is wanted
+    assert_true(is_told(path, cause));
     fmi_disk_destroy(&disk);
 }
 
@@ -412,20 +250,87 @@ static void disk_folder_that_is_not_ours_alone_is_not_used(void **state)
     assert_int_equal(stat(path, &info), 0);
     assert_int_equal(info.st_mode & 07777, 0700);
     assert_int_equal(symlink(path, link), 0);
-    expect_unusable(link);
+    expect_unusable(link, "Not a directory");
     assert_int_equal(chmod(path, 0770), 0);
-    expect_unusable(path);
+    expect_unusable(path, "others can write");
     assert_int_equal(chmod(path, 0700), 0);
     if (geteuid() == 0) {
         assert_int_equal(chown(path, 12345, 0), 0);
-        expect_unusable(path);
+        expect_unusable(path, "belongs to another user");
     }
-    expect_unusable("/dev/null");
-    expect_unusable("/proc/no/such/folder");
+    expect_unusable("/dev/null", "Not a directory");
+    expect_unusable("/dev/null/kernels", "Not a directory");
+    expect_unusable("/proc/no/such/folder", "No such file");
     assert_null(open_disk("", 1 << 20)); // switched off
     char command[200];
     snprintf(command, sizeof command, "rm -r %s/a", folder);
     assert_int_equal(system(command), 0);
+}
+
+// Which folder it would be depends on where the program stands, so it is none; nothing is made on the way.
+static void disk_folder_of_a_relative_path_is_not_used(void **state)
+{
+    (void)state;
+    char before[1024];
+    assert_non_null(getcwd(before, sizeof before));
+    assert_int_equal(chdir(folder), 0);
+    expect_unusable("kernels", "not an absolute path");
+    expect_unusable("./a/b", "not an absolute path");
+    expect_unusable(".", "not an absolute path");
+    assert_int_equal(count_files("", false), 0);
+    assert_int_equal(chdir(before), 0);
+}
+
+// Exits with 0 if all is as it should be. Not as root, whom no mode stops.
+static void use_unwritable_folder(void)
+{
+    char below[160];
+    if (geteuid() == 0 && setresuid(65534, 65534, 65534) != 0) {
+        _exit(1);
+    }
+    fmi_disk *disk = open_disk(folder, 1 << 20);
+    if (load(disk, 1, 100) != 1 || warnings != 0) { // what is there is read
+        _exit(2);
+    }
+    for (int i = 0; i < 3; i++) {
+        store(disk, 2, 100);
+        if (load(disk, 2, 100) != 0 || load(disk, 1, 100) != 1) {
+            _exit(3);
+        }
+    }
+    if (warnings != 1 || !is_told(folder, "cannot be written") || !is_told(folder, "Permission denied")) {
+        _exit(4);
+    }
+    fmi_disk_destroy(&disk);
+    snprintf(below, sizeof below, "%s/a/b", folder); // nor can a folder be made in it
+    disk = open_disk(below, 1 << 20);
+    store(disk, 2, 100);
+    _exit(warnings == 2 && is_told(below, "Permission denied") ? 0 : 5);
+}
+
+static void disk_folder_that_cannot_be_written_is_read_and_told_of_once(void **state)
+{
+    (void)state;
+    char path[128];
+    fmi_disk *disk = open_disk(folder, 1 << 20);
+    store(disk, 1, 100);
+    fmi_disk_destroy(&disk);
+    path_of(1, path, sizeof path);
+    if (geteuid() == 0) {
+        assert_int_equal(chown(path, 65534, 65534), 0);
+        assert_int_equal(chown(folder, 65534, 65534), 0);
+    }
+    assert_int_equal(chmod(folder, 0500), 0);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        use_unwritable_folder();
+    }
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(chmod(folder, 0700), 0);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
 }
 
 static void disk_full_is_no_failure(void **state)
@@ -443,6 +348,8 @@ static void disk_full_is_no_failure(void **state)
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
     assert_int_equal(load(disk, 2, 10000), 0);
     assert_int_equal(load(disk, 1, 100), 1); // what was there stays
+    assert_int_equal(warnings, 1);
+    assert_true(is_told(folder, "cannot be written"));
     assert_int_equal(count_files(FMI_DISK_TEMPORARY, false), 0);
     fmi_disk_destroy(&disk);
 }
@@ -589,14 +496,12 @@ static void disk_writer_killed_100_times_leaves_only_whole_files(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(format_whole_file_is_read_back),
-        cmocka_unit_test(format_100000_damaged_files_are_refused),
-        cmocka_unit_test(format_file_of_another_key_device_or_driver_is_refused_key_2),
-        cmocka_unit_test(format_checksum_alone_is_not_believed),
         cmocka_unit_test_setup_teardown(disk_stored_file_is_loaded_by_the_next_process, set_up, tear_down),
         cmocka_unit_test_setup_teardown(disk_damaged_files_are_replaced, set_up, tear_down),
         cmocka_unit_test_setup_teardown(disk_special_files_are_absent, set_up, tear_down),
         cmocka_unit_test_setup_teardown(disk_folder_that_is_not_ours_alone_is_not_used, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(disk_folder_of_a_relative_path_is_not_used, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(disk_folder_that_cannot_be_written_is_read_and_told_of_once, set_up, tear_down),
         cmocka_unit_test_setup_teardown(disk_full_is_no_failure, set_up, tear_down),
         cmocka_unit_test_setup_teardown(disk_limit_deletes_the_least_recently_used, set_up, tear_down),
         cmocka_unit_test_setup_teardown(disk_processes_share_a_folder, set_up, tear_down),

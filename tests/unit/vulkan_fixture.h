@@ -207,6 +207,7 @@ static inline fmi_kernel_binary *fixture_kernel(fixture *f, kernel_text kernel)
         .indirect_arguments = f->variant.indirect,
         .wants_group_count = kernel.wants_group_count,
         .wants_group_base = kernel.wants_group_count,
+        .runs_in_parts = kernel.wants_group_count,
         .span_count = kernel.span_count,
         .arguments_binding = 33,
         .constants_size_bytes = kernel.constant_words * 4,

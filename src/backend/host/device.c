@@ -28,6 +28,7 @@ void fmi_host_describe(fmi_backend_caps *caps)
         .max_block_bytes = UINT64_MAX / 4,
         .binding_alignment_bytes = 16,
         .max_group_size = {1024, 1024, 64},
+        .max_group_count = {UINT32_MAX, UINT32_MAX, UINT32_MAX},
         .max_group_invocations = FMI_FIBRE_MOST,
         .max_shared_bytes = FMI_HOST_SHARED_BYTES,
         .max_push_constants_bytes = 0,

@@ -15,8 +15,6 @@ enum {
     FMI_HOST_MOST_BATCHES = 16, // the engine has no more in flight
     FMI_HOST_MOST_THREADS = 256,
     FMI_HOST_SHARED_BYTES = 64 << 10, // workgroup-shared arrays of one kernel: they lie on the worker's stack
-    FMI_HOST_REASON_BYTES = 400,
-    FMI_HOST_ANSWER_BYTES = 192,
 };
 
 struct fmi_kernel_binary {
@@ -26,13 +24,8 @@ struct fmi_kernel_binary {
     fm_host_function function;
     void *user;
     uint32_t constants_size_bytes;
-    uint32_t group_items;                   // work-items in a workgroup
-    char *name;                             // for `reason`; owned
-    char (*answers)[FMI_HOST_ANSWER_BYTES]; // a host function's: the sentence for each status that it may return; owned
-    // Why a workgroup of it failed. Written once, by whoever raises `reason_state` from 0 to 1; may be read when that is 2, whose
-    // release store pairs with an acquire load.
-    _Atomic(int) reason_state;
-    char reason[FMI_HOST_REASON_BYTES];
+    uint32_t group_items; // work-items in a workgroup
+    char *name;           // for sentences about a failure; owned
 };
 
 // The wave that runs now. Written by the queue thread while no worker is in it.
@@ -72,9 +65,6 @@ void fmi_host_destroy_kernel(fmi_backend *backend, fmi_kernel_binary *binary);
 fm_status fmi_host_submit(fmi_backend *backend, fmi_batch_plan *plan);
 fm_status fmi_host_completed(fmi_backend *backend, uint32_t queue, uint64_t *out_value);
 fm_status fmi_host_wait(fmi_backend *backend, const uint64_t values[FMI_MOST_QUEUES], uint64_t timeout_ns);
-
-// A host function's sentences, one a status (run.c). NULL: out of host memory.
-char (*fmi_host_make_answers(const char *name))[FMI_HOST_ANSWER_BYTES];
 
 // Runs part `part` of `parts` of a command on the calling thread, unless its list has failed (run.c). Only dispatches have more than
 // one part. A host function that fails, or a workgroup whose work-items miss a barrier, marks its list in the plan.

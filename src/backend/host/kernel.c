@@ -113,11 +113,6 @@ fm_status fmi_host_create_kernel(fmi_backend *backend, const fmi_kernel_code *co
     if (code->host_function) {
         binary->function = code->host_function;
         binary->user = code->user;
-        binary->answers = fmi_host_make_answers(name);
-        if (!binary->answers) {
-            fmi_host_destroy_kernel(backend, binary);
-            return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "no host memory for kernel '%s'", code->name);
-        }
         *out = binary;
         return FM_OK;
     }
@@ -140,7 +135,6 @@ void fmi_host_destroy_kernel(fmi_backend *backend, fmi_kernel_binary *binary)
         tcc_delete(binary->compiled);
         pthread_mutex_unlock(&compiler);
     }
-    free(binary->answers);
     free(binary->name);
     free(binary);
 }

@@ -2,61 +2,41 @@
 // Any thread that has been given the command; the caller keeps waves apart.
 #include "backend/host/host.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-static const fm_status statuses[] = {
-#define STATUS(name, value, text) name,
-    FM_STATUS_LIST(STATUS)
-#undef STATUS
-};
-enum { STATUS_COUNT = sizeof statuses / sizeof statuses[0] };
+enum { REASON_BYTES = 400 };
 
-char (*fmi_host_make_answers(const char *name))[FMI_HOST_ANSWER_BYTES]
-{
-    char(*answers)[FMI_HOST_ANSWER_BYTES] = calloc(STATUS_COUNT + 1, sizeof *answers);
-    for (uint32_t i = 0; answers && i <= STATUS_COUNT; i++) { // the last is for what is no status
-        snprintf(answers[i], sizeof *answers, "host function '%.100s' returned %s", name,
-                 i < STATUS_COUNT ? fm_status_name(statuses[i]) : "a value that is no status");
-    }
-    return answers;
-}
-
-static const char *answer_of(const fmi_kernel_binary *binary, fm_status status)
-{
-    uint32_t i = 0;
-    while (i < STATUS_COUNT && statuses[i] != status) {
-        i++;
-    }
-    return binary->answers[i];
-}
-
-static void fail_list(const fmi_command *command, const fmi_batch_plan *plan, const char *reason)
+// Fails the command's list. What its first failure says is kept: other threads may be running the same command, or another of the list.
+static void __attribute__((format(printf, 3, 4)))
+fail_list(const fmi_command *command, const fmi_batch_plan *plan, const char *format, ...)
 {
     // Nobody looks at a command's wave any more when it runs.
     __atomic_store_n(&((fmi_command *)command)->wave, FMI_WAVE_FAILED, __ATOMIC_RELAXED);
-    if (reason) {
-        __atomic_store_n(&plan->list_reason[command->list], reason, __ATOMIC_RELAXED);
+    char text[REASON_BYTES];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    char *reason = plan->list_reason ? strdup(text) : NULL, *none = NULL;
+    // Release: pairs with the completion of the batch, behind which the reason is read.
+    if (reason && !__atomic_compare_exchange_n(&plan->list_reason[command->list], &none, reason, false,
+                                               __ATOMIC_RELEASE, __ATOMIC_RELAXED)) {
+        free(reason);
     }
     __atomic_store_n(&plan->list_status[command->list], FM_ERROR_KERNEL_FAILED, __ATOMIC_RELAXED);
 }
 
-// A workgroup failed on this thread. The first failure of a kernel leaves its sentence; a thread that fails while another writes it has none.
+// A workgroup failed on this thread.
 static void fail_group(const fmi_command *command, const fmi_batch_plan *plan, uint64_t group)
 {
-    fmi_kernel_binary *binary = (fmi_kernel_binary *)command->binary;
-    int untouched = 0;
-    if (atomic_compare_exchange_strong(&binary->reason_state, &untouched, 1)) {
-        const uint32_t *n = command->group_count;
-        char why[FMI_HOST_REASON_BYTES / 2];
-        fmi_fibre_explain(why, sizeof why);
-        snprintf(binary->reason, sizeof binary->reason, "kernel '%.100s', workgroup (%u, %u, %u): %s", binary->name,
-                 (uint32_t)(group % n[0]), (uint32_t)(group / n[0] % n[1]), (uint32_t)(group / n[0] / n[1]), why);
-        atomic_store_explicit(&binary->reason_state, 2, memory_order_release); // pairs with the load below
-    }
-    bool is_written = atomic_load_explicit(&binary->reason_state, memory_order_acquire) == 2;
-    fail_list(command, plan, is_written ? binary->reason : "work-items of a workgroup did not meet at one barrier()");
+    const uint32_t *n = command->group_count;
+    char why[REASON_BYTES / 2];
+    fmi_fibre_explain(why, sizeof why);
+    fail_list(command, plan, "kernel '%.100s', workgroup (%u, %u, %u): %s", command->binary->name,
+              (uint32_t)(group % n[0]), (uint32_t)(group / n[0] % n[1]), (uint32_t)(group / n[0] / n[1]), why);
 }
 
 static void run_dispatch(const fmi_command *command, uint32_t part, uint32_t parts, const fmi_batch_plan *plan)
@@ -88,9 +68,9 @@ static void run_dispatch(const fmi_command *command, uint32_t part, uint32_t par
                              command->constants_size_bytes,
                              {n[0], n[1], n[2]},
                              binary->user};
-        fm_status status = binary->function(&call);
-        if (status != FM_OK) {
-            fail_list(command, plan, answer_of(binary, status));
+        fm_status answer = binary->function(&call);
+        if (answer != FM_OK) {
+            fail_list(command, plan, "host function '%.100s' returned %s", binary->name, fm_status_name(answer));
         }
     }
 }

@@ -543,6 +543,7 @@ static bool keep_batch(manual_device *device, fmi_batch_plan *plan)
     plan->commands = keep_copy(device, plan->commands, plan->command_count * sizeof(fmi_command *));
     plan->wave_ends = keep_copy(device, plan->wave_ends, plan->wave_count * sizeof *plan->wave_ends);
     plan->list_status = keep_copy(device, plan->list_status, lists * sizeof *plan->list_status);
+    plan->list_reason = NULL; // nobody asks any more
     return plan->commands && plan->wave_ends && plan->list_status;
 }
 

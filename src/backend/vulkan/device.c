@@ -256,6 +256,7 @@ static void describe(const fmi_backend *backend, const vulkan_offer *offer, fm_b
         .driver_version = offer->properties.driverVersion,
     };
     memcpy(out->max_group_size, limits->maxComputeWorkGroupSize, sizeof out->max_group_size);
+    memcpy(out->max_group_count, backend->max_group_count, sizeof out->max_group_count);
     memcpy(out->device_uuid, offer->id.deviceUUID, sizeof out->device_uuid);
     snprintf(out->description, sizeof out->description, "%s", offer->properties.deviceName);
 }

@@ -20,6 +20,7 @@ static void lay_out_arguments(fmi_kernel_binary *binary, const fmi_kernel_code *
     binary->indirect_arguments = code->indirect_arguments;
     binary->wants_group_count = code->wants_group_count;
     binary->wants_group_base = code->wants_group_base;
+    binary->runs_in_parts = code->runs_in_parts;
     binary->span_count = code->span_count;
     binary->constants_offset_bytes = binary->takes_addresses ? code->span_count * (uint32_t)sizeof(uint64_t) : 0;
     binary->constants_size_bytes = code->constants_size_bytes;
@@ -267,8 +268,7 @@ void fmi_vulkan_destroy_kernel(fmi_backend *backend, fmi_kernel_binary *binary)
 bool fmi_vulkan_accepts_group_count(fmi_backend *backend, const fmi_kernel_binary *binary,
                                     const uint32_t group_count[3])
 {
-    // A dispatch over the limit is split, and each part must know where it begins.
     const uint32_t *limit = backend->max_group_count;
-    return binary->wants_group_base ||
+    return binary->runs_in_parts ||
            (group_count[0] <= limit[0] && group_count[1] <= limit[1] && group_count[2] <= limit[2]);
 }

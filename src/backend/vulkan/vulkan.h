@@ -46,6 +46,7 @@ struct fmi_kernel_binary {
     bool indirect_arguments;           // the argument block lies in a buffer
     bool wants_group_count;            // the argument block ends in the group counts
     bool wants_group_base;             // and then in the base of the part
+    bool runs_in_parts;                // group counts may be over the device's limits
     bool pushes_constants_as_recorded; // the argument block is just the constants, as they lie in the command
 };
 

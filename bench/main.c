@@ -48,6 +48,7 @@ static void print_usage(FILE *out)
             "  --contender LIST threads, latency: who takes part beside Fermata, which always does\n"
             "  --time-ms N      threads, latency: milliseconds of one repetition\n"
             "  --repetitions N  record, threads, latency: of each case and contender\n"
+            "  --budget-s N     threads: begin no further case after so long, and say how many were left out\n"
             "  --size N         compute: rows and columns of the matrices; may be given 8 times\n"
             "lists are separated by commas: --threads 1,8; an unknown name is answered with those that there are\n"
             "exit status: 0 good, 1 a check failed or a step took too long, 2 bad usage, 3 no such device\n",
@@ -151,6 +152,7 @@ static const struct option known_options[] = {
     {"contender", required_argument, NULL, 'c'},
     {"time-ms", required_argument, NULL, 'i'},
     {"repetitions", required_argument, NULL, 'r'},
+    {"budget-s", required_argument, NULL, 'u'},
     {"size", required_argument, NULL, 's'},
     {"help", no_argument, NULL, 'h'},
     {NULL, 0, NULL, 0},
@@ -182,6 +184,7 @@ static bool take_option(int option, bench_options *options, const char **json_pa
     case 'k': options->work = optarg; return true;
     case 'c': options->contender = optarg; return true;
     case 'i': return read_number("time-ms", optarg, 60000, &options->time_ms);
+    case 'u': return read_number("budget-s", optarg, WATCH_MOST_S, &options->budget_s);
     case 's': return add_size(options, optarg);
     case 'r': return read_number("repetitions", optarg, BENCH_MOST_REPETITIONS, &options->repetitions);
     default: return false;

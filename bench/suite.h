@@ -10,7 +10,7 @@
 // X(name, letters of the options that it takes beside those of all (main.c), what it measures), in the order in which they are listed.
 #define BENCH_SUITES(X)                                                                                                \
     X(record, "wbmkr", "CPU time a dispatch: recording alone, and record + plan + encode + submit")                    \
-    X(threads, "tbmkcir", "dispatches a second from many threads, beside Vulkan by hand and CUDA streams")             \
+    X(threads, "tbmkciru", "dispatches a second from many threads, beside Vulkan by hand and CUDA streams")            \
     X(latency, "mcir", "a small dispatch and its wait, alone and beside other work")                                   \
     X(lifetime, "", "what lifetime costs: holds, allocation, reuse in stream order, polls, read-backs")                \
     X(compute, "s", "GFLOP/s of the kernel library's matrix products, tiled beside naive")                             \
@@ -40,6 +40,7 @@ typedef struct bench_options {
     const char *contender;
     uint32_t time_ms;     // of one repetition; 0 = the suite's own
     uint32_t repetitions; // of each case; 0 = the suite's own
+    uint32_t budget_s;    // after which no further case begins; 0 = all cases
     uint32_t limit_s;     // that one step may take (watch.h); 0 = the suite's own
     uint32_t sizes[BENCH_MOST_SIZES];
     uint32_t size_count; // 0: the suite's own

@@ -284,6 +284,27 @@ static uint32_t list_cases(const bench_options *options, threads_case *out)
     return count;
 }
 
+// Measures the cases in turn until the budget is over. Returns how many it has; `*result` is BENCH_FAILED when one of them failed.
+static uint32_t measure_all(const contest *c, const threads_case *cases, uint32_t count, const bench_options *options,
+                            threads_row *rows, report *results, bench_result *result)
+{
+    const uint64_t begin = now_ns(), budget_ns = options->budget_s * UINT64_C(1000000000);
+    threads_print_head(c);
+    for (uint32_t i = 0; i < count; i++) {
+        if (budget_ns > 0 && now_ns() - begin > budget_ns) {
+            report_note("%u of %u cases are left out: --budget-s %u is over", count - i, count, options->budget_s);
+            return i;
+        }
+        measure(c, &cases[i], options, &rows[i]);
+        threads_print_row(c, &rows[i]);
+        threads_report_row(c, &rows[i], results);
+        for (uint32_t who = 0; who < c->count; who++) {
+            *result = rows[i].failed[who] ? BENCH_FAILED : *result;
+        }
+    }
+    return count;
+}
+
 bench_result suite_threads(const bench_options *options, report *results)
 {
     if (!check_lists(options)) {
@@ -295,15 +316,7 @@ bench_result suite_threads(const bench_options *options, report *results)
     contest c;
     bench_result result = contest_open(&c, "threads", options, results);
     if (result == BENCH_GOOD) {
-        threads_print_head(&c);
-        for (uint32_t i = 0; i < count; i++) {
-            measure(&c, &cases[i], options, &rows[i]);
-            threads_print_row(&c, &rows[i]);
-            threads_report_row(&c, &rows[i], results);
-            for (uint32_t who = 0; who < c.count; who++) {
-                result = rows[i].failed[who] ? BENCH_FAILED : result;
-            }
-        }
+        count = measure_all(&c, cases, count, options, rows, results, &result);
         threads_print_efficiency(&c, rows, count);
         threads_print_losses(&c, rows, count);
     }

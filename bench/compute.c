@@ -3,6 +3,7 @@
 // A sample is one list of some products, committed and waited for: its time is the device's, not the library's.
 #include "library.h"
 #include "suite.h"
+#include "watch.h"
 
 #include <fermata/fermata.h>
 #include <math.h>
@@ -207,6 +208,7 @@ static bool open_kernels(compute_side *side)
 bench_result suite_compute(const bench_options *options, report *results)
 {
     compute_side side = {0};
+    watch_suite("compute");
     fm_status status = fm_device_open(options->device, NULL, &side.device);
     if (!good(status)) {
         return status == FM_ERROR_NO_DEVICE ? BENCH_NO_DEVICE : BENCH_FAILED;

@@ -1,6 +1,7 @@
 // Contender `cuda-streams`: the CUDA driver API, one stream a thread, one event a slot. See contender.h.
 // libcuda is loaded at run time and declared here: neither its headers nor its library are needed to build, and where it is missing
 // this contender is left out. A stream runs its kernels in order, so that a chain needs nothing between its links.
+// cuEventSynchronize and cuCtxSynchronize have no time-out, and spin: a hang there is the watchdog's to end (watch.h).
 #include "contender.h"
 
 #include "contend_cuda_ptx.h"
@@ -49,6 +50,7 @@ enum {
     X(event_create, "cuEventCreate", (cuda_event *, unsigned))                                                         \
     X(event_destroy, "cuEventDestroy_v2", (cuda_event))                                                                \
     X(event_record, "cuEventRecord", (cuda_event, cuda_stream))                                                        \
+    X(event_query, "cuEventQuery", (cuda_event))                                                                       \
     X(event_synchronize, "cuEventSynchronize", (cuda_event))                                                           \
     X(launch, "cuLaunchKernel",                                                                                        \
       (cuda_function, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, cuda_stream, void **,      \
@@ -145,6 +147,14 @@ static bool fetch(contender *self, uint32_t thread, uint32_t slot, uint32_t *cou
            (!c || good(cuda->memory_fetch(c, s->c, work_matrix_bytes(self->work)), "cuMemcpyDtoH"));
 }
 
+static void describe(contender *self, uint32_t thread, uint32_t slot, char *text, size_t size)
+{
+    cuda_contender *cuda = cuda_of(self);
+    cuda_result entered = cuda->context_set(cuda->context); // of the thread that asks
+    snprintf(text, size, "cuCtxSetCurrent answers %d, cuEventQuery %d (600: not ready)", entered,
+             cuda->event_query(cuda->slots[thread][slot].done));
+}
+
 static void close_contender(contender *self)
 {
     cuda_contender *cuda = cuda_of(self);
@@ -168,7 +178,7 @@ static void close_contender(contender *self)
     free(cuda);
 }
 
-static const contender_ops cuda_ops = {enter, submit, wait, wait_all, clear, fetch, NULL, close_contender};
+static const contender_ops cuda_ops = {enter, submit, wait, wait_all, clear, fetch, NULL, describe, close_contender};
 
 static bool load(cuda_contender *cuda)
 {

@@ -1,6 +1,7 @@
 // Contender `fermata`: one stream a thread, one point a slot, the device's default settings. See contender.h.
 // It has no wait for the whole device, and none is needed: who waits for all waits for the newest point of every thread.
 #include "contender.h"
+#include "watch.h"
 
 #include <fermata/fermata.h>
 #include <stdatomic.h>
@@ -8,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const uint64_t timeout_ns = 60000000000;
+static const uint64_t timeout_ns = WATCH_WAIT_S * UINT64_C(1000000000);
 
 typedef struct fermata_slot {
     fm_buffer counters;
@@ -78,10 +79,19 @@ static bool submit(contender *self, uint32_t thread, uint32_t slot, work_kind ki
     return true;
 }
 
+static bool wait_for(fermata_contender *f, fm_point point)
+{
+    fm_status status = fm_point_wait(f->device, point, timeout_ns);
+    if (status == FM_TIMEOUT) {
+        watch_give_up("fm_point_wait ran out of time");
+    }
+    return good(status);
+}
+
 static bool wait(contender *self, uint32_t thread, uint32_t slot)
 {
     fermata_contender *f = fermata_of(self);
-    return good(fm_point_wait(f->device, f->threads[thread].slots[slot].done, timeout_ns));
+    return wait_for(f, f->threads[thread].slots[slot].done);
 }
 
 static bool wait_all(contender *self, uint32_t thread, uint32_t threads)
@@ -92,7 +102,7 @@ static bool wait_all(contender *self, uint32_t thread, uint32_t threads)
     for (uint32_t i = 0; i < threads && fine; i++) {
         fermata_thread *t = &f->threads[i];
         uint64_t newest = atomic_load_explicit(&t->newest, memory_order_relaxed);
-        fine = newest == 0 || good(fm_point_wait(f->device, (fm_point){t->stream, newest}, timeout_ns));
+        fine = newest == 0 || wait_for(f, (fm_point){t->stream, newest});
     }
     return fine;
 }
@@ -127,6 +137,18 @@ static void count(contender *self, contender_counts *out)
     *out = (contender_counts){stats.commits, stats.submissions, stats.dispatches, stats.barriers};
 }
 
+static void describe(contender *self, uint32_t thread, uint32_t slot, char *text, size_t size)
+{
+    fermata_contender *f = fermata_of(self);
+    fm_point point = f->threads[thread].slots[slot].done;
+    fm_device_stats stats = {0};
+    (void)fm_device_get_stats(f->device, &stats); // before the poll, which may end what hangs
+    snprintf(text, size, "%llu commits, %llu submissions, %llu lists in flight; value %llu of its stream: %s",
+             (unsigned long long)stats.commits, (unsigned long long)stats.submissions,
+             (unsigned long long)stats.lists_in_flight, (unsigned long long)point.value,
+             fm_status_name(fm_point_poll(f->device, point)));
+}
+
 static void close_contender(contender *self)
 {
     fermata_contender *f = fermata_of(self);
@@ -134,7 +156,7 @@ static void close_contender(contender *self)
     free(f);
 }
 
-static const contender_ops fermata_ops = {NULL, submit, wait, wait_all, clear, fetch, count, close_contender};
+static const contender_ops fermata_ops = {NULL, submit, wait, wait_all, clear, fetch, count, describe, close_contender};
 
 static bool create_kernels(fermata_contender *f)
 {

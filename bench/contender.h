@@ -1,11 +1,13 @@
 // What suites `threads` and `latency` compare: ways to get chains of dispatches from many threads to a device. Fermata
 // (contend_fermata.c), Vulkan by hand in four forms (raw_contend.c) and CUDA streams (contend_cuda.c).
 // A contender has WORK_THREADS threads with WORK_SLOTS slots each; a slot is memory for one chain and what its submission needs.
-// Every function returns false, with a message on stderr, when it fails.
+// Every function returns false, with a message on stderr, when it fails. A wait that ran out of time ends the process (watch.h).
 #ifndef FERMATA_BENCH_CONTENDER_H
 #define FERMATA_BENCH_CONTENDER_H
 
 #include "workload.h"
+
+#include <stddef.h>
 
 typedef struct contender contender;
 
@@ -35,6 +37,8 @@ typedef struct contender_ops {
     bool (*fetch)(contender *self, uint32_t thread, uint32_t slot, uint32_t *counters, float *c);
     // Stores the counts; NULL: a chain is a submission.
     void (*count)(contender *self, contender_counts *out);
+    // Stores in words what the API knows of a slot's newest chain; for the report of a hang. Beside all others.
+    void (*describe)(contender *self, uint32_t thread, uint32_t slot, char *text, size_t size);
     void (*close)(contender *self);
 } contender_ops;
 

@@ -2,6 +2,7 @@
 #include "contest.h"
 
 #include "nth_device.h"
+#include "watch.h"
 
 #include <fermata/fermata.h>
 #include <stdio.h>
@@ -43,7 +44,10 @@ static bool time_chain(contender *c, work_kind kind, uint32_t batch, double *out
     *out_ns = 1e30;
     for (uint32_t i = 0; i < TRIES; i++) {
         uint64_t begin = now_ns();
-        if (!c->ops->submit(c, 0, 0, kind, batch) || !c->ops->wait(c, 0, 0)) {
+        watch_thread(0, WATCH_SUBMIT, 0);
+        bool fine = c->ops->submit(c, 0, 0, kind, batch);
+        watch_thread(0, WATCH_WAIT, 0);
+        if (!fine || !c->ops->wait(c, 0, 0)) {
             return false;
         }
         double took = (double)(now_ns() - begin);
@@ -95,6 +99,7 @@ static bool settle(contest *c)
 {
     contender *reference = c->fence ? c->fence : c->contenders[0];
     double iteration_ns = 0;
+    watch_step(reference, "the loops' length");
     if (!warm_up(reference) || !time_iteration(reference, &c->work, &iteration_ns)) {
         return false;
     }
@@ -117,6 +122,7 @@ static bool report_kernels(contest *c, report *results)
     for (uint32_t i = 0; i < c->count && fine; i++) {
         contender *who = c->contenders[i];
         double once = 0, often = 0, one = 0, many = 0;
+        watch_step(who, "the kernels' length");
         fine = time_loop(who, &c->work, iterations, &once) &&
                time_loop(who, &c->work, iterations * (STRETCH + 1), &often) && time_chain(who, WORK_MATMUL, 1, &one) &&
                time_chain(who, WORK_MATMUL, 1 + STRETCH, &many);
@@ -193,6 +199,7 @@ bench_result contest_open(contest *c, const char *suite, const bench_options *op
         (void)good(fm_device_close(&device, FM_FOREVER));
         return BENCH_FAILED;
     }
+    watch_step(NULL, "opening the contenders");
     if (!open_contenders(c, &properties, device, options)) {
         return BENCH_FAILED;
     }
@@ -208,6 +215,7 @@ void contest_close(contest *c)
 {
     // Fermata's device goes last: the floors' volk uses the loader that it holds.
     while (c->count > 0) {
+        watch_step(NULL, "closing %s", c->contenders[c->count - 1]->name);
         contender_close(c->contenders[--c->count]);
     }
     workload_destroy(&c->work);

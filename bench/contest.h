@@ -1,5 +1,6 @@
 // Brings the contenders of suites `threads` and `latency` together on one device and makes their work comparable: the same matrices,
-// and loops whose length is measured there, once, so that "80us" lasts 80 microseconds. Main thread only.
+// and loops whose length is measured there, once, so that "80us" lasts 80 microseconds.
+// Main thread only, while the watchdog is open (watch.h).
 #ifndef FERMATA_BENCH_CONTEST_H
 #define FERMATA_BENCH_CONTEST_H
 

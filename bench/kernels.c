@@ -6,6 +6,7 @@
 #include "kernels.h"
 
 #include "suite.h"
+#include "watch.h"
 
 #include <dirent.h>
 #include <fermata/fermata.h>
@@ -21,6 +22,7 @@ enum {
     PARAMS = 6,             // of the kernel with many variants
     MOST_VARIANTS = 10000,  // of the 15,625 that five dtypes for six parameters give
     SETUPS = 5,             // repetitions of set-up, cold and warm
+    SETUP_MOST_S = 300,     // one of them may take
     CREATIONS = 20,         // kernels of create/
     LIST = 256,             // dispatches in a list of hit/first and threads/
     HELD_DISPATCHES = 4096, // at least, in one timed round of hit/held
@@ -87,6 +89,7 @@ static bool time_setup_afresh(const char *name, const char *dir, double *out_ms)
     }
     if (child == 0) {
         double ms;
+        alarm(SETUP_MOST_S); // nobody watches it
         bool fine = time_setup(name, dir, &ms) && write(ends[1], &ms, sizeof ms) == (ssize_t)sizeof ms;
         _exit(fine ? 0 : 1);
     }
@@ -454,6 +457,7 @@ bench_result suite_kernels(const bench_options *options, report *results)
     spread cold, warm;
     fm_device_properties properties;
     bool is_set_up = measure_setup(options->device, dir, &cold, &warm);
+    watch_suite("kernels");                                       // not sooner: what is measured above forks
     bench_result result = describe(options->device, &properties); // tells a missing device from a failure
     if (result == BENCH_GOOD && !is_set_up) {
         result = BENCH_FAILED;

@@ -2,6 +2,7 @@
 // of the slowest of a hundred and of a thousand, too: a stream that floods must not starve one that trickles.
 // Contenders and loads take turns. Main thread only, but for the load's threads.
 #include "contest.h"
+#include "watch.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -48,24 +49,33 @@ typedef struct latencies {
     bool failed;
 } latencies;
 
+static bool wait_for_slot(contender *who, uint32_t thread, uint32_t slot)
+{
+    watch_thread(thread, WATCH_WAIT, slot);
+    return who->ops->wait(who, thread, slot);
+}
+
 static void *press(void *argument)
 {
     pressure *p = argument;
     contender *who = p->who;
     const uint32_t depth = p->what->depth;
+    watch_thread(1, WATCH_ENTER, 0);
     bool fine = !who->ops->enter || who->ops->enter(who);
     uint64_t begun = 0, done = 0;
     while (fine && !atomic_load_explicit(&p->stop, memory_order_relaxed)) {
         if (begun - done == depth) {
             atomic_store(&p->filled, 1);
-            fine = who->ops->wait(who, 1, (uint32_t)(done++ % depth));
+            fine = wait_for_slot(who, 1, (uint32_t)(done++ % depth));
         }
+        watch_thread(1, WATCH_SUBMIT, (uint32_t)(begun % depth));
         fine = fine && who->ops->submit(who, 1, (uint32_t)(begun % depth), p->what->kind, p->what->batch);
         p->chains[begun++ % depth] += fine;
     }
     while (fine && done < begun) {
-        fine = who->ops->wait(who, 1, (uint32_t)(done++ % depth));
+        fine = wait_for_slot(who, 1, (uint32_t)(done++ % depth));
     }
+    watch_thread(1, WATCH_DONE, 0);
     if (!fine) {
         atomic_store(&p->failed, 1);
     }
@@ -77,7 +87,8 @@ static bool sample(contender *who, latencies *out, uint64_t time_ns, uint64_t *d
 {
     for (uint64_t start = now_ns(); now_ns() - start < time_ns && out->count < MOST_SAMPLES;) {
         uint64_t begin = now_ns();
-        if (!who->ops->submit(who, 0, 0, WORK_TINY, 1) || !who->ops->wait(who, 0, 0)) {
+        watch_thread(0, WATCH_SUBMIT, 0);
+        if (!who->ops->submit(who, 0, 0, WORK_TINY, 1) || !wait_for_slot(who, 0, 0)) {
             return false;
         }
         out->ns[out->count++] = (double)(now_ns() - begin);
@@ -102,6 +113,8 @@ static bool check(contender *who, const pressure *p, uint64_t dispatches)
 static bool repeat(contender *who, const load *what, uint64_t time_ns, latencies *out)
 {
     pressure p = {.who = who, .what = what};
+    watch_step(who, "latency, %s", what->name);
+    watch_phase("clears the slots");
     bool fine = who->ops->clear(who, 0, 0);
     for (uint32_t i = 0; i < what->depth && fine; i++) {
         fine = who->ops->clear(who, 1, i);
@@ -109,15 +122,19 @@ static bool repeat(contender *who, const load *what, uint64_t time_ns, latencies
     pthread_t thread;
     bool has_thread = fine && what->has_thread && pthread_create(&thread, NULL, press, &p) == 0;
     fine = fine && has_thread == what->has_thread;
+    watch_phase("waits until the load is in flight");
     while (has_thread && !atomic_load(&p.filled)) {
         nanosleep(&(struct timespec){0, 100000}, NULL);
     }
     uint64_t dispatches = 0;
+    watch_phase("is thread 0");
     fine = fine && sample(who, out, time_ns, &dispatches);
     atomic_store(&p.stop, 1);
+    watch_phase("has told the load to stop and joins it");
     if (has_thread) {
         pthread_join(thread, NULL);
     }
+    watch_phase("checks the counters");
     return fine && !p.failed && check(who, &p, dispatches);
 }
 

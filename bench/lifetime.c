@@ -6,6 +6,7 @@
 
 #include "nth_device.h"
 #include "suite.h"
+#include "watch.h"
 
 #include <fermata/fermata.h>
 #include <stdatomic.h>
@@ -436,6 +437,7 @@ static bool run(lifetime *l)
 bench_result suite_lifetime(const bench_options *options, report *results)
 {
     lifetime l = {.report = results};
+    watch_suite("lifetime");
     fm_status status = fm_device_open(options->device, NULL, &l.device);
     if (!good(status)) {
         return status == FM_ERROR_NO_DEVICE ? BENCH_NO_DEVICE : BENCH_FAILED;

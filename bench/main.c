@@ -1,5 +1,6 @@
 // fermata-bench: the command line and the table of suites. It measures nothing itself.
 #include "suite.h"
+#include "watch.h"
 
 #include <getopt.h>
 #include <stdio.h>
@@ -8,12 +9,13 @@
 
 typedef struct suite {
     const char *name;
+    const char *letters; // of the options that it takes beside those of all
     const char *summary;
     bench_result (*run)(const bench_options *options, report *results);
 } suite;
 
 static const suite suites[] = {
-#define ENTRY(name, summary) {#name, summary, suite_##name},
+#define ENTRY(name, letters, summary) {#name, letters, summary, suite_##name},
     BENCH_SUITES(ENTRY)
 #undef ENTRY
 };
@@ -32,17 +34,25 @@ static void print_usage(FILE *out)
 {
     fprintf(out,
             "usage: fermata-bench SUITE [options]\n"
-            "  --device NAME   auto, host, vulkan, vulkan:N or vulkan:TEXT (default: auto)\n"
-            "  --json FILE     also write the rows to FILE, an array of objects\n"
-            "  --with-driver   leave the driver's time in (record: otherwise a layer drops what reaches the driver)\n"
-            "  --threads LIST --batch LIST --mode LIST --work LIST --contender LIST\n"
-            "                  measure these only, separated by commas: --threads 1,8 --work tiny,80us; an unknown\n"
-            "                  name is answered with those that there are. Fermata always takes part\n"
-            "  --time-ms N     milliseconds of one repetition (threads, latency)\n"
-            "  --repetitions N repetitions of each case and contender\n"
-            "  --size N        compute: rows and columns of the matrices; may be given 8 times\n"
-            "  --help          print this\n"
-            "exit status: 0 good, 1 a check failed, 2 bad usage, 3 no such device\n");
+            "  --device NAME    auto, host, vulkan, vulkan:N or vulkan:TEXT (default: auto)\n"
+            "  --json FILE      also write the rows to FILE, an array of objects\n"
+            "  --limit-s N      end with a report of who waits for what when a step takes longer: one repetition of\n"
+            "                   threads and latency (default: %d), all of the other suites (default: %d)\n"
+            "  --help           print this\n"
+            "some suites only; others refuse them:\n"
+            "  --with-driver    record: leave the driver's time in; otherwise a layer drops what reaches the driver\n"
+            "  --batch LIST     record, threads: dispatches in a list or chain\n"
+            "  --mode LIST      record, threads, latency: kinds of list, ways to wait, what runs beside\n"
+            "  --work LIST      record, threads: parts, kernels\n"
+            "  --threads LIST   threads: how many\n"
+            "  --contender LIST threads, latency: who takes part beside Fermata, which always does\n"
+            "  --time-ms N      threads, latency: milliseconds of one repetition\n"
+            "  --repetitions N  record, threads, latency: of each case and contender\n"
+            "  --budget-s N     threads: begin no further case after so long, and say how many were left out\n"
+            "  --size N         compute: rows and columns of the matrices; may be given 8 times\n"
+            "lists are separated by commas: --threads 1,8; an unknown name is answered with those that there are\n"
+            "exit status: 0 good, 1 a check failed or a step took too long, 2 bad usage, 3 no such device\n",
+            WATCH_STEP_S, WATCH_MOST_S);
     print_suites(out);
 }
 
@@ -75,7 +85,9 @@ static bench_result run(const suite *chosen, const bench_options *options, const
     if (!results) {
         return BENCH_USAGE;
     }
+    watch_open(results, options->limit_s);
     bench_result result = chosen->run(options, results);
+    watch_close();
     if (!report_end(&results) && result == BENCH_GOOD) {
         result = BENCH_FAILED;
     }
@@ -128,12 +140,43 @@ static bool read_number(const char *option, const char *text, uint32_t most, uin
     return true;
 }
 
+static const struct option known_options[] = {
+    {"device", required_argument, NULL, 'd'},
+    {"json", required_argument, NULL, 'j'},
+    {"limit-s", required_argument, NULL, 'l'},
+    {"with-driver", no_argument, NULL, 'w'},
+    {"threads", required_argument, NULL, 't'},
+    {"batch", required_argument, NULL, 'b'},
+    {"mode", required_argument, NULL, 'm'},
+    {"work", required_argument, NULL, 'k'},
+    {"contender", required_argument, NULL, 'c'},
+    {"time-ms", required_argument, NULL, 'i'},
+    {"repetitions", required_argument, NULL, 'r'},
+    {"budget-s", required_argument, NULL, 'u'},
+    {"size", required_argument, NULL, 's'},
+    {"help", no_argument, NULL, 'h'},
+    {NULL, 0, NULL, 0},
+};
+
+// Does the suite take all the options whose letters are in `given`? Otherwise says which it does not.
+static bool takes_options(const suite *chosen, const char *given)
+{
+    for (const struct option *o = known_options; o->name; o++) {
+        if (strchr(given, o->val) && !strchr("djl", o->val) && !strchr(chosen->letters, o->val)) {
+            fprintf(stderr, "fermata-bench: suite %s does not take --%s; see --help\n", chosen->name, o->name);
+            return false;
+        }
+    }
+    return true;
+}
+
 // Takes one option; false: it is wrong.
 static bool take_option(int option, bench_options *options, const char **json_path)
 {
     switch (option) {
     case 'd': options->device = optarg; return true;
     case 'j': *json_path = optarg; return true;
+    case 'l': return read_number("limit-s", optarg, WATCH_MOST_S, &options->limit_s);
     case 'w': options->with_driver = true; return true;
     case 't': options->threads = optarg; return true;
     case 'b': options->batch = optarg; return true;
@@ -141,42 +184,40 @@ static bool take_option(int option, bench_options *options, const char **json_pa
     case 'k': options->work = optarg; return true;
     case 'c': options->contender = optarg; return true;
     case 'i': return read_number("time-ms", optarg, 60000, &options->time_ms);
+    case 'u': return read_number("budget-s", optarg, WATCH_MOST_S, &options->budget_s);
     case 's': return add_size(options, optarg);
     case 'r': return read_number("repetitions", optarg, BENCH_MOST_REPETITIONS, &options->repetitions);
-    default: print_usage(stderr); return false;
+    default: return false;
     }
 }
 
 int main(int argc, char **argv)
 {
-    static const struct option long_options[] = {
-        {"device", required_argument, NULL, 'd'},
-        {"json", required_argument, NULL, 'j'},
-        {"with-driver", no_argument, NULL, 'w'},
-        {"threads", required_argument, NULL, 't'},
-        {"batch", required_argument, NULL, 'b'},
-        {"mode", required_argument, NULL, 'm'},
-        {"work", required_argument, NULL, 'k'},
-        {"contender", required_argument, NULL, 'c'},
-        {"time-ms", required_argument, NULL, 'i'},
-        {"repetitions", required_argument, NULL, 'r'},
-        {"size", required_argument, NULL, 's'},
-        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
-    };
     bench_options options = {.device = "auto"};
     const char *json_path = NULL;
-    for (int option; (option = getopt_long(argc, argv, "", long_options, NULL)) != -1;) {
+    char given[sizeof known_options / sizeof *known_options + 1] = ""; // letters, each once
+    opterr = 0;                                                        // the sentences are ours
+    for (int option; (option = getopt_long(argc, argv, ":", known_options, NULL)) != -1;) {
         if (option == 'h') {
             print_usage(stdout);
             return BENCH_GOOD;
         }
+        if (option == '?' || option == ':') {
+            fprintf(stderr,
+                    option == ':' ? "fermata-bench: '%s' needs a value; see --help\n"
+                                  : "fermata-bench: '%s' is no option; see --help\n",
+                    argv[optind - 1]);
+            return BENCH_USAGE;
+        }
         if (!take_option(option, &options, &json_path)) {
             return BENCH_USAGE;
         }
+        size_t length = strlen(given);
+        given[length] = (char)(strchr(given, option) ? 0 : option);
     }
     if (optind + 1 != argc) {
-        print_usage(stderr);
+        fprintf(stderr, "fermata-bench: one suite is wanted, not %d; see --help\n", argc - optind);
+        print_suites(stderr);
         return BENCH_USAGE;
     }
     const suite *chosen = find_suite(argv[optind]);
@@ -185,5 +226,5 @@ int main(int argc, char **argv)
         print_suites(stderr);
         return BENCH_USAGE;
     }
-    return (int)run(chosen, &options, json_path);
+    return takes_options(chosen, given) ? (int)run(chosen, &options, json_path) : BENCH_USAGE;
 }

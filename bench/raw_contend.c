@@ -7,13 +7,14 @@
 #include "contender.h"
 #include "raw_vulkan.h"
 #include "report.h"
+#include "watch.h"
 
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-static const uint64_t wait_ns = 60000000000;
+static const uint64_t wait_ns = WATCH_WAIT_S * UINT64_C(1000000000);
 static const uint64_t poll_ns = 2000000; // that a wait polls before it blocks
 
 // As the library writes it around the same statements: arguments are read once, into locals.
@@ -193,6 +194,15 @@ static bool submit(contender *self, uint32_t thread, uint32_t slot, work_kind ki
     return true;
 }
 
+// A wait's answer; one that ran out of time ends the process.
+static bool waited(VkResult result, const char *call)
+{
+    if (result == VK_TIMEOUT) {
+        watch_give_up(call);
+    }
+    return raw_good(result, call);
+}
+
 static bool wait_polling(const raw_vulkan *v, VkSemaphore timeline, uint64_t value)
 {
     uint64_t reached = 0;
@@ -208,7 +218,8 @@ static bool wait_polling(const raw_vulkan *v, VkSemaphore timeline, uint64_t val
         .pSemaphores = &timeline,
         .pValues = &value,
     };
-    return reached >= value || raw_good(v->vk.vkWaitSemaphores(v->device, &info, wait_ns), "vkWaitSemaphores");
+    return reached >= value ||
+           waited(v->vk.vkWaitSemaphores(v->device, &info, wait_ns), "vkWaitSemaphores ran out of time");
 }
 
 static bool reset_slot(const raw_contender *raw, raw_slot *s)
@@ -224,13 +235,13 @@ static bool wait(contender *self, uint32_t thread, uint32_t slot)
     const raw_vulkan *v = &raw->vulkan;
     raw_thread *t = &raw->threads[thread];
     raw_slot *s = &t->slots[slot];
-    bool fine = raw->polls
-                    ? wait_polling(v, t->timeline, s->value)
-                    : raw_good(v->vk.vkWaitForFences(v->device, 1, &s->fence, VK_TRUE, wait_ns), "vkWaitForFences");
+    bool fine = raw->polls ? wait_polling(v, t->timeline, s->value)
+                           : waited(v->vk.vkWaitForFences(v->device, 1, &s->fence, VK_TRUE, wait_ns),
+                                    "vkWaitForFences ran out of time");
     return fine && reset_slot(raw, s);
 }
 
-// vkDeviceWaitIdle wants all queues for itself.
+// vkDeviceWaitIdle wants all queues for itself. It has no time-out: a hang there is the watchdog's to end.
 static bool wait_all(contender *self, uint32_t thread, uint32_t threads)
 {
     (void)threads;
@@ -332,6 +343,24 @@ static bool fetch(contender *self, uint32_t thread, uint32_t slot, uint32_t *cou
     return true;
 }
 
+static void describe(contender *self, uint32_t thread, uint32_t slot, char *text, size_t size)
+{
+    raw_contender *raw = raw_of(self);
+    const raw_vulkan *v = &raw->vulkan;
+    const raw_thread *t = &raw->threads[thread];
+    const raw_slot *s = &t->slots[slot];
+    uint64_t reached = 0;
+    if (raw->polls) {
+        VkResult result = v->vk.vkGetSemaphoreCounterValue(v->device, t->timeline, &reached);
+        snprintf(text, size, "queue %u, vkGetSemaphoreCounterValue answers %d: %llu, of %llu submitted, %llu wanted",
+                 thread % raw->queues, (int)result, (unsigned long long)reached, (unsigned long long)t->submitted,
+                 (unsigned long long)s->value);
+    } else {
+        snprintf(text, size, "vkGetFenceStatus answers %d (0: signalled, 1: not), %llu submitted",
+                 (int)v->vk.vkGetFenceStatus(v->device, s->fence), (unsigned long long)t->submitted);
+    }
+}
+
 static void close_thread(const raw_vulkan *v, raw_thread *t)
 {
     v->vk.vkDestroySemaphore(v->device, t->timeline, NULL); // null handles are allowed
@@ -362,26 +391,7 @@ static void close_contender(contender *self)
     free(raw);
 }
 
-static const contender_ops raw_ops = {NULL, submit, wait, wait_all, clear, fetch, NULL, close_contender};
-
-static bool create_commands(const raw_vulkan *v, VkCommandPool *out_pool, VkCommandBuffer *out_commands)
-{
-    VkCommandPoolCreateInfo pool = {
-        .sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO,
-        .flags = VK_COMMAND_POOL_CREATE_TRANSIENT_BIT,
-        .queueFamilyIndex = v->queue_family,
-    };
-    if (!raw_good(v->vk.vkCreateCommandPool(v->device, &pool, NULL, out_pool), "vkCreateCommandPool")) {
-        return false;
-    }
-    VkCommandBufferAllocateInfo info = {
-        .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO,
-        .commandPool = *out_pool,
-        .level = VK_COMMAND_BUFFER_LEVEL_PRIMARY,
-        .commandBufferCount = 1,
-    };
-    return raw_good(v->vk.vkAllocateCommandBuffers(v->device, &info, out_commands), "vkAllocateCommandBuffers");
-}
+static const contender_ops raw_ops = {NULL, submit, wait, wait_all, clear, fetch, NULL, describe, close_contender};
 
 static bool create_thread(const raw_vulkan *v, raw_thread *t)
 {
@@ -394,7 +404,7 @@ static bool create_thread(const raw_vulkan *v, raw_thread *t)
     bool fine = raw_good(v->vk.vkCreateSemaphore(v->device, &semaphore, NULL, &t->timeline), "vkCreateSemaphore");
     for (uint32_t i = 0; i < WORK_SLOTS && fine; i++) {
         raw_slot *s = &t->slots[i];
-        fine = create_commands(v, &s->pool, &s->commands) &&
+        fine = raw_commands_create(v, &s->pool, &s->commands) &&
                raw_good(v->vk.vkCreateFence(v->device, &fence, NULL, &s->fence), "vkCreateFence");
     }
     return fine;
@@ -425,7 +435,7 @@ static bool prepare(raw_contender *raw)
                 raw_buffer_create_local(v, WORK_THREADS * WORK_SLOTS * counters, &raw->counters) &&
                 raw_buffer_create_local(v, WORK_THREADS * WORK_MATRICES * matrix, &raw->products) &&
                 raw_buffer_create(v, counters + 2 * matrix, &raw->staging) &&
-                create_commands(v, &raw->pool, &raw->commands) && upload_matrices(raw);
+                raw_commands_create(v, &raw->pool, &raw->commands) && upload_matrices(raw);
     for (uint32_t i = 0; i < WORK_THREADS && fine; i++) {
         fine = create_thread(v, &raw->threads[i]);
     }

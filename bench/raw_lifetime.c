@@ -43,27 +43,6 @@ struct raw_lifetime {
     raw_buffer staging; // of read-backs
 };
 
-static bool create_slot(raw_lifetime *raw, slot *s)
-{
-    const raw_vulkan *v = &raw->vulkan;
-    VkCommandPoolCreateInfo pool = {
-        .sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO,
-        .flags = VK_COMMAND_POOL_CREATE_TRANSIENT_BIT,
-        .queueFamilyIndex = v->queue_family,
-    };
-    if (!raw_good(v->vk.vkCreateCommandPool(v->device, &pool, NULL, &s->pool), "vkCreateCommandPool")) {
-        return false;
-    }
-    VkCommandBufferAllocateInfo info = {
-        .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO,
-        .commandPool = s->pool,
-        .level = VK_COMMAND_BUFFER_LEVEL_PRIMARY,
-        .commandBufferCount = 1,
-    };
-    return raw_good(v->vk.vkAllocateCommandBuffers(v->device, &info, &s->commands), "vkAllocateCommandBuffers") &&
-           raw_buffer_create_local(v, LIFETIME_REUSE_BYTES, &s->memory);
-}
-
 raw_lifetime *raw_lifetime_open(const char *description, uint32_t nth, uint64_t poll_ns)
 {
     raw_lifetime *raw = calloc(1, sizeof *raw);
@@ -75,7 +54,9 @@ raw_lifetime *raw_lifetime_open(const char *description, uint32_t nth, uint64_t 
     bool good = raw_open(&raw->vulkan, description, nth) &&
                 raw_kernel_create(&raw->vulkan, kernel_source, sizeof(push), &raw->kernel);
     for (uint32_t i = 0; i < LIFETIME_RING && good; i++) {
-        good = create_slot(raw, &raw->ring[i]);
+        slot *s = &raw->ring[i];
+        good = raw_commands_create(&raw->vulkan, &s->pool, &s->commands) &&
+               raw_buffer_create_local(&raw->vulkan, LIFETIME_REUSE_BYTES, &s->memory);
     }
     if (!good) {
         raw_lifetime_close(raw);

@@ -45,26 +45,6 @@ struct raw_record {
     uint64_t submitted; // values given to the timeline
 };
 
-static bool create_commands(raw_record *raw)
-{
-    const raw_vulkan *v = &raw->vulkan;
-    VkCommandPoolCreateInfo pool = {
-        .sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO,
-        .flags = VK_COMMAND_POOL_CREATE_TRANSIENT_BIT,
-        .queueFamilyIndex = v->queue_family,
-    };
-    if (!raw_good(v->vk.vkCreateCommandPool(v->device, &pool, NULL, &raw->pool), "vkCreateCommandPool")) {
-        return false;
-    }
-    VkCommandBufferAllocateInfo info = {
-        .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO,
-        .commandPool = raw->pool,
-        .level = VK_COMMAND_BUFFER_LEVEL_PRIMARY,
-        .commandBufferCount = 1,
-    };
-    return raw_good(v->vk.vkAllocateCommandBuffers(v->device, &info, &raw->commands), "vkAllocateCommandBuffers");
-}
-
 static bool create_buffers(raw_record *raw)
 {
     bool good = raw_buffer_create(&raw->vulkan, RECORD_DISTINCT * INPUT_BYTES, &raw->inputs);
@@ -86,7 +66,7 @@ raw_record *raw_record_open(const char *description, uint32_t nth)
     }
     if (!raw_open(&raw->vulkan, description, nth) ||
         !raw_kernel_create(&raw->vulkan, kernel_source, sizeof(push), &raw->kernel) || !create_buffers(raw) ||
-        !create_commands(raw)) {
+        !raw_commands_create(&raw->vulkan, &raw->pool, &raw->commands)) {
         raw_record_close(raw);
         return NULL;
     }

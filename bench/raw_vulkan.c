@@ -284,6 +284,25 @@ void raw_buffer_destroy(const raw_vulkan *raw, raw_buffer *buffer)
     *buffer = (raw_buffer){0};
 }
 
+bool raw_commands_create(const raw_vulkan *raw, VkCommandPool *out_pool, VkCommandBuffer *out_commands)
+{
+    VkCommandPoolCreateInfo pool = {
+        .sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO,
+        .flags = VK_COMMAND_POOL_CREATE_TRANSIENT_BIT,
+        .queueFamilyIndex = raw->queue_family,
+    };
+    if (!raw_good(raw->vk.vkCreateCommandPool(raw->device, &pool, NULL, out_pool), "vkCreateCommandPool")) {
+        return false;
+    }
+    VkCommandBufferAllocateInfo info = {
+        .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO,
+        .commandPool = *out_pool,
+        .level = VK_COMMAND_BUFFER_LEVEL_PRIMARY,
+        .commandBufferCount = 1,
+    };
+    return raw_good(raw->vk.vkAllocateCommandBuffers(raw->device, &info, out_commands), "vkAllocateCommandBuffers");
+}
+
 static bool create_pipeline(const raw_vulkan *raw, VkShaderModule module, uint32_t push_bytes, raw_kernel *out)
 {
     VkPushConstantRange range = {VK_SHADER_STAGE_COMPUTE_BIT, 0, push_bytes};

@@ -65,6 +65,10 @@ bool raw_buffer_create_cached(const raw_vulkan *raw, uint64_t size_bytes, raw_bu
 bool raw_buffer_create_local(const raw_vulkan *raw, uint64_t size_bytes, raw_buffer *out);
 void raw_buffer_destroy(const raw_vulkan *raw, raw_buffer *buffer);
 
+// Creates a transient pool that is reset as a whole, with one primary command buffer. What was made is the caller's to destroy, also on
+// failure: both are null before. Destroying the pool takes the buffer along.
+bool raw_commands_create(const raw_vulkan *raw, VkCommandPool *out_pool, VkCommandBuffer *out_commands);
+
 // Compiles GLSL with entry `main`. On failure `*out` is zero.
 bool raw_kernel_create(const raw_vulkan *raw, const char *glsl, uint32_t push_bytes, raw_kernel *out);
 void raw_kernel_destroy(const raw_vulkan *raw, raw_kernel *kernel);

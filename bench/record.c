@@ -8,6 +8,7 @@
 #include "nth_device.h"
 #include "null_driver.h"
 #include "suite.h"
+#include "watch.h"
 
 #include <fermata/fermata.h>
 #include <stdio.h>
@@ -27,6 +28,7 @@ static const uint64_t case_ns = 1200000000; // after which a case ends with the 
 static const uint64_t rest_ns = 30000;      // between idle and the next repetition: a driver's own threads go to sleep
 static const char *const kind_names[RECORD_KINDS] = {"ordered", "independent", "mixed", "distinct"};
 
+static const char *const batch_names[] = {"1", "16", "256"};           // as --batch takes them
 static const char *const part_names[] = {"record", "commit", "stage"}; // as --work takes them
 
 static bool good(fm_status status)
@@ -409,6 +411,7 @@ static bench_result open_fermata(comparison *s)
 bench_result suite_record(const bench_options *options, report *results_out)
 {
     if (!bench_check_list("mode", options->mode, kind_names, RECORD_KINDS) ||
+        !bench_check_list("batch", options->batch, batch_names, sizeof batch_names / sizeof batch_names[0]) ||
         !bench_check_list("work", options->work, part_names, sizeof part_names / sizeof part_names[0])) {
         return BENCH_USAGE;
     }
@@ -416,6 +419,7 @@ bench_result suite_record(const bench_options *options, report *results_out)
         return BENCH_FAILED;
     }
     comparison s = {.options = options, .report = results_out};
+    watch_suite("record");
     bench_result result = open_fermata(&s);
     if (result == BENCH_GOOD) {
         report_begin(results_out, "record", s.properties.description);

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <jansson.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,7 +13,8 @@ enum { DIGITS = 6 }; // of a number in the JSON file: more would be noise
 
 struct report {
     const char *json_path; // borrowed; NULL = no file
-    FILE *json;            // open from the start, so that a wrong path shows before anything is measured
+    FILE *json;            // open from the start, so that a wrong path shows before anything is measured; NULL: written
+    pthread_mutex_t lock;  // guards `rows` and what is written
     json_t *rows;          // array of objects
     const char *suite;     // borrowed
     const char *device;    // borrowed
@@ -37,6 +39,7 @@ report *report_create(const char *json_path)
     }
     created->json_path = json_path;
     created->rows = rows;
+    pthread_mutex_init(&created->lock, NULL);
     return created;
 fail:
     json_decref(rows);
@@ -116,6 +119,16 @@ static void print_row(report *results, const report_row *row)
     fflush(stdout);
 }
 
+// Keeps a row, which is transferred; NULL could not be made.
+static void append(report *results, json_t *object)
+{
+    pthread_mutex_lock(&results->lock);
+    if (!object || json_array_append_new(results->rows, object) != 0) {
+        results->out_of_memory = true;
+    }
+    pthread_mutex_unlock(&results->lock);
+}
+
 void report_add(report *results, const report_row *row)
 {
     print_row(results, row);
@@ -127,36 +140,52 @@ void report_add(report *results, const report_row *row)
         (void)json_object_set_new(object, "p10", json_real(row->value.p10));
         (void)json_object_set_new(object, "p90", json_real(row->value.p90));
     }
-    if (!object || json_array_append_new(results->rows, object) != 0) {
-        results->out_of_memory = true;
-    }
+    append(results, object);
 }
 
 void report_add_object(report *results, json_t *object)
 {
     if (!object || json_object_set_new(object, "suite", json_string(results->suite)) != 0 ||
-        json_object_set_new(object, "device", json_string(results->device)) != 0 ||
-        json_array_append(results->rows, object) != 0) {
-        results->out_of_memory = true;
+        json_object_set_new(object, "device", json_string(results->device)) != 0) {
+        json_decref(object);
+        object = NULL;
     }
-    json_decref(object);
+    append(results, object);
+}
+
+// Writes the rows, once. Called under the lock.
+static bool close_file(report *results)
+{
+    if (!results->json) {
+        return true;
+    }
+    bool good = !results->out_of_memory &&
+                json_dumpf(results->rows, results->json, JSON_INDENT(2) | JSON_REAL_PRECISION(DIGITS)) == 0;
+    good = fputc('\n', results->json) != EOF && good;
+    good = fclose(results->json) == 0 && good;
+    results->json = NULL;
+    if (!good) {
+        fprintf(stderr, "fermata-bench: '%s' could not be written\n", results->json_path);
+    }
+    return good;
+}
+
+void report_save(report *results)
+{
+    pthread_mutex_lock(&results->lock);
+    close_file(results);
+    pthread_mutex_unlock(&results->lock);
 }
 
 bool report_end(report **results)
 {
     report *ended = *results;
     *results = NULL;
-    bool good = true;
-    if (ended->json) {
-        good = !ended->out_of_memory &&
-               json_dumpf(ended->rows, ended->json, JSON_INDENT(2) | JSON_REAL_PRECISION(DIGITS)) == 0;
-        good = fputc('\n', ended->json) != EOF && good;
-        good = fclose(ended->json) == 0 && good;
-        if (!good) {
-            fprintf(stderr, "fermata-bench: '%s' could not be written\n", ended->json_path);
-        }
-    }
+    pthread_mutex_lock(&ended->lock);
+    bool good = close_file(ended);
+    pthread_mutex_unlock(&ended->lock);
     json_decref(ended->rows);
+    pthread_mutex_destroy(&ended->lock);
     free(ended);
     return good;
 }

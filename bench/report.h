@@ -1,4 +1,4 @@
-// Rows of results: a table on stdout as they come, and a JSON file at the end. Knows no device and no suite. Main thread only.
+// Rows of results: a table on stdout as they come, and a JSON file at the end. Knows no device and no suite. Main thread only, but for report_save.
 // A row is what Fermata took, what the floor (the same work by hand, in the same run) took, and their ratio.
 #ifndef FERMATA_BENCH_REPORT_H
 #define FERMATA_BENCH_REPORT_H
@@ -39,6 +39,9 @@ void report_add_object(report *results, json_t *object);
 
 // Stores the processor's name, as Linux tells it.
 void report_read_processor(char *name, size_t size);
+
+// Writes the JSON file, if there is one, with the rows so far: the process is about to end. Any thread, beside the main thread's calls.
+void report_save(report *results);
 
 // Writes the JSON file, if there is one, and destroys the report. False, with a message on stderr, when it could not be written.
 bool report_end(report **results);

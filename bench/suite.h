@@ -7,14 +7,14 @@
 
 #include <stdbool.h>
 
-// X(name, what it measures), in the order in which they are listed.
+// X(name, letters of the options that it takes beside those of all (main.c), what it measures), in the order in which they are listed.
 #define BENCH_SUITES(X)                                                                                                \
-    X(record, "CPU time a dispatch: recording alone, and record + plan + encode + submit")                             \
-    X(threads, "dispatches a second from many threads, beside Vulkan by hand and CUDA streams")                        \
-    X(latency, "a small dispatch and its wait, alone and beside other work")                                           \
-    X(lifetime, "what lifetime costs: holds, allocation, reuse in stream order, polls, read-backs of 4 B to 64 MiB")   \
-    X(compute, "GFLOP/s of the kernel library's matrix products, tiled beside naive")                                  \
-    X(kernels, "kernel set-up cold and from the disk cache, and the cost of finding a variant")
+    X(record, "wbmkr", "CPU time a dispatch: recording alone, and record + plan + encode + submit")                    \
+    X(threads, "tbmkciru", "dispatches a second from many threads, beside Vulkan by hand and CUDA streams")            \
+    X(latency, "mcir", "a small dispatch and its wait, alone and beside other work")                                   \
+    X(lifetime, "", "what lifetime costs: holds, allocation, reuse in stream order, polls, read-backs")                \
+    X(compute, "s", "GFLOP/s of the kernel library's matrix products, tiled beside naive")                             \
+    X(kernels, "", "kernel set-up cold and from the disk cache, and the cost of finding a variant")
 
 enum { BENCH_MOST_REPETITIONS = 101 }; // that --repetitions takes
 
@@ -40,6 +40,8 @@ typedef struct bench_options {
     const char *contender;
     uint32_t time_ms;     // of one repetition; 0 = the suite's own
     uint32_t repetitions; // of each case; 0 = the suite's own
+    uint32_t budget_s;    // after which no further case begins; 0 = all cases
+    uint32_t limit_s;     // that one step may take (watch.h); 0 = the suite's own
     uint32_t sizes[BENCH_MOST_SIZES];
     uint32_t size_count; // 0: the suite's own
 } bench_options;
@@ -50,7 +52,7 @@ bool bench_wants(const char *list, const char *name);
 // Is every name in the list one of these? Otherwise says on stderr which is not, and what there is.
 bool bench_check_list(const char *option, const char *list, const char *const *names, uint32_t count);
 
-#define BENCH_DECLARE(name, summary) bench_result suite_##name(const bench_options *options, report *results);
+#define BENCH_DECLARE(name, letters, summary) bench_result suite_##name(const bench_options *options, report *results);
 BENCH_SUITES(BENCH_DECLARE)
 #undef BENCH_DECLARE
 

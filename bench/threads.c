@@ -3,6 +3,7 @@
 // hits all; after every repetition the counters that the kernels keep must be right. Main thread only, but for the workers.
 #include "threads.h"
 #include "contest.h"
+#include "watch.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -44,17 +45,29 @@ typedef struct racer {
 static bool run_chain(racer *r, uint32_t slot)
 {
     contender *who = r->race->who;
+    watch_thread(r->thread, WATCH_SUBMIT, slot);
     bool fine = who->ops->submit(who, r->thread, slot, r->race->what->kind, r->race->what->batch);
     r->chains[slot] += fine;
     r->timed += fine;
     return fine;
 }
 
+static bool wait_for_slot(const racer *r, uint64_t chain)
+{
+    contender *who = r->race->who;
+    uint32_t slot = (uint32_t)(chain % DEPTH);
+    watch_thread(r->thread, WATCH_WAIT, slot);
+    return who->ops->wait(who, r->thread, slot);
+}
+
 static bool wait_in_mode(const racer *r)
 {
     contender *who = r->race->who;
-    return r->race->what->mode == THREADS_ALL ? who->ops->wait_all(who, r->thread, r->race->what->threads)
-                                              : who->ops->wait(who, r->thread, 0);
+    if (r->race->what->mode != THREADS_ALL) {
+        return wait_for_slot(r, 0);
+    }
+    watch_thread(r->thread, WATCH_WAIT_ALL, 0);
+    return who->ops->wait_all(who, r->thread, r->race->what->threads);
 }
 
 static bool run_waiting(racer *r)
@@ -68,17 +81,16 @@ static bool run_waiting(racer *r)
 
 static bool run_pipelined(racer *r)
 {
-    contender *who = r->race->who;
     bool fine = true;
     uint64_t begun = 0, done = 0; // chains; chain n is in slot n % DEPTH
     while (fine && !atomic_load_explicit(&r->race->stop, memory_order_relaxed)) {
         if (begun - done == DEPTH) {
-            fine = who->ops->wait(who, r->thread, (uint32_t)(done++ % DEPTH));
+            fine = wait_for_slot(r, done++);
         }
         fine = fine && run_chain(r, (uint32_t)(begun++ % DEPTH));
     }
     while (fine && done < begun) {
-        fine = who->ops->wait(who, r->thread, (uint32_t)(done++ % DEPTH));
+        fine = wait_for_slot(r, done++);
     }
     return fine;
 }
@@ -88,11 +100,14 @@ static void *work(void *argument)
     racer *r = argument;
     contender *who = r->race->who;
     // One chain first, so that nothing is done for the first time while the clock runs.
-    bool fine = (!who->ops->enter || who->ops->enter(who)) && run_chain(r, 0) && who->ops->wait(who, r->thread, 0);
+    watch_thread(r->thread, WATCH_ENTER, 0);
+    bool fine = (!who->ops->enter || who->ops->enter(who)) && run_chain(r, 0) && wait_for_slot(r, 0);
     r->timed = 0;
+    watch_thread(r->thread, WATCH_START, 0);
     pthread_barrier_wait(&r->race->start);
     fine = fine && (r->race->what->mode == THREADS_PIPELINED ? run_pipelined(r) : run_waiting(r));
     r->end_ns = now_ns();
+    watch_thread(r->thread, WATCH_DONE, 0);
     if (!fine) {
         atomic_store(&r->race->failed, 1);
         atomic_store(&r->race->stop, 1);
@@ -154,11 +169,14 @@ static bool run_workers(race *r, racer *racers, uint32_t time_ms, double *out, t
             abort(); // those that run wait for it at the barrier
         }
     }
+    watch_phase("waits for the workers' first chains");
     pthread_barrier_wait(&r->start);
+    watch_phase("lets the time pass");
     add_effort(effort, -1);
     uint64_t begin = now_ns(), end = begin + 1, chains = 0;
     nanosleep(&(struct timespec){time_ms / 1000, (long)(time_ms % 1000) * 1000000}, NULL);
     atomic_store_explicit(&r->stop, 1, memory_order_relaxed);
+    watch_phase("has told the workers to stop and joins them");
     for (uint32_t t = 0; t < threads; t++) {
         pthread_join(workers[t], NULL);
         end = racers[t].end_ns > end ? racers[t].end_ns : end;
@@ -179,6 +197,9 @@ static bool repeat(contender *who, const threads_case *what, uint32_t time_ms, d
     race r = {.who = who, .what = what};
     racer racers[WORK_THREADS];
     uint32_t slots = what->mode == THREADS_PIPELINED ? DEPTH : 1;
+    watch_step(who, "threads, %s/%u/%s/%u", work_names[what->kind], what->batch, threads_mode_names[what->mode],
+               what->threads);
+    watch_phase("clears the slots");
     bool fine = clear_slots(&r, slots);
     if (who->ops->count) {
         who->ops->count(who, &before);
@@ -191,6 +212,7 @@ static bool repeat(contender *who, const threads_case *what, uint32_t time_ms, d
         counts->dispatches += after.dispatches - before.dispatches;
         counts->barriers += after.barriers - before.barriers;
     }
+    watch_phase("checks the counters");
     return fine && check_slots(&r, racers, slots);
 }
 
@@ -262,6 +284,27 @@ static uint32_t list_cases(const bench_options *options, threads_case *out)
     return count;
 }
 
+// Measures the cases in turn until the budget is over. Returns how many it has; `*result` is BENCH_FAILED when one of them failed.
+static uint32_t measure_all(const contest *c, const threads_case *cases, uint32_t count, const bench_options *options,
+                            threads_row *rows, report *results, bench_result *result)
+{
+    const uint64_t begin = now_ns(), budget_ns = options->budget_s * UINT64_C(1000000000);
+    threads_print_head(c);
+    for (uint32_t i = 0; i < count; i++) {
+        if (budget_ns > 0 && now_ns() - begin > budget_ns) {
+            report_note("%u of %u cases are left out: --budget-s %u is over", count - i, count, options->budget_s);
+            return i;
+        }
+        measure(c, &cases[i], options, &rows[i]);
+        threads_print_row(c, &rows[i]);
+        threads_report_row(c, &rows[i], results);
+        for (uint32_t who = 0; who < c->count; who++) {
+            *result = rows[i].failed[who] ? BENCH_FAILED : *result;
+        }
+    }
+    return count;
+}
+
 bench_result suite_threads(const bench_options *options, report *results)
 {
     if (!check_lists(options)) {
@@ -273,15 +316,7 @@ bench_result suite_threads(const bench_options *options, report *results)
     contest c;
     bench_result result = contest_open(&c, "threads", options, results);
     if (result == BENCH_GOOD) {
-        threads_print_head(&c);
-        for (uint32_t i = 0; i < count; i++) {
-            measure(&c, &cases[i], options, &rows[i]);
-            threads_print_row(&c, &rows[i]);
-            threads_report_row(&c, &rows[i], results);
-            for (uint32_t who = 0; who < c.count; who++) {
-                result = rows[i].failed[who] ? BENCH_FAILED : result;
-            }
-        }
+        count = measure_all(&c, cases, count, options, rows, results, &result);
         threads_print_efficiency(&c, rows, count);
         threads_print_losses(&c, rows, count);
     }

@@ -1,7 +1,7 @@
 // fermata-bench-retire: what retiring one submission costs while D others are in flight (RETIRE-2, LEARNED-14). On the manual device, which
 // runs only when told, so that a poll is retirement and nothing else: no device time, no submit, no other thread. Its library has the test
 // switches compiled in, all off. Each submission fills a temporary of its own that is dropped at the commit; a poll retires it and lets go.
-// The floor is a ring of counted allocations in C. `fermata-bench-retire [--json FILE]`
+// The floor is a ring of counted allocations in C. `fermata-bench-retire [--json FILE] [--help]`
 #include "report.h"
 
 #include <fermata/testing.h>
@@ -174,9 +174,10 @@ static spread measure(bench *b, report *results, uint32_t depth)
 int main(int argc, char **argv)
 {
     bool wants_file = argc == 3 && strcmp(argv[1], "--json") == 0;
+    bool wants_help = argc == 2 && strcmp(argv[1], "--help") == 0;
     if (argc != 1 && !wants_file) {
-        fprintf(stderr, "usage: fermata-bench-retire [--json FILE]\n");
-        return 2;
+        fprintf(wants_help ? stdout : stderr, "usage: fermata-bench-retire [--json FILE] [--help]\n");
+        return wants_help ? 0 : 2;
     }
     report *results = report_create(wants_file ? argv[2] : NULL);
     if (!results) {

@@ -3,11 +3,12 @@
 
 #include <errno.h>
 #include <getopt.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_SEQUENCES = 1024, MOST_TOKENS = 1 << 30, MOST_SECONDS = 1 << 30 };
+enum { MOST_SEQUENCES = 1024, MOST_TOKENS = 1000000, MOST_SECONDS = 1000000 };
+
+static const float most_temperature = 1000.0f;
 
 const char *options_usage(void)
 {
@@ -15,13 +16,14 @@ const char *options_usage(void)
            "  --model FILE        a llama2.c checkpoint (default: the bundled model)\n"
            "  --tokenizer FILE    its llama2.c tokenizer (default: bytes are tokens)\n"
            "  --prompt TEXT       what to continue; several take turns (default: the bundled prompts)\n"
-           "  --tokens N          tokens to generate in each sequence (default: 200)\n"
-           "  --sequences N       sequences at once, each on its own thread (default: 8)\n"
-           "  --temperature X     0 is greedy, higher is more random (default: 0)\n"
+           "  --tokens N          tokens to generate in each sequence, 1 to 1000000 (default: 200)\n"
+           "  --sequences N       sequences at once, each on its own thread, 1 to 1024 (default: 8)\n"
+           "  --temperature X     0 is greedy, higher is more random, up to 1000 (default: 0)\n"
            "  --seed N            of the random choices (default: 1)\n"
            "  --kv f32|q8         how keys and values are kept (default: f32)\n"
            "  --device NAME       auto, host, vulkan, vulkan:N or vulkan:TEXT (default: auto)\n"
-           "  --soak SECONDS      run all sequences again and again, and report how resident memory grows\n"
+           "  --soak SECONDS      run all sequences again and again, and report how resident memory grows; 1 to "
+           "1000000\n"
            "  --destroy-late      keep temporaries until their token is done (default: destroy them in flight)\n"
            "  --json              print one JSON object\n"
            "  --help              print this\n"
@@ -41,7 +43,7 @@ static bool read_temperature(const char *text, float *out)
 {
     char *end = NULL;
     *out = strtof(text, &end);
-    return end != text && *end == '\0' && isfinite(*out) && *out >= 0.0f;
+    return end != text && *end == '\0' && *out >= 0.0f && *out <= most_temperature; // not a number is in no range
 }
 
 static bool take_option(options *o, int name, const char *value)
@@ -79,6 +81,19 @@ static bool take_option(options *o, int name, const char *value)
     return good;
 }
 
+// What the option takes, for the sentence about what it does not.
+static const char *range_of(int name)
+{
+    switch (name) {
+    case 'n': return "a whole number from 1 to 1000000";
+    case 'b': return "a whole number from 1 to 1024";
+    case 'x': return "a number from 0 to 1000";
+    case 's': return "a whole number from 0 to 18446744073709551615";
+    case 'k': return "f32 or q8";
+    default: return "a whole number of seconds from 1 to 1000000";
+    }
+}
+
 bool options_parse(int argc, char **argv, options *out, failure *f)
 {
     static const struct option known[] = {
@@ -110,8 +125,8 @@ bool options_parse(int argc, char **argv, options *out, failure *f)
                                name == ':' ? "'%s' needs a value" : "'%s' is no option; see --help", argv[optind - 1]);
         }
         if (!take_option(out, name, optarg)) {
-            return failure_set(f, EXIT_STATUS_BAD_INPUT, "'%s' is no value for --%s; see --help", optarg,
-                               known[index].name);
+            return failure_set(f, EXIT_STATUS_BAD_INPUT, "--%s takes %s, not '%s'", known[index].name, range_of(name),
+                               optarg);
         }
     }
     if (optind < argc) {

@@ -37,6 +37,7 @@
     X(learned)                                                                                                         \
     X(lifetime)                                                                                                        \
     X(reuse)                                                                                                           \
+    X(fairness)                                                                                                        \
     X(concurrency)
 
 // Each runs its group and returns the number of tests that failed.

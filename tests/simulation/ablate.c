@@ -97,6 +97,10 @@ int main(int argc, char **argv)
     if (argc > 1 && strcmp(argv[1], "--table") == 0) {
         return print_table();
     }
+    if (argc > 1) {
+        fprintf(stderr, "usage: ablate [--table]\n");
+        return 2;
+    }
     struct CMUnitTest tests[GUARDS];
     for (int i = 0; i < GUARDS; i++) {
         tests[i] =

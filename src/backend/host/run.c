@@ -39,6 +39,18 @@ static void fail_group(const fmi_command *command, const fmi_batch_plan *plan, u
               (uint32_t)(group % n[0]), (uint32_t)(group / n[0] % n[1]), (uint32_t)(group / n[0] / n[1]), why);
 }
 
+// A function of the user's may return any number.
+static const char *name_answer(fm_status answer)
+{
+    switch (answer) {
+#define STATUS(name, value, text) case name:
+        FM_STATUS_LIST(STATUS)
+#undef STATUS
+        return fm_status_name(answer);
+    }
+    return "a value that is no status";
+}
+
 static void run_dispatch(const fmi_command *command, uint32_t part, uint32_t parts, const fmi_batch_plan *plan)
 {
     const fmi_kernel_binary *binary = command->binary;
@@ -70,7 +82,7 @@ static void run_dispatch(const fmi_command *command, uint32_t part, uint32_t par
                              binary->user};
         fm_status answer = binary->function(&call);
         if (answer != FM_OK) {
-            fail_list(command, plan, "host function '%.100s' returned %s", binary->name, fm_status_name(answer));
+            fail_list(command, plan, "host function '%.100s' returned %s", binary->name, name_answer(answer));
         }
     }
 }

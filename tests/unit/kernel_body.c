@@ -1,7 +1,7 @@
 // The body translator: what element accesses, words and literals become, that lines stay, and which mistakes it names.
 // Every case runs for both targets; every mistake also for the check that knows no dtypes yet. Random text must never crash it.
 #include "base/text.h"
-#include "kernel/body.h"
+#include "kernel/unit.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,30 +12,43 @@
 #include <cmocka.h>
 
 static const fmi_name names[] = {
-    {"x", FMI_NAME_BUFFER, FM_DTYPE_F32, FM_ACCESS_READ_WRITE, 0},
-    {"h", FMI_NAME_BUFFER, FM_DTYPE_F16, FM_ACCESS_READ_WRITE, 0},
-    {"b", FMI_NAME_BUFFER, FM_DTYPE_I8, FM_ACCESS_READ_WRITE, 0},
-    {"u", FMI_NAME_BUFFER, FM_DTYPE_U8, FM_ACCESS_READ_WRITE, 0},
-    {"k", FMI_NAME_BUFFER, FM_DTYPE_I32, FM_ACCESS_READ_WRITE, 0},
-    {"r", FMI_NAME_BUFFER, FM_DTYPE_F32, FM_ACCESS_READ, 0},
-    {"w", FMI_NAME_BUFFER, FM_DTYPE_F32, FM_ACCESS_WRITE, 0},
-    {"hr", FMI_NAME_BUFFER, FM_DTYPE_F16, FM_ACCESS_READ, 0},
-    {"hw", FMI_NAME_BUFFER, FM_DTYPE_F16, FM_ACCESS_WRITE, 0},
-    {"a", FMI_NAME_CONSTANT, FM_DTYPE_F32, 0, 0},
-    {"n", FMI_NAME_CONSTANT, FM_DTYPE_U32, 0, 0},
-    {"s", FMI_NAME_SHARED, FM_DTYPE_U32, 0, 0},
+    {"x", FMI_NAME_BUFFER, FM_DTYPE_F32, FM_ACCESS_READ_WRITE, 0, 0},
+    {"h", FMI_NAME_BUFFER, FM_DTYPE_F16, FM_ACCESS_READ_WRITE, 0, 0},
+    {"b", FMI_NAME_BUFFER, FM_DTYPE_I8, FM_ACCESS_READ_WRITE, 0, 0},
+    {"u", FMI_NAME_BUFFER, FM_DTYPE_U8, FM_ACCESS_READ_WRITE, 0, 0},
+    {"k", FMI_NAME_BUFFER, FM_DTYPE_I32, FM_ACCESS_READ_WRITE, 0, 0},
+    {"r", FMI_NAME_BUFFER, FM_DTYPE_F32, FM_ACCESS_READ, 0, 0},
+    {"w", FMI_NAME_BUFFER, FM_DTYPE_F32, FM_ACCESS_WRITE, 0, 0},
+    {"hr", FMI_NAME_BUFFER, FM_DTYPE_F16, FM_ACCESS_READ, 0, 0},
+    {"hw", FMI_NAME_BUFFER, FM_DTYPE_F16, FM_ACCESS_WRITE, 0, 0},
+    {"a", FMI_NAME_CONSTANT, FM_DTYPE_F32, 0, 0, 0},
+    {"n", FMI_NAME_CONSTANT, FM_DTYPE_U32, 0, 0, 0},
+    {"s", FMI_NAME_SHARED, FM_DTYPE_U32, 0, 0, 0},
 };
 
 static fm_status translate(const char *text, fmi_body_target target, bool is_header, fmi_text *out, fmi_body_use *use)
 {
-    const fmi_body_input input = {.text = text,
-                                  .length = strlen(text),
+    const char *header = is_header ? text : NULL, *body = is_header ? "" : text;
+    const fmi_unit_input read = {.header = header,
+                                 .header_length = header ? strlen(header) : 0,
+                                 .body = body,
+                                 .body_length = strlen(body),
+                                 .names = names,
+                                 .name_count = sizeof names / sizeof names[0]};
+    fmi_unit unit;
+    fm_status status = fmi_unit_read(&read, &unit);
+    if (status != FM_OK) {
+        return status;
+    }
+    const fmi_body_input input = {.tokens = is_header ? &unit.header : &unit.body,
                                   .is_header = is_header,
                                   .names = is_header ? NULL : names,
                                   .name_count = is_header ? 0 : sizeof names / sizeof names[0],
                                   .group_size = {64, 2, 1},
                                   .target = target};
-    return fmi_body_translate(&input, out, use);
+    status = fmi_body_translate(&input, out, use);
+    fmi_unit_free(&unit);
+    return status;
 }
 
 static void expect(const char *text, const char *glsl, const char *c)

@@ -139,8 +139,18 @@ static fm_status check_value_dtype(const fmi_backend_caps *caps, const char *ker
     return check_dtype(caps, kernel, name, dtype);
 }
 
+static fm_status fail_constants(const fm_kernel_info *info)
+{
+    return fmi_fail(FM_ERROR_INVALID_ARGUMENT,
+                    "kernel '%s': %u constants are more than the %d bytes that a dispatch can carry", info->name,
+                    info->constant_count, (int)FMI_MAX_CONSTANTS_BYTES);
+}
+
 static fm_status check_constants(const fmi_backend_caps *caps, const fm_kernel_info *info)
 {
+    if (info->constant_count > FMI_MAX_CONSTANTS_BYTES / 4) { // with the smallest ones; nothing beyond is read
+        return fail_constants(info);
+    }
     if (info->constant_count && !info->constants) {
         return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "kernel '%s': constants is NULL, but constant_count is %u",
                         info->name, info->constant_count);
@@ -156,12 +166,7 @@ static fm_status check_constants(const fmi_backend_caps *caps, const fm_kernel_i
             return status;
         }
     }
-    if (fmi_kernel_constants_size(info) > FMI_MAX_CONSTANTS_BYTES) {
-        return fmi_fail(FM_ERROR_INVALID_ARGUMENT,
-                        "kernel '%s': %u constants are more than the %d bytes that a dispatch can carry", info->name,
-                        info->constant_count, (int)FMI_MAX_CONSTANTS_BYTES);
-    }
-    return FM_OK;
+    return fmi_kernel_constants_size(info) > FMI_MAX_CONSTANTS_BYTES ? fail_constants(info) : FM_OK;
 }
 
 static fm_status check_shared(const fmi_backend_caps *caps, const fm_kernel_info *info)

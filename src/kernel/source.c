@@ -32,9 +32,6 @@ uint32_t fmi_constants_place(fm_dtype dtype, uint32_t *at_bytes)
 uint32_t fmi_kernel_constants_size(const fm_kernel_info *info)
 {
     uint32_t size_bytes = 0, alignment = 1;
-    if (info->constant_count > FMI_MAX_CONSTANTS_BYTES) {
-        return UINT32_MAX;
-    }
     for (uint32_t i = 0; i < info->constant_count; i++) {
         uint32_t size = fmi_dtype_size(info->constants[i].dtype);
         fmi_constants_place(info->constants[i].dtype, &size_bytes);

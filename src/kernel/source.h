@@ -39,7 +39,7 @@ fm_status fmi_kernel_check_info(const fmi_backend_caps *caps, const fm_kernel_in
 // Places one more constant as a C struct does: returns its offset and moves `*at_bytes` behind it.
 uint32_t fmi_constants_place(fm_dtype dtype, uint32_t *at_bytes);
 
-// The bytes of a portable kernel's constants: those of a C struct with the same members. UINT32_MAX: far too many.
+// The bytes of a portable kernel's constants: those of a C struct with the same members.
 uint32_t fmi_kernel_constants_size(const fm_kernel_info *info);
 
 // The length of `info->code` as text, whether counted or ended by a zero byte.

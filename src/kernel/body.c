@@ -1,6 +1,6 @@
 // The body translator: one pass over the tokens of a body or header. See body.h.
 // Words and constants are handled here, elements of buffers and shared arrays in element.c. Whatever has no meaning of its own
-// passes through as it is, so that the target's compiler judges it, on the user's line.
+// passes through as it is, on the user's line; the grammar judges it.
 #include "kernel/body.h"
 
 #include "base/error.h"
@@ -276,8 +276,8 @@ static fm_status translate_word(fmi_translator *translator, const fmi_word *word
     switch (word->kind) {
     case FMI_WORD_C:
     case FMI_WORD_GLSL:
-        return fmi_token_fail(translator->tokens, *at, "'%.*s' is no word of the portable language",
-                              (int)token->length, token->start);
+        return fmi_token_fail(translator->tokens, *at, "'%.*s' is no word of the portable language", (int)token->length,
+                              token->start);
     case FMI_WORD_RETURN: return translate_return(translator, *at);
     case FMI_WORD_ID: return translate_id(translator, word, at);
     case FMI_WORD_BARRIER: return translate_barrier(translator, word, at);

@@ -35,8 +35,8 @@ typedef struct fmi_name {
 
 typedef struct fmi_body_input {
     const fmi_tokens *tokens; // borrowed: cut, with macros expanded and brackets matched (unit.h)
-    bool is_header;        // helper functions: no names but specialisations, no ids
-    const fmi_name *names; // borrowed
+    bool is_header;           // helper functions: no names but specialisations, no ids
+    const fmi_name *names;    // borrowed
     uint32_t name_count;
     uint32_t group_size[3];
     fmi_body_target target;

@@ -128,8 +128,8 @@ static fm_status read_unary(struct value_reader *reader, int64_t *out)
 static const struct {
     char text[3];
     int rank;
-} operators[] = {{"||", 1}, {"&&", 2}, {"|", 3},  {"^", 4},  {"&", 5},  {"==", 6}, {"!=", 6}, {"<", 7}, {">", 7},
-                 {"<=", 7}, {">=", 7}, {"<<", 8}, {">>", 8}, {"+", 9},  {"-", 9},  {"*", 10}, {"/", 10}, {"%", 10}};
+} operators[] = {{"||", 1}, {"&&", 2}, {"|", 3},  {"^", 4},  {"&", 5}, {"==", 6}, {"!=", 6}, {"<", 7},  {">", 7},
+                 {"<=", 7}, {">=", 7}, {"<<", 8}, {">>", 8}, {"+", 9}, {"-", 9},  {"*", 10}, {"/", 10}, {"%", 10}};
 
 static int64_t compute(const char *op, int64_t a, int64_t b)
 {
@@ -212,10 +212,8 @@ fm_status fmi_macros_evaluate(fmi_macros *macros, const fmi_token *line, uint32_
         status = fmi_macros_expand(macros, resolved.list, resolved.count, &expanded, 1);
     }
     int64_t value = 0;
-    struct value_reader reader = {.macros = macros,
-                                  .list = expanded.list,
-                                  .end = expanded.list + expanded.count,
-                                  .last = line + count - 1};
+    struct value_reader reader = {
+        .macros = macros, .list = expanded.list, .end = expanded.list + expanded.count, .last = line + count - 1};
     if (status == FM_OK) {
         status = read_binary(&reader, 0, &value);
     }
@@ -283,8 +281,7 @@ static fm_status go_on(struct reader *reader, const fmi_token *word, const fmi_t
         return FM_OK;
     }
     bool is_true = true;
-    fm_status status =
-        is_elif && !top->was_taken ? fmi_macros_evaluate(reader->macros, line, count, &is_true) : FM_OK;
+    fm_status status = is_elif && !top->was_taken ? fmi_macros_evaluate(reader->macros, line, count, &is_true) : FM_OK;
     top->has_else = !is_elif;
     top->is_active = !top->was_taken && is_true;
     top->was_taken |= top->is_active;

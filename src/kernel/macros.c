@@ -153,8 +153,9 @@ fm_status fmi_macros_define(fmi_macros *macros, const fmi_token *line, uint32_t 
     macro.text_count = count - at;
     fmi_macro *old = fmi_macros_find(macros, line);
     if (old && !is_same_macro(old, &macro)) {
-        return fmi_token_fail_at(macros->where, line, "macro '%.*s' has another text already (line %u); #undef it first",
-                                 (int)line->length, line->start, old->name->line);
+        return fmi_token_fail_at(macros->where, line,
+                                 "macro '%.*s' has another text already (line %u); #undef it first", (int)line->length,
+                                 line->start, old->name->line);
     }
     return old ? FM_OK : add(macros, &macro);
 }
@@ -323,8 +324,7 @@ fm_status fmi_macros_expand(fmi_macros *macros, const fmi_token *list, uint32_t 
     }
     for (uint32_t i = 0; i < count && status == FM_OK; i++) {
         const fmi_token *token = &list[i];
-        fmi_macro *macro =
-            token->kind == FMI_TOKEN_NAME && !token->is_final ? fmi_macros_find(macros, token) : NULL;
+        fmi_macro *macro = token->kind == FMI_TOKEN_NAME && !token->is_final ? fmi_macros_find(macros, token) : NULL;
         uint32_t open = i + 1;
         for (; macro && macro->is_function && open < count && list[open].kind == FMI_TOKEN_SPACE; open++) {
         }

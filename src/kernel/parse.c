@@ -215,9 +215,10 @@ static fm_status parse_return(fmi_parser *parser)
     fmi_parser_skip(parser);
     if (parser->result == FMI_TYPE_VOID || fmi_parser_is(parser, ";")) {
         if (parser->result != FMI_TYPE_VOID || !fmi_parser_is(parser, ";")) {
-            return fmi_token_fail(parser->tokens, at, parser->result == FMI_TYPE_VOID
-                                                          ? "a void function returns nothing: write 'return;'"
-                                                          : "this function returns a value, and none stands here");
+            return fmi_token_fail(parser->tokens, at,
+                                  parser->result == FMI_TYPE_VOID
+                                      ? "a void function returns nothing: write 'return;'"
+                                      : "this function returns a value, and none stands here");
         }
         return fmi_parser_expect(parser, ";");
     }
@@ -320,14 +321,15 @@ static fm_status parse_param(fmi_parser *parser, uint32_t helper)
         return fmi_token_fail(parser->tokens, at, "a function has at most %d parameters", (int)FMI_MAX_HELPER_PARAMS);
     }
     symbol->params[symbol->param_count++] = (uint8_t)type;
-    return fmi_scope_declare(
-        parser, at, &(fmi_symbol){.kind = FMI_SYMBOL_VARIABLE, .type = (uint8_t)type, .is_const = is_const});
+    return fmi_scope_declare(parser, at,
+                             &(fmi_symbol){.kind = FMI_SYMBOL_VARIABLE, .type = (uint8_t)type, .is_const = is_const});
 }
 
 static fm_status parse_params(fmi_parser *parser, uint32_t helper)
 {
     fmi_parser_skip(parser); // the parenthesis
-    if (fmi_parser_is(parser, "void") && fmi_token_is(parser->tokens, fmi_token_next(parser->tokens, parser->at), ")")) {
+    if (fmi_parser_is(parser, "void") &&
+        fmi_token_is(parser->tokens, fmi_token_next(parser->tokens, parser->at), ")")) {
         fmi_parser_skip(parser);
     }
     if (fmi_parser_take(parser, ")")) {
@@ -345,8 +347,8 @@ static fm_status parse_helper(fmi_parser *parser, fmi_type type)
 {
     uint32_t at = parser->at, helper = parser->symbol_count;
     struct flow flow = {0};
-    fm_status status = fmi_scope_declare(
-        parser, at, &(fmi_symbol){.kind = FMI_SYMBOL_HELPER, .type = (uint8_t)type, .is_open = true});
+    fm_status status =
+        fmi_scope_declare(parser, at, &(fmi_symbol){.kind = FMI_SYMBOL_HELPER, .type = (uint8_t)type, .is_open = true});
     if (status != FM_OK) {
         return status;
     }

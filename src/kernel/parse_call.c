@@ -144,8 +144,8 @@ static fm_status check_helper(fmi_parser *parser, const fmi_symbol *helper, stru
 {
     const fmi_token *name = &parser->tokens->list[call->at];
     if (helper->is_open) {
-        return fmi_token_fail(parser->tokens, call->at, "'%.*s' calls itself: there is no recursion",
-                              (int)name->length, name->start);
+        return fmi_token_fail(parser->tokens, call->at, "'%.*s' calls itself: there is no recursion", (int)name->length,
+                              name->start);
     }
     if (call->count != helper->param_count) {
         return fail_count(parser, call, helper->param_count);

@@ -87,8 +87,8 @@ static fm_status parse_list(fmi_parser *parser, fmi_symbol *symbol, uint32_t dim
         symbol->dims[dim] = count;
     }
     if (status == FM_OK && symbol->dims[dim] != count) {
-        status = fmi_token_fail(parser->tokens, at, "this list has %u values for %u elements", count,
-                                symbol->dims[dim]);
+        status =
+            fmi_token_fail(parser->tokens, at, "this list has %u values for %u elements", count, symbol->dims[dim]);
     }
     return status;
 }
@@ -137,8 +137,9 @@ fm_status fmi_parse_declarator(fmi_parser *parser, uint32_t at, fmi_symbol *symb
         status = parse_initialiser(parser, symbol);
         parser->declaring = UINT32_MAX;
     } else if (status == FM_OK && (symbol->is_const || (symbol->dim_count && symbol->dims[0] == 0))) {
-        status = fmi_token_fail(parser->tokens, at, symbol->is_const ? "what is const needs its value here"
-                                                                     : "an array without a size needs its values here");
+        status = fmi_token_fail(parser->tokens, at,
+                                symbol->is_const ? "what is const needs its value here"
+                                                 : "an array without a size needs its values here");
     }
     if (status == FM_OK) {
         status = count_bytes(parser, at, symbol);
@@ -151,9 +152,9 @@ fm_status fmi_parse_declaration(fmi_parser *parser)
     bool is_const = fmi_parser_take(parser, "const");
     fmi_type type = fmi_parser_peek_type(parser);
     if (type == FMI_TYPE_COUNT || type == FMI_TYPE_VOID) {
-        return fmi_token_fail(parser->tokens, parser->at, type == FMI_TYPE_VOID
-                                                              ? "nothing is a variable of type void"
-                                                              : "the type of a variable is missing here");
+        return fmi_token_fail(parser->tokens, parser->at,
+                              type == FMI_TYPE_VOID ? "nothing is a variable of type void"
+                                                    : "the type of a variable is missing here");
     }
     fmi_parser_skip(parser);
     do {

@@ -77,8 +77,8 @@ fm_status fmi_parse_check_fits(fmi_parser *parser, const fmi_value *value, fmi_t
     fm_status status = fmi_parse_check_value(parser, value);
     if (status == FM_OK && !fmi_type_fits((fmi_type)value->type, type)) {
         if (type == FMI_TYPE_BOOL) {
-            return fmi_token_fail(parser->tokens, value->at, "%s is a bool, and this is %s: compare it, as in 'n != 0'", what,
-                                  fmi_type_phrase((fmi_type)value->type));
+            return fmi_token_fail(parser->tokens, value->at, "%s is a bool, and this is %s: compare it, as in 'n != 0'",
+                                  what, fmi_type_phrase((fmi_type)value->type));
         }
         return fmi_token_fail(parser->tokens, value->at, "%s is %s, and this is %s: cast it with %s(…)", what,
                               fmi_type_phrase(type), fmi_type_phrase((fmi_type)value->type), fmi_type_name(type));
@@ -86,19 +86,20 @@ fm_status fmi_parse_check_fits(fmi_parser *parser, const fmi_value *value, fmi_t
     return status;
 }
 
-struct operator {
+struct operator
+{
     char text[3];
     char kind; // 'a' arithmetic, 'i' of integers, 's' shift, 'c' comparison, 'e' equality, 'l' logic
     uint8_t rank;
 };
 
 static const struct operator operators[] = {
-    {"||", 'l', 1}, {"&&", 'l', 2}, {"|", 'i', 3},  {"^", 'i', 4},  {"&", 'i', 5},  {"==", 'e', 6},
-    {"!=", 'e', 6}, {"<", 'c', 7},  {">", 'c', 7},  {"<=", 'c', 7}, {">=", 'c', 7}, {"<<", 's', 8},
-    {">>", 's', 8}, {"+", 'a', 9},  {"-", 'a', 9},  {"*", 'a', 10}, {"/", 'a', 10}, {"%", 'i', 10},
+    {"||", 'l', 1}, {"&&", 'l', 2}, {"|", 'i', 3}, {"^", 'i', 4},  {"&", 'i', 5},  {"==", 'e', 6},
+    {"!=", 'e', 6}, {"<", 'c', 7},  {">", 'c', 7}, {"<=", 'c', 7}, {">=", 'c', 7}, {"<<", 's', 8},
+    {">>", 's', 8}, {"+", 'a', 9},  {"-", 'a', 9}, {"*", 'a', 10}, {"/", 'a', 10}, {"%", 'i', 10},
 };
 
-static const struct operator *find_operator(const fmi_token *token, size_t length)
+static const struct operator* find_operator(const fmi_token *token, size_t length)
 {
     for (size_t i = 0; i < sizeof operators / sizeof operators[0]; i++) {
         if (strlen(operators[i].text) == length && memcmp(operators[i].text, token->start, length) == 0) {
@@ -109,7 +110,7 @@ static const struct operator *find_operator(const fmi_token *token, size_t lengt
 }
 
 // What is known to go wrong: a division by zero, a shift by more bits than there are.
-static fm_status check_known(fmi_parser *parser, const struct operator *op, fmi_type type, const fmi_value *right)
+static fm_status check_known(fmi_parser *parser, const struct operator* op, fmi_type type, const fmi_value *right)
 {
     if (!right->is_known || !fmi_type_is_integer(type)) {
         return FM_OK;
@@ -126,7 +127,7 @@ static fm_status check_known(fmi_parser *parser, const struct operator *op, fmi_
 }
 
 // The type of `left op right` as it is computed; the operands become it, but for the right one of a shift.
-static fm_status find_type(fmi_parser *parser, const struct operator *op, uint32_t at, const fmi_value *left,
+static fm_status find_type(fmi_parser *parser, const struct operator* op, uint32_t at, const fmi_value *left,
                            const fmi_value *right, fmi_type *out)
 {
     fmi_type a = (fmi_type)left->type, b = (fmi_type)right->type;
@@ -140,8 +141,7 @@ static fm_status find_type(fmi_parser *parser, const struct operator *op, uint32
     } else if (op->kind == 'e' && a == FMI_TYPE_BOOL && b == FMI_TYPE_BOOL) {
         *out = FMI_TYPE_BOOL;
     } else {
-        is_right = fmi_type_join(a, b, out) &&
-                   (op->kind == 'i' ? fmi_type_is_integer(*out) : fmi_type_is_number(*out));
+        is_right = fmi_type_join(a, b, out) && (op->kind == 'i' ? fmi_type_is_integer(*out) : fmi_type_is_number(*out));
     }
     if (is_right) {
         return FM_OK;
@@ -169,7 +169,7 @@ static int64_t divide(fmi_type type, bool gives_rest, int64_t a, int64_t b)
 }
 
 // The value of two known numbers, which both have `type` (of a shift: the left one).
-static int64_t compute(const struct operator *op, fmi_type type, int64_t a, int64_t b)
+static int64_t compute(const struct operator* op, fmi_type type, int64_t a, int64_t b)
 {
     uint64_t x = (uint64_t)a, y = (uint64_t)b;
     bool is_unsigned = type == FMI_TYPE_ULONG;
@@ -192,7 +192,7 @@ static int64_t compute(const struct operator *op, fmi_type type, int64_t a, int6
     }
 }
 
-static fm_status combine(fmi_parser *parser, const struct operator *op, uint32_t at, fmi_value *left, fmi_value *right)
+static fm_status combine(fmi_parser *parser, const struct operator* op, uint32_t at, fmi_value *left, fmi_value *right)
 {
     fmi_type type = FMI_TYPE_VOID;
     fm_status status = fmi_parse_check_value(parser, left);
@@ -217,15 +217,14 @@ static fm_status combine(fmi_parser *parser, const struct operator *op, uint32_t
     }
     bool gives_bool = strchr("cel", op->kind) != NULL;
     bool is_whole = type != FMI_TYPE_FLOAT && type != FMI_TYPE_ANY;
-    *left = (fmi_value){.type = gives_bool ? FMI_TYPE_BOOL : (uint8_t)type,
-                        .is_fixed = left->is_fixed && right->is_fixed,
-                        .is_known = left->is_known && right->is_known && is_whole,
-                        .at = left->at,
-                        .variable = UINT32_MAX,
-                        .uses = left->uses,
-                        .number = left->is_known && right->is_known && is_whole
-                                      ? compute(op, type, left->number, right->number)
-                                      : 0};
+    *left = (fmi_value){
+        .type = gives_bool ? FMI_TYPE_BOOL : (uint8_t)type,
+        .is_fixed = left->is_fixed && right->is_fixed,
+        .is_known = left->is_known && right->is_known && is_whole,
+        .at = left->at,
+        .variable = UINT32_MAX,
+        .uses = left->uses,
+        .number = left->is_known && right->is_known && is_whole ? compute(op, type, left->number, right->number) : 0};
     fmi_parse_convert(left, (fmi_type)left->type); // cuts what ran over
     return FM_OK;
 }
@@ -235,8 +234,7 @@ static fm_status parse_binary(fmi_parser *parser, int least, fmi_value *out)
     fm_status status = fmi_parse_operand(parser, out);
     while (status == FM_OK) {
         const fmi_token *token = fmi_parser_token(parser);
-        const struct operator *op =
-            token->kind == FMI_TOKEN_OPERATOR ? find_operator(token, token->length) : NULL;
+        const struct operator* op = token->kind == FMI_TOKEN_OPERATOR ? find_operator(token, token->length) : NULL;
         if (!op || op->rank <= least) {
             return FM_OK;
         }
@@ -345,7 +343,7 @@ fm_status fmi_parse_step(fmi_parser *parser, fmi_value *target, uint32_t at)
 static fm_status assign(fmi_parser *parser, uint32_t at, fmi_value *target, fmi_value *value)
 {
     const fmi_token *token = &parser->tokens->list[at];
-    const struct operator *op = token->length > 1 ? find_operator(token, token->length - 1) : NULL;
+    const struct operator* op = token->length> 1 ? find_operator(token, token->length - 1) : NULL;
     fm_status status = check_target(parser, target, at);
     fmi_type type = (fmi_type)target->type;
     if (status == FM_OK && op) {

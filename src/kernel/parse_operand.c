@@ -41,8 +41,8 @@ static void parse_integer(fmi_parser *parser, fmi_value *out)
     for (p += is_hex ? 2 : 0; p < end; p++) {
         number = number * base + (uint64_t)(*p <= '9' ? *p - '0' : (*p | 32) - 'a' + 10);
     }
-    fmi_type type = is_long ? (is_unsigned ? FMI_TYPE_ULONG : FMI_TYPE_LONG)
-                            : (is_unsigned ? FMI_TYPE_UINT : FMI_TYPE_INT);
+    fmi_type type =
+        is_long ? (is_unsigned ? FMI_TYPE_ULONG : FMI_TYPE_LONG) : (is_unsigned ? FMI_TYPE_UINT : FMI_TYPE_INT);
     *out = make_value(parser, type, parser->at);
     out->is_fixed = out->is_known = true;
     out->number = (int64_t)number;
@@ -163,9 +163,9 @@ static fm_status parse_kernel_name(fmi_parser *parser, const fmi_name *name, fmi
     if (name->kind == FMI_NAME_SPECIAL) {
         out->is_fixed = true;
         out->is_known = out->type != FMI_TYPE_FLOAT;
-        out->number = !out->is_known                   ? 0
+        out->number = !out->is_known                ? 0
                       : name->dtype == FM_DTYPE_U64 ? (int64_t)(uint64_t)name->value
-                                                       : (int64_t)name->value;
+                                                    : (int64_t)name->value;
         return FM_OK;
     }
     if (name->kind == FMI_NAME_CONSTANT) {
@@ -207,8 +207,10 @@ fm_status fmi_parse_fail_unknown(const fmi_parser *parser, uint32_t at, bool is_
     }
     fmi_scope_suggest(parser, name, is_function, hint, sizeof hint);
     if (is_function) {
-        return fmi_token_fail(parser->tokens, at, "there is no function '%.*s' in the language or before this in the "
-                              "header%s", length, name->start, hint);
+        return fmi_token_fail(parser->tokens, at,
+                              "there is no function '%.*s' in the language or before this in the "
+                              "header%s",
+                              length, name->start, hint);
     }
     if (parser->is_header && fmi_scope_find_kernel_name(parser, name)) {
         return fmi_token_fail(parser->tokens, at, "a helper function does not see '%.*s'; give it as an argument",

@@ -39,13 +39,13 @@ typedef struct fmi_use {
 typedef struct fmi_value {
     uint8_t type; // fmi_type
     bool is_lvalue;
-    bool is_const;    // an lvalue that must not be changed
-    bool is_fixed;    // made of literals alone: what a table of the header may hold
-    bool is_known;    // an integer or bool whose value is `number`
-    uint8_t dims;     // dimensions that no index has taken yet: an array
-    uint32_t at;      // its first token
-    uint32_t variable; // index of the use that it is, if it is a variable itself; else UINT32_MAX
-    uint32_t uses;    // its uses are [uses, parser->use_count) when it has been read
+    bool is_const;         // an lvalue that must not be changed
+    bool is_fixed;         // made of literals alone: what a table of the header may hold
+    bool is_known;         // an integer or bool whose value is `number`
+    uint8_t dims;          // dimensions that no index has taken yet: an array
+    uint32_t at;           // its first token
+    uint32_t variable;     // index of the use that it is, if it is a variable itself; else UINT32_MAX
+    uint32_t uses;         // its uses are [uses, parser->use_count) when it has been read
     const uint32_t *sizes; // of `dims`
     int64_t number;
 } fmi_value;
@@ -106,7 +106,8 @@ fm_status fmi_parse_step(fmi_parser *parser, fmi_value *target, uint32_t at);
 
 // parse_operand.c: everything that no operator takes apart.
 fm_status fmi_parse_operand(fmi_parser *parser, fmi_value *out);
-fm_status fmi_parse_fail_unknown(const fmi_parser *parser, uint32_t at, bool is_function); // names the nearest known name
+fm_status fmi_parse_fail_unknown(const fmi_parser *parser, uint32_t at,
+                                 bool is_function); // names the nearest known name
 // `value` as one of `type`, its known number included.
 void fmi_parse_convert(fmi_value *value, fmi_type type);
 

@@ -1,6 +1,6 @@
 // The tokenizer of bodies and headers. See tokens.h.
 // It also refuses what the language has no use for: directives in a body, strings, labels, numbers that C and GLSL read
-// differently. So the translator meets only text that means the same in both.
+// differently. What the tokens say is for the translator (body.c) and the grammar (grammar.h).
 #include "kernel/tokens.h"
 
 #include "base/error.h"
@@ -271,8 +271,8 @@ static fm_status check_directive(const struct cutter *cutter)
 
 static fm_status cut_operator(struct cutter *cutter)
 {
-    static const char *const operators[] = {"<<=", ">>=", "++", "--", "+=", "-=", "*=", "/=", "%=", "&=", "|=",
-                                            "^=",  "<<",  ">>", "<=", ">=", "==", "!=", "&&", "||"};
+    static const char *const operators[] = {"<<=", ">>=", "++", "--", "+=", "-=", "*=", "/=", "%=", "&=",
+                                            "|=",  "^=",  "<<", ">>", "<=", ">=", "==", "!=", "&&", "||"};
     size_t left = cutter->length - cutter->at;
     const char *here = cutter->text + cutter->at;
     if (*here == '#') {

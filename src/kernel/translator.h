@@ -10,10 +10,10 @@
 typedef struct fmi_translator {
     const fmi_body_input *input;
     const fmi_tokens *tokens; // the input's
-    fmi_text *out; // borrowed
+    fmi_text *out;            // borrowed
     fmi_body_use *use;
-    uint32_t depth;    // of ranges inside ranges, bounded because each is a call
-    bool is_flat;      // inside a repeated index: line ends and comments were there the first time
+    uint32_t depth; // of ranges inside ranges, bounded because each is a call
+    bool is_flat;   // inside a repeated index: line ends and comments were there the first time
 } fmi_translator;
 
 // Appends text to the output; does nothing when only checking.

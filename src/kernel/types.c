@@ -1,4 +1,5 @@
 // The table of conversions. See types.h.
+// C converts every number to every other, GLSL only towards the wider and the unsigned: the rules here are GLSL's.
 #include "kernel/types.h"
 
 #include <string.h>

@@ -43,8 +43,9 @@ typedef struct fmi_word {
     uint32_t feature; // FMI_USES_* or 0
     uint8_t kind;     // fmi_word_kind
     uint8_t arity;    // arguments of a function
-    char shape;       // of a function: 'f' floats to float, 'n' numbers of one type to it, 'b' float to bool, 'u' float to uint, 'i' float to int,
-                      // 'v' uint to float, 'c' uint to uint
+    char
+        shape; // of a function: 'f' floats to float, 'n' numbers of one type to it, 'b' float to bool, 'u' float to uint, 'i' float to int,
+               // 'v' uint to float, 'c' uint to uint
 } fmi_word;
 
 // Finds a word; NULL if it is none. `name` need not end in a zero byte.

@@ -445,10 +445,13 @@ static void atomic_min_max_and_bits_match_the_reference(void **state)
 int ct_group_builtins(void)
 {
     const struct CMUnitTest tests[] = {
-        CT_TEST(builtin_float_functions_match_the_reference), CT_TEST(builtin_int_functions_match_the_reference),
-        CT_TEST(builtin_uint_functions_match_the_reference),  CT_TEST(builtin_special_values_have_one_answer),
+        CT_TEST(builtin_float_functions_match_the_reference),
+        CT_TEST(builtin_int_functions_match_the_reference),
+        CT_TEST(builtin_uint_functions_match_the_reference),
+        CT_TEST(builtin_special_values_have_one_answer),
         CT_TEST(builtin_ids_count_every_axis),
-        CT_TEST(language_control_flow_does_what_c_does),      CT_TEST(atomic_results_are_those_of_some_order),
+        CT_TEST(language_control_flow_does_what_c_does),
+        CT_TEST(atomic_results_are_those_of_some_order),
         CT_TEST(atomic_min_max_and_bits_match_the_reference),
     };
     return cmocka_run_group_tests_name("builtins", tests, NULL, NULL);

@@ -101,8 +101,9 @@ static void name_that_is_not_of_the_language_is_refused(void **state)
         {NULL, "u[0] = uint(bitCount(n));", "column 13: there is no function 'bitCount'"},
         {NULL, "x[0] = smoothstep(0.0, 1.0, a);", "there is no function 'smoothstep'"},
         {NULL, "memoryBarrierShared();", "there is no function 'memoryBarrierShared'"},
-        {NULL, "x[0] = sqrtf(2.0);", "there is no function 'sqrtf' in the language or before this in the header; here "
-                                     "it is called 'sqrt'"},
+        {NULL, "x[0] = sqrtf(2.0);",
+         "there is no function 'sqrtf' in the language or before this in the header; here "
+         "it is called 'sqrt'"},
         {NULL, "x[0] = inversesqrt(2.0);", "here it is called 'rsqrt'"},
         {NULL, "x[0] = powf(2.0, 3.0);", "here it is called 'pow'"},
         {NULL, "x[0] = squrt(2.0);", "do you mean 'sqrt'?"},
@@ -147,7 +148,8 @@ static void conversion_that_is_not_everywhere_is_refused(void **state)
         {NULL, "x[0] = n > 1u ? 1.0 : true;", "the two values of '?' are a float and a bool"},
         {NULL, "x[0] = sqrt(1.0, 2.0);", "column 8: 'sqrt' takes 1 argument, not 2"},
         {"float f(int v) { return 1.0; }", "x[0] = f(n);", "column 10: this argument is an int, and this is a uint"},
-        {"int f(float v) { return v; }", "x[0] = 1.0;", "header line 1, column 25: what this function returns is an int"},
+        {"int f(float v) { return v; }", "x[0] = 1.0;",
+         "header line 1, column 25: what this function returns is an int"},
         {"void f() { }", "x[0] = f();", "column 8: this function gives nothing"},
         {NULL, "k[0] = barrier();", "this function gives nothing"},
         {NULL, "x[0] = 1e39;", "column 8: this is over the largest float"},
@@ -250,29 +252,40 @@ static void text_that_is_taken_means_the_same_everywhere(void **state)
 {
     static const result cases[] = {
         {NULL, "u[0] = 2147483647u + 2147483649u; k[0] = 2147483647; k[0] += 1; u[1] = uint(k[0]);", {0, 0x80000000}},
-        {NULL, "int i = -1; u[0] = i < n ? 1u : 2u; u[1] = i + n; u[2] = -n; u[3] = ~n;", {2, 6, 0xFFFFFFF9, 0xFFFFFFF8}},
-        {NULL, "u[0] = uint(-7 / 2); u[1] = uint(-8 >> 1); u[2] = 1u << n; u[3] = uint(int(-1.9));",
+        {NULL,
+         "int i = -1; u[0] = i < n ? 1u : 2u; u[1] = i + n; u[2] = -n; u[3] = ~n;",
+         {2, 6, 0xFFFFFFF9, 0xFFFFFFF8}},
+        {NULL,
+         "u[0] = uint(-7 / 2); u[1] = uint(-8 >> 1); u[2] = 1u << n; u[3] = uint(int(-1.9));",
          {0xFFFFFFFD, 0xFFFFFFFC, 128, 0xFFFFFFFF}},
-        {NULL, "int i = 5; u[0] = uint(i++ - 2); u[1] = uint(i); u[2] = uint(--i); u[3] = uint((i++, i));", {3, 6, 5, 6}},
+        {NULL,
+         "int i = 5; u[0] = uint(i++ - 2); u[1] = uint(i); u[2] = uint(--i); u[3] = uint((i++, i));",
+         {3, 6, 5, 6}},
         {NULL, "int i = 0; if (i++ == 0 && i == 1) u[0] = 7u; u[1] = i > 0 ? 3u : 4u;", {7, 3}},
         {NULL, "int v = 1; { int v = 2; u[0] = uint(v); } u[1] = uint(v);", {2, 1}},
-        {NULL, "uint t[2][3] = {{1u, 2u, 3u}, {4u, 5u, 6u}}; u[0] = t[n & 1u][n % 3u]; uint q[] = {7, 8}; u[1] = q[1];",
+        {NULL,
+         "uint t[2][3] = {{1u, 2u, 3u}, {4u, 5u, 6u}}; u[0] = t[n & 1u][n % 3u]; uint q[] = {7, 8}; u[1] = q[1];",
          {5, 8}},
         {NULL, "float t[3] = {1, 2u, 3.0}; u[0] = uint(t[0] + t[1] * 10.0 + t[2] * 100.0);", {321}},
         {NULL, "bool c = n > 3u, d = c != true; u[0] = uint(c) + uint(d) * 2u; u[1] = bool(a) ? 1u : 2u;", {1, 1}},
-        {NULL, "x[0] = n > 3u ? 1 : 2.5; u[0] = as_uint(x[0]); u[1] = as_uint(float(0xffffffffu));",
+        {NULL,
+         "x[0] = n > 3u ? 1 : 2.5; u[0] = as_uint(x[0]); u[1] = as_uint(float(0xffffffffu));",
          {0x3F800000, 0x4F800000}},
         {NULL, "(u[0]) = 3u; u[1] = (u[2] = 5u) + 1u; u[3] = max(u[0], 9u);", {3, 6, 5, 9}},
-        {NULL, "for (uint i = 0u, j = 3u; i < j; i++, j--) u[i] = j; for (;;) { break; } do u[2]++; while (u[2] < 4u);",
+        {NULL,
+         "for (uint i = 0u, j = 3u; i < j; i++, j--) u[i] = j; for (;;) { break; } do u[2]++; while (u[2] < 4u);",
          {3, 2, 4}},
         {NULL, "// it's \"text\" /* here\nu[0] = 1u; /* \\ // */ u[1] = 2u; /* a\n'b */ u[2] = 3u;", {1, 2, 3}},
         // Words, macros and functions of one target are names like any other.
-        {NULL, "uint unix = 1u, linux = 2u, main = 4u, image2DArray = 8u, memcpy = 16u, __x = 32u, VULKAN = 64u;\n"
-               "u[0] = unix + linux + main + image2DArray + memcpy + __x + VULKAN;",
+        {NULL,
+         "uint unix = 1u, linux = 2u, main = 4u, image2DArray = 8u, memcpy = 16u, __x = 32u, VULKAN = 64u;\n"
+         "u[0] = unix + linux + main + image2DArray + memcpy + __x + VULKAN;",
          {127}},
         {NULL, "float exp = 1.0; exp = exp(exp); u[0] = uint(exp * 100.0);", {271}},
-        {"uint memcpy(uint v) { return v + 1u; }\nuint main(uint v) { return v + 2u; }\nfloat sin(float v) { return 42.0; }",
-         "u[0] = memcpy(1u); u[1] = main(1u); u[2] = uint(sin(0.0));", {2, 3, 42}},
+        {"uint memcpy(uint v) { return v + 1u; }\nuint main(uint v) { return v + 2u; }\nfloat sin(float v) { return "
+         "42.0; }",
+         "u[0] = memcpy(1u); u[1] = main(1u); u[2] = uint(sin(0.0));",
+         {2, 3, 42}},
         {NULL, "h[0] = 3; h[0] += a; u[0] = uint(h[0] * 2.0);", {11}}, // a dtype that the dispatch chooses
     };
     EXPECT_RESULTS(cases);
@@ -284,22 +297,31 @@ static void header_holds_functions_constants_and_macros(void **state)
     static const result cases[] = {
         {"const uint TABLE[4] = {10u, 20u, 30u, 40u};\nconst uint N = 3u, M = FIVE + 1u;\n"
          "uint get(uint i) { return TABLE[i & 3u] + N; }\n",
-         "uint t[FIVE]; t[FIVE - 1u] = M; u[0] = TABLE[n & 3u]; u[1] = get(1u); u[2] = t[4];", {40, 23, 6}},
-        {"const int GRID[2][2] = {{1, -2}, {3, 4}};\nconst bool FLAGS[] = {true, false};\nconst float HALF = 1.0 / 2;\n",
+         "uint t[FIVE]; t[FIVE - 1u] = M; u[0] = TABLE[n & 3u]; u[1] = get(1u); u[2] = t[4];",
+         {40, 23, 6}},
+        {"const int GRID[2][2] = {{1, -2}, {3, 4}};\nconst bool FLAGS[] = {true, false};\nconst float HALF = 1.0 / "
+         "2;\n",
          "u[0] = uint(GRID[1][0] - GRID[0][n & 1u]); u[1] = FLAGS[n & 1u] ? 1u : 2u; u[2] = uint(HALF * 8.0);",
          {5, 2, 4}},
         {"#define MAX(a, b) ((a) > (b) ? (a) : (b))\n#define NEG -1\n#define STORE(i, v) u[i] = v * n\n",
-         "STORE(0u, 2u); int i = 3; u[1] = uint(i-NEG); u[2] = MAX(MAX(1u,\n 2u), 3u);", {14, 4, 3}}, // also parameters
-        {"#define LOOP for (uint i = 0u; i < 4u; i++) { if (i == 2u) return; u[i] = i + 1u; }\n", "LOOP u[3] = 9u;", {1, 2}},
-        {"#if FIVE > 4 && !defined(NOPE) && LESS == -3\n#define V 1u\n#elif FIVE > 3\n#define V 2u\n#else\n#define V 3u\n"
+         "STORE(0u, 2u); int i = 3; u[1] = uint(i-NEG); u[2] = MAX(MAX(1u,\n 2u), 3u);",
+         {14, 4, 3}}, // also parameters
+        {"#define LOOP for (uint i = 0u; i < 4u; i++) { if (i == 2u) return; u[i] = i + 1u; }\n",
+         "LOOP u[3] = 9u;",
+         {1, 2}},
+        {"#if FIVE > 4 && !defined(NOPE) && LESS == -3\n#define V 1u\n#elif FIVE > 3\n#define V 2u\n#else\n#define V "
+         "3u\n"
          "#endif\n#ifdef __TINYC__\n#define W 1u\n#elif defined(VULKAN) || defined(GL_core_profile)\n#define W 2u\n"
          "#else\n#define W 3u\n#endif\n",
-         "u[0] = V; u[1] = W;", {1, 3}}, // no target's own macros are seen
+         "u[0] = V; u[1] = W;",
+         {1, 3}}, // no target's own macros are seen
         {"#if 0\n)( \n#if what\n#endif\n#elif defined FIVE\n#define A(v) v\n#undef A\n#define A(v) (v + 1u)\n#endif\n"
          "#define E\n#define Z() 4u\n",
-         "u[0] = A(2u) E; u[1] = Z();", {3, 4}},
+         "u[0] = A(2u) E; u[1] = Z();",
+         {3, 4}},
         {"void f(uint v) { if (v > 3u) return; barrier(); }\nuint g(void) { for (;;) { return 6u; } }\n",
-         "f(9u); u[0] = g();", {6}},
+         "f(9u); u[0] = g();",
+         {6}},
         {"float f(float x) { float n = 2.0; return x * n; }\n", "u[0] = uint(f(4.0));", {8}}, // names it does not see
     };
     EXPECT_RESULTS(cases);
@@ -308,12 +330,9 @@ static void header_holds_functions_constants_and_macros(void **state)
 int ct_group_language(void)
 {
     const struct CMUnitTest tests[] = {
-        CT_TEST(name_that_is_not_of_the_language_is_refused),
-        CT_TEST(conversion_that_is_not_everywhere_is_refused),
-        CT_TEST(statement_that_is_not_everywhere_is_refused),
-        CT_TEST(header_mistake_is_named_with_its_line),
-        CT_TEST(text_that_is_taken_means_the_same_everywhere),
-        CT_TEST(header_holds_functions_constants_and_macros),
+        CT_TEST(name_that_is_not_of_the_language_is_refused),  CT_TEST(conversion_that_is_not_everywhere_is_refused),
+        CT_TEST(statement_that_is_not_everywhere_is_refused),  CT_TEST(header_mistake_is_named_with_its_line),
+        CT_TEST(text_that_is_taken_means_the_same_everywhere), CT_TEST(header_holds_functions_constants_and_macros),
     };
     return cmocka_run_group_tests_name("language", tests, NULL, NULL);
 }

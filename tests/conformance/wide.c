@@ -246,8 +246,7 @@ static void long_constants_lie_as_in_a_struct(void **state)
                                  CT_CONSTANTS({"n", FM_DTYPE_U32}, {"a", FM_DTYPE_I64}, {"b", FM_DTYPE_F32},
                                               {"c", FM_DTYPE_U64}, {"d", FM_DTYPE_U32}));
     fm_buffer buffer = ct_buffer(f, 40);
-    fm_dispatch_info info =
-        ct_dispatch_info(kernel, 1, CT_BINDINGS({.buffer = buffer}), &constants, sizeof constants);
+    fm_dispatch_info info = ct_dispatch_info(kernel, 1, CT_BINDINGS({.buffer = buffer}), &constants, sizeof constants);
     fm_commands *commands = ct_begin(f);
     CT_OK(fm_dispatch(commands, &info));
     info.constants_size_bytes = 36;
@@ -268,18 +267,19 @@ static void long_values_stand_wherever_ints_do(void **state)
     const fm_kernel_shared shared[] = {{"s", FM_DTYPE_I64, 64}, {"t", FM_DTYPE_U64, 64}};
     const fm_kernel_special specials[] = {{"MINUS", FM_DTYPE_I64, -9007199254740992.0},
                                           {"LARGE", FM_DTYPE_U64, 9007199254740992.0}};
-    fm_kernel_info info = {.name = "wide",
-                           .header = "const long TABLE[2] = {-1l, 0x7fffffffffffffffL};\n"
-                                     "const ulong TOP = 18446744073709551615ul;\n",
-                           .code = "uint i = local_id.x; s[i] = long(i) << 33; t[63u - i] = TOP - ulong(i); barrier();\n"
-                                   "if (i == 0u) { y[0] = s[63]; y[1] = long(t[0]); y[2] = MINUS + 1l; y[3] = long(LARGE);\n"
-                                   "y[4] = TABLE[i]; y[5] = TABLE[i + 1u]; y[6] = 1l << 62; y[7] = abs(-010l) + s[1]; }",
-                           .params = &param,
-                           .param_count = 1,
-                           .shared = shared,
-                           .shared_count = 2,
-                           .specials = specials,
-                           .special_count = 2};
+    fm_kernel_info info = {
+        .name = "wide",
+        .header = "const long TABLE[2] = {-1l, 0x7fffffffffffffffL};\n"
+                  "const ulong TOP = 18446744073709551615ul;\n",
+        .code = "uint i = local_id.x; s[i] = long(i) << 33; t[63u - i] = TOP - ulong(i); barrier();\n"
+                "if (i == 0u) { y[0] = s[63]; y[1] = long(t[0]); y[2] = MINUS + 1l; y[3] = long(LARGE);\n"
+                "y[4] = TABLE[i]; y[5] = TABLE[i + 1u]; y[6] = 1l << 62; y[7] = abs(-010l) + s[1]; }",
+        .params = &param,
+        .param_count = 1,
+        .shared = shared,
+        .shared_count = 2,
+        .specials = specials,
+        .special_count = 2};
     fm_kernel kernel = {0};
     CT_OK(fm_kernel_create(f->device, &info, &kernel));
     fm_buffer buffer = ct_buffer(f, 64);
@@ -289,8 +289,8 @@ static void long_values_stand_wherever_ints_do(void **state)
     ct_finish(f, commands);
     int64_t words[8];
     ct_read(f, buffer, 0, sizeof words, words);
-    const int64_t wanted[8] = {63ll << 33,        -64, -9007199254740991, 9007199254740992, -1,
-                               INT64_MAX, 1ll << 62, 8 + (1ll << 33)};
+    const int64_t wanted[8] = {63ll << 33, -64,       -9007199254740991, 9007199254740992,
+                               -1,         INT64_MAX, 1ll << 62,         8 + (1ll << 33)};
     assert_memory_equal(words, wanted, sizeof words);
 }
 

@@ -116,7 +116,8 @@ static void body_element_of_storage_dtype_is_converted_at_stores(void **state)
     expect("u[0] <<= 1u;", "fm_b_u.v[0] = uint8_t(fm_uint(uint(fm_b_u.v[0]) << ( 1u)));",
            "fm_b_u[0] = (unsigned char)(unsigned)(((unsigned)fm_b_u[0]) << ( 1u));");
     expect("h[b[0]] *= c ? 2.0f : 3.0f;",
-           "fm_b_h.v[int(fm_b_b.v[0])] = float16_t(fm_float(float(fm_b_h.v[int(fm_b_b.v[0])]) * ( fm_v_c ? 2.0f : 3.0f)));",
+           "fm_b_h.v[int(fm_b_b.v[0])] = float16_t(fm_float(float(fm_b_h.v[int(fm_b_b.v[0])]) * ( fm_v_c ? 2.0f : "
+           "3.0f)));",
            "fm_b_h[((int)fm_b_b[0])] = fm_float_to_half(fm_half_to_float(fm_b_h[((int)fm_b_b[0])]) * ( fm_v_c ? 2.0f : "
            "3.0f));");
 }
@@ -149,7 +150,8 @@ static void body_words_become_the_target_s(void **state)
            "fm_v_f = fm_rsqrt(fm_c_a) + fm_as_float(fm_as_uint(fm_c_a)) + fm_abs(fm_c_a);");
     expect("float exp = 1.0f; exp = exp (exp);", "float fm_v_exp = 1.0f; fm_v_exp = exp (fm_v_exp);",
            "float fm_v_exp = 1.0f; fm_v_exp = expf (fm_v_exp);");
-    expect("long v = 5l + 0x1FUL + 07ul;", "int64_t fm_v_v = 5l + 0x1Ful + 07ul;", "long long fm_v_v = 5ll + 0x1Full + 07ull;");
+    expect("long v = 5l + 0x1FUL + 07ul;", "int64_t fm_v_v = 5l + 0x1Ful + 07ul;",
+           "long long fm_v_v = 5ll + 0x1Full + 07ull;");
     expect("k[1] = atomic_add(k[0], 2) + int(atomic_min(s[1], n));",
            "fm_b_k.v[1] = atomicAdd(fm_b_k.v[0], 2) + int(atomicMin(fm_s_s[1], fm_c_n));",
            "fm_b_k[1] = fm_atomic_add_i32(&fm_b_k[0], 2) + (int)(fm_atomic_min_u32(&fm_s_s[1], fm_c_n));");
@@ -322,8 +324,9 @@ static void header_keeps_lines_and_takes_directives(void **state)
                          "g(uint n) { return uint(sqrt(n)); }\n";
     assert_int_equal(translate(header, FMI_BODY_C, true, &out, &use), FM_OK);
     // Macros are put in their places; each line stays where it was.
-    assert_string_equal(fmi_text_get(&out), "\n\n\nfloat fm_v_f(float fm_v_x) { return fm_v_x *  3.14159f + 0.0f ; }\n\n"
-                                            "unsigned fm_v_g(unsigned fm_v_n) { return (unsigned)(sqrtf(fm_v_n)); }\n");
+    assert_string_equal(fmi_text_get(&out),
+                        "\n\n\nfloat fm_v_f(float fm_v_x) { return fm_v_x *  3.14159f + 0.0f ; }\n\n"
+                        "unsigned fm_v_g(unsigned fm_v_n) { return (unsigned)(sqrtf(fm_v_n)); }\n");
     fmi_text_free(&out);
     static const struct {
         const char *text;

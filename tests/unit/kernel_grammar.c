@@ -82,7 +82,7 @@ static void macro_text_stands_where_its_name_was(void **state)
     expect_expansion("#define A 1 + \\\n 2\n", "v = A;", "v = 1 + 2 ;");
     expect_expansion("#define A -1\n", "v-A", "v- -1");
     expect_expansion("#define F(a, b) a*b\n", "F(1, (2, 3)) F (x[1],)", "1* (2, 3) x[1]*");
-    expect_expansion("#define F(a) a G\n#define G F(2)\n", "F(1)", "1 2 G"); // none expands in its own text
+    expect_expansion("#define F(a) a G\n#define G F(2)\n", "F(1)", "1 F(2)"); // none expands in its own text
     expect_expansion("#define F(a) [a]\n", "F(F(F(1))) F", "[ [ [1] ] ] F");
     expect_expansion("#define F() 1\n#define G (a)\n#define A(x) y\n", "F() G(2) A(\n)", "1 (a) (2) y");
     expect_expansion("#define A B\n#define B A\n", "A B", "A B");

@@ -276,6 +276,7 @@ static void text_that_is_taken_means_the_same_everywhere(void **state)
          "for (uint i = 0u, j = 3u; i < j; i++, j--) u[i] = j; for (;;) { break; } do u[2]++; while (u[2] < 4u);",
          {3, 2, 4}},
         {NULL, "// it's \"text\" /* here\nu[0] = 1u; /* \\ // */ u[1] = 2u; /* a\n'b */ u[2] = 3u;", {1, 2, 3}},
+        {NULL, "u[0] = 1u; // GLSL ends lines with this, C does not: \ru[0] = 2u;\nu[1] = 3u;", {1, 3}},
         // Words, macros and functions of one target are names like any other.
         {NULL,
          "uint unix = 1u, linux = 2u, main = 4u, image2DArray = 8u, memcpy = 16u, __x = 32u, VULKAN = 64u;\n"
@@ -327,12 +328,25 @@ static void header_holds_functions_constants_and_macros(void **state)
     EXPECT_RESULTS(cases);
 }
 
+// A call within a call is written out once: a target whose `min` names its arguments twice would not come to an end.
+static void call_within_calls_is_compiled_once(void **state)
+{
+    char code[2000] = "u[0] = ";
+    for (int i = 0; i < 60; i++) strcat(code, i % 2 ? "min(" : "max(");
+    strcat(code, "n");
+    for (int i = 0; i < 60; i++) strcat(code, i % 2 ? ", 3u)" : ", 9u)");
+    strcat(code, ";");
+    const result cases[] = {{NULL, code, {7}}};
+    EXPECT_RESULTS(cases);
+}
+
 int ct_group_language(void)
 {
     const struct CMUnitTest tests[] = {
         CT_TEST(name_that_is_not_of_the_language_is_refused),  CT_TEST(conversion_that_is_not_everywhere_is_refused),
         CT_TEST(statement_that_is_not_everywhere_is_refused),  CT_TEST(header_mistake_is_named_with_its_line),
         CT_TEST(text_that_is_taken_means_the_same_everywhere), CT_TEST(header_holds_functions_constants_and_macros),
+        CT_TEST(call_within_calls_is_compiled_once),
     };
     return cmocka_run_group_tests_name("language", tests, NULL, NULL);
 }

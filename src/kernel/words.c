@@ -76,7 +76,8 @@ static const char *const glsl_words[] = {
 
 static bool is_same(const char *word, const char *name, size_t length)
 {
-    return strncmp(word, name, length) == 0 && word[length] == 0;
+    return word[0] == name[0] && strncmp(word, name, length) == 0 &&
+           word[length] == 0; // most differ in the first letter
 }
 
 static bool is_in(const char *const *list, size_t count, const char *name, size_t length)

@@ -40,16 +40,16 @@ typedef struct fm_kernel_param {
     fm_access access;
 } fm_kernel_param;
 
-// One constant of a portable kernel. Constants lie one behind the other, 4 bytes each, as in a C struct.
+// One constant of a portable kernel. Constants lie one behind the other as in a C struct: 4 bytes each, or 8 at a multiple of 8.
 typedef struct fm_kernel_constant {
     const char *name; // an identifier
-    fm_dtype dtype;   // FM_DTYPE_F32, FM_DTYPE_I32 or FM_DTYPE_U32
+    fm_dtype dtype;   // FM_DTYPE_F32, FM_DTYPE_I32, FM_DTYPE_U32, FM_DTYPE_I64 or FM_DTYPE_U64
 } fm_kernel_constant;
 
 // One workgroup-shared array of a portable kernel.
 typedef struct fm_kernel_shared {
     const char *name; // an identifier
-    fm_dtype dtype;   // FM_DTYPE_F32, FM_DTYPE_I32 or FM_DTYPE_U32
+    fm_dtype dtype;   // FM_DTYPE_F32, FM_DTYPE_I32, FM_DTYPE_U32, FM_DTYPE_I64 or FM_DTYPE_U64
     uint32_t count;   // elements, 1 or more
 } fm_kernel_shared;
 
@@ -57,8 +57,9 @@ typedef struct fm_kernel_shared {
 // the language wants a constant: array sizes, loop bounds that a compiler unrolls, #if.
 typedef struct fm_kernel_special {
     const char *name; // an identifier
-    fm_dtype dtype;   // FM_DTYPE_F32, FM_DTYPE_I32 or FM_DTYPE_U32
-    double value;     // finite, and exactly one of that dtype's values; to F32 it is rounded
+    fm_dtype dtype;   // FM_DTYPE_F32, FM_DTYPE_I32, FM_DTYPE_U32, FM_DTYPE_I64 or FM_DTYPE_U64
+    double
+        value; // finite, and exactly one of that dtype's values, of 64-bit integers up to ±2^53; to F32 it is rounded
 } fm_kernel_special;
 
 // One dispatch, as a host function sees it.
@@ -118,7 +119,7 @@ FM_API fm_status fm_kernel_create(fm_device *device, const fm_kernel_info *info,
 // nothing, so it also serves a kernel that does not compile.
 // Parameters: `device`; `info`, borrowed, every parameter with its dtype; `text`, room for `*size_bytes` bytes, or NULL to only ask for the
 // size; `size_bytes`, in: room, out: bytes of the whole text with its final zero byte. Too little room cuts the text and is no error.
-// Errors: FM_ERROR_INVALID_ARGUMENT, FM_ERROR_COMPILE (the translator refuses the body), FM_ERROR_UNSUPPORTED (the kernel is not portable, or
+// Errors: FM_ERROR_INVALID_ARGUMENT, FM_ERROR_COMPILE (the translator cannot read the text), FM_ERROR_UNSUPPORTED (the kernel is not portable, or
 // the device lacks what it needs), FM_ERROR_OUT_OF_HOST_MEMORY, FM_ERROR_CLOSED.
 // Thread-safety: any thread. Lifetime: `text` is filled with a copy.
 FM_API fm_status fm_kernel_get_source(fm_device *device, const fm_kernel_info *info, char *text, size_t *size_bytes);

@@ -1,14 +1,15 @@
 // The body translator: one pass over the tokens of a body or header. See body.h.
 // Words and constants are handled here, elements of buffers and shared arrays in element.c. Whatever has no meaning of its own
-// passes through as it is, so that the target's compiler judges it, on the user's line.
+// passes through as it is, on the user's line; the grammar judges it.
 #include "kernel/body.h"
 
 #include "base/error.h"
 #include "kernel/flow.h"
 #include "kernel/host_entry.h"
-#include "kernel/rules.h"
 #include "kernel/translator.h"
+#include "kernel/types.h"
 
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -35,42 +36,71 @@ void fmi_translator_emit(fmi_translator *translator, const char *format, ...)
     }
 }
 
+// Spaces keep their width and their line ends; what else a comment may hide from one compiler or another becomes a blank.
+static void emit_space(fmi_translator *translator, const fmi_token *token)
+{
+    const char *p = token->start, *end = p + token->length;
+    while (p < end) {
+        const char *first = p;
+        while (p < end && ((unsigned char)*p >= ' ' || *p == '\n') && *p != '\\') {
+            p++;
+        }
+        fmi_text_append(translator->out, first, (size_t)(p - first));
+        if (p < end) {
+            fmi_text_append(translator->out, " ", 1);
+            p++;
+        }
+    }
+}
+
 static void emit_token(fmi_translator *translator, uint32_t index)
 {
-    const fmi_token *token = &translator->tokens.list[index];
+    const fmi_token *token = &translator->tokens->list[index];
     if (translator->input->target == FMI_BODY_CHECK) {
         return;
     }
     if (translator->is_flat && token->kind == FMI_TOKEN_SPACE) {
         fmi_text_append(translator->out, " ", 1);
+    } else if (token->kind == FMI_TOKEN_SPACE) {
+        emit_space(translator, token);
     } else {
         fmi_text_append(translator->out, token->start, token->length);
     }
 }
 
-bool fmi_token_is_assignment(const fmi_tokens *tokens, uint32_t index)
+// A name of the user's own: with a prefix, so that it is no word, macro or library function of any target.
+static void emit_name(fmi_translator *translator, uint32_t index)
 {
-    if (index >= tokens->count || tokens->list[index].kind != FMI_TOKEN_OPERATOR) {
-        return false;
-    }
-    const fmi_token *token = &tokens->list[index];
-    if (token->start[token->length - 1] != '=') {
-        return false;
-    }
-    return !fmi_token_is(tokens, index, "==") && !fmi_token_is(tokens, index, "!=") &&
-           !fmi_token_is(tokens, index, "<=") && !fmi_token_is(tokens, index, ">=");
+    fmi_translator_emit(translator, "fm_v_");
+    emit_token(translator, index);
 }
 
-bool fmi_token_is_step(const fmi_tokens *tokens, uint32_t index)
+// A literal: without its `f` one would be a double in C, and long ones have other suffixes there.
+static void emit_number(fmi_translator *translator, uint32_t index)
 {
-    return fmi_token_is(tokens, index, "++") || fmi_token_is(tokens, index, "--");
+    const fmi_token *token = &translator->tokens->list[index];
+    char last = (char)(token->start[token->length - 1] | 32);
+    if (token->kind == FMI_TOKEN_INTEGER && last == 'l') {
+        bool is_unsigned = (token->start[token->length - 2] | 32) == 'u';
+        translator->use->features |= FMI_USES_INT64;
+        if (translator->input->target != FMI_BODY_CHECK) {
+            fmi_text_append(translator->out, token->start, token->length - 1u - is_unsigned);
+        }
+        fmi_translator_emit(translator, "%s%s", is_unsigned ? "u" : "",
+                            translator->input->target == FMI_BODY_C ? "ll" : "l");
+        return;
+    }
+    emit_token(translator, index);
+    if (token->kind == FMI_TOKEN_FLOAT && last != 'f') {
+        fmi_translator_emit(translator, "f");
+    }
 }
 
 const fmi_name *fmi_translator_find(const fmi_translator *translator, uint32_t index)
 {
     const fmi_body_input *input = translator->input;
     for (uint32_t i = 0; i < input->name_count; i++) {
-        if (fmi_token_is(&translator->tokens, index, input->names[i].name)) {
+        if (fmi_token_is(translator->tokens, index, input->names[i].name)) {
             return &input->names[i];
         }
     }
@@ -86,7 +116,7 @@ static bool is_changed(const fmi_tokens *tokens, uint32_t first, uint32_t after)
 
 static fm_status translate_constant(fmi_translator *translator, const fmi_name *name, uint32_t at)
 {
-    const fmi_tokens *tokens = &translator->tokens;
+    const fmi_tokens *tokens = translator->tokens;
     if (is_changed(tokens, at, fmi_token_next(tokens, at))) {
         return fmi_token_fail(tokens, at, "'%s' is a constant and cannot be changed", name->name);
     }
@@ -94,19 +124,34 @@ static fm_status translate_constant(fmi_translator *translator, const fmi_name *
     return FM_OK;
 }
 
-// A specialisation becomes its number; in a line of the preprocessor without the suffix, which GLSL's does not know.
+// The least number of a type has no literal of its own.
+static void emit_signed(fmi_translator *translator, const fmi_name *name)
+{
+    int64_t value = (int64_t)name->value;
+    const char *suffix = name->dtype == FM_DTYPE_I32 ? "" : translator->input->target == FMI_BODY_C ? "ll" : "l";
+    if (value < 0) {
+        fmi_translator_emit(translator, "(-%" PRId64 "%s - 1%s)", -(value + 1), suffix, suffix);
+    } else {
+        fmi_translator_emit(translator, "(%" PRId64 "%s)", value, suffix);
+    }
+}
+
+// A specialisation becomes its number.
 static fm_status translate_special(fmi_translator *translator, const fmi_name *name, uint32_t at)
 {
-    const fmi_tokens *tokens = &translator->tokens;
+    const fmi_tokens *tokens = translator->tokens;
     if (is_changed(tokens, at, fmi_token_next(tokens, at))) {
         return fmi_token_fail(tokens, at, "'%s' is a specialisation value and cannot be changed", name->name);
     }
+    bool is_long = name->dtype == FM_DTYPE_I64 || name->dtype == FM_DTYPE_U64;
+    translator->use->features |= is_long ? FMI_USES_INT64 : 0;
     if (name->dtype == FM_DTYPE_U32) {
-        fmi_translator_emit(translator, "%u%s", (unsigned)name->value, translator->is_directive ? "" : "u");
-    } else if (name->dtype == FM_DTYPE_I32 && name->value == INT32_MIN) {
-        fmi_translator_emit(translator, "(-2147483647 - 1)");
-    } else if (name->dtype == FM_DTYPE_I32) {
-        fmi_translator_emit(translator, "(%d)", (int)name->value);
+        fmi_translator_emit(translator, "%uu", (unsigned)name->value);
+    } else if (name->dtype == FM_DTYPE_U64) {
+        fmi_translator_emit(translator, "%" PRIu64 "%s", (uint64_t)name->value,
+                            translator->input->target == FMI_BODY_C ? "ull" : "ul");
+    } else if (name->dtype == FM_DTYPE_I32 || name->dtype == FM_DTYPE_I64) {
+        emit_signed(translator, name);
     } else {
         // Nine digits tell every float from its neighbours.
         fmi_translator_emit(translator, "(%.8ef)", (double)(float)name->value);
@@ -117,7 +162,7 @@ static fm_status translate_special(fmi_translator *translator, const fmi_name *n
 // A built-in id: only with its member, and never changed.
 static fm_status translate_id(fmi_translator *translator, const fmi_word *word, uint32_t *at)
 {
-    const fmi_tokens *tokens = &translator->tokens;
+    const fmi_tokens *tokens = translator->tokens;
     if (translator->input->is_header) {
         return fmi_token_fail(tokens, *at, "a helper function does not see '%s'; give it as an argument", word->name);
     }
@@ -155,9 +200,9 @@ static fm_status translate_return(fmi_translator *translator, uint32_t at)
         emit_token(translator, at);
         return FM_OK;
     }
-    uint32_t next = fmi_token_next(&translator->tokens, at);
-    if (!fmi_token_is(&translator->tokens, next, ";")) {
-        return fmi_token_fail(&translator->tokens, at, "a body returns nothing: write 'return;'");
+    uint32_t next = fmi_token_next(translator->tokens, at);
+    if (!fmi_token_is(translator->tokens, next, ";")) {
+        return fmi_token_fail(translator->tokens, at, "a body returns nothing: write 'return;'");
     }
     bool is_in_loop = translator->input->target == FMI_BODY_C &&
                       !(translator->use->features & (FMI_USES_HIDDEN_FLOW | FMI_USES_BARRIER));
@@ -165,26 +210,45 @@ static fm_status translate_return(fmi_translator *translator, uint32_t at)
     return FM_OK;
 }
 
+// `min` and the like exist in C once for each type; the grammar has noted which it is.
+static const char *find_suffix(const fmi_translator *translator, const fmi_word *word, uint32_t at)
+{
+    static const char *const suffixes[] = {[FMI_TYPE_INT] = "_i",
+                                           [FMI_TYPE_UINT] = "_u",
+                                           [FMI_TYPE_LONG] = "_l",
+                                           [FMI_TYPE_ULONG] = "_m",
+                                           [FMI_TYPE_FLOAT] = "_f"};
+    uint8_t note = translator->tokens->list[at].note;
+    bool has_types = translator->input->target == FMI_BODY_C && word->shape == 'n';
+    return has_types && note < FMI_TYPE_COUNT && suffixes[note] ? suffixes[note] : "";
+}
+
 static void translate_plain(fmi_translator *translator, const fmi_word *word, uint32_t at)
 {
+    const fmi_tokens *tokens = translator->tokens;
     const char *replacement = translator->input->target == FMI_BODY_C ? word->c : word->glsl;
-    bool is_call = fmi_token_is(&translator->tokens, fmi_token_next(&translator->tokens, at), "(");
-    if (word->kind == FMI_WORD_TYPE || (word->kind == FMI_WORD_FUNCTION && is_call)) {
+    bool is_call = fmi_token_is(tokens, fmi_token_next(tokens, at), "(");
+    bool is_own = word->kind == FMI_WORD_FUNCTION && (!is_call || tokens->list[at].note == FMI_NOTE_HELPER);
+    if (is_own) {
+        emit_name(translator, at);
+        return;
+    }
+    if (word->kind == FMI_WORD_TYPE || word->kind == FMI_WORD_FUNCTION) {
         translator->use->features |= word->feature;
     }
-    if (!replacement || (word->kind == FMI_WORD_FUNCTION && !is_call)) {
+    if (!replacement) {
         emit_token(translator, at);
     } else if (word->kind == FMI_WORD_TYPE && is_call && translator->input->target == FMI_BODY_C) {
         fmi_translator_emit(translator, "(%s)", replacement);
     } else {
-        fmi_translator_emit(translator, "%s", replacement);
+        fmi_translator_emit(translator, "%s%s", replacement, find_suffix(translator, word, at));
     }
 }
 
 // A call without arguments; in C it is given its place, by which missed barriers are found and named.
 static fm_status translate_barrier(fmi_translator *translator, const fmi_word *word, uint32_t *at)
 {
-    const fmi_tokens *tokens = &translator->tokens;
+    const fmi_tokens *tokens = translator->tokens;
     uint32_t open = fmi_token_next(tokens, *at);
     uint32_t close = open < tokens->count ? fmi_token_next(tokens, open) : open;
     if (!fmi_token_is(tokens, open, "(") || !fmi_token_is(tokens, close, ")")) {
@@ -208,12 +272,12 @@ static fm_status translate_barrier(fmi_translator *translator, const fmi_word *w
 
 static fm_status translate_word(fmi_translator *translator, const fmi_word *word, uint32_t *at)
 {
-    const fmi_token *token = &translator->tokens.list[*at];
+    const fmi_token *token = &translator->tokens->list[*at];
     switch (word->kind) {
     case FMI_WORD_C:
     case FMI_WORD_GLSL:
-        return fmi_token_fail(&translator->tokens, *at, "'%.*s' is no word of the portable language",
-                              (int)token->length, token->start);
+        return fmi_token_fail(translator->tokens, *at, "'%.*s' is no word of the portable language", (int)token->length,
+                              token->start);
     case FMI_WORD_RETURN: return translate_return(translator, *at);
     case FMI_WORD_ID: return translate_id(translator, word, at);
     case FMI_WORD_BARRIER: return translate_barrier(translator, word, at);
@@ -224,7 +288,7 @@ static fm_status translate_word(fmi_translator *translator, const fmi_word *word
 
 static fm_status translate_name(fmi_translator *translator, uint32_t *at)
 {
-    const fmi_tokens *tokens = &translator->tokens;
+    const fmi_tokens *tokens = translator->tokens;
     const fmi_token *token = &tokens->list[*at];
     const fmi_name *name = fmi_translator_find(translator, *at);
     if (name) {
@@ -239,31 +303,15 @@ static fm_status translate_name(fmi_translator *translator, uint32_t *at)
     if (word) {
         return translate_word(translator, word, at);
     }
-    emit_token(translator, *at);
+    emit_name(translator, *at);
     return FM_OK;
 }
 
-// Follows where lines of the preprocessor begin and end; a body has none. A `#` in one is no beginning.
-static void note_directive(fmi_translator *translator, uint32_t index)
-{
-    const fmi_token *token = &translator->tokens.list[index];
-    if (!translator->input->is_header) {
-        return;
-    }
-    if (!translator->is_directive) {
-        translator->is_directive = fmi_token_is(&translator->tokens, index, "#");
-    } else if (token->kind == FMI_TOKEN_SPACE) {
-        const char *line_end = memchr(token->start, '\n', token->length);
-        translator->is_directive = !line_end || (line_end > token->start && line_end[-1] == '\\');
-    }
-}
-
-// Starts a line that tells which token it holds. Lines of the preprocessor cannot be broken, and written-out copies have no place.
+// Starts a line that tells which token it holds. Written-out copies have no place.
 static void mark_token(fmi_translator *translator, uint32_t index)
 {
     const fmi_body_input *input = translator->input;
-    if (!input->locates || translator->is_flat || translator->is_directive ||
-        translator->tokens.list[index].kind == FMI_TOKEN_SPACE) {
+    if (!input->locates || translator->is_flat || translator->tokens->list[index].kind == FMI_TOKEN_SPACE) {
         return;
     }
     if (input->target == FMI_BODY_C) {
@@ -276,13 +324,12 @@ static void mark_token(fmi_translator *translator, uint32_t index)
 fm_status fmi_translate_range(fmi_translator *translator, uint32_t begin, uint32_t end)
 {
     if (translator->depth == MAX_DEPTH) {
-        return fmi_token_fail(&translator->tokens, begin, "element accesses are nested more than %d deep",
+        return fmi_token_fail(translator->tokens, begin, "element accesses are nested more than %d deep",
                               (int)MAX_DEPTH);
     }
     translator->depth++;
     for (uint32_t i = begin; i < end; i++) {
-        const fmi_token *token = &translator->tokens.list[i];
-        note_directive(translator, i);
+        const fmi_token *token = &translator->tokens->list[i];
         mark_token(translator, i);
         if (token->kind == FMI_TOKEN_NAME) {
             fm_status status = translate_name(translator, &i);
@@ -291,20 +338,20 @@ fm_status fmi_translate_range(fmi_translator *translator, uint32_t begin, uint32
             }
             continue;
         }
-        emit_token(translator, i);
-        // Without its `f` a literal would be a double in C.
-        if (token->kind == FMI_TOKEN_FLOAT && (token->start[token->length - 1] | 32) != 'f') {
-            fmi_translator_emit(translator, "f");
+        if (token->kind == FMI_TOKEN_INTEGER || token->kind == FMI_TOKEN_FLOAT) {
+            emit_number(translator, i);
+        } else {
+            emit_token(translator, i);
         }
     }
     translator->depth--;
     return FM_OK;
 }
 
-// Notes what decides the form of the generated C: barriers, and what hides flow. In a header any macro could hide either.
+// Notes what decides the form of the generated C: barriers, and a `return` that is hidden in a loop.
 static fm_status check_flow(fmi_translator *translator)
 {
-    const fmi_tokens *tokens = &translator->tokens;
+    const fmi_tokens *tokens = translator->tokens;
     bool is_simple = true;
     for (uint32_t i = 0; i < tokens->count; i++) {
         translator->use->features |= fmi_token_is(tokens, i, "barrier") ? FMI_USES_BARRIER : 0;
@@ -315,28 +362,17 @@ static fm_status check_flow(fmi_translator *translator)
             return status;
         }
     }
-    for (uint32_t i = 0; i < tokens->count && translator->input->is_header; i++) {
-        is_simple &= !fmi_token_is(tokens, i, "#");
-    }
     translator->use->features |= is_simple ? 0 : FMI_USES_HIDDEN_FLOW;
     return FM_OK;
 }
 
 fm_status fmi_body_translate(const fmi_body_input *input, fmi_text *out, fmi_body_use *use)
 {
-    fmi_translator translator = {.input = input, .out = out, .use = use};
-    fm_status status = fmi_tokens_cut(input->text, input->length, input->is_header, &translator.tokens);
-    if (status != FM_OK) {
-        return status;
-    }
-    status = fmi_rules_check(&translator.tokens, input->is_header);
+    fmi_translator translator = {.input = input, .tokens = input->tokens, .out = out, .use = use};
+    fm_status status = check_flow(&translator);
     if (status == FM_OK) {
-        status = check_flow(&translator);
+        status = fmi_translate_range(&translator, 0, input->tokens->count);
     }
-    if (status == FM_OK) {
-        status = fmi_translate_range(&translator, 0, translator.tokens.count);
-    }
-    fmi_tokens_free(&translator.tokens);
     if (status == FM_OK && out && out->failed) {
         status = fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "no host memory to translate the kernel's text");
     }

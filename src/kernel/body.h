@@ -5,6 +5,7 @@
 #define FMI_KERNEL_BODY_H
 
 #include "base/text.h"
+#include "kernel/tokens.h"
 #include "kernel/words.h"
 
 #include <fermata/kernel.h>
@@ -29,13 +30,13 @@ typedef struct fmi_name {
     uint8_t dtype;  // fm_dtype
     uint8_t access; // fm_access of a buffer
     double value;   // of a specialisation
+    uint32_t count; // elements of a shared array; 0: not known
 } fmi_name;
 
 typedef struct fmi_body_input {
-    const char *text; // need not end in a zero byte
-    size_t length;
-    bool is_header;        // helper functions: no names but specialisations, no ids
-    const fmi_name *names; // borrowed
+    const fmi_tokens *tokens; // borrowed: cut, with macros expanded and brackets matched (unit.h)
+    bool is_header;           // helper functions: no names but specialisations, no ids
+    const fmi_name *names;    // borrowed
     uint32_t name_count;
     uint32_t group_size[3];
     fmi_body_target target;
@@ -47,7 +48,8 @@ typedef struct fmi_body_use {
 } fmi_body_use;
 
 // Appends the translated text to `out` (nothing for FMI_BODY_CHECK) and notes what it uses. Names come out as
-// fm_b_<name> (buffers; `fm_b_<name>.v` in GLSL), fm_c_<name> (constants) and fm_s_<name> (shared arrays).
+// fm_b_<name> (buffers; `fm_b_<name>.v` in GLSL), fm_c_<name> (constants), fm_s_<name> (shared arrays), and fm_v_<name>: what the text itself
+// declares.
 // Stores to half call `fm_float` (GLSL) or `fm_float_to_half` (C). On error the last error is "line L, column C: …".
 // FM_ERROR_COMPILE, FM_ERROR_OUT_OF_HOST_MEMORY. Any thread.
 fm_status fmi_body_translate(const fmi_body_input *input, fmi_text *out, fmi_body_use *use);

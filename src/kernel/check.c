@@ -7,6 +7,7 @@
 
 #include <float.h>
 #include <inttypes.h>
+#include <math.h>
 #include <string.h>
 
 enum {
@@ -123,17 +124,32 @@ static fm_status check_params(const fmi_backend_caps *caps, const fm_kernel_info
     return FM_OK;
 }
 
-static bool is_32_bit(fm_dtype dtype)
+// What constants, shared arrays and specialisations are made of. The other dtypes are for storage: only elements of buffers have them.
+static fm_status check_value_dtype(const fmi_backend_caps *caps, const char *kernel, const char *what, const char *name,
+                                   fm_dtype dtype)
 {
-    return dtype == FM_DTYPE_F32 || dtype == FM_DTYPE_I32 || dtype == FM_DTYPE_U32;
+    bool is_value = dtype == FM_DTYPE_F32 || dtype == FM_DTYPE_I32 || dtype == FM_DTYPE_U32 || dtype == FM_DTYPE_I64 ||
+                    dtype == FM_DTYPE_U64;
+    if (!is_value) {
+        return fmi_fail(FM_ERROR_INVALID_ARGUMENT,
+                        "kernel '%s': %s '%s' must be FM_DTYPE_F32, FM_DTYPE_I32, FM_DTYPE_U32, FM_DTYPE_I64 or "
+                        "FM_DTYPE_U64; other dtypes are for elements of buffers",
+                        kernel, what, name);
+    }
+    return check_dtype(caps, kernel, name, dtype);
 }
 
-static fm_status check_constants(const fm_kernel_info *info)
+static fm_status fail_constants(const fm_kernel_info *info)
 {
-    if (info->constant_count > FMI_MAX_CONSTANTS_BYTES / 4) {
-        return fmi_fail(FM_ERROR_INVALID_ARGUMENT,
-                        "kernel '%s': %u constants are more than the %d bytes that a dispatch can carry", info->name,
-                        info->constant_count, (int)FMI_MAX_CONSTANTS_BYTES);
+    return fmi_fail(FM_ERROR_INVALID_ARGUMENT,
+                    "kernel '%s': %u constants are more than the %d bytes that a dispatch can carry", info->name,
+                    info->constant_count, (int)FMI_MAX_CONSTANTS_BYTES);
+}
+
+static fm_status check_constants(const fmi_backend_caps *caps, const fm_kernel_info *info)
+{
+    if (info->constant_count > FMI_MAX_CONSTANTS_BYTES / 4) { // with the smallest ones; nothing beyond is read
+        return fail_constants(info);
     }
     if (info->constant_count && !info->constants) {
         return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "kernel '%s': constants is NULL, but constant_count is %u",
@@ -145,13 +161,12 @@ static fm_status check_constants(const fm_kernel_info *info)
         if (status != FM_OK) {
             return status;
         }
-        if (!is_32_bit(constant->dtype)) {
-            return fmi_fail(FM_ERROR_INVALID_ARGUMENT,
-                            "kernel '%s': constant '%s' must be FM_DTYPE_F32, FM_DTYPE_I32 or FM_DTYPE_U32", info->name,
-                            constant->name);
+        status = check_value_dtype(caps, info->name, "constant", constant->name, constant->dtype);
+        if (status != FM_OK) {
+            return status;
         }
     }
-    return FM_OK;
+    return fmi_kernel_constants_size(info) > FMI_MAX_CONSTANTS_BYTES ? fail_constants(info) : FM_OK;
 }
 
 static fm_status check_shared(const fmi_backend_caps *caps, const fm_kernel_info *info)
@@ -175,12 +190,11 @@ static fm_status check_shared(const fmi_backend_caps *caps, const fm_kernel_info
         if (status != FM_OK) {
             return status;
         }
-        if (!is_32_bit(shared->dtype)) {
-            return fmi_fail(FM_ERROR_INVALID_ARGUMENT,
-                            "kernel '%s': shared array '%s' must be FM_DTYPE_F32, FM_DTYPE_I32 or FM_DTYPE_U32",
-                            info->name, shared->name);
+        status = check_value_dtype(caps, info->name, "shared array", shared->name, shared->dtype);
+        if (status != FM_OK) {
+            return status;
         }
-        size_bytes += 4 * (uint64_t)shared->count;
+        size_bytes += fmi_dtype_size(shared->dtype) * (uint64_t)shared->count;
         if (shared->count == 0) {
             return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "kernel '%s': shared array '%s' has 0 elements", info->name,
                             shared->name);
@@ -194,18 +208,23 @@ static fm_status check_shared(const fmi_backend_caps *caps, const fm_kernel_info
     return FM_OK;
 }
 
+#define MAX_EXACT 9007199254740992.0 // 2^53
+
 // True if `value` is one of the dtype's; no cast is undefined, because the range is looked at first.
 static bool fits(fm_dtype dtype, double value)
 {
     if (dtype == FM_DTYPE_F32) {
         return value >= -(double)FLT_MAX && value <= (double)FLT_MAX;
     }
+    if (dtype == FM_DTYPE_I64 || dtype == FM_DTYPE_U64) { // what a double counts without a gap
+        return value >= (dtype == FM_DTYPE_I64 ? -MAX_EXACT : 0) && value <= MAX_EXACT && value == trunc(value);
+    }
     bool is_signed = dtype == FM_DTYPE_I32;
     return value >= (is_signed ? INT32_MIN : 0) && value <= (is_signed ? INT32_MAX : UINT32_MAX) &&
            value == (double)(int64_t)value;
 }
 
-static fm_status check_specials(const fm_kernel_info *info)
+static fm_status check_specials(const fmi_backend_caps *caps, const fm_kernel_info *info)
 {
     if (info->special_count > FMI_MAX_CONSTANTS_BYTES) {
         return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "kernel '%s': %u specialisation values are too many", info->name,
@@ -221,10 +240,9 @@ static fm_status check_specials(const fm_kernel_info *info)
         if (status != FM_OK) {
             return status;
         }
-        if (!is_32_bit(special->dtype)) {
-            return fmi_fail(FM_ERROR_INVALID_ARGUMENT,
-                            "kernel '%s': specialisation '%s' must be FM_DTYPE_F32, FM_DTYPE_I32 or FM_DTYPE_U32",
-                            info->name, special->name);
+        status = check_value_dtype(caps, info->name, "specialisation", special->name, special->dtype);
+        if (status != FM_OK) {
+            return status;
         }
         if (!fits(special->dtype, special->value)) {
             return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "kernel '%s': specialisation '%s' is %g, which is no %s",
@@ -316,13 +334,13 @@ static fm_status check_portable(const fmi_backend_caps *caps, const fm_kernel_in
         status = check_params(caps, info);
     }
     if (status == FM_OK) {
-        status = check_constants(info);
+        status = check_constants(caps, info);
     }
     if (status == FM_OK) {
         status = check_shared(caps, info);
     }
     if (status == FM_OK) {
-        status = check_specials(info);
+        status = check_specials(caps, info);
     }
     if (status == FM_OK) {
         status = check_unique(info);

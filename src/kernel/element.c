@@ -67,7 +67,7 @@ static void find_use(const fmi_tokens *tokens, struct access *access)
 
 static fm_status find_access(const fmi_translator *translator, const fmi_name *name, uint32_t at, struct access *out)
 {
-    const fmi_tokens *tokens = &translator->tokens;
+    const fmi_tokens *tokens = translator->tokens;
     *out = (struct access){.name = name, .at = at, .open = fmi_token_next(tokens, at)};
     uint32_t before = fmi_token_previous(tokens, at);
     const fmi_word *type = before != UINT32_MAX && tokens->list[before].kind == FMI_TOKEN_NAME
@@ -97,11 +97,11 @@ static fm_status check_access(const fmi_translator *translator, const struct acc
         return FM_OK;
     }
     if (access->writes && !(name->access & FM_ACCESS_WRITE)) {
-        return fmi_token_fail(&translator->tokens, access->at, "'%s' is stored to, but its access is FM_ACCESS_READ",
+        return fmi_token_fail(translator->tokens, access->at, "'%s' is stored to, but its access is FM_ACCESS_READ",
                               name->name);
     }
     if (access->reads && !(name->access & FM_ACCESS_READ)) {
-        return fmi_token_fail(&translator->tokens, access->at, "'%s' is read, but its access is FM_ACCESS_WRITE",
+        return fmi_token_fail(translator->tokens, access->at, "'%s' is read, but its access is FM_ACCESS_WRITE",
                               name->name);
     }
     return FM_OK;
@@ -163,7 +163,7 @@ static uint32_t find_value_end(const fmi_tokens *tokens, uint32_t op)
 // The index of a compound store is written out twice, so that it must not change anything.
 static fm_status check_repeatable(const fmi_translator *translator, const struct access *access)
 {
-    const fmi_tokens *tokens = &translator->tokens;
+    const fmi_tokens *tokens = translator->tokens;
     for (uint32_t i = access->open; i < access->close; i++) {
         const fmi_token *token = &tokens->list[i];
         const fmi_word *word = token->kind == FMI_TOKEN_NAME ? fmi_word_find(token->start, token->length) : NULL;
@@ -190,7 +190,7 @@ static bool is_statement(const fmi_tokens *tokens, const struct access *access)
 // x[i] = v, or x[i] op= v as x[i] = x[i] op (v); wrapped in a load where the assignment's own value is used.
 static fm_status emit_store(fmi_translator *translator, const struct access *access, uint32_t *at)
 {
-    const fmi_tokens *tokens = &translator->tokens;
+    const fmi_tokens *tokens = translator->tokens;
     const struct conversion *conversion = get_conversion(translator->input->target, access->name->dtype);
     uint32_t op = access->after;
     uint32_t op_length = tokens->list[op].length - 1;
@@ -225,7 +225,7 @@ static fm_status emit_store(fmi_translator *translator, const struct access *acc
 
 static fm_status translate_storage(fmi_translator *translator, const struct access *access, uint32_t *at)
 {
-    const fmi_tokens *tokens = &translator->tokens;
+    const fmi_tokens *tokens = translator->tokens;
     if (!access->writes) {
         *at = access->close;
         return emit_load(translator, access);
@@ -258,7 +258,7 @@ fm_status fmi_translate_element(fmi_translator *translator, const fmi_name *name
 
 fm_status fmi_translate_atomic(fmi_translator *translator, const fmi_word *word, uint32_t *at)
 {
-    const fmi_tokens *tokens = &translator->tokens;
+    const fmi_tokens *tokens = translator->tokens;
     uint32_t open = fmi_token_next(tokens, *at);
     uint32_t first = open < tokens->count ? fmi_token_next(tokens, open) : open;
     const fmi_name *name = fmi_translator_find(translator, first);
@@ -275,8 +275,10 @@ fm_status fmi_translate_atomic(fmi_translator *translator, const fmi_word *word,
         return fmi_token_fail(tokens, *at, "the first argument of %s is an element, such as x[i]", word->name);
     }
     if (name->dtype != FM_DTYPE_I32 && name->dtype != FM_DTYPE_U32 && name->dtype != FM_DTYPE_NONE) {
-        return fmi_token_fail(tokens, first, "%s works on int and uint elements; those of '%s' are %s", word->name,
-                              name->name, fmi_dtype_name((fm_dtype)name->dtype));
+        bool is_long = name->dtype == FM_DTYPE_I64 || name->dtype == FM_DTYPE_U64;
+        return fmi_token_fail(tokens, first, "%s works on int and uint elements; those of '%s' are %s%s", word->name,
+                              name->name, fmi_dtype_name((fm_dtype)name->dtype),
+                              is_long ? ", and 64-bit atomics (shaderBufferInt64Atomics) are not in the language" : "");
     }
     access.reads = access.writes = true;
     status = check_access(translator, &access);

@@ -6,6 +6,7 @@
 
 #include "base/text.h"
 #include "kernel/source.h"
+#include "kernel/unit.h"
 
 // What to generate and, filled by the generator, how its arguments travel.
 typedef struct fmi_generated {
@@ -14,6 +15,7 @@ typedef struct fmi_generated {
     uint64_t dtypes; // 4 bits a parameter
     fm_binding_mode binding_mode;
     uint32_t max_push_constants_bytes;
+    bool is_unchecked;       // generate also what the grammar refuses, to look at
     bool locates;            // each token on a line of its own, numbered by it (inspect.c)
     bool indirect_arguments; // out
     bool wants_group_count;  // out
@@ -28,6 +30,9 @@ fm_status fmi_generate_c(fmi_generated *generated);
 
 // Looks for mistakes in body and header that do not depend on dtypes not yet known, and notes what they use.
 fm_status fmi_generate_check(const fmi_kernel_source *source, uint32_t *out_features);
+
+// The tokens of a kernel's texts, as they are translated: a token's index stands for it (inspect.c).
+fm_status fmi_generate_read(const fmi_kernel_source *source, fmi_unit *out);
 
 // Translates header and body, with the dtypes of `generated` (shared by the generators).
 fm_status fmi_generate_texts(const fmi_generated *generated, fmi_body_target target, fmi_text *header, fmi_text *body,

@@ -26,7 +26,8 @@ static const char prelude[] =
     "float fmaf(float, float, float); float sqrtf(float); float fm_rsqrt(float); float expf(float);\n"
     "float exp2f(float); float logf(float); float log2f(float); float powf(float, float); float sinf(float);\n"
     "float cosf(float); float tanf(float); float tanhf(float); float floorf(float); float ceilf(float);\n"
-    "float truncf(float); float fm_half_to_float(unsigned short); unsigned short fm_float_to_half(float);\n"
+    "float asinf(float); float acosf(float); float atanf(float); float rintf(float); float truncf(float);\n"
+    "float fm_half_to_float(unsigned short); unsigned short fm_float_to_half(float);\n"
     "#define FM_ATOMICS(t, n) \\\n"
     "    t fm_atomic_add_##n(t *, t); t fm_atomic_min_##n(t *, t); t fm_atomic_max_##n(t *, t); \\\n"
     "    t fm_atomic_and_##n(t *, t); t fm_atomic_or_##n(t *, t); t fm_atomic_xor_##n(t *, t); \\\n"
@@ -59,12 +60,15 @@ static const char prelude[] =
     "    if ((p.u & 0x7fffffffu) > 0x7f800000u) return (unsigned short)(p.u >> 16 | 64u);\n"
     "    return (unsigned short)((p.u + 0x7fffu + (p.u >> 16 & 1u)) >> 16);\n"
     "}\n"
-    "#define FM_BY_TYPE(v, name) _Generic((v), float: name##_f, int: name##_i, unsigned: name##_u, \\\n"
-    "    long long: name##_l, unsigned long long: name##_m)\n"
-    "#define fm_abs(a) FM_BY_TYPE(a, fm_abs)(a)\n"
-    "#define fm_min(a, b) FM_BY_TYPE((a) + (b), fm_min)(a, b)\n"
-    "#define fm_max(a, b) FM_BY_TYPE((a) + (b), fm_max)(a, b)\n"
-    "#define fm_clamp(v, a, b) FM_BY_TYPE((v) + (a) + (b), fm_clamp)(v, a, b)\n";
+    "static inline float fm_fract(float v) { return v - floorf(v); }\n"
+    "static inline float fm_sign(float v) { return (float)((v > 0.0f) - (v < 0.0f)); }\n"
+    "static inline float fm_mix(float a, float b, float t) { return a * (1.0f - t) + b * t; }\n"
+    "static inline _Bool fm_isnan(float v) { return (fm_as_uint(v) & 0x7fffffffu) > 0x7f800000u; }\n"
+    "static inline _Bool fm_isinf(float v) { return (fm_as_uint(v) & 0x7fffffffu) == 0x7f800000u; }\n"
+    "static inline unsigned fm_popcount(unsigned v) {\n"
+    "    v = v - (v >> 1 & 0x55555555u); v = (v & 0x33333333u) + (v >> 2 & 0x33333333u);\n"
+    "    return ((v + (v >> 4)) & 0x0f0f0f0fu) * 0x01010101u >> 24;\n"
+    "}\n";
 // clang-format on
 
 // What the body can name: arguments, ids and shared arrays, each a member of `struct fm_state`.
@@ -151,9 +155,11 @@ static void write_arguments(const fmi_generated *generated, fmi_text *text)
     for (uint32_t i = 0; i < generated->param_count; i++) {
         fmi_text_format(text, "    fm_state.m%u = fm_args->bindings[%u];\n", i, i);
     }
+    uint32_t at = 0;
     for (uint32_t i = generated->param_count; i < count; i++) {
-        fmi_text_format(text, "    fm_state.m%u = ((const %s *)fm_args->constants)[%u];\n", i,
-                        element_types[generated->source->names[i].dtype], i - generated->param_count);
+        fm_dtype dtype = (fm_dtype)generated->source->names[i].dtype;
+        fmi_text_format(text, "    fm_state.m%u = *(const %s *)((const char *)fm_args->constants + %u);\n", i,
+                        element_types[dtype], fmi_constants_place(dtype, &at));
     }
 }
 

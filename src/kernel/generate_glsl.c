@@ -29,6 +29,28 @@ static const char *const access_words[] = {
     [FM_ACCESS_READ_WRITE] = "",
 };
 
+static bool has_dtype(const fmi_generated *generated, fm_dtype dtype)
+{
+    for (uint32_t i = 0; i < generated->param_count; i++) {
+        if (fmi_key_dtype(generated->dtypes, i) == dtype) {
+            return true;
+        }
+    }
+    return false;
+}
+
+// True if the text or anything that it names has 64 bits.
+static bool uses_int64(const fmi_generated *generated)
+{
+    const fmi_kernel_source *source = generated->source;
+    bool is = (generated->features & FMI_USES_INT64) || has_dtype(generated, FM_DTYPE_I64) ||
+              has_dtype(generated, FM_DTYPE_U64);
+    for (uint32_t i = generated->param_count; i < source->name_count; i++) {
+        is |= source->names[i].dtype == FM_DTYPE_I64 || source->names[i].dtype == FM_DTYPE_U64;
+    }
+    return is;
+}
+
 static void write_start(const fmi_generated *generated, fmi_text *text)
 {
     fmi_text_format(text, "#version 460\n");
@@ -42,7 +64,7 @@ static void write_start(const fmi_generated *generated, fmi_text *text)
             fmi_text_format(text, "#extension %s : require\n", extension);
         }
     }
-    if (generated->features & FMI_USES_INT64) {
+    if (uses_int64(generated)) {
         fmi_text_format(text, "#extension " INT64_EXTENSION " : require\n");
     }
     const uint32_t *size = generated->source->group_size;
@@ -79,10 +101,15 @@ static uint32_t write_members(const fmi_generated *generated, fmi_text *text)
         }
     }
     const fmi_name *constants = generated->source->names + generated->param_count;
+    uint32_t constants_bytes = 0;
     for (uint32_t i = 0; i < generated->source->constant_count; i++) {
         fmi_text_format(text, "    %s c%u;\n", elements[constants[i].dtype].type, i);
-        size_bytes += 4;
+        fmi_constants_place((fm_dtype)constants[i].dtype, &constants_bytes);
     }
+    if (constants_bytes < generated->source->constants_size_bytes) {
+        fmi_text_format(text, "    uint fm_pad;\n"); // what follows does not lie in the constants' struct
+    }
+    size_bytes += generated->source->constants_size_bytes;
     if (generated->wants_group_count) {
         fmi_text_format(text, "    uint g0; uint g1; uint g2;\n");
         size_bytes += 12;
@@ -119,15 +146,16 @@ static void write_arguments(fmi_generated *generated, fmi_text *text)
     fmi_text_free(&members);
 }
 
-static bool has_dtype(const fmi_generated *generated, fm_dtype dtype)
-{
-    for (uint32_t i = 0; i < generated->param_count; i++) {
-        if (fmi_key_dtype(generated->dtypes, i) == dtype) {
-            return true;
-        }
-    }
-    return false;
-}
+// What GLSL leaves to the driver (NaN, the sign of 0) or lacks, in the words that C has for it (generate_c.c).
+// clang-format off
+static const char math[] =
+    "float fm_fract(float v) { return v - floor(v); }\n"
+    "float fm_sign(float v) { return float(int(v > 0.0) - int(v < 0.0)); }\n"
+    "float fm_mix(float a, float b, float t) { return a * (1.0 - t) + b * t; }\n"
+    "bool fm_isnan(float v) { return (floatBitsToUint(v) & 0x7fffffffu) > 0x7f800000u; }\n"
+    "bool fm_isinf(float v) { return (floatBitsToUint(v) & 0x7fffffffu) == 0x7f800000u; }\n"
+    "uint fm_popcount(uint v) { return uint(bitCount(v)); }\n";
+// clang-format on
 
 static void write_helpers(const fmi_generated *generated, fmi_text *text)
 {
@@ -150,11 +178,14 @@ static void write_helpers(const fmi_generated *generated, fmi_text *text)
     if (generated->features & FMI_USES_ABS) {
         fmi_text_format(text, "float fm_abs(float v) { return abs(v); }\nint fm_abs(int v) { return abs(v); }\nuint "
                               "fm_abs(uint v) { return v; }\n");
-        if (generated->features & FMI_USES_INT64) {
+        if (uses_int64(generated)) {
             fmi_text_format(text,
                             "int64_t fm_abs(int64_t v) { return abs(v); }\nuint64_t fm_abs(uint64_t v) { return v; "
                             "}\n");
         }
+    }
+    if (generated->features & FMI_USES_MATH) {
+        fmi_text_append(text, math, sizeof math - 1);
     }
 }
 

@@ -7,7 +7,6 @@
 #include "base/error.h"
 #include "kernel/excerpt.h"
 #include "kernel/message.h"
-#include "kernel/tokens.h"
 
 #ifdef FMI_HAVE_VULKAN
 #include "kernel/spirv/compile.h"
@@ -28,7 +27,8 @@ fm_status fmi_kernel_write_source(const fmi_backend_caps *caps, const fm_kernel_
     }
     fmi_generated generated = {.param_count = info->param_count,
                                .binding_mode = caps->binding_mode,
-                               .max_push_constants_bytes = caps->max_push_constants_bytes};
+                               .max_push_constants_bytes = caps->max_push_constants_bytes,
+                               .is_unchecked = true};
     for (uint32_t i = 0; i < info->param_count; i++) {
         if (info->params[i].dtype == FM_DTYPE_NONE) {
             return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "kernel '%s': parameter '%s' must have a dtype here", info->name,
@@ -164,14 +164,15 @@ static void say_place(const fmi_kernel *kernel, const fmi_message *message, bool
     bool is_header = message->place == FMI_MESSAGE_HEADER;
     const char *text = is_header ? source->header : source->body;
     size_t length = is_header ? source->header_length : source->body_length;
-    fmi_tokens tokens;
-    if (fmi_tokens_cut(text, length, is_header, &tokens) != FM_OK) {
+    fmi_unit unit;
+    if (fmi_generate_read(source, &unit) != FM_OK) {
         return;
     }
+    const fmi_tokens *tokens = is_header ? &unit.header : &unit.body;
     uint32_t line = 1, column = 1;
-    uint32_t at = is_exact ? message->line - 1 : guess_token(&tokens, message);
-    find_place(&tokens, message->text, at, &line, &column);
-    fmi_tokens_free(&tokens);
+    uint32_t at = is_exact ? message->line - 1 : guess_token(tokens, message);
+    find_place(tokens, message->text, at, &line, &column);
+    fmi_unit_free(&unit);
     fmi_text excerpt = {0};
     fmi_excerpt_append(&excerpt, text, length, line, column);
     fmi_fail(FM_ERROR_COMPILE, "kernel '%s' does not compile: %sline %u, column %u: %s%s", kernel->name,

@@ -177,7 +177,7 @@ static void take_params(fmi_kernel *kernel, const fm_kernel_info *info)
 {
     kernel->param_count = info->param_count;
     kernel->constants_size_bytes =
-        info->language == FM_KERNEL_PORTABLE ? 4 * info->constant_count : info->constants_size_bytes;
+        info->language == FM_KERNEL_PORTABLE ? fmi_kernel_constants_size(info) : info->constants_size_bytes;
     kernel->dtypes_are_fixed = true;
     for (uint32_t i = 0; i < info->param_count; i++) {
         kernel->access[i] = (uint8_t)info->params[i].access;

@@ -116,7 +116,7 @@ static void clean(const char *p, const char *end, fmi_message *out)
             }
             continue;
         }
-        bool is_ours = length > 5 && starts_with(start, p, "fm_") && start[4] == '_' && strchr("bcs", start[3]);
+        bool is_ours = length > 5 && starts_with(start, p, "fm_") && start[4] == '_' && strchr("bcsv", start[3]);
         const char *word = is_ours ? NULL : translate_word(start, length);
         start += is_ours ? strlen("fm_b_") : 0;
         for (const char *c = word ? word : start; word ? *c != 0 : c < p; c++) {

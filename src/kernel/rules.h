@@ -1,4 +1,4 @@
-// What one of the target languages would take and another would not: pointers, members, recursion. One clear sentence each, before a
+// What one of the target languages would take and another would not: pointers, members. One clear sentence each, before a
 // compiler sees the text. Reads tokens and changes nothing. Any thread; no state.
 #ifndef FMI_KERNEL_RULES_H
 #define FMI_KERNEL_RULES_H
@@ -6,6 +6,6 @@
 #include "kernel/tokens.h"
 
 // FM_ERROR_COMPILE with line and column.
-fm_status fmi_rules_check(const fmi_tokens *tokens, bool is_header);
+fm_status fmi_rules_check(const fmi_tokens *tokens);
 
 #endif

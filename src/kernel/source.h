@@ -19,6 +19,7 @@ typedef struct fmi_kernel_source {
     fmi_name *names; // parameters, constants, shared arrays, specialisations, in this order; their texts are owned too
     uint32_t name_count;
     uint32_t constant_count;
+    uint32_t constants_size_bytes; // of a portable kernel's constants, as a C struct
     uint32_t shared_count;
     uint32_t special_count;
     uint32_t *shared_sizes; // elements of each shared array; owned
@@ -34,6 +35,12 @@ void fmi_kernel_source_destroy(fmi_kernel_source *source);
 
 // Checks everything about `info` that needs no compiler. Sets the last error without the caller's name.
 fm_status fmi_kernel_check_info(const fmi_backend_caps *caps, const fm_kernel_info *info);
+
+// Places one more constant as a C struct does: returns its offset and moves `*at_bytes` behind it.
+uint32_t fmi_constants_place(fm_dtype dtype, uint32_t *at_bytes);
+
+// The bytes of a portable kernel's constants: those of a C struct with the same members.
+uint32_t fmi_kernel_constants_size(const fm_kernel_info *info);
 
 // The length of `info->code` as text, whether counted or ended by a zero byte.
 size_t fmi_kernel_code_length(const fm_kernel_info *info);

@@ -1,6 +1,6 @@
 // The tokenizer of bodies and headers. See tokens.h.
 // It also refuses what the language has no use for: directives in a body, strings, labels, numbers that C and GLSL read
-// differently. So the translator meets only text that means the same in both.
+// differently. What the tokens say is for the translator (body.c) and the grammar (grammar.h).
 #include "kernel/tokens.h"
 
 #include "base/error.h"
@@ -57,24 +57,41 @@ static fm_status fail_at(const struct cutter *cutter, size_t at, const char *sen
     return fail_with_excerpt(cutter->out, cutter->line, (uint32_t)(at - cutter->line_start + 1), sentence);
 }
 
-static fm_status push(struct cutter *cutter, fmi_token_kind kind, size_t start, uint32_t line, size_t column)
+fm_status fmi_tokens_push(fmi_tokens *tokens, const fmi_token *token)
 {
-    fmi_tokens *out = cutter->out;
-    if (out->count + 1 >= out->capacity) {
-        uint32_t capacity = out->capacity ? out->capacity * 2 : 256;
-        fmi_token *list = realloc(out->list, capacity * sizeof *list);
+    if (tokens->count + 1 >= tokens->capacity) {
+        uint32_t capacity = tokens->capacity ? tokens->capacity * 2 : 256;
+        fmi_token *list = realloc(tokens->list, capacity * sizeof *list);
         if (!list) {
             return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "no host memory to read the kernel's text");
         }
-        out->list = list;
-        out->capacity = capacity;
+        tokens->list = list;
+        tokens->capacity = capacity;
     }
-    out->list[out->count++] = (fmi_token){.start = cutter->text + start,
-                                          .length = (uint32_t)(cutter->at - start),
-                                          .line = line,
-                                          .column = (uint32_t)column,
-                                          .kind = (uint8_t)kind};
+    tokens->list[tokens->count++] = *token;
     return FM_OK;
+}
+
+fm_status fmi_tokens_end(fmi_tokens *tokens)
+{
+    const fmi_token *last = tokens->count ? &tokens->list[tokens->count - 1] : NULL;
+    const fmi_token end = {.start = tokens->text ? tokens->text + tokens->length : "",
+                           .line = last ? last->line : 1,
+                           .column = last ? last->column + last->length : 1,
+                           .kind = FMI_TOKEN_END};
+    fm_status status = fmi_tokens_push(tokens, &end);
+    tokens->count -= status == FM_OK;
+    return status;
+}
+
+static fm_status push(struct cutter *cutter, fmi_token_kind kind, size_t start, uint32_t line, size_t column)
+{
+    const fmi_token token = {.start = cutter->text + start,
+                             .length = (uint32_t)(cutter->at - start),
+                             .line = line,
+                             .column = (uint32_t)column,
+                             .kind = (uint8_t)kind};
+    return fmi_tokens_push(cutter->out, &token);
 }
 
 static void end_line(struct cutter *cutter)
@@ -140,21 +157,18 @@ static fm_status skip_space(struct cutter *cutter)
 }
 
 // An integer without `u` must fit an int: C would make it a long, GLSL a negative number.
-static bool fits(const char *digits, size_t length, uint32_t base, bool is_unsigned)
+static bool fits(const char *digits, size_t length, uint32_t base, uint64_t most)
 {
     uint64_t value = 0;
     for (size_t i = 0; i < length; i++) {
         char c = digits[i];
         uint32_t digit = is_digit(c) ? (uint32_t)(c - '0') : (uint32_t)((c | 32) - 'a') + 10;
-        if (digit >= base) {
+        if (digit >= base || value > (most - digit) / base) {
             return false;
         }
         value = value * base + digit;
-        if (value > UINT32_MAX) {
-            return false;
-        }
     }
-    return is_unsigned || value <= INT32_MAX;
+    return true;
 }
 
 static fm_status check_integer(const struct cutter *cutter, size_t start, size_t end)
@@ -162,20 +176,26 @@ static fm_status check_integer(const struct cutter *cutter, size_t start, size_t
     const char *text = cutter->text + start;
     size_t length = end - start;
     bool is_hex = length > 2 && text[0] == '0' && (text[1] | 32) == 'x';
-    bool is_unsigned = length > 1 && (text[length - 1] | 32) == 'u';
+    bool is_long = length > 1 && (text[length - 1] | 32) == 'l';
+    bool is_unsigned = length > 1u + is_long && (text[length - 1 - is_long] | 32) == 'u';
     uint32_t base = is_hex ? 16 : text[0] == '0' ? 8 : 10;
     size_t skip = is_hex ? 2 : 0;
-    size_t digits = length - skip - is_unsigned;
+    size_t suffix = (size_t)is_long + is_unsigned;
+    size_t digits = length > skip + suffix ? length - skip - suffix : 0;
     for (size_t i = 0; i < digits; i++) {
         char c = text[skip + i];
         if (!is_digit(c) && !(is_hex && (c | 32) >= 'a' && (c | 32) <= 'f')) {
-            return fail_at(cutter, start, "a number is neither an int, a uint (1u) nor a float (1.0f)");
+            return fail_at(cutter, start,
+                           "a number is neither an int, a uint (1u), a long (1l), a ulong (1ul) nor a float (1.0f)");
         }
     }
-    if (digits == 0 || !fits(text + skip, digits, base, is_unsigned)) {
+    uint64_t most = is_long ? (is_unsigned ? UINT64_MAX : INT64_MAX) : (is_unsigned ? UINT32_MAX : INT32_MAX);
+    if (digits == 0 || !fits(text + skip, digits, base, most)) {
         return fail_at(cutter, start,
-                       "an integer does not fit 32 bits: an int is at most 2147483647, a uint (with the suffix u) "
-                       "4294967295");
+                       is_long ? "an integer does not fit 64 bits: a long (with the suffix l) is at most "
+                                 "9223372036854775807, a ulong (with ul) 18446744073709551615"
+                               : "an integer does not fit 32 bits: an int is at most 2147483647, a uint (with the "
+                                 "suffix u) 4294967295");
     }
     return FM_OK;
 }
@@ -205,7 +225,8 @@ static fm_status check_float(const struct cutter *cutter, size_t start, size_t e
         p = skip_digits(p, last);
     }
     if (p != last && !(p + 1 == last && (*p | 32) == 'f')) {
-        return fail_at(cutter, start, "a number is neither an int, a uint (1u) nor a float (1.0f)");
+        return fail_at(cutter, start,
+                       "a number is neither an int, a uint (1u), a long (1l), a ulong (1ul) nor a float (1.0f)");
     }
     return FM_OK;
 }
@@ -250,8 +271,8 @@ static fm_status check_directive(const struct cutter *cutter)
 
 static fm_status cut_operator(struct cutter *cutter)
 {
-    static const char *const operators[] = {"<<=", ">>=", "++", "--", "+=", "-=", "*=", "/=", "%=", "&=", "|=",
-                                            "^=",  "<<",  ">>", "<=", ">=", "==", "!=", "&&", "||", "##"};
+    static const char *const operators[] = {"<<=", ">>=", "++", "--", "+=", "-=", "*=", "/=", "%=", "&=",
+                                            "|=",  "^=",  "<<", ">>", "<=", ">=", "==", "!=", "&&", "||"};
     size_t left = cutter->length - cutter->at;
     const char *here = cutter->text + cutter->at;
     if (*here == '#') {
@@ -315,9 +336,7 @@ static fm_status cut_all(struct cutter *cutter)
             return status;
         }
     }
-    fm_status status = push(cutter, FMI_TOKEN_END, cutter->at, cutter->line, cutter->at - cutter->line_start + 1);
-    cutter->out->count -= status == FM_OK;
-    return status;
+    return fmi_tokens_end(cutter->out);
 }
 
 static char partner(char c)
@@ -370,18 +389,18 @@ static fm_status check_colons(const fmi_tokens *tokens)
     return FM_OK;
 }
 
+fm_status fmi_tokens_match(const fmi_tokens *tokens)
+{
+    fm_status status = match_brackets(tokens);
+    return status == FM_OK ? check_colons(tokens) : status;
+}
+
 fm_status fmi_tokens_cut(const char *text, size_t length, bool is_header, fmi_tokens *out)
 {
     *out = (fmi_tokens){.text = text, .length = length, .place = is_header ? "header " : ""};
     struct cutter cutter = {
         .text = text, .length = length, .line = 1, .is_header = is_header, .is_line_start = true, .out = out};
     fm_status status = cut_all(&cutter);
-    if (status == FM_OK && !is_header) {
-        status = match_brackets(out);
-    }
-    if (status == FM_OK) {
-        status = check_colons(out);
-    }
     if (status != FM_OK) {
         fmi_tokens_free(out);
     }
@@ -399,6 +418,24 @@ bool fmi_token_is(const fmi_tokens *tokens, uint32_t index, const char *text)
     size_t length = strlen(text);
     return index < tokens->count && tokens->list[index].length == length &&
            memcmp(tokens->list[index].start, text, length) == 0;
+}
+
+bool fmi_token_is_assignment(const fmi_tokens *tokens, uint32_t index)
+{
+    if (index >= tokens->count || tokens->list[index].kind != FMI_TOKEN_OPERATOR) {
+        return false;
+    }
+    const fmi_token *token = &tokens->list[index];
+    if (token->start[token->length - 1] != '=') {
+        return false;
+    }
+    return !fmi_token_is(tokens, index, "==") && !fmi_token_is(tokens, index, "!=") &&
+           !fmi_token_is(tokens, index, "<=") && !fmi_token_is(tokens, index, ">=");
+}
+
+bool fmi_token_is_step(const fmi_tokens *tokens, uint32_t index)
+{
+    return fmi_token_is(tokens, index, "++") || fmi_token_is(tokens, index, "--");
 }
 
 uint32_t fmi_token_next(const fmi_tokens *tokens, uint32_t index)
@@ -420,13 +457,40 @@ uint32_t fmi_token_previous(const fmi_tokens *tokens, uint32_t index)
     return UINT32_MAX;
 }
 
-fm_status fmi_token_fail(const fmi_tokens *tokens, uint32_t index, const char *format, ...)
+static fm_status fail_with(const fmi_tokens *tokens, const fmi_token *token, uint32_t column, const char *format,
+                           va_list args)
 {
     char sentence[512];
+    int length = vsnprintf(sentence, sizeof sentence - 80, format, args);
+    if (token->macro && length >= 0) {
+        size_t at = strlen(sentence);
+        snprintf(sentence + at, sizeof sentence - at, " (in macro '%.*s')",
+                 (int)(token->macro_length < 48 ? token->macro_length : 48), token->macro);
+    }
+    return fail_with_excerpt(tokens, token->line, column, sentence);
+}
+
+fm_status fmi_token_fail_at(const fmi_tokens *tokens, const fmi_token *token, const char *format, ...)
+{
     va_list args;
     va_start(args, format);
-    vsnprintf(sentence, sizeof sentence, format, args);
+    fm_status status = fail_with(tokens, token, token->column, format, args);
     va_end(args);
+    return status;
+}
+
+fm_status fmi_token_fail(const fmi_tokens *tokens, uint32_t index, const char *format, ...)
+{
     const fmi_token *token = &tokens->list[index];
-    return fail_with_excerpt(tokens, token->line, token->column, sentence);
+    uint32_t column = token->column;
+    uint32_t last = index == tokens->count ? fmi_token_previous(tokens, index) : UINT32_MAX;
+    if (last != UINT32_MAX) {
+        token = &tokens->list[last];
+        column = token->column + (token->macro ? 0 : token->length);
+    }
+    va_list args;
+    va_start(args, format);
+    fm_status status = fail_with(tokens, token, column, format, args);
+    va_end(args);
+    return status;
 }

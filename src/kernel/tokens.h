@@ -22,15 +22,19 @@ typedef struct fmi_token {
     uint32_t length;
     uint32_t line;   // from 1
     uint32_t column; // from 1, in bytes
-    uint32_t match;  // brackets: index of the partner; 0 elsewhere (and for brackets of a header)
+    uint32_t match;  // brackets: index of the partner; 0 elsewhere (and before fmi_tokens_match)
     uint8_t kind;    // fmi_token_kind
+    uint8_t note;    // of a function's name: what grammar.h found out about it (fmi_type or FMI_NOTE_HELPER); else 0
+    bool is_final;   // came out of a macro's argument: not expanded again
+    uint32_t macro_length;
+    const char *macro; // the macro that it comes from, whose use is at `line` and `column`; NULL: from none; borrowed
 } fmi_token;
 
 typedef struct fmi_tokens {
     fmi_token *list; // owned
     uint32_t count;  // without the END token
     uint32_t capacity;
-    const char *text; // borrowed: what was cut
+    const char *text; // borrowed: what lines and columns count in
     size_t length;
     const char *place; // "" or "header ": how sentences name the text
 } fmi_tokens;
@@ -40,15 +44,31 @@ typedef struct fmi_tokens {
 fm_status fmi_tokens_cut(const char *text, size_t length, bool is_header, fmi_tokens *out);
 void fmi_tokens_free(fmi_tokens *tokens);
 
+// Appends a token; the list stays without END until fmi_tokens_end. FM_ERROR_OUT_OF_HOST_MEMORY.
+fm_status fmi_tokens_push(fmi_tokens *tokens, const fmi_token *token);
+fm_status fmi_tokens_end(fmi_tokens *tokens);
+
+// Finds each bracket's partner, once macros are expanded. FM_ERROR_COMPILE for one that has none, and for a `:` without its `?`.
+fm_status fmi_tokens_match(const fmi_tokens *tokens);
+
 // True if token `index` is exactly `text`.
 bool fmi_token_is(const fmi_tokens *tokens, uint32_t index, const char *text);
+
+// True for `=`, `+=` and the like; true for `++` and `--`.
+bool fmi_token_is_assignment(const fmi_tokens *tokens, uint32_t index);
+bool fmi_token_is_step(const fmi_tokens *tokens, uint32_t index);
 
 // The nearest token that is no space, after or before `index`; the END token's index, or UINT32_MAX, if there is none.
 uint32_t fmi_token_next(const fmi_tokens *tokens, uint32_t index);
 uint32_t fmi_token_previous(const fmi_tokens *tokens, uint32_t index);
 
-// `return fmi_token_fail(tokens, index, "…", …)`: FM_ERROR_COMPILE with "line L, column C: " before the sentence, and the line with a caret behind it.
+// `return fmi_token_fail(tokens, index, "…", …)`: FM_ERROR_COMPILE with "line L, column C: " before the sentence, and the line with a caret behind
+// it. The END token's place is behind the last token that is no space.
 fm_status fmi_token_fail(const fmi_tokens *tokens, uint32_t index, const char *format, ...)
+    __attribute__((format(printf, 3, 4), cold));
+
+// The same for a token that stands in another list, but counts its place in the same text.
+fm_status fmi_token_fail_at(const fmi_tokens *tokens, const fmi_token *token, const char *format, ...)
     __attribute__((format(printf, 3, 4), cold));
 
 #endif

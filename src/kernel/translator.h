@@ -9,12 +9,11 @@
 
 typedef struct fmi_translator {
     const fmi_body_input *input;
-    fmi_tokens tokens;
-    fmi_text *out; // borrowed
+    const fmi_tokens *tokens; // the input's
+    fmi_text *out;            // borrowed
     fmi_body_use *use;
-    uint32_t depth;    // of ranges inside ranges, bounded because each is a call
-    bool is_directive; // inside a line of the preprocessor
-    bool is_flat;      // inside a repeated index: line ends and comments were there the first time
+    uint32_t depth; // of ranges inside ranges, bounded because each is a call
+    bool is_flat;   // inside a repeated index: line ends and comments were there the first time
 } fmi_translator;
 
 // Appends text to the output; does nothing when only checking.
@@ -31,9 +30,5 @@ fm_status fmi_translate_atomic(fmi_translator *translator, const fmi_word *word,
 
 // The declared name that token `index` is; NULL if it is none.
 const fmi_name *fmi_translator_find(const fmi_translator *translator, uint32_t index);
-
-// True for `=`, `+=` and the like; true for `++` and `--`.
-bool fmi_token_is_assignment(const fmi_tokens *tokens, uint32_t index);
-bool fmi_token_is_step(const fmi_tokens *tokens, uint32_t index);
 
 #endif

@@ -5,50 +5,53 @@
 
 #include <string.h>
 
-#define SAME(word)                                                                                                     \
-    {                                                                                                                  \
-        word, NULL, NULL, 0, FMI_WORD_KEYWORD                                                                          \
-    }
-#define FUNCTION(word, glsl, c)                                                                                        \
-    {                                                                                                                  \
-        word, glsl, c, 0, FMI_WORD_FUNCTION                                                                            \
-    }
-#define ATOMIC(word, glsl)                                                                                             \
-    {                                                                                                                  \
-        word, glsl, "fm_" word, 0, FMI_WORD_ATOMIC                                                                     \
-    }
-
 // clang-format off
+#define SAME(word) {word, NULL, NULL, 0, FMI_WORD_KEYWORD, 0, 0}
+#define PLAIN(word, glsl, c, feature, kind) {word, glsl, c, feature, kind, 0, 0}
+#define FUNCTION(word, glsl, c, shape, arity) {word, glsl, c, 0, FMI_WORD_FUNCTION, arity, shape}
+#define HELPED(word, c, shape, arity) {word, "fm_" word, c, FMI_USES_MATH, FMI_WORD_FUNCTION, arity, shape}
+#define ATOMIC(word, glsl, arity) {word, glsl, "fm_" word, 0, FMI_WORD_ATOMIC, arity, 0}
+
 static const fmi_word words[] = {
     SAME("if"), SAME("else"), SAME("for"), SAME("while"), SAME("do"), SAME("break"), SAME("continue"), SAME("const"),
     SAME("void"),
-    {"return", NULL, NULL, 0, FMI_WORD_RETURN},
-    {"float", NULL, "float", 0, FMI_WORD_TYPE},
-    {"int", NULL, "int", 0, FMI_WORD_TYPE},
-    {"uint", NULL, "unsigned", 0, FMI_WORD_TYPE},
-    {"long", "int64_t", "long long", FMI_USES_INT64, FMI_WORD_TYPE},
-    {"ulong", "uint64_t", "unsigned long long", FMI_USES_INT64, FMI_WORD_TYPE},
-    {"bool", NULL, "_Bool", 0, FMI_WORD_TYPE},
-    {"true", NULL, "1", 0, FMI_WORD_LITERAL},
-    {"false", NULL, "0", 0, FMI_WORD_LITERAL},
-    {"global_id", "fm_global_id", "fm_global_id", FMI_USES_GLOBAL_ID, FMI_WORD_ID},
-    {"local_id", "gl_LocalInvocationID", "fm_local_id", FMI_USES_LOCAL_ID, FMI_WORD_ID},
-    {"group_id", "fm_group_id", "fm_group_id", FMI_USES_GROUP_ID, FMI_WORD_ID},
-    {"group_count", "fm_group_count", "fm_group_count", FMI_USES_GROUP_COUNT, FMI_WORD_ID},
-    {"group_size", NULL, NULL, 0, FMI_WORD_ID}, // becomes a number
-    {"barrier", NULL, "fm_barrier_at", FMI_USES_BARRIER, FMI_WORD_BARRIER},
-    {"abs", "fm_abs", "fm_abs", FMI_USES_ABS, FMI_WORD_FUNCTION},
-    FUNCTION("min", NULL, "fm_min"), FUNCTION("max", NULL, "fm_max"), FUNCTION("clamp", NULL, "fm_clamp"),
-    FUNCTION("fma", NULL, "fmaf"), FUNCTION("sqrt", NULL, "sqrtf"), FUNCTION("rsqrt", "inversesqrt", "fm_rsqrt"),
-    FUNCTION("exp", NULL, "expf"), FUNCTION("exp2", NULL, "exp2f"), FUNCTION("log", NULL, "logf"),
-    FUNCTION("log2", NULL, "log2f"), FUNCTION("pow", NULL, "powf"), FUNCTION("sin", NULL, "sinf"),
-    FUNCTION("cos", NULL, "cosf"), FUNCTION("tan", NULL, "tanf"), FUNCTION("tanh", NULL, "tanhf"),
-    FUNCTION("floor", NULL, "floorf"), FUNCTION("ceil", NULL, "ceilf"), FUNCTION("trunc", NULL, "truncf"),
-    FUNCTION("as_uint", "floatBitsToUint", "fm_as_uint"), FUNCTION("as_int", "floatBitsToInt", "fm_as_int"),
-    FUNCTION("as_float", "uintBitsToFloat", "fm_as_float"),
-    ATOMIC("atomic_add", "atomicAdd"), ATOMIC("atomic_min", "atomicMin"), ATOMIC("atomic_max", "atomicMax"),
-    ATOMIC("atomic_and", "atomicAnd"), ATOMIC("atomic_or", "atomicOr"), ATOMIC("atomic_xor", "atomicXor"),
-    ATOMIC("atomic_exchange", "atomicExchange"), ATOMIC("atomic_compare_exchange", "atomicCompSwap"),
+    PLAIN("return", NULL, NULL, 0, FMI_WORD_RETURN),
+    PLAIN("float", NULL, "float", 0, FMI_WORD_TYPE),
+    PLAIN("int", NULL, "int", 0, FMI_WORD_TYPE),
+    PLAIN("uint", NULL, "unsigned", 0, FMI_WORD_TYPE),
+    PLAIN("long", "int64_t", "long long", FMI_USES_INT64, FMI_WORD_TYPE),
+    PLAIN("ulong", "uint64_t", "unsigned long long", FMI_USES_INT64, FMI_WORD_TYPE),
+    PLAIN("bool", NULL, "_Bool", 0, FMI_WORD_TYPE),
+    PLAIN("true", NULL, "1", 0, FMI_WORD_LITERAL),
+    PLAIN("false", NULL, "0", 0, FMI_WORD_LITERAL),
+    PLAIN("global_id", "fm_global_id", "fm_global_id", FMI_USES_GLOBAL_ID, FMI_WORD_ID),
+    PLAIN("local_id", "gl_LocalInvocationID", "fm_local_id", FMI_USES_LOCAL_ID, FMI_WORD_ID),
+    PLAIN("group_id", "fm_group_id", "fm_group_id", FMI_USES_GROUP_ID, FMI_WORD_ID),
+    PLAIN("group_count", "fm_group_count", "fm_group_count", FMI_USES_GROUP_COUNT, FMI_WORD_ID),
+    PLAIN("group_size", NULL, NULL, 0, FMI_WORD_ID), // becomes a number
+    PLAIN("barrier", NULL, "fm_barrier_at", FMI_USES_BARRIER, FMI_WORD_BARRIER),
+    {"abs", "fm_abs", "fm_abs", FMI_USES_ABS, FMI_WORD_FUNCTION, 1, 'n'},
+    FUNCTION("min", NULL, "fm_min", 'n', 2), FUNCTION("max", NULL, "fm_max", 'n', 2),
+    FUNCTION("clamp", NULL, "fm_clamp", 'n', 3),
+    FUNCTION("fma", NULL, "fmaf", 'f', 3), FUNCTION("sqrt", NULL, "sqrtf", 'f', 1),
+    FUNCTION("rsqrt", "inversesqrt", "fm_rsqrt", 'f', 1),
+    FUNCTION("exp", NULL, "expf", 'f', 1), FUNCTION("exp2", NULL, "exp2f", 'f', 1),
+    FUNCTION("log", NULL, "logf", 'f', 1), FUNCTION("log2", NULL, "log2f", 'f', 1),
+    FUNCTION("pow", NULL, "powf", 'f', 2), FUNCTION("sin", NULL, "sinf", 'f', 1),
+    FUNCTION("cos", NULL, "cosf", 'f', 1), FUNCTION("tan", NULL, "tanf", 'f', 1),
+    FUNCTION("asin", NULL, "asinf", 'f', 1), FUNCTION("acos", NULL, "acosf", 'f', 1),
+    FUNCTION("atan", NULL, "atanf", 'f', 1), FUNCTION("tanh", NULL, "tanhf", 'f', 1),
+    FUNCTION("floor", NULL, "floorf", 'f', 1), FUNCTION("ceil", NULL, "ceilf", 'f', 1),
+    FUNCTION("trunc", NULL, "truncf", 'f', 1), FUNCTION("rint", "roundEven", "rintf", 'f', 1),
+    HELPED("fract", "fm_fract", 'f', 1), HELPED("sign", "fm_sign", 'f', 1), HELPED("mix", "fm_mix", 'f', 3),
+    HELPED("isnan", "fm_isnan", 'b', 1), HELPED("isinf", "fm_isinf", 'b', 1),
+    HELPED("popcount", "fm_popcount", 'c', 1),
+    FUNCTION("as_uint", "floatBitsToUint", "fm_as_uint", 'u', 1),
+    FUNCTION("as_int", "floatBitsToInt", "fm_as_int", 'i', 1),
+    FUNCTION("as_float", "uintBitsToFloat", "fm_as_float", 'v', 1),
+    ATOMIC("atomic_add", "atomicAdd", 2), ATOMIC("atomic_min", "atomicMin", 2), ATOMIC("atomic_max", "atomicMax", 2),
+    ATOMIC("atomic_and", "atomicAnd", 2), ATOMIC("atomic_or", "atomicOr", 2), ATOMIC("atomic_xor", "atomicXor", 2),
+    ATOMIC("atomic_exchange", "atomicExchange", 2), ATOMIC("atomic_compare_exchange", "atomicCompSwap", 3),
 };
 
 static const char *const c_words[] = {
@@ -73,7 +76,8 @@ static const char *const glsl_words[] = {
 
 static bool is_same(const char *word, const char *name, size_t length)
 {
-    return strncmp(word, name, length) == 0 && word[length] == 0;
+    return word[0] == name[0] && strncmp(word, name, length) == 0 &&
+           word[length] == 0; // most differ in the first letter
 }
 
 static bool is_in(const char *const *list, size_t count, const char *name, size_t length)
@@ -102,6 +106,11 @@ const fmi_word *fmi_word_find(const char *name, size_t length)
         return &glsl_word;
     }
     return NULL;
+}
+
+const fmi_word *fmi_word_at(size_t index)
+{
+    return index < sizeof words / sizeof words[0] ? &words[index] : NULL;
 }
 
 const char *fmi_word_of_target(const char *name, size_t length)

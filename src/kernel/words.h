@@ -32,7 +32,8 @@ enum {
     FMI_USES_SHARED = 1u << 5,
     FMI_USES_ABS = 1u << 6,
     FMI_USES_INT64 = 1u << 8,
-    FMI_USES_HIDDEN_FLOW = 1u << 7, // a return inside a loop, or macros that could hide one
+    FMI_USES_HIDDEN_FLOW = 1u << 7, // a return inside a loop
+    FMI_USES_MATH = 1u << 9,        // functions that GLSL is given in its own words
 };
 
 typedef struct fmi_word {
@@ -41,10 +42,17 @@ typedef struct fmi_word {
     const char *c;    // NULL: as it is
     uint32_t feature; // FMI_USES_* or 0
     uint8_t kind;     // fmi_word_kind
+    uint8_t arity;    // arguments of a function
+    char
+        shape; // of a function: 'f' floats to float, 'n' numbers of one type to it, 'b' float to bool, 'u' float to uint, 'i' float to int,
+               // 'v' uint to float, 'c' uint to uint
 } fmi_word;
 
 // Finds a word; NULL if it is none. `name` need not end in a zero byte.
 const fmi_word *fmi_word_find(const char *name, size_t length);
+
+// The words of the table one by one, from 0 on; NULL behind the last.
+const fmi_word *fmi_word_at(size_t index);
 
 // The language's word for a function, atomic or type of a target ("inversesqrt", "sqrtf": "rsqrt", "sqrt"); NULL if it is none, or the same.
 const char *fmi_word_of_target(const char *name, size_t length);

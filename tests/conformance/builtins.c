@@ -39,6 +39,13 @@ REFERENCE(ref_sin, sin(a))
 REFERENCE(ref_cos, cos(a))
 REFERENCE(ref_tan, tan(a))
 REFERENCE(ref_tanh, tanh(a))
+REFERENCE(ref_asin, asin(a))
+REFERENCE(ref_acos, acos(a))
+REFERENCE(ref_atan, atan(a))
+REFERENCE(ref_rint, rint(a))
+REFERENCE(ref_fract, a - floor(a))
+REFERENCE(ref_sign, (a > 0) - (a < 0))
+REFERENCE(ref_mix, a + (b - a) * c)
 REFERENCE(ref_floor, floor(a))
 REFERENCE(ref_ceil, ceil(a))
 REFERENCE(ref_trunc, trunc(a))
@@ -64,6 +71,13 @@ static const float_case float_cases[] = {
     {"cos(a)", ref_cos, -3.14f, 3.14f, 0, 1e-3},
     {"tan(a)", ref_tan, -1, 1, 4e-3, 1e-3},
     {"tanh(a)", ref_tanh, -8, 8, 1e-4, 1e-4},
+    {"asin(a)", ref_asin, -1, 1, 1e-3, 1e-3},
+    {"acos(a)", ref_acos, -1, 1, 1e-3, 1e-3},
+    {"atan(a)", ref_atan, -100, 100, 1e-3, 1e-6},
+    {"rint(a)", ref_rint, -100, 100, 0, 0},
+    {"fract(a)", ref_fract, -100, 100, 0, 0},
+    {"sign(a)", ref_sign, -100, 100, 0, 0},
+    {"mix(a, b, c)", ref_mix, -10, 10, 1e-5, 1e-4},
     {"floor(a)", ref_floor, -100, 100, 0, 0},
     {"ceil(a)", ref_ceil, -100, 100, 0, 0},
     {"trunc(a)", ref_trunc, -100, 100, 0, 0},
@@ -213,6 +227,51 @@ static void builtin_uint_functions_match_the_reference(void **state)
     for (uint32_t i = 0; i < 3 * SAMPLES; i++) triples[i] = (uint32_t)ct_random_next(&random);
     for (size_t k = 0; k < sizeof uint_cases / sizeof uint_cases[0]; k++) {
         run_int_case(*state, &uint_cases[k], "uint", FM_DTYPE_U32, triples);
+    }
+}
+
+// What GLSL leaves to the driver for NaN, infinities, zeros and halves is the same on every device here (KEY-6).
+static void builtin_special_values_have_one_answer(void **state)
+{
+    static const struct {
+        const char *expression; // of the bits a
+        uint32_t argument;
+        uint32_t wanted;
+    } cases[] = {
+        {"isnan(as_float(a)) ? 1u : 0u", 0x7FC00000, 1},
+        {"isnan(as_float(a)) ? 1u : 0u", 0xFF800001, 1},
+        {"isnan(as_float(a)) ? 1u : 0u", 0x7F800000, 0},
+        {"isnan(as_float(a)) ? 1u : 0u", 0x3F800000, 0},
+        {"isinf(as_float(a)) ? 1u : 0u", 0x7F800000, 1},
+        {"isinf(as_float(a)) ? 1u : 0u", 0xFF800000, 1},
+        {"isinf(as_float(a)) ? 1u : 0u", 0x7F800001, 0},
+        {"isinf(as_float(a)) ? 1u : 0u", 0x7F7FFFFF, 0},
+        {"as_uint(sign(as_float(a)))", 0x00000000, 0},
+        {"as_uint(sign(as_float(a)))", 0x80000000, 0},
+        {"as_uint(sign(as_float(a)))", 0x7FC00000, 0},
+        {"as_uint(sign(as_float(a)))", 0xFF800000, 0xBF800000},
+        {"as_uint(sign(as_float(a)))", 0x7F800000, 0x3F800000},
+        {"as_uint(rint(as_float(a)))", 0x3F000000, 0},          // 0.5
+        {"as_uint(rint(as_float(a)))", 0x3FC00000, 0x40000000}, // 1.5
+        {"as_uint(rint(as_float(a)))", 0x40200000, 0x40000000}, // 2.5
+        {"as_uint(rint(as_float(a)))", 0xC0600000, 0xC0800000}, // -3.5
+        {"as_uint(rint(as_float(a)))", 0x7F800000, 0x7F800000},
+        {"as_uint(fract(as_float(a)))", 0xBE800000, 0x3F400000}, // -0.25
+        {"as_uint(mix(as_float(a), 4.0, 1.0))", 0x3F800000, 0x40800000},
+        {"as_uint(mix(as_float(a), 4.0, 0.0))", 0x3F800000, 0x3F800000},
+        {"popcount(a)", 0, 0},
+        {"popcount(a)", 0xFFFFFFFF, 32},
+        {"popcount(a)", 0x80000001, 2},
+        {"popcount(a)", 0x12345678, 13},
+    };
+    for (size_t k = 0; k < sizeof cases / sizeof cases[0]; k++) {
+        const uint32_t triple[3] = {cases[k].argument};
+        uint32_t result;
+        run_triples(*state, cases[k].expression, "uint", FM_DTYPE_U32, triple, &result, 1);
+        if (result != cases[k].wanted) {
+            fail_msg("%s of 0x%08x is 0x%08x, expected 0x%08x", cases[k].expression, cases[k].argument, result,
+                     cases[k].wanted);
+        }
     }
 }
 
@@ -386,9 +445,13 @@ static void atomic_min_max_and_bits_match_the_reference(void **state)
 int ct_group_builtins(void)
 {
     const struct CMUnitTest tests[] = {
-        CT_TEST(builtin_float_functions_match_the_reference), CT_TEST(builtin_int_functions_match_the_reference),
-        CT_TEST(builtin_uint_functions_match_the_reference),  CT_TEST(builtin_ids_count_every_axis),
-        CT_TEST(language_control_flow_does_what_c_does),      CT_TEST(atomic_results_are_those_of_some_order),
+        CT_TEST(builtin_float_functions_match_the_reference),
+        CT_TEST(builtin_int_functions_match_the_reference),
+        CT_TEST(builtin_uint_functions_match_the_reference),
+        CT_TEST(builtin_special_values_have_one_answer),
+        CT_TEST(builtin_ids_count_every_axis),
+        CT_TEST(language_control_flow_does_what_c_does),
+        CT_TEST(atomic_results_are_those_of_some_order),
         CT_TEST(atomic_min_max_and_bits_match_the_reference),
     };
     return cmocka_run_group_tests_name("builtins", tests, NULL, NULL);

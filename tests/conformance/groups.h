@@ -17,6 +17,7 @@
     X(dtypes)                                                                                                          \
     X(wide)                                                                                                            \
     X(template)                                                                                                        \
+    X(language)                                                                                                        \
     X(workgroup)                                                                                                       \
     X(messages)                                                                                                        \
     X(library)                                                                                                         \

@@ -167,7 +167,7 @@ static void source_of_a_kernel_is_written_on_request(void **state)
     CT_OK(fm_kernel_get_source(f->device, &info, text, &room));
     assert_int_equal(room, size);
     assert_int_equal(strlen(text) + 1, size);
-    assert_non_null(strstr(text, "twice(oops)"));
+    assert_non_null(strstr(text, "twice(fm_v_oops)"));
     assert_non_null(strstr(text, f->properties.runs_glsl ? "void main()" : "fm_kernel_main("));
     memset(part, CT_POISON, size);
     room = 50;

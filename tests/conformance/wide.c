@@ -228,6 +228,103 @@ static void long_variables_run_or_are_unsupported(void **state)
     for (uint32_t i = 0; i < 64; i++) assert_int_equal(words[i], i);
 }
 
+// Constants of both sizes lie as in a C struct, also before what the library itself puts behind them.
+static void long_constants_lie_as_in_a_struct(void **state)
+{
+    ct_fixture *f = *state;
+    if (!has(f, FM_DTYPE_I64)) skip();
+    const struct {
+        uint32_t n;
+        int64_t a;
+        float b;
+        uint64_t c;
+        uint32_t d;
+    } constants = {3, -5000000000ll, 2.5f, 0xFFFFFFFFFFFFFFF0u, 9};
+    static const char body[] = "y[0] = a; y[1] = long(c); y[2] = long(n + d); y[3] = long(b * 2.0);\n"
+                               "y[4] = long(group_count.x * 100u + group_id.x);";
+    fm_kernel kernel = ct_kernel(f, body, CT_PARAMS({"y", FM_DTYPE_I64, FM_ACCESS_WRITE}),
+                                 CT_CONSTANTS({"n", FM_DTYPE_U32}, {"a", FM_DTYPE_I64}, {"b", FM_DTYPE_F32},
+                                              {"c", FM_DTYPE_U64}, {"d", FM_DTYPE_U32}));
+    fm_buffer buffer = ct_buffer(f, 40);
+    fm_dispatch_info info = ct_dispatch_info(kernel, 1, CT_BINDINGS({.buffer = buffer}), &constants, sizeof constants);
+    fm_commands *commands = ct_begin(f);
+    CT_OK(fm_dispatch(commands, &info));
+    info.constants_size_bytes = 36;
+    CT_STATUS(fm_dispatch(commands, &info), FM_ERROR_INVALID_ARGUMENT);
+    ct_finish(f, commands);
+    int64_t words[5];
+    ct_read(f, buffer, 0, sizeof words, words);
+    const int64_t wanted[5] = {-5000000000ll, -16, 12, 5, 100};
+    assert_memory_equal(words, wanted, sizeof words);
+}
+
+// Shared arrays, specialisations, literals and tables of 64 bits.
+static void long_values_stand_wherever_ints_do(void **state)
+{
+    ct_fixture *f = *state;
+    if (!has(f, FM_DTYPE_I64)) skip();
+    const fm_kernel_param param = {"y", FM_DTYPE_I64, FM_ACCESS_WRITE};
+    const fm_kernel_shared shared[] = {{"s", FM_DTYPE_I64, 64}, {"t", FM_DTYPE_U64, 64}};
+    const fm_kernel_special specials[] = {{"MINUS", FM_DTYPE_I64, -9007199254740992.0},
+                                          {"LARGE", FM_DTYPE_U64, 9007199254740992.0}};
+    fm_kernel_info info = {
+        .name = "wide",
+        .header = "const long TABLE[2] = {-1l, 0x7fffffffffffffffL};\n"
+                  "const ulong TOP = 18446744073709551615ul;\n",
+        .code = "uint i = local_id.x; s[i] = long(i) << 33; t[63u - i] = TOP - ulong(i); barrier();\n"
+                "if (i == 0u) { y[0] = s[63]; y[1] = long(t[0]); y[2] = MINUS + 1l; y[3] = long(LARGE);\n"
+                "y[4] = TABLE[i]; y[5] = TABLE[i + 1u]; y[6] = 1l << 62; y[7] = abs(-010l) + s[1]; }",
+        .params = &param,
+        .param_count = 1,
+        .shared = shared,
+        .shared_count = 2,
+        .specials = specials,
+        .special_count = 2};
+    fm_kernel kernel = {0};
+    CT_OK(fm_kernel_create(f->device, &info, &kernel));
+    fm_buffer buffer = ct_buffer(f, 64);
+    fm_dispatch_info dispatch = ct_dispatch_info(kernel, 1, CT_BINDINGS({.buffer = buffer}), NULL, 0);
+    fm_commands *commands = ct_begin(f);
+    CT_OK(fm_dispatch(commands, &dispatch));
+    ct_finish(f, commands);
+    int64_t words[8];
+    ct_read(f, buffer, 0, sizeof words, words);
+    const int64_t wanted[8] = {63ll << 33, -64,       -9007199254740991, 9007199254740992,
+                               -1,         INT64_MAX, 1ll << 62,         8 + (1ll << 33)};
+    assert_memory_equal(words, wanted, sizeof words);
+}
+
+// What no device is asked for says so.
+static void long_atomics_and_storage_values_are_refused_by_name(void **state)
+{
+    ct_fixture *f = *state;
+    if (!has(f, FM_DTYPE_I64) || !has(f, FM_DTYPE_BF16)) skip();
+    const fm_kernel_param param = {"y", FM_DTYPE_U64, FM_ACCESS_READ_WRITE};
+    fm_kernel_info info = {.name = "wide", .code = "atomic_add(y[0], 1ul);", .params = &param, .param_count = 1};
+    fm_kernel kernel = {0};
+    CT_STATUS(fm_kernel_create(f->device, &info, &kernel), FM_ERROR_COMPILE);
+    assert_non_null(strstr(fm_last_error(), "line 1, column 12: atomic_add works on int and uint elements"));
+    assert_non_null(strstr(fm_last_error(), "shaderBufferInt64Atomics"));
+    info.code = "y[0] = 1ul;";
+    const fm_kernel_shared brains = {"s", FM_DTYPE_BF16, 4};
+    info.shared = &brains;
+    info.shared_count = 1;
+    CT_STATUS(fm_kernel_create(f->device, &info, &kernel), FM_ERROR_INVALID_ARGUMENT);
+    assert_non_null(strstr(fm_last_error(), "shared array 's' must be FM_DTYPE_F32"));
+    const fm_kernel_special bad[] = {{"V", FM_DTYPE_I64, 9007199254740994.0},
+                                     {"V", FM_DTYPE_U64, -1},
+                                     {"V", FM_DTYPE_I64, 0.5},
+                                     {"V", FM_DTYPE_I64, (double)NAN},
+                                     {"V", FM_DTYPE_BF16, 1}};
+    info.shared_count = 0;
+    info.shared = NULL;
+    info.special_count = 1;
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        info.specials = &bad[i];
+        CT_STATUS(fm_kernel_create(f->device, &info, &kernel), FM_ERROR_INVALID_ARGUMENT);
+    }
+}
+
 int ct_group_wide(void)
 {
     const struct CMUnitTest tests[] = {
@@ -236,6 +333,9 @@ int ct_group_wide(void)
         CT_TEST(long_operations_match_the_reference),
         CT_TEST(ulong_operations_match_the_reference),
         CT_TEST(long_variables_run_or_are_unsupported),
+        CT_TEST(long_constants_lie_as_in_a_struct),
+        CT_TEST(long_values_stand_wherever_ints_do),
+        CT_TEST(long_atomics_and_storage_values_are_refused_by_name),
     };
     return cmocka_run_group_tests_name("wide", tests, NULL, NULL);
 }

@@ -1,7 +1,7 @@
 // The body translator: what element accesses, words and literals become, that lines stay, and which mistakes it names.
 // Every case runs for both targets; every mistake also for the check that knows no dtypes yet. Random text must never crash it.
 #include "base/text.h"
-#include "kernel/body.h"
+#include "kernel/unit.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,30 +12,43 @@
 #include <cmocka.h>
 
 static const fmi_name names[] = {
-    {"x", FMI_NAME_BUFFER, FM_DTYPE_F32, FM_ACCESS_READ_WRITE, 0},
-    {"h", FMI_NAME_BUFFER, FM_DTYPE_F16, FM_ACCESS_READ_WRITE, 0},
-    {"b", FMI_NAME_BUFFER, FM_DTYPE_I8, FM_ACCESS_READ_WRITE, 0},
-    {"u", FMI_NAME_BUFFER, FM_DTYPE_U8, FM_ACCESS_READ_WRITE, 0},
-    {"k", FMI_NAME_BUFFER, FM_DTYPE_I32, FM_ACCESS_READ_WRITE, 0},
-    {"r", FMI_NAME_BUFFER, FM_DTYPE_F32, FM_ACCESS_READ, 0},
-    {"w", FMI_NAME_BUFFER, FM_DTYPE_F32, FM_ACCESS_WRITE, 0},
-    {"hr", FMI_NAME_BUFFER, FM_DTYPE_F16, FM_ACCESS_READ, 0},
-    {"hw", FMI_NAME_BUFFER, FM_DTYPE_F16, FM_ACCESS_WRITE, 0},
-    {"a", FMI_NAME_CONSTANT, FM_DTYPE_F32, 0, 0},
-    {"n", FMI_NAME_CONSTANT, FM_DTYPE_U32, 0, 0},
-    {"s", FMI_NAME_SHARED, FM_DTYPE_U32, 0, 0},
+    {"x", FMI_NAME_BUFFER, FM_DTYPE_F32, FM_ACCESS_READ_WRITE, 0, 0},
+    {"h", FMI_NAME_BUFFER, FM_DTYPE_F16, FM_ACCESS_READ_WRITE, 0, 0},
+    {"b", FMI_NAME_BUFFER, FM_DTYPE_I8, FM_ACCESS_READ_WRITE, 0, 0},
+    {"u", FMI_NAME_BUFFER, FM_DTYPE_U8, FM_ACCESS_READ_WRITE, 0, 0},
+    {"k", FMI_NAME_BUFFER, FM_DTYPE_I32, FM_ACCESS_READ_WRITE, 0, 0},
+    {"r", FMI_NAME_BUFFER, FM_DTYPE_F32, FM_ACCESS_READ, 0, 0},
+    {"w", FMI_NAME_BUFFER, FM_DTYPE_F32, FM_ACCESS_WRITE, 0, 0},
+    {"hr", FMI_NAME_BUFFER, FM_DTYPE_F16, FM_ACCESS_READ, 0, 0},
+    {"hw", FMI_NAME_BUFFER, FM_DTYPE_F16, FM_ACCESS_WRITE, 0, 0},
+    {"a", FMI_NAME_CONSTANT, FM_DTYPE_F32, 0, 0, 0},
+    {"n", FMI_NAME_CONSTANT, FM_DTYPE_U32, 0, 0, 0},
+    {"s", FMI_NAME_SHARED, FM_DTYPE_U32, 0, 0, 0},
 };
 
 static fm_status translate(const char *text, fmi_body_target target, bool is_header, fmi_text *out, fmi_body_use *use)
 {
-    const fmi_body_input input = {.text = text,
-                                  .length = strlen(text),
+    const char *header = is_header ? text : NULL, *body = is_header ? "" : text;
+    const fmi_unit_input read = {.header = header,
+                                 .header_length = header ? strlen(header) : 0,
+                                 .body = body,
+                                 .body_length = strlen(body),
+                                 .names = names,
+                                 .name_count = sizeof names / sizeof names[0]};
+    fmi_unit unit;
+    fm_status status = fmi_unit_read(&read, &unit);
+    if (status != FM_OK) {
+        return status;
+    }
+    const fmi_body_input input = {.tokens = is_header ? &unit.header : &unit.body,
                                   .is_header = is_header,
                                   .names = is_header ? NULL : names,
                                   .name_count = is_header ? 0 : sizeof names / sizeof names[0],
                                   .group_size = {64, 2, 1},
                                   .target = target};
-    return fmi_body_translate(&input, out, use);
+    status = fmi_body_translate(&input, out, use);
+    fmi_unit_free(&unit);
+    return status;
 }
 
 static void expect(const char *text, const char *glsl, const char *c)
@@ -103,8 +116,9 @@ static void body_element_of_storage_dtype_is_converted_at_stores(void **state)
     expect("u[0] <<= 1u;", "fm_b_u.v[0] = uint8_t(fm_uint(uint(fm_b_u.v[0]) << ( 1u)));",
            "fm_b_u[0] = (unsigned char)(unsigned)(((unsigned)fm_b_u[0]) << ( 1u));");
     expect("h[b[0]] *= c ? 2.0f : 3.0f;",
-           "fm_b_h.v[int(fm_b_b.v[0])] = float16_t(fm_float(float(fm_b_h.v[int(fm_b_b.v[0])]) * ( c ? 2.0f : 3.0f)));",
-           "fm_b_h[((int)fm_b_b[0])] = fm_float_to_half(fm_half_to_float(fm_b_h[((int)fm_b_b[0])]) * ( c ? 2.0f : "
+           "fm_b_h.v[int(fm_b_b.v[0])] = float16_t(fm_float(float(fm_b_h.v[int(fm_b_b.v[0])]) * ( fm_v_c ? 2.0f : "
+           "3.0f)));",
+           "fm_b_h[((int)fm_b_b[0])] = fm_float_to_half(fm_half_to_float(fm_b_h[((int)fm_b_b[0])]) * ( fm_v_c ? 2.0f : "
            "3.0f));");
 }
 
@@ -117,25 +131,27 @@ static void body_chained_store_gives_the_converted_value(void **state)
            "fm_b_h.v[0] = float16_t(fm_float( float((fm_b_hw.v[1] = float16_t(fm_float( fm_c_a))))));",
            "fm_b_h[0] = fm_float_to_half( fm_half_to_float((fm_b_hw[1] = fm_float_to_half( fm_c_a))));");
     expect("c ? b[0] = 1 : (u[0] = 2u);",
-           "c ? int((fm_b_b.v[0] = int8_t(fm_int( 1 )))): (uint((fm_b_u.v[0] = uint8_t(fm_uint( 2u)))));",
-           "c ? ((int)(fm_b_b[0] = (signed char)(int)( 1 ))): (((unsigned)(fm_b_u[0] = (unsigned char)(unsigned)( "
+           "fm_v_c ? int((fm_b_b.v[0] = int8_t(fm_int( 1 )))): (uint((fm_b_u.v[0] = uint8_t(fm_uint( 2u)))));",
+           "fm_v_c ? ((int)(fm_b_b[0] = (signed char)(int)( 1 ))): (((unsigned)(fm_b_u[0] = (unsigned char)(unsigned)( "
            "2u))));");
 }
 
 static void body_words_become_the_target_s(void **state)
 {
     (void)state;
-    expect("uint i = global_id.x + group_size . y;", "uint i = fm_global_id.x + 2u  ;",
-           "unsigned i = fm_global_id.x + 2u  ;");
-    expect("float f = float(n) * .5 + 1e3 + 2.f;", "float f = float(fm_c_n) * .5f + 1e3f + 2.f;",
-           "float f = (float)(fm_c_n) * .5f + 1e3f + 2.f;");
-    expect("bool t = true; int j = int(min(a, 2.0));", "bool t = true; int j = int(min(fm_c_a, 2.0f));",
-           "_Bool t = 1; int j = (int)(fm_min(fm_c_a, 2.0f));");
+    expect("uint i = global_id.x + group_size . y;", "uint fm_v_i = fm_global_id.x + 2u  ;",
+           "unsigned fm_v_i = fm_global_id.x + 2u  ;");
+    expect("float f = float(n) * .5 + 1e3 + 2.f;", "float fm_v_f = float(fm_c_n) * .5f + 1e3f + 2.f;",
+           "float fm_v_f = (float)(fm_c_n) * .5f + 1e3f + 2.f;");
+    expect("bool t = true; int j = int(min(a, 2.0));", "bool fm_v_t = true; int fm_v_j = int(min(fm_c_a, 2.0f));",
+           "_Bool fm_v_t = 1; int fm_v_j = (int)(fm_min(fm_c_a, 2.0f));");
     expect("f = rsqrt(a) + as_float(as_uint(a)) + abs(a);",
-           "f = inversesqrt(fm_c_a) + uintBitsToFloat(floatBitsToUint(fm_c_a)) + fm_abs(fm_c_a);",
-           "f = fm_rsqrt(fm_c_a) + fm_as_float(fm_as_uint(fm_c_a)) + fm_abs(fm_c_a);");
-    expect("float exp = 1.0f; exp = exp (exp);", "float exp = 1.0f; exp = exp (exp);",
-           "float exp = 1.0f; exp = expf (exp);");
+           "fm_v_f = inversesqrt(fm_c_a) + uintBitsToFloat(floatBitsToUint(fm_c_a)) + fm_abs(fm_c_a);",
+           "fm_v_f = fm_rsqrt(fm_c_a) + fm_as_float(fm_as_uint(fm_c_a)) + fm_abs(fm_c_a);");
+    expect("float exp = 1.0f; exp = exp (exp);", "float fm_v_exp = 1.0f; fm_v_exp = exp (fm_v_exp);",
+           "float fm_v_exp = 1.0f; fm_v_exp = expf (fm_v_exp);");
+    expect("long v = 5l + 0x1FUL + 07ul;", "int64_t fm_v_v = 5l + 0x1Ful + 07ul;",
+           "long long fm_v_v = 5ll + 0x1Full + 07ull;");
     expect("k[1] = atomic_add(k[0], 2) + int(atomic_min(s[1], n));",
            "fm_b_k.v[1] = atomicAdd(fm_b_k.v[0], 2) + int(atomicMin(fm_s_s[1], fm_c_n));",
            "fm_b_k[1] = fm_atomic_add_i32(&fm_b_k[0], 2) + (int)(fm_atomic_min_u32(&fm_s_s[1], fm_c_n));");
@@ -144,7 +160,7 @@ static void body_words_become_the_target_s(void **state)
 static void body_members_are_no_names(void **state)
 {
     (void)state;
-    expect("uint x2 = local_id.x;", "uint x2 = gl_LocalInvocationID.x;", "unsigned x2 = fm_local_id.x;");
+    expect("uint x2 = local_id.x;", "uint fm_v_x2 = gl_LocalInvocationID.x;", "unsigned fm_v_x2 = fm_local_id.x;");
     refuse("v.x = 1.0f;", "line 1, column 2: only built-in ids have members");
 }
 
@@ -247,7 +263,10 @@ static void body_text_that_is_no_code_is_refused(void **state)
     refuse("k[0] = 2147483648;", "does not fit 32 bits");
     refuse("k[0] = 0xffffffff;", "does not fit 32 bits");
     refuse("k[0] = 4294967296u;", "does not fit 32 bits");
-    refuse("k[0] = 1l;", "neither an int");
+    refuse("k[0] = 1ll;", "neither an int");
+    refuse("k[0] = 1lu;", "neither an int");
+    refuse("k[0] = 9223372036854775808l;", "does not fit 64 bits");
+    refuse("k[0] = 18446744073709551616ul;", "does not fit 64 bits");
     refuse("x[0] = 1.0lf;", "neither an int");
     refuse("x[0] = 1.5e;", "no digits");
     refuse("x[0] = 1.2.3;", "neither an int");
@@ -296,7 +315,7 @@ static void body_random_text_never_crashes(void **state)
     }
 }
 
-static void header_keeps_names_and_takes_directives(void **state)
+static void header_keeps_lines_and_takes_directives(void **state)
 {
     (void)state;
     fmi_text out = {0};
@@ -304,9 +323,10 @@ static void header_keeps_names_and_takes_directives(void **state)
     const char *header = "#define PI 3.14159 \\\n + 0.0\n#ifdef PI\nfloat f(float x) { return x * PI; }\n#endif\nuint "
                          "g(uint n) { return uint(sqrt(n)); }\n";
     assert_int_equal(translate(header, FMI_BODY_C, true, &out, &use), FM_OK);
+    // Macros are put in their places; each line stays where it was.
     assert_string_equal(fmi_text_get(&out),
-                        "#define PI 3.14159f \\\n + 0.0f\n#ifdef PI\nfloat f(float x) { return x * PI; }\n#endif\n"
-                        "unsigned g(unsigned n) { return (unsigned)(sqrtf(n)); }\n");
+                        "\n\n\nfloat fm_v_f(float fm_v_x) { return fm_v_x *  3.14159f + 0.0f ; }\n\n"
+                        "unsigned fm_v_g(unsigned fm_v_n) { return (unsigned)(sqrtf(fm_v_n)); }\n");
     fmi_text_free(&out);
     static const struct {
         const char *text;
@@ -339,7 +359,7 @@ int main(void)
         cmocka_unit_test(body_text_that_is_no_code_is_refused),
         cmocka_unit_test(body_deep_nesting_is_refused_without_harm),
         cmocka_unit_test(body_random_text_never_crashes),
-        cmocka_unit_test(header_keeps_names_and_takes_directives),
+        cmocka_unit_test(header_keeps_lines_and_takes_directives),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

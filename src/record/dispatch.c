@@ -242,24 +242,6 @@ static FMI_HOT fm_status bind_all(fm_commands *commands, const fmi_kernel *kerne
     return FM_OK;
 }
 
-// Copies constants, most often a few words, without a call.
-static FMI_HOT void copy_constants(uint8_t *to, const uint8_t *from, uint32_t size_bytes)
-{
-    if (size_bytes >= 8) {
-        for (uint32_t at = 0; at < size_bytes - 8; at += 8) {
-            memcpy(to + at, from + at, 8);
-        }
-        memcpy(to + size_bytes - 8, from + size_bytes - 8, 8); // overlaps, unless the size is a multiple of 8
-    } else if (size_bytes >= 4) {
-        memcpy(to, from, 4);
-        memcpy(to + size_bytes - 4, from + size_bytes - 4, 4);
-    } else {
-        for (uint32_t i = 0; i < size_bytes; i++) {
-            to[i] = from[i];
-        }
-    }
-}
-
 static fm_status __attribute__((cold)) refuse_group_count(const fmi_kernel *kernel, const uint32_t groups[3])
 {
     return fmi_fail(FM_ERROR_UNSUPPORTED,
@@ -316,7 +298,7 @@ static FMI_HOT fm_status record_dispatch(fm_commands *commands, const fm_dispatc
     command->binary = binary;
     command->label = commands->labels ? commands->labels->path : NULL;
     memcpy(command->group_count, info->group_count, sizeof command->group_count);
-    copy_constants((uint8_t *)&command->spans[kernel->param_count], info->constants, info->constants_size_bytes);
+    fmi_copy_constants(&command->spans[kernel->param_count], info->constants, info->constants_size_bytes);
     if (__builtin_expect(list->reusable, 0) && !fmi_reusable_note_dispatch(list, command, info)) {
         return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "fm_dispatch: no host memory for a command");
     }

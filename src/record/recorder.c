@@ -51,6 +51,13 @@ void fmi_recorder_forget_stamps(fm_commands *commands)
     commands->variant_stamps.used = 0;
 }
 
+// One recorder more, or (UINT32_MAX) less, is in use. Called under the room's lock, so that it needs no locked instruction of its own.
+static void count_recording(fmi_record_room *room, uint32_t more)
+{
+    uint32_t count = atomic_load_explicit(&room->recording, memory_order_relaxed);
+    atomic_store_explicit(&room->recording, count + more, memory_order_relaxed);
+}
+
 fm_status fmi_recorder_begin(fmi_record_room *room, const fm_commands_info *info, fm_commands **out)
 {
     pthread_mutex_lock(&room->lock);
@@ -58,6 +65,7 @@ fm_status fmi_recorder_begin(fmi_record_room *room, const fm_commands_info *info
     if (commands) {
         room->free = commands->next;
     }
+    count_recording(room, 1);
     pthread_mutex_unlock(&room->lock);
     if (!commands) {
         commands = fmi_shell_take(FMI_SHELL_COMMANDS, sizeof *commands);
@@ -70,12 +78,13 @@ fm_status fmi_recorder_begin(fmi_record_room *room, const fm_commands_info *info
         if (list) {
             fmi_list_give(&room->lists, list);
         }
+        pthread_mutex_lock(&room->lock);
         if (commands) {
-            pthread_mutex_lock(&room->lock);
             commands->next = room->free;
             room->free = commands;
-            pthread_mutex_unlock(&room->lock);
         }
+        count_recording(room, UINT32_MAX);
+        pthread_mutex_unlock(&room->lock);
         return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "no host memory for a command list");
     }
     list->untracked = info && (info->flags & FM_COMMANDS_UNTRACKED);
@@ -86,7 +95,6 @@ fm_status fmi_recorder_begin(fmi_record_room *room, const fm_commands_info *info
     commands->labels = NULL;
     commands->variant_hits = 0;
     fmi_recorder_forget_stamps(commands);
-    atomic_fetch_add_explicit(&room->recording, 1, memory_order_relaxed);
     fmi_owner_open(&commands->owner); // from here on the pointer is the caller's
     *out = commands;
     return FM_OK;
@@ -104,8 +112,8 @@ fmi_list *fmi_recorder_finish(fm_commands *commands)
     pthread_mutex_lock(&room->lock);
     commands->next = room->free;
     room->free = commands;
+    count_recording(room, UINT32_MAX);
     pthread_mutex_unlock(&room->lock);
-    atomic_fetch_sub_explicit(&room->recording, 1, memory_order_relaxed);
     return list;
 }
 

@@ -40,7 +40,7 @@ typedef struct fmi_record_room {
     fmi_list_pool lists;
     pthread_mutex_t lock;            // guards `free`
     struct fm_commands *free;        // recorders not in use
-    _Atomic(uint32_t) recording;     // recorders in use
+    _Atomic(uint32_t) recording;     // recorders in use; changed under `lock`
     _Atomic(uint32_t) zero_failures; // buffers whose first fill failed, so far
 } fmi_record_room;
 

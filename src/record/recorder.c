@@ -227,11 +227,12 @@ void fmi_recorder_undo(fm_commands *commands)
     fmi_record_room *room = commands->room;
     undo_chain(room->buffers, &commands->buffer_stamps, &commands->list->buffers, commands->new_buffers, room->pool);
     undo_chain(room->kernels, &commands->kernel_stamps, &commands->list->kernels, commands->new_kernels, NULL);
-    if (commands->new_variants > 0) { // a call holds one at most
+    // A call holds one at most, and a fixed one with its kernel, without whose stamp its note is void.
+    if (commands->new_variants > 0) {
         fmi_hold_chunk **variants = &commands->list->variants;
         fmi_slot *slot = (*variants)->slots[(*variants)->count - 1];
         fmi_list_forget_hold(variants);
-        commands->fixed_variants[fmi_variant_stamps_undo(&commands->variant_stamps)] = NULL;
+        fmi_variant_stamps_undo(&commands->variant_stamps);
         fmi_table_release(&room->cache->variants, slot);
     }
 }

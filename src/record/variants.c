@@ -49,12 +49,10 @@ void fmi_variant_stamps_add(fmi_variant_stamps *stamps, uint32_t kernel, uint64_
     stamps->used++;
 }
 
-uint32_t fmi_variant_stamps_undo(fmi_variant_stamps *stamps)
+void fmi_variant_stamps_undo(fmi_variant_stamps *stamps)
 {
-    fmi_variant_stamp *last = &stamps->entries[stamps->last];
-    last->epoch = 0; // nothing was put behind it since
+    stamps->entries[stamps->last].epoch = 0; // nothing was put behind it since
     stamps->used--;
-    return last->kernel;
 }
 
 void fmi_variant_stamps_clear(fmi_variant_stamps *stamps)

@@ -52,8 +52,8 @@ bool fmi_variant_stamps_reserve(fmi_variant_stamps *stamps, uint32_t epoch);
 void fmi_variant_stamps_add(fmi_variant_stamps *stamps, uint32_t kernel, uint64_t dtypes, uint32_t epoch,
                             const fmi_kernel_binary *binary);
 
-// Forgets the one that was noted last; returns its kernel.
-uint32_t fmi_variant_stamps_undo(fmi_variant_stamps *stamps);
+// Forgets the one that was noted last.
+void fmi_variant_stamps_undo(fmi_variant_stamps *stamps);
 
 // Forgets all, because epochs begin anew.
 void fmi_variant_stamps_clear(fmi_variant_stamps *stamps);

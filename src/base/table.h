@@ -110,15 +110,6 @@ static inline uint32_t fmi_id_index(uint64_t id)
     return (uint32_t)(id >> 32) & 0xffffffu;
 }
 
-// Begins to bring the slot that an id may name near the processor, to be changed. Any id will do.
-static inline void fmi_table_prefetch(const fmi_table *table, uint64_t id)
-{
-    uint32_t index = fmi_id_index(id);
-    uintptr_t chunk =
-        (uintptr_t)atomic_load_explicit(&table->chunks[index / FMI_TABLE_CHUNK_SLOTS], memory_order_relaxed);
-    __builtin_prefetch((const void *)(chunk + index % FMI_TABLE_CHUNK_SLOTS * table->object_bytes), 1);
-}
-
 // The slot that an id names, if the id is of this table and alive at this moment; NULL otherwise. Holds nothing.
 static inline fmi_slot *fmi_table_find(const fmi_table *table, uint64_t id)
 {

@@ -186,17 +186,6 @@ typedef struct bound_bits {
     uint32_t dtypes;
 } bound_bits;
 
-// Holds a buffer that is new to the list. Where one is, the bindings behind it often are, too, and a hold is a locked instruction, behind
-// which a processor begins nothing: so their slots are asked for first.
-static fm_status __attribute__((noinline))
-hold_new(fm_commands *commands, const fm_binding *b, uint32_t left, fmi_buffer **out)
-{
-    for (uint32_t i = 1; i < left; i++) {
-        fmi_table_prefetch(commands->room->buffers, b[i].buffer.id);
-    }
-    return fmi_recorder_hold_buffer(commands, b->buffer, out);
-}
-
 // Fills span i from binding i: finds and holds the buffer, checks the range.
 static FMI_HOT fm_status bind(fm_commands *commands, const fmi_kernel *kernel, const fm_binding *b, uint32_t i,
                               bound_bits *bits, fmi_span *out)
@@ -209,16 +198,9 @@ static FMI_HOT fm_status bind(fm_commands *commands, const fmi_kernel *kernel, c
                    : *out;
         return buffer ? FM_OK : FM_ERROR_STALE_HANDLE;
     }
-    fmi_slot *slot;
-    if (__builtin_expect(fmi_stamps_find(&commands->buffer_stamps, commands->epoch_key, b->buffer.id, &slot), 1)) {
-        buffer = (fmi_buffer *)slot;
-    } else {
-        fmi_buffer *held; // not `buffer` itself, which then can stay in a register
-        fm_status status = hold_new(commands, b, kernel->param_count - i, &held);
-        if (__builtin_expect(status != FM_OK, 0)) {
-            return blame_binding(status, i);
-        }
-        buffer = held;
+    fm_status status = fmi_recorder_hold_buffer(commands, b->buffer, &buffer);
+    if (__builtin_expect(status != FM_OK, 0)) {
+        return blame_binding(status, i);
     }
     uint64_t offset = b->offset_bytes, size = b->size_bytes;
     uint64_t room = buffer->size_bytes - offset; // nonsense when the offset is beyond the end, which is refused

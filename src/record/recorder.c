@@ -10,8 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { AHEAD = 8 }; // so many buffers before they are needed, they are asked for
-
 void fmi_record_room_init(fmi_record_room *room)
 {
     fmi_list_pool_init(&room->lists);
@@ -135,10 +133,6 @@ static void unbind(fmi_record_room *room, fmi_list *list, bool committed, uint32
     list->bound = false;
     for (const fmi_hold_chunk *chunk = list->buffers; chunk; chunk = chunk->next) {
         for (uint32_t i = 0; i < chunk->count; i++) {
-            if (i + AHEAD < chunk->count) { // of long lists, neither is near the processor any more
-                __builtin_prefetch(((fmi_buffer *)chunk->slots[i + AHEAD / 2])->memory, 1);
-                __builtin_prefetch(chunk->slots[i + AHEAD], 1);
-            }
             fmi_memory *memory = ((fmi_buffer *)chunk->slots[i])->memory;
             if (!memory) {
                 continue; // taken away by FM_ABLATE_DONATION_KEEPS_HOLD

@@ -7,8 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MANY_REGIONS = 512 }; // whose states do not fit a processor's nearest cache
-
 static bool grow_arrays(fmi_plan_arrays *arrays, uint32_t capacity)
 {
     if (capacity <= arrays->capacity) {
@@ -266,23 +264,11 @@ static inline uint32_t place_after_conflicts(fmi_planner *planner, fmi_command *
     return wave;
 }
 
-// Begins to bring the states of a command's regions near the processor.
-static inline void prefetch_regions(const fmi_planner *planner, const fmi_command *command)
-{
-    for (uint32_t i = 0; i < command->span_count; i++) {
-        __builtin_prefetch(&planner->regions[command->spans[i].region], 1);
-    }
-}
-
 // Commands after `floor`, each as early as its hazards allow; returns the highest wave used.
 static uint32_t add_tracked(fmi_planner *planner, fmi_list *list, uint32_t list_index, uint32_t floor)
 {
     uint32_t highest = floor;
-    const bool many = list->highest_region >= MANY_REGIONS;
     for (fmi_command *command = list->first; command; command = command->next) {
-        if (many && command->next) {
-            prefetch_regions(planner, command->next);
-        }
         if (command->kind == FMI_COMMAND_BARRIER) {
             floor = highest;
             continue;

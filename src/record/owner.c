@@ -71,15 +71,10 @@ static fm_status enter_nobodys(fmi_owner *owner)
                                                  memory_order_relaxed)) {
         return word == FMI_OWNER_CLOSED ? FM_ERROR_INVALID_ARGUMENT : FM_ERROR_BUSY;
     }
-    FMI_OWNER_MOMENT();
     if (!atomic_load_explicit(&owner->inside, memory_order_acquire)) {
-        FMI_OWNER_MOMENT();
-        // Whoever was inside may have closed the list meanwhile, and then is not inside either.
-        word = atomic_load_explicit(&owner->word, memory_order_relaxed);
-        return word == self ? FM_OK : word == FMI_OWNER_CLOSED ? FM_ERROR_INVALID_ARGUMENT : FM_ERROR_BUSY;
+        return FM_OK;
     }
-    FMI_OWNER_MOMENT();
-    // Or closes it now.
+    // Who is inside may close the list meanwhile.
     atomic_compare_exchange_strong_explicit(&owner->word, &self, FMI_OWNER_NOBODY, memory_order_relaxed,
                                             memory_order_relaxed);
     return FM_ERROR_BUSY;
@@ -100,13 +95,10 @@ fm_status fmi_owner_enter_shared(fmi_owner *owner)
         if (word == self || (word & 3) != 0 || !atomic_compare_exchange_strong(&owner->word, &word, taking)) {
             return FM_ERROR_BUSY;
         }
-        FMI_OWNER_MOMENT();
         pass_barriers();
-        FMI_OWNER_MOMENT();
         // Fails if whoever was inside closed the list meanwhile.
         atomic_compare_exchange_strong(&owner->word, &taking, FMI_OWNER_NOBODY);
     }
-    FMI_OWNER_MOMENT();
     fm_status status = enter_nobodys(owner);
     if (status == FM_OK && takes) {
         owner->shared_lists = SHARED_LISTS;

@@ -29,11 +29,6 @@ typedef struct fmi_owner {
         shared_lists; // so many more lists are nobody's from the start: a list of this recorder was used by two threads. The opener's
 } fmi_owner;
 
-// Between any two looks at an owner, for a test that lets other threads pass there.
-#ifndef FMI_OWNER_MOMENT
-#define FMI_OWNER_MOMENT() ((void)0)
-#endif
-
 // An address is a thread's name. In the thread's block itself, so that reading it needs no call.
 extern _Thread_local char fmi_owner_name __attribute__((tls_model("initial-exec"), visibility("hidden"), aligned(4)));
 
@@ -50,7 +45,6 @@ static inline void fmi_owner_close(fmi_owner *owner)
 {
     // Release: pairs with the acquire of a late caller, which then sees a closed list and nothing else.
     atomic_store_explicit(&owner->word, FMI_OWNER_CLOSED, memory_order_release);
-    FMI_OWNER_MOMENT();
     atomic_store_explicit(&owner->inside, 0, memory_order_release);
 }
 
@@ -64,15 +58,12 @@ static inline fm_status fmi_owner_enter(fmi_owner *owner)
     if (__builtin_expect(atomic_load_explicit(&owner->word, memory_order_relaxed) == self &&
                              !atomic_load_explicit(&owner->inside, memory_order_acquire),
                          1)) {
-        FMI_OWNER_MOMENT();
         atomic_store_explicit(&owner->inside, 1, memory_order_relaxed);
         // Pairs with the barrier in fmi_owner_enter_shared: either the other thread sees `inside`, or this one that the list is no longer its own.
         atomic_signal_fence(memory_order_seq_cst);
-        FMI_OWNER_MOMENT();
         if (__builtin_expect(atomic_load_explicit(&owner->word, memory_order_relaxed) == self, 1)) {
             return FM_OK;
         }
-        FMI_OWNER_MOMENT();
         atomic_store_explicit(&owner->inside, 0, memory_order_release);
     }
     return fmi_owner_enter_shared(owner);
@@ -81,14 +72,11 @@ static inline fm_status fmi_owner_enter(fmi_owner *owner)
 // The caller is inside, and leaves.
 static inline void fmi_owner_leave(fmi_owner *owner)
 {
-    // How it entered, the word knows; `inside` may be set for a moment by the thread that the list was taken from.
     // Both release: the next call, on any thread, sees this one's writes.
-    if (__builtin_expect(atomic_load_explicit(&owner->word, memory_order_relaxed) ==
-                             (fmi_owner_self() | FMI_OWNER_INSIDE),
-                         0)) {
-        atomic_store_explicit(&owner->word, FMI_OWNER_NOBODY, memory_order_release);
-    } else {
+    if (__builtin_expect(atomic_load_explicit(&owner->inside, memory_order_relaxed), 1)) {
         atomic_store_explicit(&owner->inside, 0, memory_order_release);
+    } else {
+        atomic_store_explicit(&owner->word, FMI_OWNER_NOBODY, memory_order_release);
     }
 }
 

@@ -95,7 +95,7 @@ fm_status fmi_recorder_begin(fmi_record_room *room, const fm_commands_info *info
     commands->labels = NULL;
     commands->variant_hits = 0;
     fmi_recorder_forget_stamps(commands);
-    fmi_owner_open(&commands->owner); // from here on the pointer is the caller's
+    fmi_recorder_leave(commands, FM_OK); // from here on the pointer is the caller's
     *out = commands;
     return FM_OK;
 }
@@ -108,7 +108,8 @@ fmi_list *fmi_recorder_finish(fm_commands *commands)
     if (commands->variant_hits > 0) {
         atomic_fetch_add_explicit(&room->cache->counters.hits, commands->variant_hits, memory_order_relaxed);
     }
-    fmi_owner_close(&commands->owner);
+    // Release: pairs with the acquire of a late caller, which then sees a closed list and nothing else.
+    atomic_store_explicit(&commands->state, FMI_RECORDER_CLOSED, memory_order_release);
     pthread_mutex_lock(&room->lock);
     commands->next = room->free;
     room->free = commands;
@@ -190,12 +191,12 @@ void fmi_record_drop_list(fmi_record_room *room, fmi_list *list)
     }
 }
 
-fm_status fmi_recorder_refuse(const fm_commands *commands, fm_status why, const char *caller)
+fm_status fmi_recorder_refuse(const fm_commands *commands, uint32_t state, const char *caller)
 {
     if (!commands) {
         return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "%s: commands is NULL", caller);
     }
-    if (why == FM_ERROR_BUSY) {
+    if (state == FMI_RECORDER_INSIDE) {
         return fmi_fail(FM_ERROR_BUSY, "%s: another thread is inside this command list", caller);
     }
     return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "%s: the command list is not being recorded (committed or cancelled)",

@@ -8,10 +8,15 @@
 #include "kernel/object.h"
 #include "memory/buffer.h"
 #include "record/list.h"
-#include "record/owner.h"
 #include "record/variants.h"
 
 #include <fermata/commands.h>
+
+typedef enum fmi_recorder_state {
+    FMI_RECORDER_CLOSED = 0,
+    FMI_RECORDER_IDLE = 1,   // being recorded, nobody inside a call
+    FMI_RECORDER_INSIDE = 2, // a call is in progress
+} fmi_recorder_state;
 
 // "Held already by this list?" by slot index: a stamp with the recorder's epoch and the handle's generation says yes, and where the slot
 // is (HOLD-3).
@@ -45,9 +50,9 @@ typedef struct fmi_record_room {
 } fmi_record_room;
 
 struct fm_commands {
-    fmi_owner owner;    // who may enter, and who is inside
-    uint32_t epoch;     // counts lists of this recorder; a stamp of another epoch is void
-    uint64_t epoch_key; // the same, as it stands in the key of a stamp
+    _Atomic(uint32_t) state; // fmi_recorder_state; entering acquires, leaving releases
+    uint32_t epoch;          // counts lists of this recorder; a stamp of another epoch is void
+    uint64_t epoch_key;      // the same, as it stands in the key of a stamp
     fmi_record_room *room;
     fmi_list *list;
     uint32_t new_buffers; // holds that the call in progress has taken; undone when it fails
@@ -86,15 +91,19 @@ void fmi_record_drop_list(fmi_record_room *room, fmi_list *list);
 // Ends recording: returns the recorder to the room and hands out its list. The caller is inside.
 fmi_list *fmi_recorder_finish(fm_commands *commands);
 
-// Says why a list cannot be entered, and returns that.
-fm_status fmi_recorder_refuse(const fm_commands *commands, fm_status why, const char *caller) __attribute__((cold));
+// Why a list cannot be entered.
+fm_status fmi_recorder_refuse(const fm_commands *commands, uint32_t state, const char *caller) __attribute__((cold));
 
 // Enters the list for one call; every FM_OK is paired with fmi_recorder_leave.
 static inline fm_status fmi_recorder_enter(fm_commands *commands, const char *caller)
 {
-    fm_status status = commands ? fmi_owner_enter(&commands->owner) : FM_ERROR_INVALID_ARGUMENT;
-    if (__builtin_expect(status != FM_OK, 0)) {
-        return fmi_recorder_refuse(commands, status, caller);
+    uint32_t expected = FMI_RECORDER_IDLE;
+    // Acquire: pairs with the release in fmi_recorder_leave.
+    if (__builtin_expect(!commands ||
+                             !atomic_compare_exchange_strong_explicit(&commands->state, &expected, FMI_RECORDER_INSIDE,
+                                                                      memory_order_acquire, memory_order_relaxed),
+                         0)) {
+        return fmi_recorder_refuse(commands, expected, caller);
     }
     commands->new_buffers = commands->new_kernels = commands->new_variants = 0;
     return FM_OK;
@@ -109,7 +118,8 @@ static inline void fmi_recorder_leave(fm_commands *commands, fm_status status)
     if (__builtin_expect(status != FM_OK, 0)) {
         fmi_recorder_undo(commands);
     }
-    fmi_owner_leave(&commands->owner);
+    // Pairs with the acquire in fmi_recorder_enter: the next call, on any thread, sees this one's writes.
+    atomic_store_explicit(&commands->state, FMI_RECORDER_IDLE, memory_order_release);
 }
 
 // Finds a live object and holds it for the list, at most once a list however often it is bound.

@@ -10,6 +10,7 @@
 
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <string.h>
 
 typedef struct fmi_backend fmi_backend;             // an opened device; each backend defines its own
 typedef struct fmi_kernel_binary fmi_kernel_binary; // a kernel that can be dispatched; each backend defines its own
@@ -100,6 +101,26 @@ typedef struct fmi_command {
 #define FMI_WAVE_FAILED UINT32_MAX
 
 #define FMI_COMMAND_CONSTANTS(command) ((const void *)&(command)->spans[(command)->span_count])
+
+// Copies constants, most often a few words, without a call.
+static inline void fmi_copy_constants(void *to, const void *from, uint32_t size_bytes)
+{
+    uint8_t *out = (uint8_t *)to;
+    const uint8_t *in = (const uint8_t *)from;
+    if (size_bytes >= 8) {
+        for (uint32_t at = 0; at < size_bytes - 8; at += 8) {
+            memcpy(out + at, in + at, 8);
+        }
+        memcpy(out + size_bytes - 8, in + size_bytes - 8, 8); // overlaps, unless the size is a multiple of 8
+    } else if (size_bytes >= 4) {
+        memcpy(out, in, 4);
+        memcpy(out + size_bytes - 4, in + size_bytes - 4, 4);
+    } else {
+        for (uint32_t i = 0; i < size_bytes; i++) {
+            out[i] = in[i];
+        }
+    }
+}
 
 // Waves of a batch that are timed at most.
 enum { FMI_TIMED_WAVES = 64 };

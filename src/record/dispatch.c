@@ -8,6 +8,9 @@
 #include <stdio.h>
 #include <string.h>
 
+// Parts of fm_dispatch that have names for the reader alone.
+#define FMI_HOT inline __attribute__((always_inline))
+
 // Puts "fm_dispatch: binding N 'name'" before what a lower room said.
 static fm_status __attribute__((cold)) blame_binding(fm_status status, uint32_t index)
 {
@@ -92,16 +95,13 @@ static fm_status choose_dtypes(const fmi_kernel *kernel, const fm_dispatch_info 
     return FM_OK;
 }
 
-// The binary of the variant that the bindings choose, held by the list. Held already: a probe in the recorder's own memory.
-static fm_status find_variant(fm_commands *commands, fmi_kernel_object *object, const fm_dispatch_info *info,
-                              const fmi_kernel_binary **out)
+// The binary of a variant that bindings name, or that the list does not hold yet.
+static fm_status __attribute__((noinline))
+find_variant(fm_commands *commands, fmi_kernel_object *object, const fm_dispatch_info *info, bool named,
+             const fmi_kernel_binary **out)
 {
     const fmi_kernel *kernel = object->kernel;
     uint64_t key = kernel->fixed_dtypes;
-    uint32_t named = 0;
-    for (uint32_t i = 0; i < info->binding_count; i++) {
-        named |= (uint32_t)info->bindings[i].dtype;
-    }
     if (!kernel->dtypes_are_fixed || named) {
         fm_status status = kernel->language == FM_KERNEL_PORTABLE ? choose_dtypes(kernel, info, &key)
                                                                   : check_named_dtypes(kernel, info);
@@ -109,12 +109,36 @@ static fm_status find_variant(fm_commands *commands, fmi_kernel_object *object, 
             return status;
         }
     }
-    *out = fmi_variant_stamps_find(&commands->variant_stamps, object->slot.index, key, commands->epoch);
-    if (__builtin_expect(*out != NULL, 1)) {
+    const fmi_kernel_binary *binary =
+        fmi_variant_stamps_find(&commands->variant_stamps, object->slot.index, key, commands->epoch);
+    commands->variant_hits += binary != NULL;
+    if (!binary) {
+        fm_status status = fmi_recorder_hold_variant(commands, object, key, &binary);
+        if (status != FM_OK) {
+            return status;
+        }
+    }
+    if (kernel->dtypes_are_fixed) { // what the bindings named is what the kernel has anyway
+        commands->fixed_variants[object->slot.index] = binary;
+    }
+    *out = binary;
+    return FM_OK;
+}
+
+// The binary of the variant that the bindings choose, held by the list. Held already and no choice: one load.
+static FMI_HOT fm_status choose_variant(fm_commands *commands, fmi_kernel_object *object, const fm_dispatch_info *info,
+                                        bool named, const fmi_kernel_binary **out)
+{
+    const fmi_kernel_binary *binary = commands->fixed_variants[object->slot.index];
+    if (__builtin_expect(binary && !named, 1)) {
         commands->variant_hits++;
+        *out = binary;
         return FM_OK;
     }
-    return fmi_recorder_hold_variant(commands, object, key, out);
+    const fmi_kernel_binary *found = NULL; // not `out` itself, which then can stay in a register
+    fm_status status = find_variant(commands, object, info, named, &found);
+    *out = found;
+    return status;
 }
 
 static fm_status __attribute__((cold)) refuse_shape(const fmi_kernel *kernel, const fm_dispatch_info *info)
@@ -147,38 +171,48 @@ static inline bool groups_fit(const uint32_t n[3])
     return plane - 1 < FM_MAX_GROUPS && plane * n[2] - 1 < FM_MAX_GROUPS;
 }
 
-static bool shape_fits(const fmi_kernel *kernel, const fm_dispatch_info *info)
+static FMI_HOT bool shape_fits(const fmi_kernel *kernel, const fm_dispatch_info *info)
 {
     return info->binding_count == kernel->param_count && info->constants_size_bytes == kernel->constants_size_bytes &&
            (info->bindings || !info->binding_count) && (info->constants || !info->constants_size_bytes) &&
            groups_fit(info->group_count);
 }
 
-static fm_status __attribute__((cold)) refuse_range(const fmi_kernel *kernel, uint32_t i, const fm_binding *b,
-                                                    const fmi_buffer *buffer, uint64_t size, uint32_t align)
+static fm_status __attribute__((cold))
+refuse_range(const fmi_kernel *kernel, uint32_t i, const fm_binding *b, const fmi_buffer *buffer, uint64_t size)
 {
-    if (b->offset_bytes & (align - 1)) {
-        return fmi_fail(FM_ERROR_INVALID_ARGUMENT,
-                        "fm_dispatch: binding %u of kernel '%s': offset %llu is not a multiple of %u", i, kernel->name,
-                        (unsigned long long)b->offset_bytes, align);
-    }
-    if (b->offset_bytes >= buffer->size_bytes || size > buffer->size_bytes - b->offset_bytes) {
-        return fmi_fail(FM_ERROR_OUT_OF_RANGE,
-                        "fm_dispatch: binding %u of kernel '%s': %llu bytes at offset %llu exceed buffer '%s' of %llu "
-                        "bytes",
-                        i, kernel->name, (unsigned long long)size, (unsigned long long)b->offset_bytes,
-                        fmi_buffer_label(buffer), (unsigned long long)buffer->size_bytes);
-    }
     return fmi_fail(FM_ERROR_OUT_OF_RANGE,
-                    "fm_dispatch: binding %u of kernel '%s': %llu bytes exceed the device's largest binding", i,
-                    kernel->name, (unsigned long long)size);
+                    "fm_dispatch: binding %u of kernel '%s': %llu bytes at offset %llu exceed buffer '%s' of %llu "
+                    "bytes",
+                    i, kernel->name, (unsigned long long)size, (unsigned long long)b->offset_bytes,
+                    fmi_buffer_label(buffer), (unsigned long long)buffer->size_bytes);
 }
 
-// What every binding of a dispatch is checked against; in locals, because spans are written in between.
-typedef struct bind_limits {
-    uint64_t alignment_mask;
-    uint64_t most_bytes;
-} bind_limits;
+// Refuses the first binding whose offset is not aligned or that is larger than the device's largest. FM_OK: none is.
+static fm_status __attribute__((cold)) check_limits(const fmi_kernel *kernel, const fm_dispatch_info *info,
+                                                    const fmi_command *command, uint32_t align, uint64_t most_bytes)
+{
+    for (uint32_t i = 0; i < kernel->param_count; i++) {
+        if (info->bindings[i].offset_bytes & (align - 1)) {
+            return fmi_fail(FM_ERROR_INVALID_ARGUMENT,
+                            "fm_dispatch: binding %u of kernel '%s': offset %llu is not a multiple of %u", i,
+                            kernel->name, (unsigned long long)info->bindings[i].offset_bytes, align);
+        }
+        if (command->spans[i].size_bytes > most_bytes) {
+            return fmi_fail(FM_ERROR_OUT_OF_RANGE,
+                            "fm_dispatch: binding %u of kernel '%s': %llu bytes exceed the device's largest binding", i,
+                            kernel->name, (unsigned long long)command->spans[i].size_bytes);
+        }
+    }
+    return FM_OK;
+}
+
+// What the bindings of a dispatch have in common, gathered bit by bit, so that one look behind them answers for all.
+typedef struct bound_bits {
+    uint64_t offsets;
+    uint64_t sizes;
+    uint32_t dtypes;
+} bound_bits;
 
 static fm_status __attribute__((cold))
 refuse_group_count(const fmi_backend_caps *caps, const fmi_kernel *kernel, const uint32_t groups[3])
@@ -192,8 +226,8 @@ refuse_group_count(const fmi_backend_caps *caps, const fmi_kernel *kernel, const
 }
 
 // Fills span i from binding i: finds and holds the buffer, checks the range.
-static inline fm_status bind(fm_commands *commands, const fmi_kernel *kernel, const fm_binding *b, uint32_t i,
-                             const bind_limits limits, fmi_span *out)
+static FMI_HOT fm_status bind(fm_commands *commands, const fmi_kernel *kernel, const fm_binding *b, uint32_t i,
+                              bound_bits *bits, fmi_span *out)
 {
     fmi_buffer *buffer;
     if (FMI_ABLATED(commands->room->ablations, FM_ABLATE_HOLD_IN_BIND) && !(kernel->access[i] & FM_ACCESS_WRITE)) {
@@ -208,62 +242,86 @@ static inline fm_status bind(fm_commands *commands, const fmi_kernel *kernel, co
         return blame_binding(status, i);
     }
     uint64_t offset = b->offset_bytes, size = b->size_bytes;
-    uint64_t room = buffer->size_bytes - offset; // nonsense when the offset is beyond the end, refused below
-    if (size == 0 || size == FM_WHOLE_SIZE) {
+    uint64_t room = buffer->size_bytes - offset; // nonsense when the offset is beyond the end, which is refused
+    if (size - 1 >= room) {                      // 0, FM_WHOLE_SIZE or too much
+        if (__builtin_expect(size != 0 && size != FM_WHOLE_SIZE, 0)) {
+            return refuse_range(kernel, i, b, buffer, size);
+        }
         size = room;
     }
-    if (__builtin_expect((offset & limits.alignment_mask) || offset >= buffer->size_bytes || size > room ||
-                             size > limits.most_bytes,
-                         0)) {
-        return refuse_range(kernel, i, b, buffer, size, (uint32_t)limits.alignment_mask + 1);
+    if (__builtin_expect(offset >= buffer->size_bytes, 0)) {
+        return refuse_range(kernel, i, b, buffer, size);
     }
+    bits->offsets |= offset;
+    bits->sizes |= size;
+    bits->dtypes |= (uint32_t)b->dtype;
     *out = fmi_buffer_span(buffer, offset, size, kernel->access[i]);
     return FM_OK;
 }
 
-fm_status fmi_record_dispatch(fm_commands *commands, const fm_dispatch_info *info)
+// Fills the command's spans from the bindings.
+static FMI_HOT fm_status bind_all(fm_commands *commands, const fmi_kernel *kernel, const fm_dispatch_info *info,
+                                  fmi_command *command, bound_bits *bits)
+{
+    uint32_t count = kernel->param_count;
+    const fm_binding *bindings = info->bindings;
+    for (uint32_t i = 0; i < count; i++) {
+        fm_status status = bind(commands, kernel, &bindings[i], i, bits, &command->spans[i]);
+        if (__builtin_expect(status != FM_OK, 0)) {
+            return status;
+        }
+    }
+    const fmi_backend_caps *caps = commands->room->caps;
+    uint64_t most_bytes = kernel->binds_descriptors ? caps->max_binding_bytes : UINT64_MAX;
+    if (__builtin_expect((bits->offsets & (caps->binding_alignment_bytes - 1)) || bits->sizes > most_bytes, 0)) {
+        return check_limits(kernel, info, command, caps->binding_alignment_bytes, most_bytes);
+    }
+    return FM_OK;
+}
+
+// Are the group counts beyond what any kernel takes, and beyond what this one does?
+static FMI_HOT bool groups_exceed(const fmi_record_room *room, const fmi_kernel_binary *binary,
+                                  const uint32_t groups[3])
+{
+    return __builtin_expect(((groups[0] | groups[1] | groups[2]) & ~room->caps->group_count_mask) != 0, 0) &&
+           room->ops->accepts_group_count && !room->ops->accepts_group_count(room->backend, binary, groups);
+}
+
+static FMI_HOT fm_status record_dispatch(fm_commands *commands, const fm_dispatch_info *info)
 {
     fmi_record_room *room = commands->room;
     fmi_list *list = commands->list;
-    fmi_kernel_object *object;
-    fm_status status = fmi_recorder_hold(commands, room->kernels, &commands->kernel_stamps, &list->kernels,
-                                         info->kernel.id, (fmi_slot **)&object);
-    if (status != FM_OK) {
+    fmi_slot *slot;
+    fm_status status =
+        fmi_recorder_hold(commands, room->kernels, &commands->kernel_stamps, &list->kernels, info->kernel.id, &slot);
+    if (__builtin_expect(status != FM_OK, 0)) {
         fmi_error_prefix("fm_dispatch");
         return status;
     }
+    fmi_kernel_object *object = (fmi_kernel_object *)slot;
     const fmi_kernel *kernel = object->kernel;
     if (__builtin_expect(!shape_fits(kernel, info), 0)) {
         return refuse_shape(kernel, info);
     }
-    const fmi_kernel_binary *binary;
-    status = find_variant(commands, object, info, &binary);
-    if (status != FM_OK) {
-        return status;
-    }
-    const uint32_t *groups = info->group_count;
-    if (__builtin_expect(((groups[0] | groups[1] | groups[2]) & ~room->caps->group_count_mask) != 0, 0) &&
-        room->ops->accepts_group_count && !room->ops->accepts_group_count(room->backend, binary, groups)) {
-        return refuse_group_count(room->caps, kernel, groups);
-    }
     // Written where it stays. A refused binding leaves it out of the list; its few bytes go back with the list.
-    uint32_t count = kernel->param_count;
-    fmi_command *command = fmi_list_new_command(list, FMI_COMMAND_DISPATCH, count, info->constants_size_bytes);
-    if (!command) {
+    fmi_command *command =
+        fmi_list_reserve_command(list, FMI_COMMAND_DISPATCH, kernel->param_count, info->constants_size_bytes);
+    if (__builtin_expect(!command, 0)) {
         return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "fm_dispatch: no host memory for a command");
     }
-    const bind_limits limits = {room->caps->binding_alignment_bytes - 1,
-                                kernel->binds_descriptors ? room->caps->max_binding_bytes : UINT64_MAX};
-    const fm_binding *bindings = info->bindings;
-    uint64_t sizes = 0;
-    for (uint32_t i = 0; i < count; i++) {
-        status = bind(commands, kernel, &bindings[i], i, limits, &command->spans[i]);
-        if (__builtin_expect(status != FM_OK, 0)) {
-            return status;
-        }
-        sizes |= command->spans[i].size_bytes;
+    const fmi_kernel_binary *binary;
+    bound_bits bits = {0, 0, 0};
+    status = bind_all(commands, kernel, info, command, &bits);
+    if (status == FM_OK) {
+        status = choose_variant(commands, object, info, bits.dtypes != 0, &binary);
     }
-    if (__builtin_expect((sizes & kernel->element_mask) != 0, 0) &&
+    if (__builtin_expect(status != FM_OK, 0)) {
+        return status;
+    }
+    if (groups_exceed(room, binary, info->group_count)) {
+        return refuse_group_count(room->caps, kernel, info->group_count);
+    }
+    if (__builtin_expect((bits.sizes & kernel->element_mask) != 0, 0) &&
         (status = check_whole_elements(kernel, info, command)) != FM_OK) {
         return status;
     }
@@ -273,14 +331,17 @@ fm_status fmi_record_dispatch(fm_commands *commands, const fm_dispatch_info *inf
     command->binary = binary;
     command->label = commands->labels ? commands->labels->path : NULL;
     memcpy(command->group_count, info->group_count, sizeof command->group_count);
-    if (info->constants_size_bytes) {
-        memcpy(command->spans + count, info->constants, info->constants_size_bytes);
-    }
+    fmi_copy_constants(&command->spans[kernel->param_count], info->constants, info->constants_size_bytes);
     if (__builtin_expect(list->reusable, 0) && !fmi_reusable_note_dispatch(list, command, info)) {
         return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "fm_dispatch: no host memory for a command");
     }
-    fmi_list_link(list, command);
+    fmi_list_link_kind(list, command, FMI_COMMAND_DISPATCH);
     return FM_OK;
+}
+
+fm_status fmi_record_dispatch(fm_commands *commands, const fm_dispatch_info *info)
+{
+    return record_dispatch(commands, info);
 }
 
 fm_status fm_dispatch(fm_commands *commands, const fm_dispatch_info *info)
@@ -290,7 +351,7 @@ fm_status fm_dispatch(fm_commands *commands, const fm_dispatch_info *info)
     }
     fm_status status = fmi_recorder_enter(commands, "fm_dispatch");
     if (status == FM_OK) {
-        status = fmi_record_dispatch(commands, info);
+        status = record_dispatch(commands, info);
         fmi_recorder_leave(commands, status);
     }
     return status;

@@ -101,9 +101,10 @@ bool fmi_list_note_hold(fmi_list *list, fmi_hold_chunk **chain, fmi_slot *slot);
 // Takes the newest note back.
 void fmi_list_forget_hold(fmi_hold_chunk **chain);
 
-// A command with room for `span_count` spans and the constants, not in the list yet. NULL: out of host memory.
-static inline fmi_command *fmi_list_new_command(fmi_list *list, fmi_command_kind kind, uint32_t span_count,
-                                                uint32_t constants_size_bytes)
+// A command with room for `span_count` spans and the constants, not in the list yet; its label, binary and spans are not set. NULL: out of
+// host memory.
+static inline fmi_command *fmi_list_reserve_command(fmi_list *list, fmi_command_kind kind, uint32_t span_count,
+                                                    uint32_t constants_size_bytes)
 {
     fmi_command *command =
         (fmi_command *)fmi_arena_alloc(&list->arena,
@@ -113,14 +114,24 @@ static inline fmi_command *fmi_list_new_command(fmi_list *list, fmi_command_kind
         command->kind = (uint8_t)kind;
         command->span_count = (uint8_t)span_count;
         command->constants_size_bytes = (uint16_t)constants_size_bytes;
+    }
+    return command;
+}
+
+// The same, without label and binary.
+static inline fmi_command *fmi_list_new_command(fmi_list *list, fmi_command_kind kind, uint32_t span_count,
+                                                uint32_t constants_size_bytes)
+{
+    fmi_command *command = fmi_list_reserve_command(list, kind, span_count, constants_size_bytes);
+    if (command) {
         command->binary = NULL;
         command->label = NULL;
     }
     return command;
 }
 
-// Puts a command behind the last.
-static inline void fmi_list_link(fmi_list *list, fmi_command *command)
+// Puts a command of that kind behind the last.
+static inline void fmi_list_link_kind(fmi_list *list, fmi_command *command, fmi_command_kind kind)
 {
     if (list->last) {
         list->last->next = command;
@@ -128,8 +139,13 @@ static inline void fmi_list_link(fmi_list *list, fmi_command *command)
         list->first = command;
     }
     list->last = command;
-    list->command_count += command->kind != FMI_COMMAND_BARRIER;
-    list->dispatch_count += command->kind == FMI_COMMAND_DISPATCH;
+    list->command_count += kind != FMI_COMMAND_BARRIER;
+    list->dispatch_count += kind == FMI_COMMAND_DISPATCH;
+}
+
+static inline void fmi_list_link(fmi_list *list, fmi_command *command)
+{
+    fmi_list_link_kind(list, command, (fmi_command_kind)command->kind);
 }
 
 // Both in one. NULL: out of host memory, list unchanged.

@@ -25,6 +25,8 @@ void fmi_record_room_destroy(fmi_record_room *room)
         free(commands->buffer_stamps.entries);
         free(commands->kernel_stamps.entries);
         commands->buffer_stamps = commands->kernel_stamps = (fmi_stamps){0};
+        free((void *)commands->fixed_variants);
+        commands->fixed_variants = NULL;
         fmi_variant_stamps_free(&commands->variant_stamps);
         commands->room = NULL;
         fmi_shell_give(FMI_SHELL_COMMANDS, commands);
@@ -45,7 +47,15 @@ void fmi_recorder_forget_stamps(fm_commands *commands)
         }
         fmi_variant_stamps_clear(&commands->variant_stamps);
     }
+    commands->epoch_key = (uint64_t)commands->epoch << 32;
     commands->variant_stamps.used = 0;
+}
+
+// One recorder more, or (UINT32_MAX) less, is in use. Called under the room's lock, so that it needs no locked instruction of its own.
+static void count_recording(fmi_record_room *room, uint32_t more)
+{
+    uint32_t count = atomic_load_explicit(&room->recording, memory_order_relaxed);
+    atomic_store_explicit(&room->recording, count + more, memory_order_relaxed);
 }
 
 fm_status fmi_recorder_begin(fmi_record_room *room, const fm_commands_info *info, fm_commands **out)
@@ -55,6 +65,7 @@ fm_status fmi_recorder_begin(fmi_record_room *room, const fm_commands_info *info
     if (commands) {
         room->free = commands->next;
     }
+    count_recording(room, 1);
     pthread_mutex_unlock(&room->lock);
     if (!commands) {
         commands = fmi_shell_take(FMI_SHELL_COMMANDS, sizeof *commands);
@@ -67,12 +78,13 @@ fm_status fmi_recorder_begin(fmi_record_room *room, const fm_commands_info *info
         if (list) {
             fmi_list_give(&room->lists, list);
         }
+        pthread_mutex_lock(&room->lock);
         if (commands) {
-            pthread_mutex_lock(&room->lock);
             commands->next = room->free;
             room->free = commands;
-            pthread_mutex_unlock(&room->lock);
         }
+        count_recording(room, UINT32_MAX);
+        pthread_mutex_unlock(&room->lock);
         return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "no host memory for a command list");
     }
     list->untracked = info && (info->flags & FM_COMMANDS_UNTRACKED);
@@ -84,7 +96,6 @@ fm_status fmi_recorder_begin(fmi_record_room *room, const fm_commands_info *info
     commands->deadline = UINT64_MAX;
     commands->variant_hits = 0;
     fmi_recorder_forget_stamps(commands);
-    atomic_fetch_add_explicit(&room->recording, 1, memory_order_relaxed);
     fmi_recorder_leave(commands, FM_OK); // from here on the pointer is the caller's
     *out = commands;
     return FM_OK;
@@ -103,8 +114,8 @@ fmi_list *fmi_recorder_finish(fm_commands *commands)
     pthread_mutex_lock(&room->lock);
     commands->next = room->free;
     room->free = commands;
+    count_recording(room, UINT32_MAX);
     pthread_mutex_unlock(&room->lock);
-    atomic_fetch_sub_explicit(&room->recording, 1, memory_order_relaxed);
     return list;
 }
 
@@ -199,7 +210,7 @@ static void undo_chain(fmi_table *table, fmi_stamps *stamps, fmi_hold_chunk **ch
     for (; count > 0; count--) {
         fmi_slot *slot = (*chain)->slots[(*chain)->count - 1];
         fmi_list_forget_hold(chain);
-        stamps->entries[slot->index].epoch = 0; // no list's epoch
+        stamps->entries[slot->index].key = 0; // no list's epoch
         if (pool) {
             forget_use(pool, ((fmi_buffer *)slot)->memory);
         }
@@ -212,7 +223,8 @@ void fmi_recorder_undo(fm_commands *commands)
     fmi_record_room *room = commands->room;
     undo_chain(room->buffers, &commands->buffer_stamps, &commands->list->buffers, commands->new_buffers, room->pool);
     undo_chain(room->kernels, &commands->kernel_stamps, &commands->list->kernels, commands->new_kernels, NULL);
-    if (commands->new_variants > 0) { // a call holds one at most
+    // A call holds one at most, and a fixed one with its kernel, without whose stamp its note is void.
+    if (commands->new_variants > 0) {
         fmi_hold_chunk **variants = &commands->list->variants;
         fmi_slot *slot = (*variants)->slots[(*variants)->count - 1];
         fmi_list_forget_hold(variants);
@@ -221,13 +233,20 @@ void fmi_recorder_undo(fm_commands *commands)
     }
 }
 
-// Makes room for stamps up to `index`.
-static bool grow_stamps(fmi_stamps *stamps, uint32_t index)
+// How many stamps there should be for one at `index`.
+static uint32_t stamps_for(const fmi_stamps *stamps, uint32_t index)
 {
     uint32_t capacity = stamps->capacity ? stamps->capacity : 256;
     while (capacity <= index) {
         capacity *= 2;
     }
+    return capacity;
+}
+
+// Makes room for stamps up to `index`.
+static bool grow_stamps(fmi_stamps *stamps, uint32_t index)
+{
+    uint32_t capacity = stamps_for(stamps, index);
     fmi_stamp *entries = realloc(stamps->entries, capacity * sizeof *entries);
     if (!entries) {
         return false;
@@ -236,6 +255,18 @@ static bool grow_stamps(fmi_stamps *stamps, uint32_t index)
     stamps->entries = entries;
     stamps->capacity = capacity;
     return true;
+}
+
+// The same for kernels, whose fixed variants lie beside.
+static bool grow_kernel_stamps(fm_commands *commands, uint32_t index)
+{
+    size_t size_bytes = stamps_for(&commands->kernel_stamps, index) * sizeof *commands->fixed_variants;
+    const fmi_kernel_binary **fixed = realloc((void *)commands->fixed_variants, size_bytes);
+    if (!fixed) {
+        return false;
+    }
+    commands->fixed_variants = fixed; // more than there are stamps if the next fails, which does no harm
+    return grow_stamps(&commands->kernel_stamps, index);
 }
 
 // Tells the memory that a list uses it. False: its handle was destroyed meanwhile.
@@ -257,17 +288,20 @@ static bool bind_memory(fmi_record_room *room, fmi_list *list, fmi_buffer *buffe
 fm_status fmi_recorder_hold_slow(fm_commands *commands, fmi_table *table, fmi_stamps *stamps, fmi_hold_chunk **chain,
                                  uint64_t id, fmi_slot **out)
 {
+    bool is_buffer = table == commands->room->buffers;
     fmi_slot *slot;
     fm_status status = fmi_table_hold(table, id, &slot);
     if (status != FM_OK) {
         return status;
     }
-    if ((slot->index >= stamps->capacity && !grow_stamps(stamps, slot->index)) ||
+    if ((slot->index >= stamps->capacity &&
+         !(is_buffer ? grow_stamps(stamps, slot->index) : grow_kernel_stamps(commands, slot->index))) ||
         !fmi_list_note_hold(commands->list, chain, slot)) {
         fmi_table_release(table, slot);
         return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "no host memory to hold a %s", table->noun);
     }
-    if (table != commands->room->buffers) {
+    if (!is_buffer) {
+        commands->fixed_variants[slot->index] = NULL;
         commands->new_kernels++;
     } else if (bind_memory(commands->room, commands->list, (fmi_buffer *)slot)) {
         commands->new_buffers++;
@@ -276,10 +310,19 @@ fm_status fmi_recorder_hold_slow(fm_commands *commands, fmi_table *table, fmi_st
         fmi_table_release(table, slot);
         return fmi_table_refuse(table, id);
     }
-    stamps->entries[slot->index] = (fmi_stamp){slot, commands->epoch};
+    stamps->entries[slot->index] = (fmi_stamp){slot, commands->epoch_key | fmi_id_generation(id)};
     stamps->tag_bits = (uint32_t)table->tag << 24;
     *out = slot;
     return FM_OK;
+}
+
+fm_status fmi_recorder_hold_new_buffer(fm_commands *commands, fm_buffer handle, fmi_buffer **out)
+{
+    fmi_slot *slot = NULL;
+    fm_status status = fmi_recorder_hold_slow(commands, commands->room->buffers, &commands->buffer_stamps,
+                                              &commands->list->buffers, handle.id, &slot);
+    *out = (fmi_buffer *)slot;
+    return status;
 }
 
 fm_status fmi_recorder_hold_variant(fm_commands *commands, fmi_kernel_object *object, uint64_t dtypes,

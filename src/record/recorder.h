@@ -18,10 +18,11 @@ typedef enum fmi_recorder_state {
     FMI_RECORDER_INSIDE = 2, // a call is in progress
 } fmi_recorder_state;
 
-// "Held already by this list?" by slot index: a stamp of the recorder's epoch says yes, and where the slot is (HOLD-3).
+// "Held already by this list?" by slot index: a stamp with the recorder's epoch and the handle's generation says yes, and where the slot
+// is (HOLD-3).
 typedef struct fmi_stamp {
     fmi_slot *slot;
-    uint32_t epoch;
+    uint64_t key; // epoch:32 | generation:32, so that one compare answers; epoch 0 is no list's
 } fmi_stamp;
 
 typedef struct fmi_stamps {
@@ -44,13 +45,14 @@ typedef struct fmi_record_room {
     fmi_list_pool lists;
     pthread_mutex_t lock;            // guards `free`
     struct fm_commands *free;        // recorders not in use
-    _Atomic(uint32_t) recording;     // recorders in use
+    _Atomic(uint32_t) recording;     // recorders in use; changed under `lock`
     _Atomic(uint32_t) zero_failures; // buffers whose first fill failed, so far
 } fmi_record_room;
 
 struct fm_commands {
     _Atomic(uint32_t) state; // fmi_recorder_state; entering acquires, leaving releases
     uint32_t epoch;          // counts lists of this recorder; a stamp of another epoch is void
+    uint64_t epoch_key;      // the same, as it stands in the key of a stamp
     fmi_record_room *room;
     fmi_list *list;
     uint32_t new_buffers; // holds that the call in progress has taken; undone when it fails
@@ -59,6 +61,9 @@ struct fm_commands {
     uint64_t variant_hits; // dispatches of variants that were there; flushed when the list ends
     fmi_stamps buffer_stamps;
     fmi_stamps kernel_stamps;
+    // The variant of a kernel's own dtypes, which most dispatches name, by the kernel's slot index; as long as kernel_stamps, and void
+    // where that has no stamp. NULL: not held yet.
+    const fmi_kernel_binary **fixed_variants;
     fmi_variant_stamps variant_stamps;
     uint64_t deadline;        // of the memory that it stages (base/clock.h): a synchronous call's; UINT64_MAX = none
     fm_buffer staging;        // its chunk of staging memory, kept from list to list; null = none yet
@@ -122,22 +127,38 @@ static inline void fmi_recorder_leave(fm_commands *commands, fm_status status)
 fm_status fmi_recorder_hold_slow(fm_commands *commands, fmi_table *table, fmi_stamps *stamps, fmi_hold_chunk **chain,
                                  uint64_t id, fmi_slot **out);
 
-static inline fm_status fmi_recorder_hold(fm_commands *commands, fmi_table *table, fmi_stamps *stamps,
-                                          fmi_hold_chunk **chain, uint64_t id, fmi_slot **out)
+// Finds the slot of a handle that the list holds and that is still alive. False: neither is known.
+static inline bool fmi_stamps_find(const fmi_stamps *stamps, uint64_t epoch_key, uint64_t id, fmi_slot **out)
 {
     // A handle of another table or device gets an index beyond every capacity.
     uint32_t index = (uint32_t)(id >> 32) ^ stamps->tag_bits;
-    if (__builtin_expect(index < stamps->capacity && stamps->entries[index].epoch == commands->epoch, 1)) {
-        // Held by this list, so the slot stays this object's; but its handle may have been destroyed meanwhile.
-        fmi_slot *slot = stamps->entries[index].slot;
-        uint64_t word = atomic_load_explicit(&slot->word, memory_order_relaxed);
-        if (__builtin_expect((uint32_t)(word >> 32) == fmi_id_generation(id) && (id & 1), 1)) {
-            *out = slot;
-            return FM_OK;
-        }
+    if (__builtin_expect(index >= stamps->capacity, 0)) {
+        return false;
     }
-    return fmi_recorder_hold_slow(commands, table, stamps, chain, id, out);
+    const fmi_stamp *stamp = &stamps->entries[index];
+    if (__builtin_expect(stamp->key != (epoch_key | fmi_id_generation(id)), 0)) {
+        return false;
+    }
+    // Held by this list, so the slot stays this object's; but its handle may have been destroyed meanwhile.
+    *out = stamp->slot;
+    uint64_t word = atomic_load_explicit(&stamp->slot->word, memory_order_relaxed);
+    return __builtin_expect((uint32_t)(word >> 32) == fmi_id_generation(id), 1);
 }
+
+static inline fm_status fmi_recorder_hold(fm_commands *commands, fmi_table *table, fmi_stamps *stamps,
+                                          fmi_hold_chunk **chain, uint64_t id, fmi_slot **out)
+{
+    if (__builtin_expect(fmi_stamps_find(stamps, commands->epoch_key, id, out), 1)) {
+        return FM_OK;
+    }
+    fmi_slot *held = NULL; // not `out` itself, which then can stay in a register
+    fm_status status = fmi_recorder_hold_slow(commands, table, stamps, chain, id, &held);
+    *out = held;
+    return status;
+}
+
+// The slow path of fmi_recorder_hold_buffer.
+fm_status fmi_recorder_hold_new_buffer(fm_commands *commands, fm_buffer handle, fmi_buffer **out);
 
 static inline fm_status fmi_recorder_hold_buffer(fm_commands *commands, fm_buffer handle, fmi_buffer **out)
 {
@@ -148,8 +169,15 @@ static inline fm_status fmi_recorder_hold_buffer(fm_commands *commands, fm_buffe
         return FM_OK;
     }
 #endif
-    return fmi_recorder_hold(commands, commands->room->buffers, &commands->buffer_stamps, &commands->list->buffers,
-                             handle.id, (fmi_slot **)out);
+    fmi_slot *slot;
+    if (__builtin_expect(fmi_stamps_find(&commands->buffer_stamps, commands->epoch_key, handle.id, &slot), 1)) {
+        *out = (fmi_buffer *)slot;
+        return FM_OK;
+    }
+    fmi_buffer *held = NULL; // not `out` itself, which then can stay in a register
+    fm_status status = fmi_recorder_hold_new_buffer(commands, handle, &held);
+    *out = held;
+    return status;
 }
 
 // Finds or makes a variant of a held kernel and holds it for the list.

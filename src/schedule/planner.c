@@ -296,7 +296,15 @@ static inline fmi_hazard *look(fmi_planner *planner, const fmi_span *span, uint3
     if (is_new) {
         return &state->hazards[0];
     }
-    fmi_hazard *exact = NULL;
+    fmi_hazard *exact = state->hazards;
+    if (__builtin_expect(state->count == 1 && exact->begin == begin && exact->end == end, 1)) { // most often
+        *wave = exact->write_wave > *wave ? exact->write_wave : *wave;
+        if (span->access & FM_ACCESS_WRITE) {
+            *wave = exact->read_wave > *wave ? exact->read_wave : *wave;
+        }
+        return exact;
+    }
+    exact = NULL;
     for (fmi_hazard *h = state->hazards, *last = h + state->count; h < last; h++) {
         if (begin < h->end && h->begin < end) {
             uint32_t read_wave = span->access & FM_ACCESS_WRITE ? h->read_wave : 0;

@@ -64,7 +64,7 @@ static void failure_of_a_host_function_fails_its_own_point(void **state)
         CT_OK(fm_stream_create(f->device, NULL, &stream));
         fm_point point = commit_call(f, &s, stream, s.buffer, answers[i]);
         CT_STATUS(fm_point_wait(f->device, point, CT_TIMEOUT_NS), FM_ERROR_KERNEL_FAILED);
-        assert_non_null(strstr(fm_last_error(), "host function 'fails' answered "));
+        assert_non_null(strstr(fm_last_error(), "host function 'fails' returned "));
         assert_non_null(strstr(fm_last_error(), fm_status_name(answers[i])));
         CT_STATUS(fm_point_wait(f->device, point, 0), FM_ERROR_KERNEL_FAILED); // READ-5: as often as asked
         CT_STATUS(fm_point_poll(f->device, point), FM_ERROR_KERNEL_FAILED);

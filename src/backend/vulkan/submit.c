@@ -122,7 +122,8 @@ static inline void write_block(uint8_t *out, const fmi_command *command, const f
             addresses[i] = command->spans[i].block->device_address + command->spans[i].offset_bytes;
         }
     }
-    memcpy(out + binary->constants_offset_bytes, FMI_COMMAND_CONSTANTS(command), binary->constants_size_bytes);
+    fmi_copy_constants(out + binary->constants_offset_bytes, FMI_COMMAND_CONSTANTS(command),
+                       binary->constants_size_bytes);
     uint8_t *end = out + binary->group_count_offset_bytes;
     if (binary->wants_group_count) {
         memcpy(end, command->group_count, sizeof command->group_count);
@@ -258,8 +259,12 @@ static inline void encode_dispatch(vulkan_encoder *encoder, const fmi_command *c
         encoder->bound = binary;
         encoder->backend->vk.vkCmdBindPipeline(encoder->commands, VK_PIPELINE_BIND_POINT_COMPUTE, binary->pipeline);
     }
-    for (uint32_t i = 0; i < command->span_count && !(encoder->host_writes & DISPATCHES); i++) {
-        encoder->host_writes |= writes_host(&command->spans[i]) * DISPATCHES;
+    if (!(encoder->host_writes & DISPATCHES)) {
+        uint32_t writes = 0;
+        for (uint32_t i = 0; i < command->span_count; i++) {
+            writes |= writes_host(&command->spans[i]);
+        }
+        encoder->host_writes |= writes * DISPATCHES;
     }
     const uint32_t *count = command->group_count;
     if (__builtin_expect(((count[0] | count[1] | count[2]) & ~encoder->group_count_mask) != 0, 0)) {

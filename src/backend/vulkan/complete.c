@@ -50,10 +50,12 @@ fm_status fmi_vulkan_wait(fmi_backend *backend, uint64_t value, uint64_t timeout
     if (atomic_load_explicit(&backend->completed, memory_order_acquire) >= value) {
         return FM_OK;
     }
+    // Drivers on a CPU wait for a timeline's values one after another, with a wake-up for each. A slot's own has one under way.
+    const fmi_vulkan_slot *slot = &backend->slots[value % backend->slot_count];
     VkSemaphoreWaitInfo info = {
         .sType = VK_STRUCTURE_TYPE_SEMAPHORE_WAIT_INFO,
         .semaphoreCount = 1,
-        .pSemaphores = &backend->timeline,
+        .pSemaphores = slot->timeline ? &slot->timeline : &backend->timeline,
         .pValues = &value,
     };
     VkResult result = backend->vk.vkWaitSemaphores(backend->device, &info, timeout_ns);

@@ -346,6 +346,17 @@ static void adopt(fmi_backend *backend, const vulkan_offer *offer)
     }
 }
 
+fm_status fmi_vulkan_create_timeline(fmi_backend *backend, VkSemaphore *out)
+{
+    VkSemaphoreTypeCreateInfo type = {
+        .sType = VK_STRUCTURE_TYPE_SEMAPHORE_TYPE_CREATE_INFO,
+        .semaphoreType = VK_SEMAPHORE_TYPE_TIMELINE,
+    };
+    VkSemaphoreCreateInfo info = {.sType = VK_STRUCTURE_TYPE_SEMAPHORE_CREATE_INFO, .pNext = &type};
+    VkResult result = backend->vk.vkCreateSemaphore(backend->device, &info, NULL, out);
+    return result == VK_SUCCESS ? FM_OK : fmi_vulkan_fail(backend, result, "vkCreateSemaphore", "opening it");
+}
+
 // Loads the device's own entry points and creates its timeline.
 static fm_status prepare(fmi_backend *backend, const vulkan_offer *offer)
 {
@@ -355,13 +366,7 @@ static fm_status prepare(fmi_backend *backend, const vulkan_offer *offer)
             offer->synchronization2_ext ? backend->vk.vkCmdPipelineBarrier2KHR : backend->vk.vkCmdPipelineBarrier2;
     }
     backend->vk.vkGetDeviceQueue(backend->device, backend->queue_family, 0, &backend->queue);
-    VkSemaphoreTypeCreateInfo type = {
-        .sType = VK_STRUCTURE_TYPE_SEMAPHORE_TYPE_CREATE_INFO,
-        .semaphoreType = VK_SEMAPHORE_TYPE_TIMELINE,
-    };
-    VkSemaphoreCreateInfo info = {.sType = VK_STRUCTURE_TYPE_SEMAPHORE_CREATE_INFO, .pNext = &type};
-    VkResult result = backend->vk.vkCreateSemaphore(backend->device, &info, NULL, &backend->timeline);
-    return result == VK_SUCCESS ? FM_OK : fmi_vulkan_fail(backend, result, "vkCreateSemaphore", "opening it");
+    return fmi_vulkan_create_timeline(backend, &backend->timeline);
 }
 
 // A lost device answers an error at once; either way nothing of it runs afterwards.
@@ -405,9 +410,9 @@ static fm_status open_device(VkInstance instance, fmi_backend *backend, const ch
     if (status == FM_OK) {
         status = fmi_vulkan_memory_types(backend, offer.properties.deviceType == VK_PHYSICAL_DEVICE_TYPE_DISCRETE_GPU);
     }
+    backend->on_cpu = offer.properties.deviceType == VK_PHYSICAL_DEVICE_TYPE_CPU;
     // Where device and host are the same processor, waiting is enough.
-    backend->maps_all_memory =
-        backend->maps[FMI_VULKAN_USE_DEVICE] && offer.properties.deviceType != VK_PHYSICAL_DEVICE_TYPE_CPU;
+    backend->maps_all_memory = backend->maps[FMI_VULKAN_USE_DEVICE] && !backend->on_cpu;
     if (status == FM_OK) {
         status = fmi_vulkan_slots_create(backend, settings->batches_in_flight);
     }

@@ -395,18 +395,20 @@ fm_status fmi_vulkan_submit(fmi_backend *backend, fmi_batch_plan *plan)
     if (status != FM_OK) {
         return status;
     }
+    const VkSemaphore signals[] = {backend->timeline, slot->timeline};
+    const uint64_t signal_values[] = {plan->value, plan->value};
     VkTimelineSemaphoreSubmitInfo values = {
         .sType = VK_STRUCTURE_TYPE_TIMELINE_SEMAPHORE_SUBMIT_INFO,
-        .signalSemaphoreValueCount = 1,
-        .pSignalSemaphoreValues = &plan->value,
+        .signalSemaphoreValueCount = slot->timeline ? 2 : 1,
+        .pSignalSemaphoreValues = signal_values,
     };
     VkSubmitInfo info = {
         .sType = VK_STRUCTURE_TYPE_SUBMIT_INFO,
         .pNext = &values,
         .commandBufferCount = 1,
         .pCommandBuffers = &slot->commands,
-        .signalSemaphoreCount = 1,
-        .pSignalSemaphores = &backend->timeline,
+        .signalSemaphoreCount = slot->timeline ? 2 : 1,
+        .pSignalSemaphores = signals,
     };
     VkResult result = backend->vk.vkQueueSubmit(backend->queue, 1, &info, VK_NULL_HANDLE);
     if (result != VK_SUCCESS) {

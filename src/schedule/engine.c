@@ -10,7 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_GATHERED_NS = 250000 }; // lists are not kept back behind longer work: planning them meanwhile is worth more
+enum {
+    MOST_GATHERED_NS = 250000, // lists are not kept back behind longer work: planning them meanwhile is worth more
+    KNOWN_EVERY = 512,         // one batch in so many is timed where that costs much and nothing new would be learned
+};
 
 void fmi_engine_init(fmi_engine *engine, const fmi_backend_ops *ops, fmi_backend *backend, fmi_record_room *record,
                      const fmi_ablations *ablations, uint32_t depth)
@@ -131,11 +134,15 @@ static bool room_for_lists(fmi_batch *batch, uint32_t count)
 static fm_status plan_lists(fmi_engine *engine, fmi_batch *batch, fmi_batch_plan *plan)
 {
     uint32_t index = 0;
+    uint64_t next = atomic_load_explicit(&engine->submitted_value, memory_order_relaxed) + 1;
     for (fmi_list *list = batch->first; list; list = list->next, index++) {
         batch->list_status[index] = FM_OK;
         batch->list_reason[index] = NULL;
         list->status = decide(engine, list);
         if (list->status == FM_OK) {
+            if (list->stream) {
+                fmi_stream_note_batch(list->stream, list->value, next);
+            }
             fm_status status = fmi_planner_add(&engine->planner, list, index);
             if (status != FM_OK) {
                 return status;
@@ -160,6 +167,15 @@ static void count_submission(fmi_engine *engine, const fmi_batch *batch, const f
     atomic_fetch_add_explicit(&c->barriers, plan->barriers, memory_order_relaxed);
 }
 
+// One batch in FMI_TIMED_EVERY is timed. Where the device is this machine's processors a timestamp costs it dozens of microseconds, so there it is one
+// in KNOWN_EVERY once the costs are known.
+static bool is_timed(const fmi_engine *engine, const fmi_batch_plan *plan)
+{
+    uint64_t number = atomic_load_explicit(&engine->head, memory_order_relaxed);
+    return number % FMI_TIMED_EVERY == 0 &&
+           (!engine->times_rarely || number % KNOWN_EVERY == 0 || !fmi_cost_knows(plan));
+}
+
 static fm_status submit(fmi_engine *engine, fmi_batch *batch, fmi_batch_plan *plan)
 {
     uint64_t submitted = atomic_load_explicit(&engine->submitted_value, memory_order_relaxed);
@@ -170,7 +186,7 @@ static fm_status submit(fmi_engine *engine, fmi_batch *batch, fmi_batch_plan *pl
     plan->value = submitted + 1;
     plan->list_status = batch->list_status;
     plan->list_reason = batch->list_reason;
-    if (atomic_load_explicit(&engine->head, memory_order_relaxed) % FMI_TIMED_EVERY == 0) {
+    if (is_timed(engine, plan)) {
         memset(batch->wave_ns, 0, sizeof batch->wave_ns);
         plan->wave_ns = batch->wave_ns;
     }

@@ -45,6 +45,7 @@ typedef struct fmi_engine {
     uint32_t depth;               // batches in flight at most
     _Atomic(fmi_list *) incoming; // committed lists, newest first
     _Atomic(uint32_t) seat;       // 1: someone leads
+    bool times_rarely;            // timing slows the device down: it is on a CPU. Constant
     uint64_t gather_ns;       // how long lists are kept back for others to join, on an idle device; 0: never. Constant
     _Atomic(uint32_t) queued; // lists pushed and not in a batch yet
     _Atomic(uint32_t) wanted; // threads that lately waited at the same time; stored by retirement

@@ -252,7 +252,7 @@ void fmi_progress(fmi_retirement *r)
         fmi_error_save(&callers);
         bool any = retire_complete(r);
         if (any) {
-            fmi_engine_note_retired(r->engine, atomic_load(&r->waiters));
+            fmi_engine_note_retired(r->engine, atomic_load(&r->returning));
         }
         fmi_error_restore(&callers);
         fmi_list *done = r->done;
@@ -298,7 +298,7 @@ fm_status fmi_retirement_init(fmi_retirement *r, fmi_engine *engine, fmi_record_
         return status;
     }
     pthread_mutex_init(&r->lock, NULL);
-    fmi_waiting_init(&r->waiting, spin_ns);
+    fmi_waiting_init(&r->waiting, spin_ns, caps->on_cpu);
     fmi_places_init(&r->places, most_bytes);
     status = fmi_keeper_start(r);
     if (status != FM_OK) {

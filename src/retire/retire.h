@@ -33,6 +33,7 @@ typedef struct fmi_retirement {
     _Atomic(uint64_t) retired_value; // last device value retired; stored under `lock`
     _Atomic(uint32_t) outstanding;   // lists counted in and not yet retired
     _Atomic(uint32_t) waiters;       // threads inside fmi_wait_until
+    _Atomic(uint32_t) returning;     // of these, who wait for their own work: they come back with more
     fmi_list *done;                  // retired under `lock`, still to be let go of; empty when nobody holds it
     fmi_list *lost;                  // lists of a lost device: what they hold is freed when it is closed (LEARNED-9)
     fmi_failures failures;           // the last ones, until taken
@@ -70,6 +71,10 @@ void fmi_places_grant(fmi_retirement *r);
 
 // Waits until `done` says so: FM_OK or FM_TIMEOUT. The one wait of the library (wait.c); makes progress while it waits.
 fm_status fmi_wait_until(fmi_retirement *r, fmi_wait_done done, void *context, uint64_t timeout_ns);
+
+// The same for work whose batch `batch` tells; NULL: it is not known.
+fm_status fmi_wait_until_batch(fmi_retirement *r, fmi_wait_done done, fmi_wait_batch batch, void *context,
+                               uint64_t timeout_ns);
 
 // Blocks for a moment, at most `most_ns`, in the way that suits what is under way. Any thread, no lock held.
 void fmi_wait_a_moment(fmi_retirement *r, uint64_t most_ns);

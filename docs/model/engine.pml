@@ -273,6 +273,25 @@ inline fall_asleep(value)
     fi
 }
 
+/* On a CPU: may block for the thread's own batch, beside whoever has the poller's seat. When it may is left open: only how soon others are
+ * retired hangs on that. It goes on when the batch is complete and nobody is at retiring it. */
+inline wait_directly(value)
+{
+    atomic { /* the leader has noted which batch a list is in */
+        if
+        :: head > tail && ring[tail % DEPTH].upto[me] >= value -> own = tail + 1
+        :: head > tail + 1 && ring[(tail + 1) % DEPTH].upto[me] >= value -> own = tail + 2
+        :: true
+        fi
+    }
+    if
+    :: own > 0 ->
+        atomic { (tail >= own || (done >= own && !retiring)) -> own = 0 }
+        progress()
+    :: else
+    fi
+}
+
 inline wait_for(value)
 {
     awaited[me] = value;
@@ -280,6 +299,8 @@ inline wait_for(value)
     do
     :: completed[me] >= value -> break
     :: else ->
+        wait_directly(value);
+        if :: completed[me] >= value -> break :: else fi;
         atomic { had_poller = poller; poller = 1 }
         if
         :: !had_poller ->
@@ -332,7 +353,7 @@ inline notify_keeper()
 
 proctype committer(byte me)
 {
-    byte count, gone, seen_tail, reached, at, list;
+    byte count, gone, seen_tail, reached, at, list, own;
     bit long_ahead, short_only, led, had_lock, had_poller, any, spins, last, try_again;
     do
     :: list < L ->

@@ -285,9 +285,7 @@ fm_status fmi_device_commit(fm_commands **commands, const fm_commit_info *info, 
     if (out_point) {
         *out_point = (fm_point){info->stream, value};
     }
-    if (!fmi_engine_expects_others(&device->engine) || !fmi_wait_follows_commit()) {
-        fmi_engine_kick(&device->engine);
-    }
+    fmi_engine_kick(&device->engine);
     fmi_keeper_notify(&device->retirement);
     return FM_OK;
 }

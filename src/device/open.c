@@ -180,6 +180,7 @@ static fm_status build(fm_device *device)
     device->engine.gather_ns = info->gather_ns > 1                      ? info->gather_ns
                                : info->gather_ns || device->caps.on_cpu ? 0
                                                                         : GPU_GATHER_NS;
+    device->engine.times_rarely = device->caps.on_cpu;
     uint64_t spin_ns =
         info->spin_ns ? (info->spin_ns == 1 ? 0 : info->spin_ns) : (device->caps.on_cpu ? 0 : GPU_SPIN_NS);
     status =

@@ -10,6 +10,7 @@
 
 enum {
     WATCH_NS = 1000000,  // pause while waiters do the work
+    MOST_DOUBLINGS = 2,  // of that pause, while they have got on by themselves since the last look
     DEVICE_NS = 2000000, // longest block on the device
     IDLE_ROUNDS = 10,    // pauses with nothing outstanding before it sleeps: saves waking it for each commit
 };
@@ -61,20 +62,30 @@ static void rest(fmi_retirement *r, uint32_t *rounds)
     *rounds = 0;
 }
 
+// What the keeper remembers from one look to the next.
+typedef struct keeper_watch {
+    uint64_t retired;   // batches retired by then
+    uint32_t doublings; // of the pause
+} keeper_watch;
+
 // Something is outstanding: help it along. Called without the lock.
-static void watch(fmi_retirement *r)
+static void watch(fmi_retirement *r, keeper_watch *w)
 {
+    uint64_t seen = fmi_engine_retired(r->engine);
+    w->doublings = seen == w->retired ? 0 : w->doublings < MOST_DOUBLINGS ? w->doublings + 1 : MOST_DOUBLINGS;
     fmi_progress(r);
     uint64_t values[FMI_MOST_QUEUES];
     bool on_device = fmi_engine_next_values(r->engine, values);
+    w->retired = fmi_engine_retired(r->engine); // what this thread retires does not count
     if (on_device && atomic_load(&r->waiters) == 0) {
         (void)r->engine->ops->wait(r->engine->backend, values, DEVICE_NS);
         fmi_progress(r);
+        w->retired = fmi_engine_retired(r->engine);
         return;
     }
     pthread_mutex_lock(&r->keeper.lock);
     if (!r->keeper.due_first && !r->keeper.stop && atomic_load(&r->outstanding) > 0) {
-        pause_for(&r->keeper, WATCH_NS);
+        pause_for(&r->keeper, (uint64_t)WATCH_NS << w->doublings);
     }
     pthread_mutex_unlock(&r->keeper.lock);
 }
@@ -84,6 +95,7 @@ static void *keeper_main(void *context)
     fmi_retirement *r = context;
     fmi_keeper *keeper = &r->keeper;
     uint32_t rounds = 0;
+    keeper_watch looked = {0};
     pthread_mutex_lock(&keeper->lock);
     while (!keeper->stop) {
         if (keeper->due_first) {
@@ -93,7 +105,7 @@ static void *keeper_main(void *context)
         } else {
             rounds = 0;
             pthread_mutex_unlock(&keeper->lock);
-            watch(r);
+            watch(r, &looked);
             pthread_mutex_lock(&keeper->lock);
         }
     }

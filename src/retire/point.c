@@ -81,11 +81,17 @@ static bool is_complete(void *context)
            t->value; // sequentially consistent: a sleeper's last look (fall_asleep)
 }
 
+static uint64_t batch_of(void *context, uint64_t submitted)
+{
+    const target *t = context;
+    return fmi_stream_batch_of(t->stream, t->value, submitted);
+}
+
 fm_status fmi_stream_wait(fmi_retirement *r, fmi_stream *stream, uint64_t value, uint64_t timeout_ns,
                           const char *caller)
 {
     target t = {stream, value};
-    fm_status status = fmi_wait_until(r, is_complete, &t, timeout_ns);
+    fm_status status = fmi_wait_until_batch(r, is_complete, batch_of, &t, timeout_ns);
     if (status == FM_OK) {
         return fmi_stream_status(stream, value, caller);
     }

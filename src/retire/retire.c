@@ -280,10 +280,10 @@ void fmi_progress(fmi_retirement *r)
     if (fmi_engine_in_flight(r->engine) > 0 && pthread_mutex_trylock(&r->lock) == 0) {
         fmi_error_state callers; // retiring is work for others: this thread's own last error stays
         fmi_error_save(&callers);
-        uint32_t waiters = atomic_load(&r->waiters); // before the first of them sees that it may leave
+        uint32_t returning = atomic_load(&r->returning); // before the first of them sees that it may leave
         bool any = retire_complete(r);
         if (any) {
-            fmi_engine_note_retired(r->engine, waiters);
+            fmi_engine_note_retired(r->engine, returning);
         }
         fmi_error_restore(&callers);
         fmi_list *done = r->done;
@@ -329,7 +329,7 @@ fm_status fmi_retirement_init(fmi_retirement *r, fmi_engine *engine, fmi_record_
         return status;
     }
     pthread_mutex_init(&r->lock, NULL);
-    fmi_waiting_init(&r->waiting, spin_ns);
+    fmi_waiting_init(&r->waiting, spin_ns, caps->on_cpu && engine->queue_count == 1);
     fmi_places_init(&r->places, most_bytes);
     status = fmi_keeper_start(r);
     if (status != FM_OK) {

@@ -32,6 +32,7 @@ typedef struct fmi_retirement {
     pthread_mutex_t lock;          // held by whoever retires; guards `done` and `lost`
     _Atomic(uint32_t) outstanding; // lists counted in and not yet retired
     _Atomic(uint32_t) waiters;     // threads inside fmi_wait_until
+    _Atomic(uint32_t) returning;   // of these, who wait for their own work: they come back with more
     fmi_list *done;                // retired under `lock`, still to be let go of; empty when nobody holds it
     fmi_list *lost;                // lists of a lost device: what they hold is freed when it is closed (LEARNED-9)
     fmi_failures failures;         // the last ones, until taken
@@ -67,11 +68,12 @@ fm_status fmi_place_wait(fmi_retirement *r, uint32_t limit, uint64_t timeout_ns)
 // Gives the places that came free to those who wait, in turn. Called after `outstanding` was lowered.
 void fmi_places_grant(fmi_retirement *r);
 
-// This thread commits: will it block in a wait at once, as after its last commits? If it does not, the keeper finds what was left to it.
-bool fmi_wait_follows_commit(void);
-
 // Waits until `done` says so: FM_OK or FM_TIMEOUT. The one wait of the library (wait.c); makes progress while it waits.
 fm_status fmi_wait_until(fmi_retirement *r, fmi_wait_done done, void *context, uint64_t timeout_ns);
+
+// The same for work whose batch `batch` tells; NULL: it is not known.
+fm_status fmi_wait_until_batch(fmi_retirement *r, fmi_wait_done done, fmi_wait_batch batch, void *context,
+                               uint64_t timeout_ns);
 
 // Blocks for a moment, at most `most_ns`, in the way that suits what is under way. Any thread, no lock held.
 void fmi_wait_a_moment(fmi_retirement *r, uint64_t most_ns);

@@ -14,14 +14,13 @@ enum {
     BLOCK_NS = 5000000, // longest single block on the device, so that a waiter also helps others along
     PENDING_NS = 20000, // pause while the list is with another thread that leads
     PAUSES = 16,        // between two polls
+    YIELDS = 16,        // looks at most whether the leader has submitted, before the wait goes another way
     LATENCY_WEIGHT = 8, // the newest latency counts one in so many
     LATENCIES = 3,      // polled for so many times the usual latency,
     LATENCY_SLACK_NS =
         30000, // and so much longer: lists are kept back for others, a batch is submitted. Who blocks wakes later than that
     BATCHES_AWAITED = 2,   // who does not poll looks for so many budgets
     HOPELESS_SHARE = 16,   // polled where the usual latency is beyond the limit: this part of the limit
-    PROMPT_NS = 5000,      // a wait follows a commit at once
-    PROMPT_TIMES = 3,      // and so often before it is expected
     SLEEP_NS = 1000000000, // longest sleep at a stretch where its clock may jump
 };
 
@@ -57,10 +56,11 @@ static struct timespec moment_after(uint64_t ns)
     return until;
 }
 
-void fmi_waiting_init(fmi_waiting *waiting, uint64_t spin_ns)
+void fmi_waiting_init(fmi_waiting *waiting, uint64_t spin_ns, bool direct)
 {
     cpu_set_t set;
     int processors = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
+    waiting->direct = direct && spin_ns == 0;
     waiting->most_spin_ns = spin_ns;
     waiting->most_spinners = processors > 1 ? (uint32_t)processors - 1 : 0; // none to spare: no polling
     waiting->first = NULL;
@@ -234,27 +234,86 @@ static void pause_a_little(void)
     }
 }
 
+// Blocks until the device has reached one of the values and whoever retires that is done, or for a while.
+static void block_for(fmi_retirement *r, const uint64_t values[FMI_MOST_QUEUES], uint64_t most_ns)
+{
+    // On an error or time-out progress asks again, and a lost device shows there. When the batch is complete, one thread retires
+    // it: the others wait for that thread here, or their polling would keep it from the processor.
+    uint64_t slice = most_ns < BLOCK_NS ? most_ns : BLOCK_NS;
+    _Atomic(uint32_t) *watchers = &r->waiting.watchers[values[0] % FMI_MOST_BATCHES];
+    fmi_error_state callers;
+    fmi_error_save(&callers);
+    atomic_fetch_add(watchers, 1);
+    fm_status status = r->engine->ops->wait(r->engine->backend, values, slice);
+    atomic_fetch_sub(watchers, 1);
+    fmi_error_restore(&callers);
+    if (status != FM_OK) {
+        return;
+    }
+    if (pthread_mutex_trylock(&r->lock) != 0) {
+        struct timespec until = moment_after(slice);
+        if (LOCK_UNTIL(&r->lock, &until) != 0) {
+            return;
+        }
+    }
+    pthread_mutex_unlock(&r->lock);
+}
+
 // Blocks for a while in the way that suits what is under way: on the oldest batch in flight, or a short pause while the list
 // is not on the device yet.
 void fmi_wait_a_moment(fmi_retirement *r, uint64_t most_ns)
 {
     uint64_t values[FMI_MOST_QUEUES];
     if (fmi_engine_next_values(r->engine, values)) {
-        // On an error or time-out progress asks again, and a lost device shows there. When the batch is complete, one thread retires
-        // it: the others wait for that thread here, or their polling would keep it from the processor.
-        uint64_t slice = most_ns < BLOCK_NS ? most_ns : BLOCK_NS;
-        fmi_error_state callers;
-        fmi_error_save(&callers);
-        fm_status status = r->engine->ops->wait(r->engine->backend, values, slice);
-        fmi_error_restore(&callers);
-        struct timespec until = moment_after(slice);
-        if (status == FM_OK && LOCK_UNTIL(&r->lock, &until) == 0) {
-            pthread_mutex_unlock(&r->lock);
-        }
+        block_for(r, values, most_ns);
         return;
     }
     uint64_t pause = most_ns < PENDING_NS ? most_ns : PENDING_NS;
     nanosleep(&(struct timespec){0, (long)pause}, NULL);
+}
+
+// The value of the caller's own batch, if it may block for that one and not for the oldest: somebody blocks for each batch before it, and
+// retires that when it is complete. 0: it may not, or the list is not on the device.
+static uint64_t own_batch(fmi_retirement *r, fmi_wait_batch batch, void *context)
+{
+    const fmi_queue *queue = &r->engine->queues[0]; // the only one
+    uint64_t retired = atomic_load_explicit(&queue->retired_value, memory_order_acquire);
+    uint64_t submitted = atomic_load_explicit(&queue->submitted_value, memory_order_acquire);
+    uint64_t value = batch(context, submitted);
+    if (value <= retired || (value == retired + 1 && atomic_load(&r->waiting.poller))) {
+        return 0;
+    }
+    for (uint64_t before = retired + 1; before < value; before++) {
+        if (atomic_load(&r->waiting.watchers[before % FMI_MOST_BATCHES]) == 0) {
+            return 0;
+        }
+    }
+    return value;
+}
+
+// Waits for the caller's own batch on the device itself: what completes it wakes this thread, and no other thread in between. False: it
+// cannot, because the list is not on the device, or somebody must block for an older batch.
+static bool wait_directly(fmi_retirement *r, fmi_wait_done done, fmi_wait_batch batch, void *context, uint64_t deadline)
+{
+    for (;;) {
+        fmi_progress(r);
+        if (done(context)) {
+            return true;
+        }
+        uint64_t value = own_batch(r, batch, context);
+        for (int i = 0; i < YIELDS && value == 0 && atomic_load_explicit(&r->engine->seat, memory_order_relaxed); i++) {
+            sched_yield(); // a leader is about to submit it
+            value = own_batch(r, batch, context);
+        }
+        uint64_t left = fmi_remaining_ns(deadline);
+        if (value == 0 || left == 0) {
+            return false;
+        }
+        block_for(r, (const uint64_t[FMI_MOST_QUEUES]){value}, left);
+        if (done(context)) {
+            return true;
+        }
+    }
 }
 
 // Has the poller's seat: asks the device for all until its own wait is over or has run out.
@@ -315,36 +374,17 @@ static void wait_for_poller(fmi_retirement *r, fmi_wait_done done, void *context
     fall_asleep(waiting, done, context, deadline);
 }
 
-// What this thread did after its last commits, whatever the device.
-static _Thread_local struct {
-    uint64_t committed_ns; // when it committed; 0: it has blocked in a wait since
-    uint32_t prompt;       // commits in a row that such a wait followed at once
-} habit;
-
-bool fmi_wait_follows_commit(void)
-{
-    habit.prompt = habit.committed_ns ? 0 : habit.prompt;
-    habit.committed_ns = fmi_now_ns();
-    return habit.prompt >= PROMPT_TIMES;
-}
-
-static void note_wait(void)
-{
-    if (habit.committed_ns) {
-        habit.prompt = fmi_now_ns() - habit.committed_ns < PROMPT_NS ? habit.prompt + 1 : 0;
-        habit.committed_ns = 0;
-    }
-}
-
-fm_status fmi_wait_until(fmi_retirement *r, fmi_wait_done done, void *context, uint64_t timeout_ns)
+fm_status fmi_wait_until_batch(fmi_retirement *r, fmi_wait_done done, fmi_wait_batch batch, void *context,
+                               uint64_t timeout_ns)
 {
     uint64_t deadline = fmi_deadline(timeout_ns);
     fm_status status = FM_OK;
-    if (!done(context)) {
-        note_wait();
-    }
     atomic_fetch_add(&r->waiters, 1);
+    atomic_fetch_add(&r->returning, batch ? 1 : 0);
     while (!done(context)) {
+        if (batch && r->waiting.direct && wait_directly(r, done, batch, context, deadline)) {
+            break;
+        }
         if (!atomic_load_explicit(&r->waiting.poller, memory_order_relaxed) &&
             !atomic_exchange(&r->waiting.poller, 1)) {
             status = poll_for_all(r, done, context, deadline);
@@ -358,7 +398,13 @@ fm_status fmi_wait_until(fmi_retirement *r, fmi_wait_done done, void *context, u
         }
         wait_for_poller(r, done, context, deadline);
     }
+    atomic_fetch_sub(&r->returning, batch ? 1 : 0);
     atomic_fetch_sub(&r->waiters, 1);
     pass_on(&r->waiting);
     return status;
+}
+
+fm_status fmi_wait_until(fmi_retirement *r, fmi_wait_done done, void *context, uint64_t timeout_ns)
+{
+    return fmi_wait_until_batch(r, done, NULL, context, timeout_ns);
 }

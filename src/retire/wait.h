@@ -4,7 +4,7 @@
 #ifndef FMI_RETIRE_WAIT_H
 #define FMI_RETIRE_WAIT_H
 
-#include <fermata/status.h>
+#include "schedule/engine.h"
 
 #include <pthread.h>
 #include <semaphore.h>
@@ -13,6 +13,9 @@
 
 // Says whether a wait is over. Changes nothing, takes no lock: it is asked by whichever thread retires, too.
 typedef bool (*fmi_wait_done)(void *context);
+
+// Says what to block on: the device value of the batch whose work the wait is for, once that is submitted; 0: not known. A hint.
+typedef uint64_t (*fmi_wait_batch)(void *context, uint64_t submitted);
 
 // A thread that sleeps; lives on its stack.
 typedef struct fmi_sleeper {
@@ -24,6 +27,11 @@ typedef struct fmi_sleeper {
 } fmi_sleeper;
 
 typedef struct fmi_waiting {
+    // Waits block on the device for their own batch: it computes on this machine's processors, and each thread more that has to be woken
+    // costs them. Only where there is one queue.
+    bool direct;
+    _Atomic(uint32_t) watchers[FMI_MOST_BATCHES]; // threads that block for value v of queue 0: [v % FMI_MOST_BATCHES]
+
     uint64_t most_spin_ns;      // how long a wait polls at most before it blocks; 0: never polls
     uint32_t most_spinners;     // threads that may poll at once: one less than there are processors
     _Atomic(uint32_t) spinners; // threads that poll now
@@ -52,7 +60,7 @@ typedef struct fmi_places {
 } fmi_places;
 
 // `spin_ns` 0: waits never poll.
-void fmi_waiting_init(fmi_waiting *waiting, uint64_t spin_ns);
+void fmi_waiting_init(fmi_waiting *waiting, uint64_t spin_ns, bool direct);
 void fmi_waiting_destroy(fmi_waiting *waiting);
 
 // Wakes every sleeper whose wait is over. Called after something was published.

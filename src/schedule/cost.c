@@ -92,6 +92,17 @@ void fmi_cost_learn(const fmi_batch_plan *plan, _Atomic(uint32_t) *slowest_ns)
     }
 }
 
+bool fmi_cost_knows(const fmi_batch_plan *plan)
+{
+    uint32_t timed = plan->wave_count < FMI_TIMED_WAVES ? plan->wave_count : FMI_TIMED_WAVES;
+    for (uint32_t i = 0; timed && i < plan->wave_ends[timed - 1]; i++) {
+        if (plan->commands[i]->kind == FMI_COMMAND_DISPATCH && known(plan->commands[i]) == 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
 uint64_t fmi_cost_of_list(const fmi_list *list, uint32_t slowest_ns, uint64_t matters_ns)
 {
     bool only_dispatches = list->dispatch_count == list->command_count;

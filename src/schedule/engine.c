@@ -13,6 +13,7 @@
 enum {
     LEAST_GATHERED_NS = 10000, // lists are not kept back behind shorter work than this,
     MOST_GATHERED_NS = 250000, // nor behind longer: planning them meanwhile is worth more
+    KNOWN_EVERY = 512,         // one batch in so many is timed where that costs much and nothing new would be learned
 };
 
 void fmi_engine_init(fmi_engine *engine, const fmi_backend_ops *ops, fmi_backend *backend, fmi_record_room *record,
@@ -152,15 +153,19 @@ static bool room_for_lists(fmi_batch *batch, uint32_t count)
     return true;
 }
 
-static fm_status plan_lists(fmi_engine *engine, fmi_batch *batch, fmi_batch_plan *plan)
+static fm_status plan_lists(fmi_engine *engine, const fmi_queue *queue, fmi_batch *batch, fmi_batch_plan *plan)
 {
     uint32_t index = 0;
+    uint64_t next = atomic_load_explicit(&queue->submitted_value, memory_order_relaxed) + 1;
     for (fmi_list *list = batch->first; list; list = list->next, index++) {
         batch->list_status[index] = FM_OK;
         free(batch->list_reason[index]); // of the batch that was here before
         batch->list_reason[index] = NULL;
         list->status = decide(engine, list);
         if (list->status == FM_OK) {
+            if (list->stream) {
+                fmi_stream_note_batch(list->stream, list->value, next);
+            }
             fm_status status = fmi_planner_add(&engine->planner, list, index);
             if (status != FM_OK) {
                 return status;
@@ -183,6 +188,15 @@ static void count_submission(fmi_engine *engine, const fmi_batch *batch, const f
     atomic_fetch_add_explicit(&c->transfers, plan->command_count - dispatches, memory_order_relaxed);
     atomic_fetch_add_explicit(&c->waves, plan->wave_count, memory_order_relaxed);
     atomic_fetch_add_explicit(&c->barriers, plan->barriers, memory_order_relaxed);
+}
+
+// One batch in FMI_TIMED_EVERY is timed. Where the device is this machine's processors a timestamp costs it dozens of microseconds, so there it is one
+// in KNOWN_EVERY once the costs are known.
+static bool is_timed(const fmi_engine *engine, const fmi_queue *queue, const fmi_batch_plan *plan)
+{
+    uint64_t number = atomic_load_explicit(&queue->head, memory_order_relaxed);
+    return number % FMI_TIMED_EVERY == 0 &&
+           (!engine->times_rarely || number % KNOWN_EVERY == 0 || !fmi_cost_knows(plan));
 }
 
 // The value that another queue reaches when its batch of that stamp is complete.
@@ -221,7 +235,7 @@ static fm_status submit(fmi_engine *engine, fmi_queue *queue, fmi_batch *batch, 
     plan->value = submitted + 1;
     plan->list_status = batch->list_status;
     plan->list_reason = batch->list_reason;
-    if (atomic_load_explicit(&queue->head, memory_order_relaxed) % FMI_TIMED_EVERY == 0) {
+    if (is_timed(engine, queue, plan)) {
         memset(batch->wave_ns, 0, sizeof batch->wave_ns);
         plan->wave_ns = batch->wave_ns;
     }
@@ -289,7 +303,7 @@ static fm_status build(fmi_engine *engine, uint32_t q, fmi_batch *batch, const f
     }
     batch->stamp = engine->planner.batch;
     if (status == FM_OK) {
-        status = plan_lists(engine, batch, plan);
+        status = plan_lists(engine, queue, batch, plan);
         batch->value = atomic_load_explicit(&queue->submitted_value, memory_order_relaxed);
         status = status == FM_OK ? submit(engine, queue, batch, plan) : status;
         if (batch->value != plan->value || status != FM_OK) {
@@ -381,12 +395,6 @@ static bool keeps_back(const fmi_engine *engine, bool busy, uint64_t longest_ns)
     }
     return queued + atomic_load(&engine->lists_in_flight) < wanted && atomic_load(&engine->polled) &&
            fmi_now_ns() < atomic_load_explicit(&engine->gather_until, memory_order_relaxed);
-}
-
-bool fmi_engine_expects_others(const fmi_engine *engine)
-{
-    uint32_t wanted = engine->gather_ns ? atomic_load(&engine->wanted) : 0;
-    return wanted >= 2 && atomic_load(&engine->queued) < wanted;
 }
 
 typedef enum led {

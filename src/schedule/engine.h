@@ -62,6 +62,7 @@ typedef struct fmi_engine {
     uint32_t queue_count;
     _Atomic(fmi_list *) incoming; // committed lists, newest first
     _Atomic(uint32_t) seat;       // 1: someone leads
+    bool times_rarely;            // timing slows the device down: it is on a CPU. Constant
     uint64_t gather_ns;       // how long lists are kept back for others to join, on an idle device; 0: never. Constant
     _Atomic(uint32_t) queued; // lists pushed and not in a batch yet
     _Atomic(uint32_t) lists_in_flight; // lists in batches that have not been retired
@@ -92,10 +93,6 @@ void fmi_engine_kick(fmi_engine *engine);
 
 // Retirement has found batches complete while so many threads wait: those whose lists they were will soon come back.
 void fmi_engine_note_retired(fmi_engine *engine, uint32_t waiters);
-
-// Are lists of other threads worth waiting for? Then a thread that is about to wait, and so to kick, need not kick when it commits: the first
-// that comes back would else have a batch for itself.
-bool fmi_engine_expects_others(const fmi_engine *engine);
 
 // Learns from a batch that was timed, is complete and not yet retired. Called by retirement.
 void fmi_engine_learn(fmi_engine *engine, const fmi_batch *batch);

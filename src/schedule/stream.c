@@ -23,6 +23,9 @@ fm_status fmi_stream_create(fmi_table *table, const char *label, uint64_t *out_i
     pthread_mutex_init(&stream->lock, NULL);
     atomic_store_explicit(&stream->committed, 0, memory_order_relaxed);
     atomic_store_explicit(&stream->completed, 0, memory_order_relaxed);
+    for (uint32_t i = 0; i < FMI_STREAM_BATCHES; i++) {
+        atomic_store_explicit(&stream->batches[i], 0, memory_order_relaxed);
+    }
     atomic_store_explicit(&stream->failed, 0, memory_order_relaxed);
     atomic_store_explicit(&stream->failure_count, 0, memory_order_relaxed);
     atomic_store_explicit(&stream->callback_count, 0, memory_order_relaxed);

@@ -9,6 +9,8 @@
 
 #include <pthread.h>
 
+enum { FMI_STREAM_BATCHES = 4 }; // newest lists of a stream whose batches are known to those who wait
+
 // Lists [first, last] of a stream failed with the same cause.
 typedef struct fmi_failure {
     uint64_t first;
@@ -46,6 +48,8 @@ typedef struct fmi_stream {
     fmi_failure *failures;            // by rising value; &first_failure until a second comes
     uint32_t failure_capacity;
     fmi_callback *callbacks; // not due yet, in any order
+    // The batches of its newest lists, see fmi_stream_note_batch; stored by the leader, loaded by those who wait:
+    _Atomic(uint64_t) batches[FMI_STREAM_BATCHES];
     // The backlog's, touched by the engine's leader alone:
     struct fmi_list *backlog_first; // lists in no batch yet, oldest first
     struct fmi_list *backlog_last;
@@ -84,6 +88,22 @@ fm_status fmi_stream_status_locked(const fmi_stream *stream, uint64_t value);
 
 // Copies the sentence of the failure that `value`, which failed or follows a failure, goes back to; "" if there is none.
 void fmi_stream_root(fmi_stream *stream, uint64_t value, char *out, size_t size_bytes);
+
+// Notes that list `value` is in the batch that the device signals with `batch`. Called by the leader before it submits.
+static inline void fmi_stream_note_batch(fmi_stream *stream, uint64_t value, uint64_t batch)
+{
+    // Both in one word, half of each: a reader sees whose batch it is. Relaxed: a hint of what to block on, nothing is published.
+    atomic_store_explicit(&stream->batches[value % FMI_STREAM_BATCHES], value << 32 | (uint32_t)batch,
+                          memory_order_relaxed);
+}
+
+// The device value of list `value`'s batch, if it is `submitted` or one before that; 0: not yet, or newer lists took its place.
+static inline uint64_t fmi_stream_batch_of(const fmi_stream *stream, uint64_t value, uint64_t submitted)
+{
+    uint64_t noted = atomic_load_explicit(&stream->batches[value % FMI_STREAM_BATCHES], memory_order_relaxed);
+    uint32_t behind = (uint32_t)submitted - (uint32_t)noted;
+    return noted >> 32 == (uint32_t)value && behind <= INT32_MAX && behind < submitted ? submitted - behind : 0;
+}
 
 static inline const char *fmi_stream_label(const fmi_stream *stream)
 {

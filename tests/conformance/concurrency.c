@@ -413,6 +413,47 @@ static void concurrency_of_chained_streams_keeps_the_order_of_the_chain(void **s
     ct_expect_words(f, b.buffer, 256, expected);
 }
 
+// Commits and waits in every way: for the newest list or an older one, with a limit that runs out, not at all.
+static void commit_and_wait(ct_worker *worker)
+{
+    const readers *shared = worker->shared;
+    fm_device *device = worker->fixture->device;
+    fm_stream stream;
+    fm_buffer buffer;
+    fm_point points[4] = {{{0}, 0}};
+    const uint32_t rounds = ct_scaled(60), words = 16;
+    CT_WORKER_OK(worker, fm_stream_create(device, NULL, &stream));
+    CT_WORKER_OK(worker, fm_buffer_create(device, &(fm_buffer_info){.size_bytes = words * 4}, &buffer));
+    for (uint32_t i = 0; i < rounds; i++) {
+        fm_commands *commands = NULL;
+        fm_point *point = &points[i % 4];
+        CT_WORKER_OK(worker, fm_commands_begin(device, NULL, &commands));
+        CT_WORKER_OK(worker, ct_record_set(commands, shared->set, buffer, words, i));
+        CT_WORKER_OK(worker, fm_commit(&commands, &(fm_commit_info){.stream = stream}, point));
+        uint32_t way = (i * 7 + worker->index) % 5;
+        if (way == 0) {
+            fm_status status = fm_point_wait(device, *point, 1 + i % 64 * 1000);
+            CT_WORKER_TRUE(worker, status == FM_OK || status == FM_TIMEOUT);
+        } else if (way == 1) {
+            CT_WORKER_OK(worker, fm_point_wait(device, points[(i + 1) % 4], CT_TIMEOUT_NS)); // the oldest of four
+        } else if (way < 4) {
+            CT_WORKER_OK(worker, fm_point_wait(device, *point, CT_TIMEOUT_NS));
+        }
+    }
+    CT_WORKER_OK(worker, fm_point_wait(device, points[(rounds - 1) % 4], CT_TIMEOUT_NS));
+    uint32_t last[16] = {0};
+    CT_WORKER_OK(worker, fm_buffer_read(device, stream, buffer, 0, sizeof last, last, CT_TIMEOUT_NS));
+    CT_WORKER_TRUE(worker, last[0] == rounds - 1 && last[words - 1] == rounds - 1);
+}
+
+// ENGINE-1: whoever waits is woken, whatever the others wait for and whether they do.
+static void concurrency_of_commits_and_waits_of_all_kinds_loses_no_wake_up(void **state)
+{
+    ct_fixture *f = *state;
+    readers shared = {.set = ct_kernel_set(f)};
+    ct_run_workers(f, THREADS, commit_and_wait, &shared);
+}
+
 int ct_group_concurrency(void)
 {
     const struct CMUnitTest tests[] = {
@@ -425,6 +466,7 @@ int ct_group_concurrency(void)
         CT_TEST(concurrency_of_commits_at_the_limit_loses_none),
         CT_TEST(concurrency_of_commits_without_a_wait_is_bounded),
         CT_TEST(concurrency_of_chained_streams_keeps_the_order_of_the_chain),
+        CT_TEST(concurrency_of_commits_and_waits_of_all_kinds_loses_no_wake_up),
     };
     return cmocka_run_group_tests_name("concurrency", tests, NULL, NULL);
 }

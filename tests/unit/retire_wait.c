@@ -77,15 +77,21 @@ typedef struct bench {
     fmi_retirement r;
 } bench;
 
-static void set_up(bench *b)
+static void set_up_on(bench *b, bool on_cpu)
 {
     memset(b, 0, sizeof *b);
     pthread_mutex_init(&b->device.lock, NULL);
     pthread_cond_init(&b->device.changed, NULL);
     fmi_engine_init(&b->engine, &ops, (fmi_backend *)(void *)&b->device, NULL, NULL, FMI_MOST_BATCHES, 1);
-    const fmi_backend_caps caps = {.manual = true}; // no keeper: what the waiters do not do, nobody does
+    const fmi_backend_caps caps = {.manual = true,
+                                   .on_cpu = on_cpu}; // no keeper: what the waiters do not do, nobody does
     b->room.pool = &b->pool;
     assert_int_equal(fmi_retirement_init(&b->r, &b->engine, &b->room, NULL, NULL, &caps, 0, 1, UINT64_MAX), FM_OK);
+}
+
+static void set_up(bench *b)
+{
+    set_up_on(b, false);
 }
 
 static void tear_down(bench *b)
@@ -366,6 +372,149 @@ static void place_that_the_first_gives_up_goes_to_the_second(void **state)
         fmi_retirement_count_out(&b.r);
     }
     assert_int_equal(atomic_load(&b.r.places.waiting), 0);
+    tear_down(&b);
+}
+
+static uint64_t batch_of(void *context, uint64_t submitted)
+{
+    const waiter *w = context;
+    return w->value <= submitted ? w->value : 0;
+}
+
+static void *wait_for_batch_main(void *context)
+{
+    waiter *w = context;
+    w->thread = pthread_self();
+    w->status = fmi_wait_until_batch(&w->b->r, is_retired, batch_of, w, TIMEOUT_NS);
+    return NULL;
+}
+
+// `count` threads block on the device.
+static void settle_inside(bench *b, uint32_t count)
+{
+    pthread_mutex_lock(&b->device.lock);
+    while (b->device.inside != count) {
+        pthread_cond_wait(&b->device.changed, &b->device.lock);
+    }
+    pthread_mutex_unlock(&b->device.lock);
+}
+
+// On a CPU each waits on the device for its own batch: nobody sleeps until another thread wakes it, and a batch wakes its own waiter.
+static void wait_on_a_cpu_each_blocks_for_its_own_batch(void **state)
+{
+    (void)state;
+    static bench b;
+    static waiter waiters[WAITERS];
+    pthread_t threads[WAITERS];
+    uint32_t looks[WAITERS];
+    memset(waiters, 0, sizeof waiters);
+    set_up_on(&b, true);
+    for (uint32_t i = 0; i < WAITERS; i++) {
+        submit(&b, 1);
+        waiters[i].b = &b;
+        waiters[i].value = i + 1;
+        assert_int_equal(pthread_create(&threads[i], NULL, wait_for_batch_main, &waiters[i]), 0);
+        settle_inside(&b, i + 1);
+        looks[i] = atomic_load(&waiters[i].own_looks);
+    }
+    assert_int_equal(atomic_load(&b.r.waiting.sleeping), 0);
+    for (uint32_t i = 0; i < WAITERS; i++) {
+        complete(&b, i + 1);
+        pthread_join(threads[i], NULL);
+        assert_int_equal(waiters[i].status, FM_OK);
+        settle_inside(&b, WAITERS - 1 - i);
+        for (uint32_t k = i + 1; k < WAITERS; k++) {
+            assert_int_equal(atomic_load(&waiters[k].own_looks), looks[k]); // was not woken
+        }
+    }
+    tear_down(&b);
+}
+
+// ENGINE-1, RETIRE-5: before who waits for a later batch nobody waits for the first. It is retired when it is complete all the same.
+static void wait_on_a_cpu_watches_what_nobody_waits_for(void **state)
+{
+    (void)state;
+    static bench b;
+    static waiter w;
+    pthread_t thread;
+    memset(&w, 0, sizeof w);
+    set_up_on(&b, true);
+    submit(&b, 2);
+    w.b = &b;
+    w.value = 2;
+    assert_int_equal(pthread_create(&thread, NULL, wait_for_batch_main, &w), 0);
+    settle_inside(&b, 1);
+    complete(&b, 1);
+    while (atomic_load(&b.engine.queues[0].retired_value) < 1) { // by the waiting thread: nobody else is there
+        sched_yield();
+    }
+    settle_inside(&b, 1);
+    complete(&b, 2);
+    pthread_join(thread, NULL);
+    assert_int_equal(w.status, FM_OK);
+    tear_down(&b);
+}
+
+// A thread that polls for sleepers wakes them; who came to wait for the same batch does not block on the device beside it.
+static void wait_on_a_cpu_leaves_the_oldest_to_the_poller(void **state)
+{
+    (void)state;
+    static bench b;
+    static waiter waiters[2];
+    pthread_t threads[2];
+    memset(waiters, 0, sizeof waiters);
+    set_up_on(&b, true);
+    submit(&b, 2);
+    for (uint32_t i = 0; i < 2; i++) {
+        waiters[i].b = &b;
+        waiters[i].value = 2 - i;
+        assert_int_equal(pthread_create(&threads[i], NULL, wait_for_batch_main, &waiters[i]), 0);
+        settle(&b, i); // the first polls for the oldest, which the second waits for
+    }
+    complete(&b, 1);
+    pthread_join(threads[1], NULL);
+    complete(&b, 2);
+    pthread_join(threads[0], NULL);
+    assert_int_equal(waiters[0].status, FM_OK);
+    assert_int_equal(waiters[1].status, FM_OK);
+    assert_int_equal(b.device.most_inside, 1);
+    tear_down(&b);
+}
+
+// Lists are kept back for threads that come back with more. A commit that waits for a place is none of these.
+static void wait_for_a_place_promises_no_list(void **state)
+{
+    (void)state;
+    static bench b;
+    static committer committers[2];
+    static waiter w;
+    pthread_t threads[2], thread;
+    _Atomic(uint32_t) turn = 0;
+    memset(&w, 0, sizeof w);
+    set_up(&b);
+    b.engine.gather_ns = 1;
+    assert_true(fmi_place_take(&b.r, 1));
+    submit(&b, 2);
+    for (uint32_t i = 0; i < 2; i++) {
+        committers[i] = (committer){&b, i, &turn, UINT32_MAX};
+        assert_int_equal(pthread_create(&threads[i], NULL, commit_main, &committers[i]), 0);
+        settle(&b, i);
+    }
+    w.b = &b;
+    w.value = 2;
+    assert_int_equal(pthread_create(&thread, NULL, wait_for_batch_main, &w), 0);
+    settle(&b, 2);
+    complete(&b, 1);
+    while (atomic_load(&b.engine.wanted) == 0) {
+        sched_yield();
+    }
+    assert_int_equal(atomic_load(&b.engine.wanted), 1);
+    complete(&b, 2);
+    pthread_join(thread, NULL);
+    fmi_retirement_count_out(&b.r);
+    pthread_join(threads[0], NULL);
+    fmi_retirement_count_out(&b.r);
+    pthread_join(threads[1], NULL);
     fmi_retirement_count_out(&b.r);
     tear_down(&b);
 }
@@ -410,6 +559,10 @@ int main(void)
         cmocka_unit_test(places_are_given_in_turn),
         cmocka_unit_test(waits_ask_no_clock_that_can_be_set),
         cmocka_unit_test(place_that_the_first_gives_up_goes_to_the_second),
+        cmocka_unit_test(wait_on_a_cpu_each_blocks_for_its_own_batch),
+        cmocka_unit_test(wait_on_a_cpu_watches_what_nobody_waits_for),
+        cmocka_unit_test(wait_on_a_cpu_leaves_the_oldest_to_the_poller),
+        cmocka_unit_test(wait_for_a_place_promises_no_list),
     };
     return cmocka_run_group_tests_name("retire_wait", tests, NULL, NULL);
 }

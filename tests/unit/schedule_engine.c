@@ -14,6 +14,7 @@ enum { THREADS = 4, LISTS = 2000 };
 
 typedef struct fake {
     _Atomic(uint64_t) commands; // submitted so far
+    _Atomic(uint32_t) timed;    // batches that are to be timed
     uint64_t last_value;        // the leader's
     uint32_t refuse;            // this many submits fail first
 } fake;
@@ -28,6 +29,7 @@ static fm_status take(fmi_backend *backend, fmi_batch_plan *plan)
     assert_int_equal(plan->value, f->last_value + 1); // no gaps
     f->last_value = plan->value;
     atomic_fetch_add(&f->commands, plan->command_count);
+    atomic_fetch_add(&f->timed, plan->wave_ns ? 1 : 0);
     return FM_OK;
 }
 
@@ -267,6 +269,35 @@ static void engine_keeps_lists_back_for_others_to_join(void **state)
     tear_down(&s);
 }
 
+// Runs 33 batches of one list each and tells how many were timed.
+static uint32_t count_timed(bool times_rarely, uint32_t known_ns)
+{
+    static shared s;
+    set_up(&s, 1);
+    fmi_cost cost = {{0}};
+    atomic_store(&cost.ns[0], known_ns);
+    s.engine.times_rarely = times_rarely;
+    for (uint32_t i = 0; i < 2 * FMI_TIMED_EVERY + 1; i++) {
+        s.lists[i].first->binary = (const fmi_kernel_binary *)(const void *)&cost;
+        s.lists[i].first->group_count[0] = s.lists[i].first->group_count[1] = s.lists[i].first->group_count[2] = 1;
+        fmi_engine_push(&s.engine, &s.lists[i]);
+        fmi_engine_kick(&s.engine);
+        assert_true(retire_one(&s.engine));
+    }
+    uint32_t timed = atomic_load(&s.device.timed);
+    tear_down(&s);
+    return timed;
+}
+
+// On a CPU a timestamp disturbs the work: what is known is timed rarely, what is new as soon as elsewhere.
+static void engine_times_rarely_what_is_known_on_a_cpu(void **state)
+{
+    (void)state;
+    assert_int_equal(count_timed(false, 1000), 3);
+    assert_int_equal(count_timed(true, 0), 3);
+    assert_int_equal(count_timed(true, 1000), 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -276,6 +307,7 @@ int main(void)
         cmocka_unit_test(engine_batch_is_capped),
         cmocka_unit_test(engine_long_list_waits_for_the_long_one_in_flight),
         cmocka_unit_test(engine_keeps_lists_back_for_others_to_join),
+        cmocka_unit_test(engine_times_rarely_what_is_known_on_a_cpu),
     };
     return cmocka_run_group_tests_name("schedule_engine", tests, NULL, NULL);
 }

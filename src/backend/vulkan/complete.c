@@ -57,7 +57,9 @@ fm_status fmi_vulkan_wait(fmi_backend *backend, const uint64_t values[FMI_MOST_Q
         if (atomic_load_explicit(&backend->queues[q].completed, memory_order_acquire) >= values[q]) {
             return FM_OK;
         }
-        timelines[count] = backend->queues[q].timeline;
+        // Drivers on a CPU wait for a timeline's values one after another, with a wake-up for each. A slot's own has one under way.
+        const fmi_vulkan_slot *slot = &backend->queues[q].slots[values[q] % backend->slot_count];
+        timelines[count] = slot->timeline ? slot->timeline : backend->queues[q].timeline;
         wanted[count++] = values[q];
     }
     VkSemaphoreWaitInfo info = {

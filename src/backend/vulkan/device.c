@@ -361,10 +361,20 @@ static void adopt(fmi_backend *backend, const vulkan_offer *offer)
 // How many queues there are, and native ones under them. A processor gains nothing from a second one.
 static void choose_queues(fmi_backend *backend, const vulkan_offer *offer, uint32_t asked)
 {
-    bool on_cpu = offer->properties.deviceType == VK_PHYSICAL_DEVICE_TYPE_CPU;
-    uint32_t usual = on_cpu ? 1 : (uint32_t)min_u64(offer->queue_count, USUAL_QUEUES);
+    uint32_t usual = backend->on_cpu ? 1 : (uint32_t)min_u64(offer->queue_count, USUAL_QUEUES);
     backend->queue_count = asked ? asked : usual;
     backend->native_queues = (uint32_t)min_u64(backend->queue_count, offer->queue_count);
+}
+
+fm_status fmi_vulkan_create_timeline(fmi_backend *backend, VkSemaphore *out)
+{
+    VkSemaphoreTypeCreateInfo type = {
+        .sType = VK_STRUCTURE_TYPE_SEMAPHORE_TYPE_CREATE_INFO,
+        .semaphoreType = VK_SEMAPHORE_TYPE_TIMELINE,
+    };
+    VkSemaphoreCreateInfo info = {.sType = VK_STRUCTURE_TYPE_SEMAPHORE_CREATE_INFO, .pNext = &type};
+    VkResult result = backend->vk.vkCreateSemaphore(backend->device, &info, NULL, out);
+    return result == VK_SUCCESS ? FM_OK : fmi_vulkan_fail(backend, result, "vkCreateSemaphore", "opening it");
 }
 
 // Loads the device's own entry points and creates its timelines.
@@ -375,19 +385,14 @@ static fm_status prepare(fmi_backend *backend, const vulkan_offer *offer)
         backend->pipeline_barrier2 =
             offer->synchronization2_ext ? backend->vk.vkCmdPipelineBarrier2KHR : backend->vk.vkCmdPipelineBarrier2;
     }
-    VkSemaphoreTypeCreateInfo type = {
-        .sType = VK_STRUCTURE_TYPE_SEMAPHORE_TYPE_CREATE_INFO,
-        .semaphoreType = VK_SEMAPHORE_TYPE_TIMELINE,
-    };
-    VkSemaphoreCreateInfo info = {.sType = VK_STRUCTURE_TYPE_SEMAPHORE_CREATE_INFO, .pNext = &type};
-    VkResult result = VK_SUCCESS;
-    for (uint32_t q = 0; q < backend->queue_count && result == VK_SUCCESS; q++) {
+    fm_status status = FM_OK;
+    for (uint32_t q = 0; q < backend->queue_count && status == FM_OK; q++) {
         fmi_vulkan_queue *queue = &backend->queues[q];
         backend->vk.vkGetDeviceQueue(backend->device, backend->queue_family, q % backend->native_queues,
                                      &queue->native);
-        result = backend->vk.vkCreateSemaphore(backend->device, &info, NULL, &queue->timeline);
+        status = fmi_vulkan_create_timeline(backend, &queue->timeline);
     }
-    return result == VK_SUCCESS ? FM_OK : fmi_vulkan_fail(backend, result, "vkCreateSemaphore", "opening it");
+    return status;
 }
 
 // A lost device answers an error at once; either way nothing of it runs afterwards.
@@ -418,6 +423,7 @@ static fm_status open_device(VkInstance instance, fmi_backend *backend, const ch
         return status;
     }
     adopt(backend, &offer);
+    backend->on_cpu = offer.properties.deviceType == VK_PHYSICAL_DEVICE_TYPE_CPU;
     choose_queues(backend, &offer, settings->queues);
     fm_binding_mode binding_mode = settings->binding_mode;
     if (binding_mode == FM_BINDING_AUTO) {
@@ -435,8 +441,7 @@ static fm_status open_device(VkInstance instance, fmi_backend *backend, const ch
         status = fmi_vulkan_memory_types(backend, offer.properties.deviceType == VK_PHYSICAL_DEVICE_TYPE_DISCRETE_GPU);
     }
     // Where device and host are the same processor, waiting is enough.
-    backend->maps_all_memory =
-        backend->maps[FMI_VULKAN_USE_DEVICE] && offer.properties.deviceType != VK_PHYSICAL_DEVICE_TYPE_CPU;
+    backend->maps_all_memory = backend->maps[FMI_VULKAN_USE_DEVICE] && !backend->on_cpu;
     if (status == FM_OK) {
         status = fmi_vulkan_slots_create(backend, settings->batches_in_flight);
     }

@@ -16,6 +16,12 @@ enum {
 
 static fm_status create_slot(fmi_backend *backend, fmi_vulkan_slot *slot)
 {
+    if (backend->on_cpu) {
+        fm_status status = fmi_vulkan_create_timeline(backend, &slot->timeline);
+        if (status != FM_OK) {
+            return status;
+        }
+    }
     VkCommandPoolCreateInfo pool = {
         .sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO,
         .flags = VK_COMMAND_POOL_CREATE_TRANSIENT_BIT,
@@ -74,6 +80,7 @@ static void destroy_slot(fmi_backend *backend, fmi_vulkan_slot *slot)
     }
     // Frees the command buffer too. A null handle is allowed.
     backend->vk.vkDestroyCommandPool(backend->device, slot->pool, NULL);
+    backend->vk.vkDestroySemaphore(backend->device, slot->timeline, NULL);
     backend->vk.vkDestroyQueryPool(backend->device, slot->times, NULL);
     free(slot->arguments);
     free(slot->pools);

@@ -423,12 +423,14 @@ fm_status fmi_vulkan_submit(fmi_backend *backend, fmi_batch_plan *plan)
     fmi_vulkan_queue *queue = &backend->queues[plan->queue];
     batch_waits waits;
     find_waits(backend, plan, &waits);
+    const VkSemaphore signals[] = {queue->timeline, slot->timeline};
+    const uint64_t signal_values[] = {plan->value, plan->value};
     VkTimelineSemaphoreSubmitInfo values = {
         .sType = VK_STRUCTURE_TYPE_TIMELINE_SEMAPHORE_SUBMIT_INFO,
         .waitSemaphoreValueCount = waits.count,
         .pWaitSemaphoreValues = waits.values,
-        .signalSemaphoreValueCount = 1,
-        .pSignalSemaphoreValues = &plan->value,
+        .signalSemaphoreValueCount = slot->timeline ? 2 : 1,
+        .pSignalSemaphoreValues = signal_values,
     };
     VkSubmitInfo info = {
         .sType = VK_STRUCTURE_TYPE_SUBMIT_INFO,
@@ -438,8 +440,8 @@ fm_status fmi_vulkan_submit(fmi_backend *backend, fmi_batch_plan *plan)
         .pWaitDstStageMask = waits.stages,
         .commandBufferCount = 1,
         .pCommandBuffers = &slot->commands,
-        .signalSemaphoreCount = 1,
-        .pSignalSemaphores = &queue->timeline,
+        .signalSemaphoreCount = slot->timeline ? 2 : 1,
+        .pSignalSemaphores = signals,
     };
     VkResult result = backend->vk.vkQueueSubmit(queue->native, 1, &info, VK_NULL_HANDLE);
     if (result != VK_SUCCESS) {

@@ -58,6 +58,8 @@ typedef struct fmi_vulkan_slot {
     VkQueryPool times; // where the waves of a timed batch begin and end; VK_NULL_HANDLE: the device has no timestamps
     fmi_block *arguments; // argument buffers; all but the last are full
     uint32_t argument_count;
+    VkSemaphore
+        timeline; // on a CPU: signalled with the slot's values, so that who waits for one is not woken by others; else null
     uint64_t argument_used_bytes; // of the last argument buffer
     VkDescriptorPool *pools;      // descriptor pools; those before `pool_index` are full
     uint32_t pool_count;
@@ -110,6 +112,7 @@ struct fmi_backend {
     uint32_t memory_type[FMI_VULKAN_USES];
     bool maps[FMI_VULKAN_USES];   // blocks of this use are mapped
     bool caches[FMI_VULKAN_USES]; // and the host reads them through its caches
+    bool on_cpu;                  // the driver computes on this machine's processors
     bool maps_all_memory; // on a GPU: the host may look at any block, so each batch ends in a barrier to the host
 
     // What `writes` of every binary reads. Guarded by "submit: one thread at a time".
@@ -142,6 +145,9 @@ fm_status fmi_vulkan_create_kernel(fmi_backend *backend, const fmi_kernel_code *
 void fmi_vulkan_destroy_kernel(fmi_backend *backend, fmi_kernel_binary *binary);
 bool fmi_vulkan_accepts_group_count(fmi_backend *backend, const fmi_kernel_binary *binary,
                                     const uint32_t group_count[3]);
+
+// device.c
+fm_status fmi_vulkan_create_timeline(fmi_backend *backend, VkSemaphore *out);
 
 // slot.c
 fm_status fmi_vulkan_slots_create(fmi_backend *backend, uint32_t batches_in_flight);

@@ -29,8 +29,8 @@ typedef struct race {
     contender *who;
     const threads_case *what;
     pthread_barrier_t start; // the workers and the main thread
-    _Atomic(int) stop;       // 1: no new chains. Relaxed: it carries nothing
-    _Atomic(int) failed;     // 1: a worker could not go on
+    uint64_t time_ns;        // after which a worker submits no new chains
+    _Atomic(int) failed;     // 1: a worker could not go on, and the others stop. Relaxed: it carries nothing
 } race;
 
 // A worker of a race; what it writes, it writes to cache lines of its own.
@@ -39,6 +39,7 @@ typedef struct racer {
     uint32_t thread;
     uint64_t chains[DEPTH]; // submitted, by slot
     uint64_t timed;         // chains since the start
+    uint64_t begin_ns;      // the start
     uint64_t end_ns;        // when all of them were complete
 } racer;
 
@@ -70,10 +71,17 @@ static bool wait_in_mode(const racer *r)
     return who->ops->wait_all(who, r->thread, r->race->what->threads);
 }
 
+// Each worker looks at the clock itself: beside threads that poll, a scheduler may leave a thread that would tell them to stop waiting
+// for a processor, for seconds.
+static bool has_time(const racer *r)
+{
+    return now_ns() - r->begin_ns < r->race->time_ns && !atomic_load_explicit(&r->race->failed, memory_order_relaxed);
+}
+
 static bool run_waiting(racer *r)
 {
     bool fine = true;
-    while (fine && !atomic_load_explicit(&r->race->stop, memory_order_relaxed)) {
+    while (fine && has_time(r)) {
         fine = run_chain(r, 0) && wait_in_mode(r);
     }
     return fine;
@@ -83,7 +91,7 @@ static bool run_pipelined(racer *r)
 {
     bool fine = true;
     uint64_t begun = 0, done = 0; // chains; chain n is in slot n % DEPTH
-    while (fine && !atomic_load_explicit(&r->race->stop, memory_order_relaxed)) {
+    while (fine && has_time(r)) {
         if (begun - done == DEPTH) {
             fine = wait_for_slot(r, done++);
         }
@@ -105,12 +113,12 @@ static void *work(void *argument)
     r->timed = 0;
     watch_thread(r->thread, WATCH_START, 0);
     pthread_barrier_wait(&r->race->start);
+    r->begin_ns = now_ns();
     fine = fine && (r->race->what->mode == THREADS_PIPELINED ? run_pipelined(r) : run_waiting(r));
     r->end_ns = now_ns();
     watch_thread(r->thread, WATCH_DONE, 0);
     if (!fine) {
         atomic_store(&r->race->failed, 1);
-        atomic_store(&r->race->stop, 1);
     }
     return NULL;
 }
@@ -157,7 +165,7 @@ static void add_effort(threads_effort *effort, double sign)
 }
 
 // Lets the workers run for the time; `*out` is dispatches a second. The workers are joined when it returns.
-static bool run_workers(race *r, racer *racers, uint32_t time_ms, double *out, threads_effort *effort)
+static bool run_workers(race *r, racer *racers, double *out, threads_effort *effort)
 {
     uint32_t threads = r->what->threads;
     pthread_t workers[WORK_THREADS];
@@ -170,15 +178,13 @@ static bool run_workers(race *r, racer *racers, uint32_t time_ms, double *out, t
         }
     }
     watch_phase("waits for the workers' first chains");
-    pthread_barrier_wait(&r->start);
-    watch_phase("lets the time pass");
     add_effort(effort, -1);
-    uint64_t begin = now_ns(), end = begin + 1, chains = 0;
-    nanosleep(&(struct timespec){time_ms / 1000, (long)(time_ms % 1000) * 1000000}, NULL);
-    atomic_store_explicit(&r->stop, 1, memory_order_relaxed);
-    watch_phase("has told the workers to stop and joins them");
+    pthread_barrier_wait(&r->start);
+    watch_phase("joins the workers");
+    uint64_t begin = UINT64_MAX, end = 0, chains = 0;
     for (uint32_t t = 0; t < threads; t++) {
         pthread_join(workers[t], NULL);
+        begin = racers[t].begin_ns < begin ? racers[t].begin_ns : begin;
         end = racers[t].end_ns > end ? racers[t].end_ns : end;
         chains += racers[t].timed;
     }
@@ -194,7 +200,7 @@ static bool repeat(contender *who, const threads_case *what, uint32_t time_ms, d
                    threads_effort *effort)
 {
     contender_counts before = {0}, after = {0};
-    race r = {.who = who, .what = what};
+    race r = {.who = who, .what = what, .time_ns = (uint64_t)time_ms * 1000000};
     racer racers[WORK_THREADS];
     uint32_t slots = what->mode == THREADS_PIPELINED ? DEPTH : 1;
     watch_step(who, "threads, %s/%u/%s/%u", work_names[what->kind], what->batch, threads_mode_names[what->mode],
@@ -204,7 +210,7 @@ static bool repeat(contender *who, const threads_case *what, uint32_t time_ms, d
     if (who->ops->count) {
         who->ops->count(who, &before);
     }
-    fine = fine && run_workers(&r, racers, time_ms, out, effort);
+    fine = fine && run_workers(&r, racers, out, effort);
     if (who->ops->count) {
         who->ops->count(who, &after);
         counts->chains += after.chains - before.chains;

@@ -3,6 +3,7 @@
 #include "retire/retire.h"
 
 #include "base/assert.h"
+#include "base/clock.h"
 #include "base/error.h"
 
 #include <stdio.h>
@@ -232,6 +233,7 @@ static bool retire_queue(fmi_retirement *r, fmi_queue *queue, uint64_t reached, 
         }
         if (done) {
             fmi_engine_learn(r->engine, batch);
+            fmi_waiting_note_latency(&r->waiting, fmi_now_ns() - batch->submitted_ns);
         }
         uint64_t value = batch->value;
         retire_batch(r, queue, batch, !done);

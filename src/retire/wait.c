@@ -193,7 +193,7 @@ static uint64_t spin_budget_ns(const fmi_waiting *waiting)
     return latency == 0 || budget > waiting->most_spin_ns ? waiting->most_spin_ns : budget;
 }
 
-static void note_latency(fmi_waiting *waiting, uint64_t took_ns)
+void fmi_waiting_note_latency(fmi_waiting *waiting, uint64_t took_ns)
 {
     uint64_t usual = atomic_load_explicit(&waiting->latency_ns, memory_order_relaxed);
     usual = usual ? usual - usual / LATENCY_WEIGHT + took_ns / LATENCY_WEIGHT : took_ns;
@@ -329,7 +329,6 @@ static fm_status poll_for_all(fmi_retirement *r, fmi_wait_done done, void *conte
         uint64_t now = fmi_now_ns();
         uint64_t reached = fmi_engine_retired(r->engine);
         if (reached != retired) {
-            note_latency(waiting, now - begin);
             retired = reached;
             begin = now;
             budget = spin_budget_ns(waiting);

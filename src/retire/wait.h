@@ -32,16 +32,15 @@ typedef struct fmi_waiting {
     bool direct;
     _Atomic(uint32_t) watchers[FMI_MOST_BATCHES]; // threads that block for value v of queue 0: [v % FMI_MOST_BATCHES]
 
-    uint64_t most_spin_ns;      // how long a wait polls at most before it blocks; 0: never polls
-    uint32_t most_spinners;     // threads that may poll at once: one less than there are processors
-    _Atomic(uint32_t) spinners; // threads that poll now
-    _Atomic(uint64_t)
-        latency_ns;           // how long the device lately took from the first look to completion; stored by the poller
-    _Atomic(uint32_t) poller; // 1: a thread asks the device for all
-    _Atomic(uint32_t) sleeping; // entries of `first`, and threads about to become one
-    pthread_mutex_t lock;       // guards the two below
-    fmi_sleeper *first;         // in the order in which they came
-    fmi_sleeper **end;          // where the next one goes
+    uint64_t most_spin_ns;        // how long a wait polls at most before it blocks; 0: never polls
+    uint32_t most_spinners;       // threads that may poll at once: one less than there are processors
+    _Atomic(uint32_t) spinners;   // threads that poll now
+    _Atomic(uint64_t) latency_ns; // how long batches lately took, from submission to retirement; stored by who retires
+    _Atomic(uint32_t) poller;     // 1: a thread asks the device for all
+    _Atomic(uint32_t) sleeping;   // entries of `first`, and threads about to become one
+    pthread_mutex_t lock;         // guards the two below
+    fmi_sleeper *first;           // in the order in which they came
+    fmi_sleeper **end;            // where the next one goes
 } fmi_waiting;
 
 // A commit that waits for a place under the in-flight limit; lives on its thread's stack.
@@ -62,6 +61,9 @@ typedef struct fmi_places {
 // `spin_ns` 0: waits never poll.
 void fmi_waiting_init(fmi_waiting *waiting, uint64_t spin_ns, bool direct);
 void fmi_waiting_destroy(fmi_waiting *waiting);
+
+// A batch took so long from its submission until it was retired. Called under the lock of whoever retires.
+void fmi_waiting_note_latency(fmi_waiting *waiting, uint64_t took_ns);
 
 // Wakes every sleeper whose wait is over. Called after something was published.
 void fmi_waiting_wake(fmi_waiting *waiting);

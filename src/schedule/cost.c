@@ -27,6 +27,12 @@ static void store(const fmi_command *command, uint32_t ns)
     atomic_store_explicit(cell_of(command), ns ? ns : 1, memory_order_relaxed);
 }
 
+// Work on another queue may hold a wave up for long: whatever was measured, a duration at most doubles.
+static uint32_t at_most_doubled(uint32_t usual, uint32_t ns)
+{
+    return ns / 2 < usual ? ns : 2 * usual;
+}
+
 // A wave of one dispatch, or of several that are alike. They overlap as far as the device has room, so each takes between its share
 // of the wave and the whole of it.
 static void learn_alike(const fmi_command *command, uint32_t count, uint32_t ns)
@@ -35,9 +41,10 @@ static void learn_alike(const fmi_command *command, uint32_t count, uint32_t ns)
     if (usual == 0) {
         store(command, ns);
     } else if (count == 1) {
-        store(command, usual - usual / WEIGHT + ns / WEIGHT);
+        uint32_t newest = at_most_doubled(usual, ns);
+        store(command, newest > usual ? usual + (newest - usual + WEIGHT - 1) / WEIGHT : usual - (usual - ns) / WEIGHT);
     } else if (usual > ns || usual < ns / count) {
-        store(command, usual > ns ? ns : ns / count);
+        store(command, usual > ns ? ns : at_most_doubled(usual, ns / count));
     }
 }
 

@@ -346,6 +346,7 @@ static bool form(fmi_engine *engine, uint32_t q)
         fmi_record_release_holds(engine->record, list, true, true);
     }
     batch->plan = plan;
+    batch->submitted_ns = fmi_now_ns();
     atomic_store(&queue->head, head + 1);
     return true;
 }

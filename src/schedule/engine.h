@@ -18,8 +18,9 @@ enum {
 typedef struct fmi_batch {
     fmi_list *first; // its lists, in commit order
     uint32_t lists;
-    uint64_t value; // complete when its queue has reached this
-    uint64_t stamp; // the planner's
+    uint64_t submitted_ns; // when it was given to the backend
+    uint64_t value;        // complete when its queue has reached this
+    uint64_t stamp;        // the planner's
     // Retired only when so many batches of the other queues have been: what its lists follow, in their streams or by `after` points.
     uint64_t follows[FMI_MOST_QUEUES];
     fm_status status;       // FM_OK, or why submit failed: then all its lists failed

@@ -298,6 +298,10 @@ static void cost_is_learned_by_size_and_bounded_by_shared_waves(void **state)
     assert_int_equal(atomic_load(&f->cost.ns[6]), 0); // another size is another matter
     learn(f, one, 4000, &slowest);
     assert_int_equal(atomic_load(&f->cost.ns[0]), 7000);
+    learn(f, one, 200000, &slowest); // held up: a quarter of twice as long
+    assert_int_equal(atomic_load(&f->cost.ns[0]), 8750);
+    learn(f, one, 1750, &slowest);
+    assert_int_equal(atomic_load(&f->cost.ns[0]), 7000);
     learn(f, large, 90000, &slowest);
     assert_int_equal(atomic_load(&f->cost.ns[6]), 90000);
     assert_int_equal(atomic_load(&slowest), 90000);
@@ -305,6 +309,8 @@ static void cost_is_learned_by_size_and_bounded_by_shared_waves(void **state)
     assert_int_equal(atomic_load(&f->cost.ns[0]), 7000);
     learn(f, four, 6000, &slowest);
     assert_int_equal(atomic_load(&f->cost.ns[0]), 6000);
+    learn(f, four, 80000, &slowest);
+    assert_int_equal(atomic_load(&f->cost.ns[0]), 12000); // not 20000: it may have been held up, too
     learn(f, four, 80000, &slowest);
     assert_int_equal(atomic_load(&f->cost.ns[0]), 20000);
     assert_int_equal(fmi_cost_of_list(four, 90000, FMI_LONG_NS), 80000);

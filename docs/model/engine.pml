@@ -66,14 +66,13 @@ inline take_share()
     }
 }
 
-/* Between taking the lists and the submit nothing that others see changes, so it is one step: the exchange of the stack's head, the
- * look at the tail, the choice, and the submit, from which on the device works. The head follows in a step of its own. */
+/* Between taking the lists and the submit nothing that others see changes, so it is one step: the look at the tail, the
+ * choice, and the submit, from which on the device works. The head follows in a step of its own. */
 inline lead()
 {
     atomic {
         if
         :: head - tail < DEPTH -> /* room may have gone while the seat changed hands */
-            drained[0] = pushed[0]; drained[1] = pushed[1]; drained[2] = pushed[2];
             if
             :: long_ahead = (tail < head && ring[tail % DEPTH].slow)
             :: tail < head && ring[tail % DEPTH].slow /* nobody has short lists lately: long batches may overlap */
@@ -97,13 +96,13 @@ inline lead()
     if :: led -> head++ :: else fi
 }
 
-/* Lists may be kept back for others to join while something is in flight, and on an idle device while somebody polls. Whether they are
- * is left open: how many are queued and wanted, what is short and when the time is over must not matter. The code computes what is in
- * flight from a tail loaded before the head, so a batch may be retired meanwhile; seen_tail is older still. */
+/* Lists may be kept back for others to join while something is in flight, and on an idle queue while somebody polls. Whether they are
+ * is left open: how many are queued and wanted, what is short and when the time is over must not matter. The leader decides, under the seat; what is in
+ * flight it computes from a tail loaded before the head, so a batch may be retired meanwhile; seen_tail is older still. */
 #ifdef MUTATE_KEEP_BACK_UNPOLLED
 #define MAY_KEEP_BACK true
 #else
-#define MAY_KEEP_BACK (head > seen_tail || polled > 0)
+#define MAY_KEEP_BACK (polled > 0)
 #endif
 
 inline kick()
@@ -112,16 +111,25 @@ inline kick()
     :: !INCOMING && !BACKLOG -> break
     :: atomic { else -> seen_tail = tail }
         if :: head - tail >= DEPTH -> break :: else fi;
-        if :: MAY_KEEP_BACK -> break :: true fi;
         atomic { if :: seat -> break :: else -> seat = 1 fi }
-        lead();
+        d_step { drained[0] = pushed[0]; drained[1] = pushed[1]; drained[2] = pushed[2] }
+        if
+        :: head > seen_tail -> skip              /* kept back: retirement kicks */
+        :: atomic { MAY_KEEP_BACK -> kept = 1 } /* kept back: who polls kicks */
+        :: true -> lead()
+        fi;
         seat = 0;
 #ifdef MUTATE_LEAVE_AFTER_SEAT
         break;
 #endif
         if
-        :: atomic { led || INCOMING -> led = 0 }
-        :: else ->
+        :: atomic { led || INCOMING -> led = 0; kept = 0 }
+#if !defined(MUTATE_NO_LOOK_AT_POLLED) && !defined(MUTATE_KEEP_BACK_UNPOLLED)
+        :: atomic { !led && !INCOMING && kept && polled == 0 -> kept = 0 } /* whoever polled found the seat taken, and left */
+        :: atomic { !led && !INCOMING && !(kept && polled == 0) -> kept = 0 }
+#else
+        :: atomic { !led && !INCOMING -> kept = 0 }
+#endif
 #ifdef MUTATE_NO_LOOK_AT_TAIL
             break
 #else
@@ -129,7 +137,7 @@ inline kick()
 #endif
         fi
     od;
-    atomic { led = 0; seen_tail = 0 }
+    atomic { led = 0; kept = 0; seen_tail = 0 }
 }
 
 /* --- retiring ----------------------------------------------------------------------------------------------------- */
@@ -354,7 +362,7 @@ inline notify_keeper()
 proctype committer(byte me)
 {
     byte count, gone, seen_tail, reached, at, list, own;
-    bit long_ahead, short_only, led, had_lock, had_poller, any, spins, last, try_again;
+    bit long_ahead, short_only, led, kept, had_lock, had_poller, any, spins, last, try_again;
     do
     :: list < L ->
         outstanding++;
@@ -387,7 +395,7 @@ proctype device()
 proctype keeper()
 {
     byte count, gone, seen_tail, reached, at;
-    bit long_ahead, short_only, led, had_lock, any;
+    bit long_ahead, short_only, led, kept, had_lock, any;
     acquire(keeper_lock);
     do
     :: stop -> break
@@ -420,7 +428,7 @@ proctype keeper()
 proctype closer()
 {
     byte count, gone, seen_tail, reached, at;
-    bit long_ahead, short_only, led, had_lock, any, late;
+    bit long_ahead, short_only, led, kept, had_lock, any, late;
     finished == THREADS;
     if :: late = 1 :: late = 0 fi;
     if

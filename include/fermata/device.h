@@ -48,8 +48,8 @@ typedef struct fm_device_entry {
     fm_device_kind kind;
 } fm_device_entry;
 
-// Settings of an open device. All zero is the documented default. Each field has an environment
-// variable that overrides it, read once at open with secure_getenv.
+// Settings of an open device. All zero is the documented default. Each field but `log` and
+// `log_user` has an environment variable that overrides it, read once at open with secure_getenv.
 typedef struct fm_device_info {
     // How generated kernels reach memory. FERMATA_BINDING_MODE = auto | addresses | descriptors.
     fm_binding_mode binding_mode;
@@ -85,7 +85,7 @@ typedef struct fm_device_info {
     uint32_t variant_limit;
     // Bytes of source and code that those variants may have; the newest stays, whatever its size. 0 = 256 MiB. FERMATA_VARIANT_LIMIT_BYTES.
     uint64_t variant_limit_bytes;
-    // Most threads that make variants asked for with fm_kernel_prepare; none exists before. 0 = one per processor, at most 4.
+    // Most threads that make variants asked for with fm_kernel_prepare; none exists before. 0 = one per processor up to 4; at most 64.
     // FERMATA_COMPILE_THREADS.
     uint32_t compile_threads;
     // Folder in which compiled kernels outlive the process; NULL = "fermata" in the XDG cache folder, "" = no disk cache. Copied. An

@@ -214,7 +214,9 @@ fm_status fm_device_take_failure(fm_device *device, fm_failure *out_failure)
         return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_device_take_failure: out_failure is NULL");
     }
     fmi_progress(&device->retirement);
-    return fmi_failures_take(&device->retirement.failures, out_failure) ? FM_OK : fmi_answer(FM_NOT_READY);
+    return fmi_failures_take(&device->retirement.failures, out_failure)
+               ? FM_OK
+               : fmi_fail(FM_NOT_READY, "fm_device_take_failure: there is no failure to take");
 }
 
 fm_status fm_point_on_complete(fm_device *device, fm_point point, fm_completion_callback callback, void *user)

@@ -153,7 +153,8 @@ fm_status fmi_parse_declaration(fmi_parser *parser)
     fmi_type type = fmi_parser_peek_type(parser);
     if (type == FMI_TYPE_COUNT || type == FMI_TYPE_VOID) {
         return fmi_token_fail(parser->tokens, parser->at,
-                              type == FMI_TYPE_VOID ? "nothing is a variable of type void"
+                              type == FMI_TYPE_VOID ? "nothing is a variable of type void; a kernel's code is its body "
+                                                      "alone, the signature is made from its parameters"
                                                     : "the type of a variable is missing here");
     }
     fmi_parser_skip(parser);

@@ -114,7 +114,7 @@ void fmi_failures_explain(const fmi_list *list, const char *reason, char *out, s
     bool in_group = failed && failed->label;
     snprintf(out, size_bytes, "list '%s'%s%.100s%s: %s", list->label ? list->label : "(no label)",
              in_group ? ", group '" : "", in_group ? failed->label : "", in_group ? "'" : "",
-             reason ? reason : "a host function reported a failure");
+             reason ? reason : "one of its kernels failed");
 }
 
 void fmi_failures_note(fmi_failures *failures, const fmi_list *list, uint64_t handle, fm_status status,

@@ -27,7 +27,8 @@ typedef enum fm_ablation {
     FM_ABLATE_WHOLE_KEY = 13,           // a variant is looked up by its kernel's name alone (KEY-2)
     FM_ABLATE_EVICT_UNHELD = 14,        // an evicted variant is destroyed at once, held or not (KEY-3)
     FM_ABLATE_COMPILE_ONCE = 15,        // a thread does not look whether another is making the same variant (KEY-4)
-    FM_ABLATE_COUNT = 16,
+    FM_ABLATE_QUEUE_WAITS = 16,         // a batch does not wait for other queues' batches (LEARNED-13)
+    FM_ABLATE_COUNT = 17,
 } fm_ablation;
 
 // Takes a guard away (`on` = 1) or gives it back.
@@ -47,6 +48,12 @@ FM_API fm_status fm_testing_step_in_waits(fm_device *device, int on);
 // Chooses in which order a manual device runs the commands of one wave: 0 recorded, 1 reversed, else shuffled by the seed.
 // Parameters: `device`; `seed`. Errors: FM_ERROR_UNSUPPORTED, FM_ERROR_CLOSED. Thread-safety: one thread. Lifetime: from the next batch on.
 FM_API fm_status fm_testing_set_order(fm_device *device, uint64_t seed);
+
+// Has a manual device say how long each wave of a batch took when it is asked; the first batch of each queue and every sixteenth are, so
+// a test can teach a kernel to be long (40000 ns or more) with the first batch, and its lists then go to other queues than short ones.
+// Parameters: `device`; `ns`, nanoseconds a wave, 0 (as at open): it says nothing. Errors: FM_ERROR_UNSUPPORTED, FM_ERROR_CLOSED.
+// Thread-safety: one thread. Lifetime: for batches whose last command runs from now on.
+FM_API fm_status fm_testing_set_wave_ns(fm_device *device, uint32_t ns);
 
 // Runs the completion callbacks that are due; a manual device has no keeper thread that would.
 // Parameters: `device`. Errors: FM_ERROR_UNSUPPORTED, FM_ERROR_CLOSED. Thread-safety: one thread. Lifetime: each runs once.

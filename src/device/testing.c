@@ -102,6 +102,15 @@ fm_status fm_testing_set_order(fm_device *device, uint64_t seed)
     return status;
 }
 
+fm_status fm_testing_set_wave_ns(fm_device *device, uint32_t ns)
+{
+    fm_status status = check_manual(device, "fm_testing_set_wave_ns");
+    if (status == FM_OK) {
+        fmi_manual_set_wave_ns(device->backend, ns);
+    }
+    return status;
+}
+
 fm_status fm_testing_run_callbacks(fm_device *device)
 {
     fm_status status = check_manual(device, "fm_testing_run_callbacks");

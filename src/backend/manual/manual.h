@@ -20,6 +20,9 @@ void fmi_manual_skip(fmi_backend *backend);
 // Chooses in which order the commands of a wave run: 0 is recorded order, 1 is reversed, others are shuffled by that seed.
 void fmi_manual_set_order(fmi_backend *backend, uint64_t seed);
 
+// From now on, says that each wave of a timed batch took so long; 0: says nothing.
+void fmi_manual_set_wave_ns(fmi_backend *backend, uint32_t ns);
+
 // Has waits run the device: each blocking wait calls `run` once, which steps. NULL: waits only look.
 void fmi_manual_set_waiter(fmi_backend *backend, void (*run)(void *user), void *user);
 

@@ -149,7 +149,9 @@ static fm_status dispatch(world *w, fm_commands *commands, const effect *e, cons
     fm_binding bindings[] = {{.buffer = a->handle, .offset_bytes = offset_of(a, &e->from)},
                              {.buffer = b->handle, .offset_bytes = offset_of(b, &e->to)}};
     bindings[0].size_bytes = bindings[1].size_bytes = (uint64_t)e->to.count * 4;
-    return fm_dispatch(commands, &(fm_dispatch_info){.kernel = e->kind == EFFECT_TWICE ? w->twice : w->broken,
+    return fm_dispatch(commands, &(fm_dispatch_info){.kernel = e->kind == EFFECT_BROKEN          ? w->broken
+                                                               : e->value % 4 == 1 && w->slow.id ? w->slow
+                                                                                                 : w->twice,
                                                      .group_count = {1, 1, 1},
                                                      .bindings = bindings,
                                                      .binding_count = 2});

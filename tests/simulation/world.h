@@ -54,6 +54,8 @@ struct world {
     int buffer_slots; // of `buffers` that the trace uses: few of them meet more often
     bool lost;
     fm_kernel twice, broken;
+    fm_kernel
+        slow; // does what `twice` does, and the device has been taught that it takes long; {0}: the device has one queue
     fm_stream streams[STREAMS];
     uint64_t last_callback[STREAMS];
     shared_buffer buffers[BUFFERS];

@@ -74,6 +74,9 @@ static fm_status refuse(fmi_manual_device *device, const fmi_batch_plan *plan)
     for (uint32_t i = 0; i < plan->command_count; i++) {
         tell(device, FM_TESTING_REFUSED, plan->commands[i]->label);
     }
+    if (plan->command_count == 0) {
+        tell(device, FM_TESTING_REFUSED, NULL);
+    }
     return fmi_fail(status, "the manual device was told to refuse the batch");
 }
 

@@ -60,7 +60,8 @@ FM_API fm_status fm_testing_set_wave_ns(fm_device *device, uint32_t ns);
 FM_API fm_status fm_testing_run_callbacks(fm_device *device);
 
 // How often a manual device was wronged: commands that touched memory or a kernel that nothing held any more, blocks and kernels given
-// back while commands that had not run named them. 0 unless a guard is missing (HOLD-1, RETIRE-1).
+// back while commands that had not run named them, commands that ran before one of another queue that was submitted before and conflicts
+// with them. 0 unless a guard is missing (HOLD-1, RETIRE-1, LEARNED-13).
 // Parameters: `device`; `out_count`, filled. Errors: FM_ERROR_INVALID_ARGUMENT, FM_ERROR_CLOSED. Thread-safety: one thread. Lifetime: a copy.
 FM_API fm_status fm_testing_violations(fm_device *device, uint64_t *out_count);
 

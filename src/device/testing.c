@@ -129,7 +129,7 @@ fm_status fm_testing_violations(fm_device *device, uint64_t *out_count)
     if (!out_count) {
         return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_testing_violations: out_count is NULL");
     }
-    *out_count = device->violations + (device->caps.manual ? fmi_manual_early_frees(device->backend) : 0);
+    *out_count = device->violations + (device->caps.manual ? fmi_manual_violations(device->backend) : 0);
     return FM_OK;
 }
 

@@ -299,9 +299,10 @@ static void commit_with(world *w, const op *o, bool no_wait)
     fm_device_stats before =
         stats_of(w); // the library's own fills may be over the limit; at the limit in bytes several may be needed
     uint64_t lists = before.lists_in_flight;
-    uint64_t enough = before.bytes_in_flight >= w->in_flight_bytes ? lists
-                      : lists > w->lists_in_flight                 ? lists - w->lists_in_flight + 1
-                                                                   : 1;
+    // On several queues the first that is done may have to follow others.
+    uint64_t enough = before.bytes_in_flight >= w->in_flight_bytes || w->slow.id ? lists
+                      : lists > w->lists_in_flight                               ? lists - w->lists_in_flight + 1
+                                                                                 : 1;
     world_step_in_waits(w, !no_wait);
     fm_commit_info info = {
         .stream = w->streams[stream], .after = after, .after_count = (uint32_t)list->after_count, .no_wait = no_wait};

@@ -26,6 +26,7 @@ typedef struct fmi_early_block {
 // The host's functions take an fmi_backend that they do not look at; this device's own state lies in its place.
 typedef struct fmi_manual_queue {
     fmi_batch_plan batches[MANUAL_MOST_BATCHES]; // batch of value v is [v % MANUAL_MOST_BATCHES]
+    uint64_t numbers[MANUAL_MOST_BATCHES];       // of the same, among the batches of all queues
     uint64_t submitted;
     uint64_t completed;
     uint32_t done;        // commands of batch completed + 1 that have run
@@ -39,6 +40,7 @@ typedef struct fmi_manual_device {
     pthread_mutex_t lock; // guards all below; completion is asked from any thread
     fmi_manual_queue queues[FMI_MOST_QUEUES];
     uint32_t queue_count;
+    uint64_t batches;       // taken so far
     fmi_manual_queue *next; // whose command runs next; NULL: not chosen yet
     uint64_t turns;         // choices made
     uint64_t seed;
@@ -52,6 +54,7 @@ typedef struct fmi_manual_device {
     bool quiet;             // quiesced: nothing runs any more
     fmi_early_block *early; // freed too early
     uint64_t early_frees;   // memory, blocks and kernels given back while commands that had not run named them
+    uint64_t races; // commands that ran before one of another queue that was taken before and uses the same memory
     void *copies[4 * MANUAL_MOST_BATCHES *
                  FMI_MOST_QUEUES]; // what batches of a lost device point to, once the library may forget them
     uint32_t copy_count;
@@ -70,6 +73,9 @@ void fmi_manual_free_block(fmi_backend *backend, fmi_block *block);
 fm_status fmi_manual_create_kernel(fmi_backend *backend, const fmi_kernel_code *code, fmi_kernel_binary **out,
                                    fmi_text *log);
 void fmi_manual_destroy_kernel(fmi_backend *backend, fmi_kernel_binary *binary);
+
+// The commands of the queue's batch of that value, in flight, that have not run. Called under the lock.
+fmi_command *const *fmi_manual_pending(const fmi_manual_queue *queue, uint64_t value, uint32_t *out_count);
 
 // Frees what is still kept of them. Nothing runs any more.
 void fmi_manual_free_kept(fmi_manual_device *device);

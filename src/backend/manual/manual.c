@@ -123,6 +123,7 @@ static fm_status submit(fmi_backend *backend, fmi_batch_plan *plan)
     pthread_mutex_lock(&device->lock);
     fmi_manual_queue *queue = &device->queues[plan->queue];
     queue->batches[plan->value % MANUAL_MOST_BATCHES] = *plan;
+    queue->numbers[plan->value % MANUAL_MOST_BATCHES] = ++device->batches;
     queue->submitted = plan->value;
     settle(device);
     pthread_mutex_unlock(&device->lock);
@@ -243,10 +244,47 @@ static void report_times(const fmi_manual_device *device, const fmi_batch_plan *
     }
 }
 
+static bool conflict(const fmi_command *a, const fmi_command *b)
+{
+    for (uint32_t i = 0; i < a->span_count; i++) {
+        for (uint32_t k = 0; k < b->span_count; k++) {
+            const fmi_span *x = &a->spans[i], *y = &b->spans[k];
+            if (((x->access | y->access) & FM_ACCESS_WRITE) && !((x->access | y->access) & FMI_SPAN_PRIVATE) &&
+                x->block->native == y->block->native && x->offset_bytes < y->offset_bytes + y->size_bytes &&
+                y->offset_bytes < x->offset_bytes + x->size_bytes) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+// Has a command that has not run, of another queue's batch that was taken before the one at hand, to come before this one?
+static bool is_race(const fmi_manual_device *device, const fmi_manual_queue *own, const fmi_command *command)
+{
+    uint64_t number = own->numbers[(own->completed + 1) % MANUAL_MOST_BATCHES];
+    for (uint32_t q = 0; q < device->queue_count; q++) {
+        const fmi_manual_queue *queue = &device->queues[q];
+        for (uint64_t value = queue->completed + 1; queue != own && value <= queue->submitted; value++) {
+            if (queue->numbers[value % MANUAL_MOST_BATCHES] > number) {
+                break;
+            }
+            uint32_t count = 0;
+            fmi_command *const *pending = fmi_manual_pending(queue, value, &count);
+            for (uint32_t i = 0; i < count; i++) {
+                if (conflict(pending[i], command)) {
+                    return true;
+                }
+            }
+        }
+    }
+    return false;
+}
+
 static void pass(fmi_backend *backend, bool run)
 {
     fmi_manual_device *device = fmi_manual_device_of(backend);
-    bool ran = false, completes = false;
+    bool ran = false, completes = false, races = false;
     const char *label = NULL;
     pthread_mutex_lock(&device->lock);
     fmi_manual_queue *queue = choose(device);
@@ -254,6 +292,8 @@ static void pass(fmi_backend *backend, bool run)
         const fmi_command *command = queue->order[queue->done];
         label = command->label;
         ran = run;
+        races = is_race(device, queue, command);
+        device->races += races;
         if (run) {
             fmi_host_run(command, 0, 1, &queue->batches[(queue->completed + 1) % MANUAL_MOST_BATCHES]);
         }
@@ -267,6 +307,9 @@ static void pass(fmi_backend *backend, bool run)
         device->next = NULL;
     }
     pthread_mutex_unlock(&device->lock);
+    if (races) {
+        tell(device, FM_TESTING_VIOLATED, "a command ran before one of another queue that it conflicts with");
+    }
     if (ran) {
         tell(device, FM_TESTING_RAN, label);
     }

@@ -35,14 +35,22 @@ static bool names(const fmi_command *command, const returned *what)
     return false;
 }
 
+fmi_command *const *fmi_manual_pending(const fmi_manual_queue *queue, uint64_t value, uint32_t *out_count)
+{
+    const fmi_batch_plan *plan = &queue->batches[value % MANUAL_MOST_BATCHES];
+    bool started = value == queue->completed + 1 && queue->order_count > 0;
+    uint32_t done = started ? queue->done : 0;
+    *out_count = plan->command_count - done;
+    return (started ? queue->order : plan->commands) + done;
+}
+
 // Does a command that has not run yet use it? Called under the lock.
 static bool is_pending_on(const fmi_manual_queue *queue, const returned *what)
 {
     for (uint64_t value = queue->completed + 1; value <= queue->submitted; value++) {
-        const fmi_batch_plan *plan = &queue->batches[value % MANUAL_MOST_BATCHES];
-        bool started = value == queue->completed + 1 && queue->order_count > 0;
-        fmi_command *const *commands = started ? queue->order : plan->commands;
-        for (uint32_t i = started ? queue->done : 0; i < plan->command_count; i++) {
+        uint32_t count = 0;
+        fmi_command *const *commands = fmi_manual_pending(queue, value, &count);
+        for (uint32_t i = 0; i < count; i++) {
             if (names(commands[i], what)) {
                 return true;
             }
@@ -167,11 +175,11 @@ void fmi_manual_free_kept(fmi_manual_device *device)
     }
 }
 
-uint64_t fmi_manual_early_frees(fmi_backend *backend)
+uint64_t fmi_manual_violations(fmi_backend *backend)
 {
     fmi_manual_device *device = fmi_manual_device_of(backend);
     pthread_mutex_lock(&device->lock);
-    uint64_t count = device->early_frees;
+    uint64_t count = device->early_frees + device->races;
     pthread_mutex_unlock(&device->lock);
     return count;
 }

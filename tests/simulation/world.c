@@ -277,6 +277,7 @@ bool world_close(world *w)
 void world_start(world *w)
 {
     model_reset(&w->model);
+    w->model.several_queues = w->slow.id != 0;
     w->callback_count = 0;
     w->failure[0] = 0;
     for (int b = 0; b < BUFFERS; b++) {

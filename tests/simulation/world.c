@@ -277,6 +277,7 @@ bool world_close(world *w)
 void world_start(world *w)
 {
     model_reset(&w->model);
+    w->crowded = false;
     w->model.several_queues = w->slow.id != 0;
     w->callback_count = 0;
     w->failure[0] = 0;
@@ -384,6 +385,10 @@ static void check_left_over(world *w)
 {
     for (int s = 0; s < STREAMS; s++) {
         world_fails(w, fm_stream_destroy(w->device, w->streams[s]), "fm_stream_destroy");
+    }
+    for (int i = 0; i < CROWD && w->crowded; i++) {
+        world_fails(w, fm_stream_destroy(w->device, w->crowd_streams[i]), "fm_stream_destroy");
+        world_fails(w, fm_buffer_destroy(w->device, w->crowd_buffers[i]), "fm_buffer_destroy");
     }
     for (int b = 0; b < w->buffer_slots; b++) {
         operation_destroy_buffer(w, b);

@@ -27,7 +27,8 @@ typedef enum fm_ablation {
     FM_ABLATE_WHOLE_KEY = 13,           // a variant is looked up by its kernel's name alone (KEY-2)
     FM_ABLATE_EVICT_UNHELD = 14,        // an evicted variant is destroyed at once, held or not (KEY-3)
     FM_ABLATE_COMPILE_ONCE = 15,        // a thread does not look whether another is making the same variant (KEY-4)
-    FM_ABLATE_COUNT = 16,
+    FM_ABLATE_QUEUE_WAITS = 16,         // a batch does not wait for other queues' batches (LEARNED-13)
+    FM_ABLATE_COUNT = 17,
 } fm_ablation;
 
 // Takes a guard away (`on` = 1) or gives it back.
@@ -48,12 +49,19 @@ FM_API fm_status fm_testing_step_in_waits(fm_device *device, int on);
 // Parameters: `device`; `seed`. Errors: FM_ERROR_UNSUPPORTED, FM_ERROR_CLOSED. Thread-safety: one thread. Lifetime: from the next batch on.
 FM_API fm_status fm_testing_set_order(fm_device *device, uint64_t seed);
 
+// Has a manual device say how long each wave of a batch took when it is asked; the first batch of each queue and every sixteenth are, so
+// a test can teach a kernel to be long (40000 ns or more) with the first batch, and its lists then go to other queues than short ones.
+// Parameters: `device`; `ns`, nanoseconds a wave, 0 (as at open): it says nothing. Errors: FM_ERROR_UNSUPPORTED, FM_ERROR_CLOSED.
+// Thread-safety: one thread. Lifetime: for batches whose last command runs from now on.
+FM_API fm_status fm_testing_set_wave_ns(fm_device *device, uint32_t ns);
+
 // Runs the completion callbacks that are due; a manual device has no keeper thread that would.
 // Parameters: `device`. Errors: FM_ERROR_UNSUPPORTED, FM_ERROR_CLOSED. Thread-safety: one thread. Lifetime: each runs once.
 FM_API fm_status fm_testing_run_callbacks(fm_device *device);
 
 // How often a manual device was wronged: commands that touched memory or a kernel that nothing held any more, blocks and kernels given
-// back while commands that had not run named them. 0 unless a guard is missing (HOLD-1, RETIRE-1).
+// back while commands that had not run named them, commands that ran before one of another queue that was submitted before and conflicts
+// with them. 0 unless a guard is missing (HOLD-1, RETIRE-1, LEARNED-13).
 // Parameters: `device`; `out_count`, filled. Errors: FM_ERROR_INVALID_ARGUMENT, FM_ERROR_CLOSED. Thread-safety: one thread. Lifetime: a copy.
 FM_API fm_status fm_testing_violations(fm_device *device, uint64_t *out_count);
 
@@ -77,8 +85,9 @@ typedef enum fm_testing_event {
     FM_TESTING_RAN = 0,       // a command ran; the text is its innermost label, NULL if none
     FM_TESTING_COMPLETED = 1, // the last command of a batch ran and the device reports it; no text
     FM_TESTING_FAILED = 2,    // fm_testing_fail_list failed a list; the text is the label of the command that was next
-    FM_TESTING_REFUSED = 3,   // a command of a batch that was not taken; the text is its label
-    FM_TESTING_VIOLATED = 4,  // counted by fm_testing_violations; the text is a sentence
+    FM_TESTING_REFUSED =
+        3, // a command of a batch that was not taken; the text is its label, NULL if none or if the batch is empty
+    FM_TESTING_VIOLATED = 4, // counted by fm_testing_violations; the text is a sentence
 } fm_testing_event;
 
 typedef void (*fm_testing_observer)(void *user, fm_testing_event event, const char *text);

@@ -102,6 +102,15 @@ fm_status fm_testing_set_order(fm_device *device, uint64_t seed)
     return status;
 }
 
+fm_status fm_testing_set_wave_ns(fm_device *device, uint32_t ns)
+{
+    fm_status status = check_manual(device, "fm_testing_set_wave_ns");
+    if (status == FM_OK) {
+        fmi_manual_set_wave_ns(device->backend, ns);
+    }
+    return status;
+}
+
 fm_status fm_testing_run_callbacks(fm_device *device)
 {
     fm_status status = check_manual(device, "fm_testing_run_callbacks");
@@ -120,7 +129,7 @@ fm_status fm_testing_violations(fm_device *device, uint64_t *out_count)
     if (!out_count) {
         return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_testing_violations: out_count is NULL");
     }
-    *out_count = device->violations + (device->caps.manual ? fmi_manual_early_frees(device->backend) : 0);
+    *out_count = device->violations + (device->caps.manual ? fmi_manual_violations(device->backend) : 0);
     return FM_OK;
 }
 

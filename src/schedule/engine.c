@@ -206,7 +206,8 @@ static uint64_t value_of(const fmi_queue *queue, uint64_t stamp)
     for (uint64_t i = atomic_load(&queue->tail); i != head; i++) {
         const fmi_batch *batch = &queue->ring[i % FMI_MOST_BATCHES];
         if (batch->stamp >= stamp) {
-            return batch->value; // of a later batch, if that one was retired: not more than was submitted
+            // A later one: that one was retired, and work behind it that is in flight is no reason to wait.
+            return batch->stamp == stamp ? batch->value : atomic_load(&queue->retired_value);
         }
     }
     return atomic_load(&queue->retired_value);
@@ -215,6 +216,9 @@ static uint64_t value_of(const fmi_queue *queue, uint64_t stamp)
 // Fills what the batch waits for on other queues: what the plan needs, and after memory was recycled all that is retired there.
 static void fill_waits(const fmi_engine *engine, bool recycled, fmi_batch_plan *plan)
 {
+    if (FMI_ABLATED(engine->ablations, FM_ABLATE_QUEUE_WAITS)) {
+        return;
+    }
     for (uint32_t q = 0; q < engine->queue_count; q++) {
         uint64_t stamp = engine->planner.after[q];
         uint64_t value = stamp ? value_of(&engine->queues[q], stamp) : 0;

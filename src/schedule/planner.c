@@ -47,7 +47,8 @@ fm_status fmi_planner_begin(fmi_planner *planner, uint32_t queue, fmi_plan_array
     planner->count = 0;
     planner->last_wave = 0;
     planner->sorted = true;
-    planner->fence = false;
+    planner->fence = planner->after[queue] > planner->queues[queue].covered;
+    planner->after[queue] = 0;
     return FM_OK;
 }
 
@@ -525,5 +526,11 @@ void fmi_planner_note_submitted(fmi_planner *planner, const fmi_batch_plan *plan
 
 void fmi_planner_note_dropped(fmi_planner *planner)
 {
-    memcpy(planner->queues[planner->queue].owed, planner->after, sizeof planner->after);
+    // Of what it wrote the planner knows this batch alone: whichever queue comes next must not take it for all that there was.
+    for (uint32_t p = 0; p < planner->queue_count; p++) {
+        fmi_planner_queue *queue = &planner->queues[p];
+        for (uint32_t q = 0; q < planner->queue_count; q++) {
+            raise(&queue->owed[q], planner->after[q] > queue->seen[q] ? planner->after[q] : 0);
+        }
+    }
 }

@@ -42,7 +42,8 @@ typedef struct fmi_plan_arrays {
 typedef struct fmi_planner_queue {
     uint64_t covered;               // of its own batches: before a barrier that all later commands are behind
     uint64_t seen[FMI_MOST_QUEUES]; // of another queue's: a batch of this one has waited for them
-    uint64_t owed[FMI_MOST_QUEUES]; // of another queue's: a batch that was not submitted should have waited for them
+    uint64_t owed
+        [FMI_MOST_QUEUES]; // of any queue: a batch that was not submitted, of whatever queue, should have waited for them
 } fmi_planner_queue;
 
 typedef struct fmi_planner {
@@ -81,7 +82,7 @@ bool fmi_planner_waits(const fmi_planner *planner);
 // Notes that the batch was submitted: its barriers, if it has any, cover its queue's batches before it, its waits those of other queues.
 void fmi_planner_note_submitted(fmi_planner *planner, const fmi_batch_plan *plan);
 
-// Notes that the batch that was planned will not be submitted: what it would have waited for, the queue's next one waits for.
+// Notes that the batch that was planned will not be submitted: what it would have waited for, each queue's next one waits for.
 void fmi_planner_note_dropped(fmi_planner *planner);
 
 void fmi_planner_free(fmi_planner *planner);

@@ -33,6 +33,8 @@ static const guard guards[] = {
     {FM_ABLATE_READ_OWN_LIST, "read waits for its own list", "READ-1", "stale bytes are read", ablate_read_own_list,
      false},
     {FM_ABLATE_BARRIERS, "barriers", "LEARNED-13", "dependent commands run in any order", ablate_barriers, false},
+    {FM_ABLATE_QUEUE_WAITS, "waits between queues", "LEARNED-13", "another queue's work is not waited for",
+     ablate_queue_waits, false},
     {FM_ABLATE_ORDERED_PUBLISH, "ordered publishing", "LEARNED-1", "a complete point turns incomplete",
      ablate_ordered_publish, false},
     {FM_ABLATE_KEEP_FAILURES, "failures are kept", "READ-5", "a failure reads as success", ablate_keep_failures, false},

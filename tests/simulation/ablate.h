@@ -50,6 +50,7 @@ bool ablate_donation(bool ablate);
 bool ablate_death_points(bool ablate);
 bool ablate_read_own_list(bool ablate);
 bool ablate_barriers(bool ablate);
+bool ablate_queue_waits(bool ablate);
 bool ablate_ordered_publish(bool ablate);
 bool ablate_keep_failures(bool ablate);
 bool ablate_keep_every_failure(bool ablate);

@@ -30,6 +30,33 @@ bool ablate_barriers(bool ablate)
     return scene_finish(&b, scene_commit(&b, scene_record_all(&b, 3.0f)), 7.0f);
 }
 
+// A long list on one queue writes what a short one of another stream reads on the other, which the device would run first.
+bool ablate_queue_waits(bool ablate)
+{
+    scene b;
+    scene_set_up(&b, FM_ABLATE_QUEUE_WAITS, ablate, &(fm_device_info){.queues = 2});
+    fm_stream other;
+    MUST(fm_stream_create(b.device, NULL, &other));
+    MUST(fm_testing_set_wave_ns(b.device, 100000)); // the first batch teaches that the kernel is long
+    fm_commands *commands = scene_begin(&b);
+    scene_record_twice(&b, commands, b.twice);
+    fm_point taught = scene_commit(&b, commands);
+    MUST(fm_testing_step(b.device, ALL, NULL));
+    MUST(fm_point_poll(b.device, taught)); // y is 1
+    commands = scene_begin(&b);
+    scene_record_fill(&b, commands, 3.0f);
+    fm_point filled = scene_commit(&b, commands), read;
+    MUST(fm_testing_step(b.device, ALL, NULL));
+    MUST(fm_point_poll(b.device, filled));
+    commands = scene_begin(&b);
+    scene_record_twice(&b, commands, b.twice);
+    scene_commit(&b, commands);
+    commands = scene_begin(&b);
+    MUST(fm_read(commands, b.y, 0, sizeof b.out, b.out));
+    MUST(fm_commit(&commands, &(fm_commit_info){.stream = other}, &read));
+    return scene_finish(&b, read, 7.0f);
+}
+
 // RETIRE-9. Two batches of one stream complete before anyone looks; a published point must never become incomplete again.
 bool ablate_ordered_publish(bool ablate)
 {

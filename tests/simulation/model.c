@@ -186,9 +186,10 @@ static bool has_failed_predecessor(const model *m, const model_list *l, bool *un
         int p = i < 0 ? l->previous : l->after[i];
         if (p >= 0) {
             *unsure = *unsure || !m->lists[p].known;
-            // A list that failed by the loss of the device alone has an answer of its own; so have those behind it.
-            failed = failed ||
-                     (m->lists[p].known && m->lists[p].status != FM_OK && m->lists[p].status != FM_ERROR_DEVICE_LOST);
+            // A list that failed by the loss of the device alone has an answer of its own; so have those behind it, but on another queue they
+            // may not have been in flight.
+            failed = failed || (m->lists[p].known && m->lists[p].status != FM_OK &&
+                                (m->lists[p].status != FM_ERROR_DEVICE_LOST || m->several_queues));
         }
     }
     return failed;

@@ -95,7 +95,8 @@ typedef struct model {
     int read_count;
     int newest[STREAMS]; // newest list of the slot's stream since its creation or reset; -1: none
     uint64_t committed[STREAMS];
-    uint64_t refusals;        // commands refused so far
+    uint64_t refusals; // commands refused so far
+    bool several_queues;
     uint64_t nameless_failed; // synchronous reads and writes that the device was told to fail
 } model;
 

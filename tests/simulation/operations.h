@@ -39,6 +39,7 @@
     X(order, 2, "choose the order inside waves")                                                                       \
     X(refuse, 1, "the device refuses the next batch")                                                                  \
     X(fail_list, 1, "the device fails the list that it is at")                                                         \
+    X(crowd, 4, "commit a list of a crowd, which nothing but its memory orders")                                       \
     X(lose, 1, "the device is lost, one time in eight")
 
 #define OPERATION_DECLARE(name, weight, text) void operation_##name(world *w, const op *o);

@@ -288,6 +288,38 @@ void operation_replace_kernel(world *w, const op *o)
     world_make_kernel(w, broken ? "broken" : "twice", kernel);
 }
 
+static void gather_crowd(world *w)
+{
+    for (int i = 0; i < CROWD && !w->crowded; i++) {
+        world_fails(w, fm_stream_create(w->device, NULL, &w->crowd_streams[i]), "fm_stream_create");
+        world_fails(w, fm_buffer_create(w->device, &(fm_buffer_info){.size_bytes = WINDOW_BYTES}, &w->crowd_buffers[i]),
+                    "fm_buffer_create");
+    }
+    w->crowded = true;
+}
+
+// On several queues alone: on one nothing runs beside another batch.
+void operation_crowd(world *w, const op *o)
+{
+    if (!w->slow.id || w->lost || w->tight) {
+        return;
+    }
+    gather_crowd(w);
+    fm_stream stream = w->crowd_streams[o->stream % CROWD];
+    fm_stream_reset(w->device, stream, 0); // whatever failed
+    fm_commands *commands = NULL;
+    fm_binding bindings[] = {{.buffer = w->crowd_buffers[o->a % CROWD]},
+                             {.buffer = w->crowd_buffers[(o->a + 1 + o->b % (CROWD - 1)) % CROWD]}};
+    fm_dispatch_info info = {.kernel = o->value % 2 ? w->slow : w->twice,
+                             .group_count = {1, 1, 1},
+                             .bindings = bindings,
+                             .binding_count = 2};
+    world_fails(w, fm_commands_begin(w->device, NULL, &commands), "fm_commands_begin");
+    world_fails(w, fm_dispatch(commands, &info), "fm_dispatch");
+    fm_commit(&commands, &(fm_commit_info){.stream = stream, .no_wait = true}, NULL); // at the limit it is not taken
+    world_fails(w, fm_commands_cancel(&commands), "fm_commands_cancel");
+}
+
 void operation_step(world *w, const op *o)
 {
     (void)o;

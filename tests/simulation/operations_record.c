@@ -149,7 +149,9 @@ static fm_status dispatch(world *w, fm_commands *commands, const effect *e, cons
     fm_binding bindings[] = {{.buffer = a->handle, .offset_bytes = offset_of(a, &e->from)},
                              {.buffer = b->handle, .offset_bytes = offset_of(b, &e->to)}};
     bindings[0].size_bytes = bindings[1].size_bytes = (uint64_t)e->to.count * 4;
-    return fm_dispatch(commands, &(fm_dispatch_info){.kernel = e->kind == EFFECT_TWICE ? w->twice : w->broken,
+    return fm_dispatch(commands, &(fm_dispatch_info){.kernel = e->kind == EFFECT_BROKEN          ? w->broken
+                                                               : e->value % 4 == 1 && w->slow.id ? w->slow
+                                                                                                 : w->twice,
                                                      .group_count = {1, 1, 1},
                                                      .bindings = bindings,
                                                      .binding_count = 2});
@@ -297,9 +299,10 @@ static void commit_with(world *w, const op *o, bool no_wait)
     fm_device_stats before =
         stats_of(w); // the library's own fills may be over the limit; at the limit in bytes several may be needed
     uint64_t lists = before.lists_in_flight;
-    uint64_t enough = before.bytes_in_flight >= w->in_flight_bytes ? lists
-                      : lists > w->lists_in_flight                 ? lists - w->lists_in_flight + 1
-                                                                   : 1;
+    // On several queues the first that is done may have to follow others.
+    uint64_t enough = before.bytes_in_flight >= w->in_flight_bytes || w->slow.id ? lists
+                      : lists > w->lists_in_flight                               ? lists - w->lists_in_flight + 1
+                                                                                 : 1;
     world_step_in_waits(w, !no_wait);
     fm_commit_info info = {
         .stream = w->streams[stream], .after = after, .after_count = (uint32_t)list->after_count, .no_wait = no_wait};

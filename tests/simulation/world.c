@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BLOCK_BYTES = 65536 };
+enum { BLOCK_BYTES = 65536, LONG_WAVE_NS = 100000 };
 
 void world_fail(world *w, const char *format, ...)
 {
@@ -198,6 +198,34 @@ void world_learn_all(world *w)
     }
 }
 
+// The device's first batch teaches it how long a kernel takes: lists with that one go to other queues than those without.
+static void teach_slow(world *w)
+{
+    fm_stream stream;
+    fm_buffer buffers[2];
+    fm_commands *commands = NULL;
+    fm_point point = {{0}, 0};
+    world_make_kernel(w, "slow", &w->slow);
+    world_fails(w, fm_testing_set_wave_ns(w->device, LONG_WAVE_NS), "fm_testing_set_wave_ns");
+    world_fails(w, fm_stream_create(w->device, NULL, &stream), "fm_stream_create");
+    world_fails(w, fm_commands_begin(w->device, NULL, &commands), "fm_commands_begin");
+    for (int i = 0; i < 2; i++) {
+        world_fails(w, fm_buffer_create(w->device, &(fm_buffer_info){.size_bytes = WINDOW_BYTES}, &buffers[i]),
+                    "fm_buffer_create");
+    }
+    fm_binding bindings[] = {{.buffer = buffers[0]}, {.buffer = buffers[1]}};
+    fm_dispatch_info info = {.kernel = w->slow, .group_count = {1, 1, 1}, .bindings = bindings, .binding_count = 2};
+    world_fails(w, fm_dispatch(commands, &info), "fm_dispatch");
+    world_fails(w, fm_commit(&commands, &(fm_commit_info){.stream = stream}, &point), "fm_commit");
+    world_fails(w, fm_testing_step(w->device, 1, NULL), "fm_testing_step");
+    world_fails(w, fm_point_poll(w->device, point), "fm_point_poll");
+    world_fails(w, fm_testing_set_wave_ns(w->device, 0), "fm_testing_set_wave_ns");
+    for (int i = 0; i < 2; i++) {
+        world_fails(w, fm_buffer_destroy(w->device, buffers[i]), "fm_buffer_destroy");
+    }
+    world_fails(w, fm_stream_destroy(w->device, stream), "fm_stream_destroy");
+}
+
 void world_open(world *w, uint64_t group, int ablate)
 {
     memset(w, 0, sizeof *w);
@@ -206,7 +234,9 @@ void world_open(world *w, uint64_t group, int ablate)
     w->limit_bytes = w->tight ? 9 * BLOCK_BYTES : 0;
     w->lists_in_flight = 3 + (uint32_t)(group / 2 % 5);
     w->in_flight_bytes = group % 5 == 0 ? 4096 : w->tight ? 2 * BLOCK_BYTES : 64 * BLOCK_BYTES;
+    static const uint32_t queues[] = {1, 2, 3, 2};
     fm_device_info info = {
+        .queues = queues[group % 4],
         .in_flight_bytes = w->in_flight_bytes,
         .batches_in_flight = 1 + (uint32_t)(group % 3),
         .lists_in_flight = w->lists_in_flight,
@@ -218,6 +248,13 @@ void world_open(world *w, uint64_t group, int ablate)
         (ablate >= 0 && fm_testing_ablate(w->device, (fm_ablation)ablate, 1) != FM_OK) ||
         fm_testing_observe(w->device, observe, w) != FM_OK) {
         fprintf(stderr, "simulation: %s\n", fm_last_error());
+        exit(2);
+    }
+    if (info.queues > 1) {
+        teach_slow(w);
+    }
+    if (w->failure[0]) {
+        fprintf(stderr, "simulation: %s\n", w->failure);
         exit(2);
     }
 }
@@ -240,6 +277,8 @@ bool world_close(world *w)
 void world_start(world *w)
 {
     model_reset(&w->model);
+    w->crowded = false;
+    w->model.several_queues = w->slow.id != 0;
     w->callback_count = 0;
     w->failure[0] = 0;
     for (int b = 0; b < BUFFERS; b++) {
@@ -282,8 +321,8 @@ static fm_status run_until_complete(world *w, fm_point point)
     return status;
 }
 
-// Collects what destroyed streams left behind: an empty list on a stream of its own comes after all of it.
-static void flush(world *w)
+// An empty list runs to its end on a stream of its own; whatever else is complete is collected by then.
+static void run_empty_list(world *w)
 {
     fm_stream stream;
     fm_commands *commands = NULL;
@@ -297,6 +336,20 @@ static void flush(world *w)
     world_step_in_waits(w, false);
     world_fails(w, fm_commands_cancel(&commands), "fm_commands_cancel");
     world_fails(w, fm_stream_destroy(w->device, stream), "fm_stream_destroy");
+}
+
+// Collects what destroyed streams left behind. On the device's only queue an empty list comes after all of it; on several the rest may take
+// as many rounds as there are lists.
+static void flush(world *w)
+{
+    fm_device_stats stats = {0};
+    run_empty_list(w);
+    world_fails(w, fm_device_get_stats(w->device, &stats), "fm_device_get_stats");
+    for (int i = 0; i < MOST_OPS && w->slow.id && !w->lost && stats.lists_in_flight > 0; i++) {
+        world_fails(w, fm_testing_step(w->device, 8 * MOST_OPS, NULL), "fm_testing_step");
+        run_empty_list(w);
+        world_fails(w, fm_device_get_stats(w->device, &stats), "fm_device_get_stats");
+    }
 }
 
 // Everything finishes and answers.
@@ -332,6 +385,10 @@ static void check_left_over(world *w)
 {
     for (int s = 0; s < STREAMS; s++) {
         world_fails(w, fm_stream_destroy(w->device, w->streams[s]), "fm_stream_destroy");
+    }
+    for (int i = 0; i < CROWD && w->crowded; i++) {
+        world_fails(w, fm_stream_destroy(w->device, w->crowd_streams[i]), "fm_stream_destroy");
+        world_fails(w, fm_buffer_destroy(w->device, w->crowd_buffers[i]), "fm_buffer_destroy");
     }
     for (int b = 0; b < w->buffer_slots; b++) {
         operation_destroy_buffer(w, b);

@@ -9,6 +9,7 @@
 
 enum {
     CLIENTS = 4, // each records one list at a time
+    CROWD = 3,
     BUFFERS = 8, // handles that the clients share
     MOST_CALLBACKS = MOST_OPS,
     WINDOW_BYTES = WORDS * 4,
@@ -54,8 +55,14 @@ struct world {
     int buffer_slots; // of `buffers` that the trace uses: few of them meet more often
     bool lost;
     fm_kernel twice, broken;
+    fm_kernel
+        slow; // does what `twice` does, and the device has been taught that it takes long; {0}: the device has one queue
     fm_stream streams[STREAMS];
     uint64_t last_callback[STREAMS];
+    // The crowd: streams whose lists touch a few buffers in any order. The model knows none of it: the device tells if two of them race.
+    fm_stream crowd_streams[CROWD];
+    fm_buffer crowd_buffers[CROWD];
+    bool crowded; // they exist
     shared_buffer buffers[BUFFERS];
     client clients[CLIENTS];
     callback_record callbacks[MOST_CALLBACKS];

@@ -71,10 +71,10 @@ static fmi_list *push_new(fixture *f, uint32_t stream, uint32_t commands, uint32
     return list;
 }
 
-static fmi_share take(fixture *f, bool long_in_flight)
+static fmi_share take_by(fixture *f, const fmi_pick *pick)
 {
     fmi_share share;
-    fmi_backlog_take(&f->backlog, &(fmi_pick){.long_in_flight = long_in_flight}, &share);
+    fmi_backlog_take(&f->backlog, pick, &share);
     f->batches += share.lists > 0;
     uint32_t lists = 0, commands = 0;
     for (const fmi_list *list = share.first; list; list = list->next, lists++) {
@@ -85,6 +85,17 @@ static fmi_share take(fixture *f, bool long_in_flight)
     assert_int_equal(lists, share.lists);
     assert_int_equal(commands, share.commands);
     return share;
+}
+
+static fmi_share take(fixture *f, bool long_in_flight)
+{
+    return take_by(f, &(fmi_pick){.long_in_flight = long_in_flight});
+}
+
+// Of a device with several queues.
+static fmi_share take_on(fixture *f, uint32_t queue)
+{
+    return take_by(f, &(fmi_pick){.split = true, .queue = queue});
 }
 
 static uint32_t batch_of(const fixture *f, const fmi_list *list)
@@ -271,6 +282,76 @@ static void backlog_batch_is_capped_by_time_where_others_wait(void **state)
     free_fixture(f);
 }
 
+static fixture *new_split_fixture(void)
+{
+    fixture *f = new_fixture();
+    atomic_store(&f->cost.ns[0], 1000);
+    atomic_store(&f->cost.ns[4], FMI_LONG_NS);
+    return f;
+}
+
+static void backlog_each_kind_has_its_own_queues(void **state)
+{
+    (void)state;
+    fixture *f = new_split_fixture();
+    fmi_list *slow = push_new(f, 0, 1, 16), *quick = push_new(f, 1, 1, 1), *other = push_new(f, 2, 1, 1);
+    assert_int_equal(take_on(f, 0).lists, 2);
+    assert_int_equal(batch_of(f, quick), 1);
+    assert_int_equal(batch_of(f, other), 1);
+    assert_int_equal(take_on(f, 0).lists, 0);
+    fmi_share share = take_on(f, 2);
+    assert_true(share.is_long);
+    assert_int_equal(batch_of(f, slow), 2);
+    free_fixture(f);
+}
+
+// What a stream has under way on a queue for long lists keeps its next ones there; what it has on the first does not.
+static void backlog_stream_stays_with_its_long_lists(void **state)
+{
+    (void)state;
+    fixture *f = new_split_fixture();
+    fmi_list *first = push_new(f, 0, 1, 1), *slow = push_new(f, 0, 1, 16), *last = push_new(f, 0, 1, 1);
+    assert_int_equal(take_on(f, 1).lists, 0); // not before the short one
+    assert_int_equal(take_on(f, 0).lists, 1);
+    assert_int_equal(batch_of(f, first), 1);
+    assert_int_equal(take_on(f, 1).lists, 2); // with the short one behind it
+    assert_int_equal(batch_of(f, slow), 2);
+    assert_int_equal(batch_of(f, last), 2);
+    fmi_list *slow_too = push_new(f, 0, 1, 16);
+    assert_int_equal(take_on(f, 2).lists, 0);
+    assert_int_equal(take_on(f, 1).lists, 1);
+    assert_int_equal(batch_of(f, slow_too), 3);
+    atomic_store(&f->streams[0].completed, slow_too->value);
+    push_new(f, 0, 1, 16);
+    push_new(f, 0, 1, 1);
+    assert_int_equal(take_on(f, 2).lists, 2);
+    atomic_store(&f->streams[0].completed, slow_too->value + 2);
+    push_new(f, 0, 1, 1);
+    assert_int_equal(take_on(f, 1).lists, 0);
+    assert_int_equal(take_on(f, 0).lists, 1);
+    free_fixture(f);
+}
+
+static void backlog_list_after_a_long_one_goes_with_the_long(void **state)
+{
+    (void)state;
+    fixture *f = new_split_fixture();
+    fmi_list *slow = push_new(f, 0, 1, 16);
+    assert_int_equal(take_on(f, 1).lists, 1);
+    for (int complete = 0; complete < 2; complete++) {
+        fmi_list *behind = add_list(f, &f->streams[1 + complete], 1, 1);
+        fmi_after *after = f->after[behind - f->lists];
+        after[0] = (fmi_after){.stream = slow->stream, .value = slow->value};
+        behind->after = after;
+        behind->after_count = 1;
+        push(f, behind);
+        assert_int_equal(take_on(f, complete ? 2 : 0).lists, 0);
+        assert_int_equal(take_on(f, complete ? 0 : 2).lists, 1);
+        atomic_store(&slow->stream->completed, slow->value);
+    }
+    free_fixture(f);
+}
+
 static void learn(fixture *f, const fmi_list *list, uint32_t wave_ns, _Atomic(uint32_t) *slowest)
 {
     (void)f;
@@ -328,6 +409,9 @@ int main(void)
         cmocka_unit_test(backlog_short_list_is_not_chained_to_a_long_one),
         cmocka_unit_test(backlog_long_list_is_not_starved_by_short_ones),
         cmocka_unit_test(backlog_batch_is_capped_by_time_where_others_wait),
+        cmocka_unit_test(backlog_each_kind_has_its_own_queues),
+        cmocka_unit_test(backlog_stream_stays_with_its_long_lists),
+        cmocka_unit_test(backlog_list_after_a_long_one_goes_with_the_long),
         cmocka_unit_test(cost_is_learned_by_size_and_bounded_by_shared_waves),
     };
     return cmocka_run_group_tests_name("schedule_backlog", tests, NULL, NULL);

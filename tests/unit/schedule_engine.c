@@ -13,10 +13,11 @@
 enum { THREADS = 4, LISTS = 2000 };
 
 typedef struct fake {
-    _Atomic(uint64_t) commands; // submitted so far
-    _Atomic(uint32_t) timed;    // batches that are to be timed
-    uint64_t last_value;        // the leader's
-    uint32_t refuse;            // this many submits fail first
+    _Atomic(uint64_t) commands;           // submitted so far
+    _Atomic(uint32_t) timed;              // batches that are to be timed
+    uint64_t last_value[FMI_MOST_QUEUES]; // the leader's
+    fmi_batch_plan last;                  // the last plan that it took
+    uint32_t refuse;                      // this many submits fail first
 } fake;
 
 static fm_status take(fmi_backend *backend, fmi_batch_plan *plan)
@@ -26,8 +27,9 @@ static fm_status take(fmi_backend *backend, fmi_batch_plan *plan)
         f->refuse--;
         return FM_ERROR_BACKEND;
     }
-    assert_int_equal(plan->value, f->last_value + 1); // no gaps
-    f->last_value = plan->value;
+    assert_int_equal(plan->value, f->last_value[plan->queue] + 1); // no gaps
+    f->last_value[plan->queue] = plan->value;
+    f->last = *plan;
     atomic_fetch_add(&f->commands, plan->command_count);
     atomic_fetch_add(&f->timed, plan->wave_ns ? 1 : 0);
     return FM_OK;
@@ -59,28 +61,39 @@ static void *push_and_kick(void *context)
 }
 
 // Retires one batch, then kicks: what fmi_progress does.
-static bool retire_one(fmi_engine *engine)
+static bool retire_one_of(fmi_engine *engine, uint32_t q)
 {
-    fmi_queue *queue = &engine->queues[0];
+    fmi_queue *queue = &engine->queues[q];
     uint64_t tail = atomic_load(&queue->tail);
     if (tail == atomic_load(&queue->head)) {
         return false;
     }
     atomic_fetch_sub(&engine->lists_in_flight, queue->ring[tail % FMI_MOST_BATCHES].lists);
+    atomic_store(&queue->retired_value, queue->ring[tail % FMI_MOST_BATCHES].value);
     atomic_store(&queue->tail, tail + 1);
     fmi_engine_kick(engine);
     return true;
 }
 
-static void set_up(shared *s, uint32_t depth)
+static bool retire_one(fmi_engine *engine)
+{
+    return retire_one_of(engine, 0);
+}
+
+static void set_up_queues(shared *s, uint32_t depth, uint32_t queues, fmi_record_room *record)
 {
     memset(s, 0, sizeof *s);
-    fmi_engine_init(&s->engine, &ops, (fmi_backend *)(void *)&s->device, NULL, NULL, depth, 1);
+    fmi_engine_init(&s->engine, &ops, (fmi_backend *)(void *)&s->device, record, NULL, depth, queues);
     s->lists = calloc(THREADS * LISTS, sizeof *s->lists);
     assert_non_null(s->lists);
     for (uint32_t i = 0; i < THREADS * LISTS; i++) {
         assert_non_null(fmi_list_append(&s->lists[i], FMI_COMMAND_DISPATCH, 0, 0));
     }
+}
+
+static void set_up(shared *s, uint32_t depth)
+{
+    set_up_queues(s, depth, 1, NULL);
 }
 
 static void tear_down(shared *s)
@@ -269,6 +282,96 @@ static void engine_keeps_lists_back_for_others_to_join(void **state)
     tear_down(&s);
 }
 
+static fmi_cost quick_cost, slow_cost;
+
+// Pushes list `number`, of a stream, as its value `value`.
+static void push_list(shared *s, uint32_t number, fmi_stream *stream, uint64_t value, bool slow)
+{
+    fmi_list *list = &s->lists[number];
+    atomic_store(&slow_cost.ns[0], FMI_LONG_NS);
+    atomic_store(&s->engine.slowest_ns, FMI_LONG_NS);
+    list->stream = stream;
+    list->value = value;
+    list->first->binary = (const fmi_kernel_binary *)(const void *)(slow ? &slow_cost : &quick_cost);
+    list->first->group_count[0] = list->first->group_count[1] = list->first->group_count[2] = 1;
+    fmi_engine_push(&s->engine, list);
+    fmi_engine_kick(&s->engine);
+}
+
+// Short lists have the first queue; of the others that with the least in flight takes a long one.
+static void engine_chooses_the_queue_by_length_and_load(void **state)
+{
+    (void)state;
+    static shared s;
+    static fmi_stream streams[6];
+    memset(streams, 0, sizeof streams);
+    set_up_queues(&s, 2, 3, NULL);
+    static const uint32_t expected[] = {1, 2, 1, 2, 0};
+    for (uint32_t i = 0; i < 5; i++) {
+        push_list(&s, i, &streams[i], 1, i < 4);
+        assert_int_equal(atomic_load(&s.device.commands), i + 1);
+        assert_int_equal(s.device.last.queue, expected[i]);
+    }
+    push_list(&s, 5, &streams[5], 1, true);
+    assert_int_equal(atomic_load(&s.device.commands), 5); // both are full, and the first is not for it
+    assert_true(retire_one_of(&s.engine, 2));
+    assert_int_equal(atomic_load(&s.device.commands), 6);
+    assert_int_equal(s.device.last.queue, 2);
+    tear_down(&s);
+}
+
+// A batch waits for the batch of another queue that it comes after: not for those behind it, retired or not.
+static void engine_waits_for_the_other_queues_batch_and_no_later_one(void **state)
+{
+    (void)state;
+    static shared s;
+    static fmi_stream streams[2];
+    for (int retired = 0; retired < 2; retired++) {
+        memset(streams, 0, sizeof streams);
+        set_up_queues(&s, 4, 2, NULL);
+        push_list(&s, 0, &streams[0], 1, true);
+        push_list(&s, 1, &streams[0], 2, true); // of no matter to the short one below
+        if (retired) {
+            assert_true(retire_one_of(&s.engine, 1));
+        }
+        s.engine.planner.queues[0].owed[1] = 1; // what the first long batch did is needed
+        push_list(&s, 2, &streams[1], 1, false);
+        assert_int_equal(s.device.last.queue, 0);
+        assert_int_equal(s.device.last.waits[1], 1);
+        assert_int_equal(s.device.last.waits[0], 0);
+        tear_down(&s);
+    }
+}
+
+// Memory that was recycled may have been used on any queue: the next batch of each begins behind all that is retired on the others, once.
+static void engine_recycled_memory_is_behind_what_other_queues_retired(void **state)
+{
+    (void)state;
+    static shared s;
+    static fmi_stream streams[3];
+    static fmi_pool pool;
+    static fmi_record_room record;
+    memset(streams, 0, sizeof streams);
+    record.pool = &pool;
+    set_up_queues(&s, 4, 3, &record);
+    push_list(&s, 0, &streams[0], 1, true);
+    push_list(&s, 1, &streams[0], 2, true); // stays in flight
+    assert_int_equal(s.device.last.queue, 1);
+    assert_true(retire_one_of(&s.engine, 1));
+    push_list(&s, 2, &streams[1], 1, false);
+    assert_int_equal(s.device.last.waits[1], 0); // nothing was recycled
+    atomic_fetch_add(&pool.recycled, 1);
+    push_list(&s, 3, &streams[1], 2, false);
+    assert_int_equal(s.device.last.waits[1], 1);
+    assert_true(s.device.last.after_in_flight);
+    push_list(&s, 4, &streams[1], 3, false);
+    assert_int_equal(s.device.last.waits[1], 0);
+    push_list(&s, 5, &streams[2], 1, true);
+    assert_int_equal(s.device.last.queue, 2);
+    assert_int_equal(s.device.last.waits[1], 1);
+    tear_down(&s);
+}
+
 // Runs 33 batches of one list each and tells how many were timed.
 static uint32_t count_timed(bool times_rarely, uint32_t known_ns)
 {
@@ -307,6 +410,9 @@ int main(void)
         cmocka_unit_test(engine_batch_is_capped),
         cmocka_unit_test(engine_long_list_waits_for_the_long_one_in_flight),
         cmocka_unit_test(engine_keeps_lists_back_for_others_to_join),
+        cmocka_unit_test(engine_chooses_the_queue_by_length_and_load),
+        cmocka_unit_test(engine_waits_for_the_other_queues_batch_and_no_later_one),
+        cmocka_unit_test(engine_recycled_memory_is_behind_what_other_queues_retired),
         cmocka_unit_test(engine_times_rarely_what_is_known_on_a_cpu),
     };
     return cmocka_run_group_tests_name("schedule_engine", tests, NULL, NULL);

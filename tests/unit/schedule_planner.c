@@ -333,23 +333,114 @@ static void planner_batches_wait_for_earlier_ones_that_they_conflict_with(void *
     assert_true(elided > 100);
 }
 
-// One batch of one command of one span.
-static bool starts_with_barrier(fmi_planner *planner, uint32_t region, uint32_t access)
+// One batch of one command of one span, of a stream or of none. Returns whether it starts with a barrier; `planner->after` says which other
+// queues it waits for.
+static bool run_one(fmi_planner *planner, uint32_t queue, fmi_list *list, uint32_t region, uint32_t access,
+                    bool submitted)
 {
-    static fmi_slot slots[3] = {{.index = 0}, {.index = 1}, {.index = 2}};
-    fmi_hold_chunk all = {.count = 3, .slots = {&slots[0], &slots[1], &slots[2]}};
-    fmi_list list = {.buffers = &all};
-    fmi_command *command = fmi_list_append(&list, FMI_COMMAND_DISPATCH, 1, 0);
+    static fmi_slot slots[4] = {{.index = 0}, {.index = 1}, {.index = 2}, {.index = 3}};
+    fmi_hold_chunk all = {.count = 4, .slots = {&slots[0], &slots[1], &slots[2], &slots[3]}};
+    list->buffers = &all;
+    list->highest_region = 3;
+    fmi_command *command = fmi_list_append(list, FMI_COMMAND_DISPATCH, 1, 0);
     command->spans[0] = (fmi_span){NULL, 0, 64, region, access};
     fmi_plan_arrays arrays = {0};
     fmi_batch_plan p = {0};
-    assert_int_equal(fmi_planner_begin(planner, 0, &arrays, 1), FM_OK);
-    assert_int_equal(fmi_planner_add(planner, &list, 0), FM_OK);
+    assert_int_equal(fmi_planner_begin(planner, queue, &arrays, 1), FM_OK);
+    assert_int_equal(fmi_planner_add(planner, list, 0), FM_OK);
     fmi_planner_finish(planner, &p);
-    fmi_planner_note_submitted(planner, &p);
+    if (submitted) {
+        fmi_planner_note_submitted(planner, &p);
+    } else {
+        fmi_planner_note_dropped(planner);
+    }
     fmi_plan_arrays_free(&arrays);
-    fmi_arena_free(&list.arena);
+    fmi_arena_free(&list->arena);
     return p.after_in_flight;
+}
+
+static bool starts_with_barrier(fmi_planner *planner, uint32_t region, uint32_t access)
+{
+    return run_one(planner, 0, &(fmi_list){0}, region, access, true);
+}
+
+// Which batches of the three queues a batch comes after; 0: none.
+static void expect_after(const fmi_planner *planner, uint64_t first, uint64_t second, uint64_t third)
+{
+    assert_int_equal(planner->after[0], first);
+    assert_int_equal(planner->after[1], second);
+    assert_int_equal(planner->after[2], third);
+}
+
+static void run_on(fmi_planner *planner, uint32_t queue, uint32_t region, uint32_t access)
+{
+    run_one(planner, queue, &(fmi_list){0}, region, access, true);
+}
+
+// LEARNED-13: a batch waits for the other queues' batches that it conflicts with, once each, and for no others.
+static void planner_waits_for_conflicts_on_other_queues(void **state)
+{
+    (void)state;
+    fmi_planner planner = {0};
+    fmi_planner_init(&planner, 3);
+    run_on(&planner, 0, 0, FM_ACCESS_WRITE); // batch 1
+    run_on(&planner, 1, 0, FM_ACCESS_READ);  // batch 2
+    expect_after(&planner, 1, 0, 0);
+    run_on(&planner, 1, 0, FM_ACCESS_READ); // behind that wait
+    expect_after(&planner, 0, 0, 0);
+    run_on(&planner, 2, 0, FM_ACCESS_READ); // batch 4: readers share, the writer does not
+    expect_after(&planner, 1, 0, 0);
+    run_on(&planner, 2, 1, FM_ACCESS_WRITE); // batch 5: other memory
+    expect_after(&planner, 0, 0, 0);
+    run_on(&planner, 0, 0, FM_ACCESS_WRITE); // batch 6: after the last reader of each queue
+    expect_after(&planner, 0, 3, 4);
+    run_on(&planner, 1, 0, FM_ACCESS_WRITE); // batch 7
+    expect_after(&planner, 6, 0, 4);
+    run_on(&planner, 0, 1, FM_ACCESS_READ_WRITE);
+    expect_after(&planner, 0, 0, 5);
+    fmi_planner_free(&planner);
+}
+
+static void planner_stream_waits_for_the_queue_that_it_leaves(void **state)
+{
+    (void)state;
+    static fmi_stream streams[2];
+    memset(streams, 0, sizeof streams);
+    fmi_planner planner = {0};
+    fmi_planner_init(&planner, 3);
+    fmi_after after = {.stream = &streams[0], .value = 2};
+    run_one(&planner, 0, &(fmi_list){.stream = &streams[0]}, 0, FM_ACCESS_WRITE, true); // batch 1
+    run_one(&planner, 1, &(fmi_list){.stream = &streams[0]}, 1, FM_ACCESS_WRITE, true); // batch 2
+    expect_after(&planner, 1, 0, 0);
+    assert_false(run_one(&planner, 1, &(fmi_list){.stream = &streams[0]}, 2, FM_ACCESS_WRITE, true)); // batch 3
+    expect_after(&planner, 0, 0, 0);
+    fmi_list follower = {.stream = &streams[1], .after = &after, .after_count = 1};
+    assert_false(run_one(&planner, 2, &follower, 3, FM_ACCESS_WRITE, true));
+    expect_after(&planner, 0, 3, 0);
+    fmi_list again = {.stream = &streams[1], .after = &after, .after_count = 1}; // on the point's own queue: a barrier
+    assert_true(run_one(&planner, 1, &again, 3, FM_ACCESS_READ, true));
+    expect_after(&planner, 0, 0, 4);
+    fmi_planner_free(&planner);
+}
+
+// LEARNED-8: what a batch that was not submitted would have come after, each queue's next batch comes after, once.
+static void planner_dropped_batch_leaves_its_waits_to_the_next_of_each_queue(void **state)
+{
+    (void)state;
+    fmi_planner planner = {0};
+    fmi_planner_init(&planner, 3);
+    run_on(&planner, 1, 0, FM_ACCESS_WRITE); // batch 1
+    run_one(&planner, 2, &(fmi_list){0}, 0, FM_ACCESS_WRITE, false);
+    expect_after(&planner, 0, 1, 0);
+    for (int round = 0; round < 2; round++) {
+        run_on(&planner, 0, 2, FM_ACCESS_READ);
+        expect_after(&planner, 0, round == 0 ? 1 : 0, 0);
+        assert_int_equal(run_one(&planner, 1, &(fmi_list){0}, 2, FM_ACCESS_READ, true), round == 0); // a barrier there
+        expect_after(&planner, 0, 0, 0);
+        run_on(&planner, 2, 2, FM_ACCESS_READ);
+        expect_after(&planner, 0, round == 0 ? 1 : 0, 0);
+    }
+    fmi_planner_free(&planner);
 }
 
 // LEARNED-13: no barrier at the start of a batch that conflicts with nothing before it.
@@ -375,6 +466,9 @@ int main(void)
         cmocka_unit_test(planner_empty_batch_has_no_wave),
         cmocka_unit_test(planner_batches_wait_for_earlier_ones_that_they_conflict_with),
         cmocka_unit_test(planner_batch_without_conflict_starts_without_barrier),
+        cmocka_unit_test(planner_waits_for_conflicts_on_other_queues),
+        cmocka_unit_test(planner_stream_waits_for_the_queue_that_it_leaves),
+        cmocka_unit_test(planner_dropped_batch_leaves_its_waits_to_the_next_of_each_queue),
     };
     return cmocka_run_group_tests_name("schedule_planner", tests, NULL, NULL);
 }

@@ -1,74 +1,18 @@
-// The manual device. See manual.h. Memory, kernels and commands are the host backend's; memory is poisoned, what is given back is
-// looked for in the commands that have not run, and the device refuses, fails and gets lost when told.
-// Tests step it from one thread; completion may be asked from any, so its own lock guards the state.
-#include "backend/manual/manual.h"
-
+// The manual device. See manual.h. Commands are the host backend's; the device refuses, fails and gets lost when told. Its memory and
+// kernels are in memory.c.
 #include "backend/host/host.h"
+#include "backend/manual/device.h"
 #include "base/error.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-    MOST_BATCHES = 16,
-    FRESH = 0xA7,          // what a new block is filled with: content that nobody promised
-    FREED = 0xDF,          // what a block is filled with when it is freed
-    MOST_FILLED = 1 << 20, // bytes of a block that are filled: pages that nobody touches cost nothing
-};
-
-// A kernel as this device knows it. The host's binary is embedded, so that a command's pointer serves both.
-typedef struct manual_kernel {
-    struct fmi_kernel_binary shown; // what commands point to: a copy of the host's
-    fmi_kernel_binary *host;        // owns the code
-    bool destroyed;
-    struct manual_kernel *next; // all of the device's
-} manual_kernel;
-
-// A block that was freed while a command that had not run yet names it: kept, so that the command meets poison and not a fault.
-typedef struct early_block {
-    fmi_block block;
-    struct early_block *next;
-} early_block;
-
-// The host's functions take an fmi_backend that they do not look at; this device's own state lies in its place.
-typedef struct manual_queue {
-    fmi_batch_plan batches[MOST_BATCHES]; // batch of value v is [v % MOST_BATCHES]
-    uint64_t submitted;
-    uint64_t completed;
-    uint32_t done;        // commands of batch completed + 1 that have run
-    fmi_command **order;  // that batch's commands in the order in which they run
-    uint32_t order_count; // 0: not laid out yet
-    uint32_t order_capacity;
-    uint64_t lost_at; // completed value when the device was lost; the last that is ever reported
-} manual_queue;
-
-typedef struct manual_device {
-    pthread_mutex_t lock; // guards all below; completion is asked from any thread
-    manual_queue queues[FMI_MOST_QUEUES];
-    uint32_t queue_count;
-    manual_queue *next; // whose command runs next; NULL: not chosen yet
-    uint64_t turns;     // choices made
-    uint64_t seed;
-    void (*run)(void *user); // called by waits, without the lock
-    void *run_user;
-    manual_kernel *kernels;
-    uint32_t refusals; // submits still to be refused
-    fm_status refusal; // with this status
-    bool lost;
-    bool quiet;           // quiesced: nothing runs any more
-    early_block *early;   // freed too early
-    uint64_t early_frees; // memory, blocks and kernels given back while commands that had not run named them
-    void *copies[4 * MOST_BATCHES *
-                 FMI_MOST_QUEUES]; // what batches of a lost device point to, once the library may forget them
-    uint32_t copy_count;
-    fm_testing_observer observer; // called without the lock
-    void *observer_user;
-} manual_device;
-
-static manual_device *device_of(fmi_backend *backend)
+static void tell(fmi_manual_device *device, fm_testing_event event, const char *text)
 {
-    return (manual_device *)(void *)backend;
+    if (device->observer) {
+        device->observer(device->observer_user, event, text);
+    }
 }
 
 static fm_status list(fmi_list_visitor visit, void *user)
@@ -82,7 +26,7 @@ static fm_status open_manual(const char *name, const fmi_backend_settings *setti
                              fmi_backend_caps *out_caps)
 {
     (void)name;
-    manual_device *device = calloc(1, sizeof *device);
+    fmi_manual_device *device = calloc(1, sizeof *device);
     if (!device) {
         return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "no host memory for the manual device");
     }
@@ -97,21 +41,10 @@ static fm_status open_manual(const char *name, const fmi_backend_settings *setti
 
 static void close_manual(fmi_backend *backend)
 {
-    manual_device *device = device_of(backend);
-    while (device->early) {
-        early_block *block = device->early;
-        device->early = block->next;
-        fmi_host_free_block(backend, &block->block);
-        free(block);
-    }
+    fmi_manual_device *device = fmi_manual_device_of(backend);
+    fmi_manual_free_kept(device);
     for (uint32_t i = 0; i < device->copy_count; i++) {
         free(device->copies[i]);
-    }
-    while (device->kernels) {
-        manual_kernel *kernel = device->kernels;
-        device->kernels = kernel->next;
-        fmi_host_destroy_kernel(backend, kernel->host);
-        free(kernel);
     }
     pthread_mutex_destroy(&device->lock);
     for (uint32_t q = 0; q < device->queue_count; q++) {
@@ -122,155 +55,11 @@ static void close_manual(fmi_backend *backend)
 
 static void quiesce(fmi_backend *backend)
 {
-    device_of(backend)->quiet = true;
-}
-
-static void tell(manual_device *device, fm_testing_event event, const char *text)
-{
-    if (device->observer) {
-        device->observer(device->observer_user, event, text);
-    }
-}
-
-// What is given back: a range of a block, or a kernel.
-typedef struct returned {
-    const void *native; // of the block
-    uint64_t begin, end;
-    const fmi_kernel_binary *binary; // NULL: memory
-} returned;
-
-static bool names(const fmi_command *command, const returned *what)
-{
-    if (what->binary) {
-        return command->binary == what->binary;
-    }
-    for (uint32_t i = 0; i < command->span_count; i++) {
-        const fmi_span *span = &command->spans[i];
-        if (span->block->native == what->native && span->offset_bytes < what->end &&
-            what->begin < span->offset_bytes + span->size_bytes) {
-            return true;
-        }
-    }
-    return false;
-}
-
-// Does a command that has not run yet use it? Called under the lock.
-static bool is_pending_on(const manual_queue *queue, const returned *what)
-{
-    for (uint64_t value = queue->completed + 1; value <= queue->submitted; value++) {
-        const fmi_batch_plan *plan = &queue->batches[value % MOST_BATCHES];
-        bool started = value == queue->completed + 1 && queue->order_count > 0;
-        fmi_command *const *commands = started ? queue->order : plan->commands;
-        for (uint32_t i = started ? queue->done : 0; i < plan->command_count; i++) {
-            if (names(commands[i], what)) {
-                return true;
-            }
-        }
-    }
-    return false;
-}
-
-static bool is_pending(const manual_device *device, const returned *what)
-{
-    for (uint32_t q = 0; q < device->queue_count && !device->quiet; q++) {
-        if (is_pending_on(&device->queues[q], what)) {
-            return true;
-        }
-    }
-    return false;
-}
-
-void fmi_manual_watch_free(fmi_backend *backend, const fmi_block *block, uint64_t offset_bytes, uint64_t size_bytes)
-{
-    manual_device *device = device_of(backend);
-    pthread_mutex_lock(&device->lock);
-    bool pending = is_pending(device, &(returned){block->native, offset_bytes, offset_bytes + size_bytes, NULL});
-    device->early_frees += pending;
-    pthread_mutex_unlock(&device->lock);
-    if (pending) {
-        tell(device, FM_TESTING_VIOLATED, "memory came back to the pool that a command in flight names");
-    }
-}
-
-static void fill_block(const fmi_block *block, int byte)
-{
-    memset(block->mapped, byte, block->size_bytes < MOST_FILLED ? (size_t)block->size_bytes : MOST_FILLED);
-}
-
-static fm_status allocate_block(fmi_backend *backend, fm_memory_kind kind, uint64_t size_bytes, fmi_block *out)
-{
-    fm_status status = fmi_host_allocate_block(backend, kind, size_bytes, out);
-    if (status == FM_OK) {
-        fill_block(out, FRESH);
-        out->zeroed = false;
-    }
-    return status;
-}
-
-static void free_block(fmi_backend *backend, fmi_block *block)
-{
-    manual_device *device = device_of(backend);
-    fill_block(block, FREED);
-    pthread_mutex_lock(&device->lock);
-    bool pending = is_pending(device, &(returned){block->native, 0, block->size_bytes, NULL});
-    early_block *kept = pending ? malloc(sizeof *kept) : NULL;
-    if (kept) {
-        *kept = (early_block){*block, device->early};
-        device->early = kept;
-    }
-    device->early_frees += pending;
-    pthread_mutex_unlock(&device->lock);
-    if (pending) {
-        tell(device, FM_TESTING_VIOLATED, "a memory block was freed that a command in flight names");
-    }
-    if (!kept) {
-        fmi_host_free_block(backend, block);
-    }
-    block->native = NULL;
-}
-
-static fm_status create_kernel(fmi_backend *backend, const fmi_kernel_code *code, fmi_kernel_binary **out,
-                               fmi_text *log)
-{
-    manual_device *device = device_of(backend);
-    manual_kernel *kernel = calloc(1, sizeof *kernel);
-    if (!kernel) {
-        return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "no host memory for kernel '%s'", code->name);
-    }
-    fm_status status = fmi_host_create_kernel(backend, code, &kernel->host, log);
-    if (status != FM_OK) {
-        free(kernel);
-        return status;
-    }
-    kernel->shown = *kernel->host;
-    pthread_mutex_lock(&device->lock);
-    kernel->next = device->kernels;
-    device->kernels = kernel;
-    pthread_mutex_unlock(&device->lock);
-    *out = &kernel->shown;
-    return FM_OK;
-}
-
-static void destroy_kernel(fmi_backend *backend, fmi_kernel_binary *binary)
-{
-    manual_device *device = device_of(backend);
-    pthread_mutex_lock(&device->lock);
-    bool pending = is_pending(device, &(returned){NULL, 0, 0, binary});
-    ((manual_kernel *)(void *)binary)->destroyed = true;
-    device->early_frees += pending;
-    pthread_mutex_unlock(&device->lock);
-    if (pending) {
-        tell(device, FM_TESTING_VIOLATED, "a kernel was destroyed that a command in flight names");
-    }
-}
-
-bool fmi_manual_is_destroyed(const fmi_kernel_binary *binary)
-{
-    return ((const manual_kernel *)(const void *)binary)->destroyed;
+    fmi_manual_device_of(backend)->quiet = true;
 }
 
 // Refuses a submit if the test asked for it, or for good once the device is lost.
-static fm_status refuse(manual_device *device, const fmi_batch_plan *plan)
+static fm_status refuse(fmi_manual_device *device, const fmi_batch_plan *plan)
 {
     pthread_mutex_lock(&device->lock);
     fm_status status = device->lost ? FM_ERROR_DEVICE_LOST : FM_OK;
@@ -285,16 +74,19 @@ static fm_status refuse(manual_device *device, const fmi_batch_plan *plan)
     for (uint32_t i = 0; i < plan->command_count; i++) {
         tell(device, FM_TESTING_REFUSED, plan->commands[i]->label);
     }
+    if (plan->command_count == 0) {
+        tell(device, FM_TESTING_REFUSED, NULL);
+    }
     return fmi_fail(status, "the manual device was told to refuse the batch");
 }
 
 // May the queue's next batch start: is what it waits for complete?
-static bool is_ready(const manual_device *device, const manual_queue *queue)
+static bool is_ready(const fmi_manual_device *device, const fmi_manual_queue *queue)
 {
     if (queue->completed == queue->submitted) {
         return false;
     }
-    const fmi_batch_plan *plan = &queue->batches[(queue->completed + 1) % MOST_BATCHES];
+    const fmi_batch_plan *plan = &queue->batches[(queue->completed + 1) % MANUAL_MOST_BATCHES];
     for (uint32_t q = 0; q < device->queue_count; q++) {
         if (plan->waits[q] > device->queues[q].completed) {
             return false;
@@ -304,15 +96,15 @@ static bool is_ready(const manual_device *device, const manual_queue *queue)
 }
 
 // Completes batches without commands, which nobody steps. Called under the lock.
-static void settle(manual_device *device)
+static void settle(fmi_manual_device *device)
 {
     bool any;
     do {
         any = false;
         for (uint32_t q = 0; q < device->queue_count; q++) {
-            manual_queue *queue = &device->queues[q];
+            fmi_manual_queue *queue = &device->queues[q];
             while (is_ready(device, queue) &&
-                   queue->batches[(queue->completed + 1) % MOST_BATCHES].command_count == 0) {
+                   queue->batches[(queue->completed + 1) % MANUAL_MOST_BATCHES].command_count == 0) {
                 queue->completed++;
                 any = true;
             }
@@ -322,15 +114,16 @@ static void settle(manual_device *device)
 
 static fm_status submit(fmi_backend *backend, fmi_batch_plan *plan)
 {
-    manual_device *device = device_of(backend);
+    fmi_manual_device *device = fmi_manual_device_of(backend);
     fm_status refused = refuse(device, plan);
     if (refused != FM_OK) {
         return refused;
     }
     plan->barriers = plan->wave_count > 0 ? plan->wave_count - 1 : 0;
     pthread_mutex_lock(&device->lock);
-    manual_queue *queue = &device->queues[plan->queue];
-    queue->batches[plan->value % MOST_BATCHES] = *plan;
+    fmi_manual_queue *queue = &device->queues[plan->queue];
+    queue->batches[plan->value % MANUAL_MOST_BATCHES] = *plan;
+    queue->numbers[plan->value % MANUAL_MOST_BATCHES] = ++device->batches;
     queue->submitted = plan->value;
     settle(device);
     pthread_mutex_unlock(&device->lock);
@@ -339,7 +132,7 @@ static fm_status submit(fmi_backend *backend, fmi_batch_plan *plan)
 
 static fm_status completed(fmi_backend *backend, uint32_t queue, uint64_t *out_value)
 {
-    manual_device *device = device_of(backend);
+    fmi_manual_device *device = fmi_manual_device_of(backend);
     pthread_mutex_lock(&device->lock);
     bool lost = device->lost;
     *out_value = lost ? device->queues[queue].lost_at : device->queues[queue].completed;
@@ -351,7 +144,7 @@ static fm_status completed(fmi_backend *backend, uint32_t queue, uint64_t *out_v
 static fm_status wait_manual(fmi_backend *backend, const uint64_t values[FMI_MOST_QUEUES], uint64_t timeout_ns)
 {
     (void)timeout_ns;
-    manual_device *device = device_of(backend);
+    fmi_manual_device *device = fmi_manual_device_of(backend);
     if (device->run) {
         device->run(device->run_user);
     }
@@ -371,7 +164,7 @@ static uint64_t next_random(uint64_t *seed)
 }
 
 // Lays out one wave, commands[0, count), in the order of the seed.
-static void lay_out_wave(manual_device *device, fmi_command **commands, uint32_t count, uint64_t *seed)
+static void lay_out_wave(fmi_manual_device *device, fmi_command **commands, uint32_t count, uint64_t *seed)
 {
     if (device->seed == 0) {
         return;
@@ -389,12 +182,12 @@ static void lay_out_wave(manual_device *device, fmi_command **commands, uint32_t
 }
 
 // Lays out the queue's next batch, unless that is done. Called under the lock; the queue is ready.
-static bool lay_out(manual_device *device, manual_queue *queue)
+static bool lay_out(fmi_manual_device *device, fmi_manual_queue *queue)
 {
     if (queue->order_count > 0) {
         return true;
     }
-    const fmi_batch_plan *plan = &queue->batches[(queue->completed + 1) % MOST_BATCHES];
+    const fmi_batch_plan *plan = &queue->batches[(queue->completed + 1) % MANUAL_MOST_BATCHES];
     if (plan->command_count > queue->order_capacity) {
         fmi_command **order = realloc(queue->order, plan->command_count * sizeof(fmi_command *));
         if (!order) {
@@ -417,7 +210,7 @@ static bool lay_out(manual_device *device, manual_queue *queue)
 
 // The queue whose command runs next; NULL: none has one. Ready queues take turns as the seed has it, the later ones first where it is 1.
 // Called under the lock.
-static manual_queue *choose(manual_device *device)
+static fmi_manual_queue *choose(fmi_manual_device *device)
 {
     if (device->next || device->quiet) {
         return device->quiet ? NULL : device->next;
@@ -426,7 +219,7 @@ static manual_queue *choose(manual_device *device)
     uint32_t skip = device->seed > 1 ? (uint32_t)(next_random(&random) % device->queue_count) : 0;
     for (uint32_t i = 0; i < device->queue_count && !device->next; i++) {
         uint32_t q = device->seed == 1 ? device->queue_count - 1 - i : (i + skip) % device->queue_count;
-        manual_queue *queue = &device->queues[q];
+        fmi_manual_queue *queue = &device->queues[q];
         device->next = is_ready(device, queue) && lay_out(device, queue) ? queue : NULL;
     }
     device->turns += device->next != NULL;
@@ -435,29 +228,77 @@ static manual_queue *choose(manual_device *device)
 
 const fmi_command *fmi_manual_peek(fmi_backend *backend)
 {
-    manual_device *device = device_of(backend);
+    fmi_manual_device *device = fmi_manual_device_of(backend);
     pthread_mutex_lock(&device->lock);
-    const manual_queue *queue = choose(device);
+    const fmi_manual_queue *queue = choose(device);
     const fmi_command *command = queue ? queue->order[queue->done] : NULL;
     pthread_mutex_unlock(&device->lock);
     return command;
 }
 
+// Says how long the batch's waves took, if it is asked and the test said. Called under the lock.
+static void report_times(const fmi_manual_device *device, const fmi_batch_plan *plan)
+{
+    for (uint32_t w = 0; plan->wave_ns && device->wave_ns && w < plan->wave_count && w < FMI_TIMED_WAVES; w++) {
+        plan->wave_ns[w] = device->wave_ns;
+    }
+}
+
+static bool conflict(const fmi_command *a, const fmi_command *b)
+{
+    for (uint32_t i = 0; i < a->span_count; i++) {
+        for (uint32_t k = 0; k < b->span_count; k++) {
+            const fmi_span *x = &a->spans[i], *y = &b->spans[k];
+            if (((x->access | y->access) & FM_ACCESS_WRITE) && !((x->access | y->access) & FMI_SPAN_PRIVATE) &&
+                x->block->native == y->block->native && x->offset_bytes < y->offset_bytes + y->size_bytes &&
+                y->offset_bytes < x->offset_bytes + x->size_bytes) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+// Has a command that has not run, of another queue's batch that was taken before the one at hand, to come before this one?
+static bool is_race(const fmi_manual_device *device, const fmi_manual_queue *own, const fmi_command *command)
+{
+    uint64_t number = own->numbers[(own->completed + 1) % MANUAL_MOST_BATCHES];
+    for (uint32_t q = 0; q < device->queue_count; q++) {
+        const fmi_manual_queue *queue = &device->queues[q];
+        for (uint64_t value = queue->completed + 1; queue != own && value <= queue->submitted; value++) {
+            if (queue->numbers[value % MANUAL_MOST_BATCHES] > number) {
+                break;
+            }
+            uint32_t count = 0;
+            fmi_command *const *pending = fmi_manual_pending(queue, value, &count);
+            for (uint32_t i = 0; i < count; i++) {
+                if (conflict(pending[i], command)) {
+                    return true;
+                }
+            }
+        }
+    }
+    return false;
+}
+
 static void pass(fmi_backend *backend, bool run)
 {
-    manual_device *device = device_of(backend);
-    bool ran = false, completes = false;
+    fmi_manual_device *device = fmi_manual_device_of(backend);
+    bool ran = false, completes = false, races = false;
     const char *label = NULL;
     pthread_mutex_lock(&device->lock);
-    manual_queue *queue = choose(device);
+    fmi_manual_queue *queue = choose(device);
     if (queue) {
         const fmi_command *command = queue->order[queue->done];
         label = command->label;
         ran = run;
+        races = is_race(device, queue, command);
+        device->races += races;
         if (run) {
-            fmi_host_run(command, 0, 1, &queue->batches[(queue->completed + 1) % MOST_BATCHES]);
+            fmi_host_run(command, 0, 1, &queue->batches[(queue->completed + 1) % MANUAL_MOST_BATCHES]);
         }
         if (++queue->done == queue->order_count) {
+            report_times(device, &queue->batches[(queue->completed + 1) % MANUAL_MOST_BATCHES]);
             queue->order_count = 0;
             queue->completed++;
             completes = !device->lost;
@@ -466,6 +307,9 @@ static void pass(fmi_backend *backend, bool run)
         device->next = NULL;
     }
     pthread_mutex_unlock(&device->lock);
+    if (races) {
+        tell(device, FM_TESTING_VIOLATED, "a command ran before one of another queue that it conflicts with");
+    }
     if (ran) {
         tell(device, FM_TESTING_RAN, label);
     }
@@ -486,15 +330,23 @@ void fmi_manual_skip(fmi_backend *backend)
 
 void fmi_manual_set_order(fmi_backend *backend, uint64_t seed)
 {
-    manual_device *device = device_of(backend);
+    fmi_manual_device *device = fmi_manual_device_of(backend);
     pthread_mutex_lock(&device->lock);
     device->seed = seed;
     pthread_mutex_unlock(&device->lock);
 }
 
+void fmi_manual_set_wave_ns(fmi_backend *backend, uint32_t ns)
+{
+    fmi_manual_device *device = fmi_manual_device_of(backend);
+    pthread_mutex_lock(&device->lock);
+    device->wave_ns = ns;
+    pthread_mutex_unlock(&device->lock);
+}
+
 void fmi_manual_refuse_submits(fmi_backend *backend, uint32_t count, fm_status status)
 {
-    manual_device *device = device_of(backend);
+    fmi_manual_device *device = fmi_manual_device_of(backend);
     pthread_mutex_lock(&device->lock);
     device->refusals = count;
     device->refusal = status;
@@ -503,16 +355,16 @@ void fmi_manual_refuse_submits(fmi_backend *backend, uint32_t count, fm_status s
 
 bool fmi_manual_fail_list(fmi_backend *backend)
 {
-    manual_device *device = device_of(backend);
+    fmi_manual_device *device = fmi_manual_device_of(backend);
     pthread_mutex_lock(&device->lock);
-    const manual_queue *queue = choose(device);
+    const fmi_manual_queue *queue = choose(device);
     bool found = queue != NULL;
     const char *label = NULL;
     if (found) {
         fmi_command *command = queue->order[queue->done];
         label = command->label;
         command->wave = FMI_WAVE_FAILED;
-        fm_status *statuses = queue->batches[(queue->completed + 1) % MOST_BATCHES].list_status;
+        fm_status *statuses = queue->batches[(queue->completed + 1) % MANUAL_MOST_BATCHES].list_status;
         __atomic_store_n(&statuses[command->list], FM_ERROR_KERNEL_FAILED, __ATOMIC_RELAXED);
     }
     pthread_mutex_unlock(&device->lock);
@@ -523,7 +375,7 @@ bool fmi_manual_fail_list(fmi_backend *backend)
 }
 
 // A copy that lives until the device is closed; NULL: out of host memory.
-static void *keep_copy(manual_device *device, const void *bytes, size_t size_bytes)
+static void *keep_copy(fmi_manual_device *device, const void *bytes, size_t size_bytes)
 {
     void *copy = malloc(size_bytes);
     if (copy) {
@@ -534,7 +386,7 @@ static void *keep_copy(manual_device *device, const void *bytes, size_t size_byt
 }
 
 // Once the device is lost the library retires what is in flight, so the batches' arrays may be used again; commands stay until close.
-static bool keep_batch(manual_device *device, fmi_batch_plan *plan)
+static bool keep_batch(fmi_manual_device *device, fmi_batch_plan *plan)
 {
     uint32_t lists = 0;
     for (uint32_t i = 0; i < plan->command_count; i++) {
@@ -544,18 +396,19 @@ static bool keep_batch(manual_device *device, fmi_batch_plan *plan)
     plan->wave_ends = keep_copy(device, plan->wave_ends, plan->wave_count * sizeof *plan->wave_ends);
     plan->list_status = keep_copy(device, plan->list_status, lists * sizeof *plan->list_status);
     plan->list_reason = NULL; // nobody asks any more
+    plan->wave_ns = NULL;
     return plan->commands && plan->wave_ends && plan->list_status;
 }
 
 void fmi_manual_lose(fmi_backend *backend)
 {
-    manual_device *device = device_of(backend);
+    fmi_manual_device *device = fmi_manual_device_of(backend);
     pthread_mutex_lock(&device->lock);
     bool kept = true;
     for (uint32_t q = 0; q < device->queue_count && !device->lost; q++) {
-        manual_queue *queue = &device->queues[q];
+        fmi_manual_queue *queue = &device->queues[q];
         for (uint64_t value = queue->completed + 1; value <= queue->submitted; value++) {
-            kept = keep_batch(device, &queue->batches[value % MOST_BATCHES]) && kept;
+            kept = keep_batch(device, &queue->batches[value % MANUAL_MOST_BATCHES]) && kept;
         }
         queue->lost_at = queue->completed;
     }
@@ -564,30 +417,21 @@ void fmi_manual_lose(fmi_backend *backend)
     pthread_mutex_unlock(&device->lock);
 }
 
-uint64_t fmi_manual_early_frees(fmi_backend *backend)
-{
-    manual_device *device = device_of(backend);
-    pthread_mutex_lock(&device->lock);
-    uint64_t count = device->early_frees;
-    pthread_mutex_unlock(&device->lock);
-    return count;
-}
-
 void fmi_manual_set_observer(fmi_backend *backend, fm_testing_observer observer, void *user)
 {
-    device_of(backend)->observer = observer;
-    device_of(backend)->observer_user = user;
+    fmi_manual_device_of(backend)->observer = observer;
+    fmi_manual_device_of(backend)->observer_user = user;
 }
 
 void fmi_manual_tell(fmi_backend *backend, fm_testing_event event, const char *text)
 {
-    tell(device_of(backend), event, text);
+    tell(fmi_manual_device_of(backend), event, text);
 }
 
 void fmi_manual_set_waiter(fmi_backend *backend, void (*run)(void *user), void *user)
 {
-    device_of(backend)->run = run;
-    device_of(backend)->run_user = user;
+    fmi_manual_device_of(backend)->run = run;
+    fmi_manual_device_of(backend)->run_user = user;
 }
 
 const fmi_backend_ops fmi_backend_manual = {
@@ -596,10 +440,10 @@ const fmi_backend_ops fmi_backend_manual = {
     .open = open_manual,
     .close = close_manual,
     .quiesce = quiesce,
-    .allocate_block = allocate_block,
-    .free_block = free_block,
-    .create_kernel = create_kernel,
-    .destroy_kernel = destroy_kernel,
+    .allocate_block = fmi_manual_allocate_block,
+    .free_block = fmi_manual_free_block,
+    .create_kernel = fmi_manual_create_kernel,
+    .destroy_kernel = fmi_manual_destroy_kernel,
     .submit = submit,
     .completed = completed,
     .wait = wait_manual,

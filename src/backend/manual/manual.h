@@ -20,6 +20,9 @@ void fmi_manual_skip(fmi_backend *backend);
 // Chooses in which order the commands of a wave run: 0 is recorded order, 1 is reversed, others are shuffled by that seed.
 void fmi_manual_set_order(fmi_backend *backend, uint64_t seed);
 
+// From now on, says that each wave of a timed batch took so long; 0: says nothing.
+void fmi_manual_set_wave_ns(fmi_backend *backend, uint32_t ns);
+
 // Has waits run the device: each blocking wait calls `run` once, which steps. NULL: waits only look.
 void fmi_manual_set_waiter(fmi_backend *backend, void (*run)(void *user), void *user);
 
@@ -36,8 +39,9 @@ void fmi_manual_lose(fmi_backend *backend);
 // A range of memory came back to the pool: nothing that has not run may name it.
 void fmi_manual_watch_free(fmi_backend *backend, const fmi_block *block, uint64_t offset_bytes, uint64_t size_bytes);
 
-// Memory that came back, blocks that were freed and kernels that were destroyed while commands that had not run named them.
-uint64_t fmi_manual_early_frees(fmi_backend *backend);
+// Memory that came back, blocks that were freed and kernels that were destroyed while commands that had not run named them; commands that
+// ran before one of another queue that they conflict with and that was taken before.
+uint64_t fmi_manual_violations(fmi_backend *backend);
 
 // Has `observer` told of every event; NULL: of none. Called without a lock of this device.
 void fmi_manual_set_observer(fmi_backend *backend, fm_testing_observer observer, void *user);

@@ -144,6 +144,7 @@ enum {
     ACCESS_BITS = 2,
     ANY_QUEUE = 0x155,    // fm_access times this: its bits in fmi_region_state.before, of all queues
     OTHER_QUEUES = 0x3fc, // what of them is not the batch's own queue's
+    ANY_WRITER = UINT16_MAX, // in fmi_region_state.written_on
 };
 
 // Uses that conflict with batches of a queue of which everything up to `covered` is ordered before.
@@ -160,7 +161,7 @@ static uint32_t conflicts_by_queue(const fmi_planner *planner, const fmi_region_
     uint32_t before = 0;
     for (uint32_t q = 0; q < planner->queue_count; q++) {
         bool own = q == planner->queue;
-        uint64_t written = state->written_on == q ? state->written : 0;
+        uint64_t written = state->written_on == q ? state->written : state->written_on == ANY_WRITER ? used[q] : 0;
         uint32_t access = conflicting_access(written, used[q], own ? self->covered : self->seen[q]);
         before |= own ? access : access << (ACCESS_BITS * (q + 1));
     }
@@ -201,8 +202,12 @@ static void __attribute__((cold)) wait_for_queues(fmi_planner *planner, fmi_regi
         uint32_t access = conflicts >> (ACCESS_BITS * (q + 1));
         if (access & FM_ACCESS_WRITE) {
             raise(&planner->after[q], used[q]);
-        } else if ((access & FM_ACCESS_READ) && state->written_on == q) {
-            raise(&planner->after[q], state->written);
+        } else if (access & FM_ACCESS_READ) {
+            if (state->written_on == q) {
+                raise(&planner->after[q], state->written);
+            } else if (state->written_on == ANY_WRITER) {
+                raise(&planner->after[q], used[q]);
+            }
         }
     }
     state->before &= ~(conflicts & OTHER_QUEUES);
@@ -526,4 +531,14 @@ void fmi_planner_note_submitted(fmi_planner *planner, const fmi_batch_plan *plan
 void fmi_planner_note_dropped(fmi_planner *planner)
 {
     memcpy(planner->queues[planner->queue].owed, planner->after, sizeof planner->after);
+    // What it would have written has an older last writer, which is not known any more: any batch that used it may be that one.
+    for (uint32_t i = 0; planner->queue_count > 1 && i < planner->count; i++) {
+        const fmi_command *command = planner->arrays->planned[i];
+        for (uint32_t k = 0; k < command->span_count; k++) {
+            const fmi_span *span = &command->spans[k];
+            if ((span->access & FM_ACCESS_WRITE) && !(span->access & FMI_SPAN_PRIVATE)) {
+                planner->regions[span->region].written_on = ANY_WRITER;
+            }
+        }
+    }
 }

@@ -205,10 +205,11 @@ static uint64_t value_of(const fmi_queue *queue, uint64_t stamp)
     uint64_t head = atomic_load_explicit(&queue->head, memory_order_relaxed);
     for (uint64_t i = atomic_load(&queue->tail); i != head; i++) {
         const fmi_batch *batch = &queue->ring[i % FMI_MOST_BATCHES];
-        if (batch->stamp >= stamp) {
-            return batch->value; // of a later batch, if that one was retired: not more than was submitted
+        if (batch->stamp == stamp) {
+            return batch->value;
         }
     }
+    // It was retired, and its value was stored before the tail; not a later batch's, which may be long.
     return atomic_load(&queue->retired_value);
 }
 
@@ -274,7 +275,9 @@ static void note_order(fmi_engine *engine, uint32_t q, fmi_batch *batch)
     memset(batch->follows, 0, sizeof batch->follows);
     for (const fmi_list *list = batch->first; list && engine->queue_count > 1; list = list->next) {
         for (uint32_t i = 0; i < list->after_count; i++) {
-            follow(list->after[i].stream, batch);
+            if (!fmi_stream_is_over(list->after[i].stream, list->after[i].value)) {
+                follow(list->after[i].stream, batch);
+            }
         }
         if (list->stream) {
             follow(list->stream, batch);
@@ -290,12 +293,12 @@ static fm_status build(fmi_engine *engine, uint32_t q, fmi_batch *batch, const f
 {
     fmi_queue *queue = &engine->queues[q];
     fm_status status = FM_OK;
-    if (!room_for_lists(batch, share->lists)) {
+    if (atomic_load_explicit(&engine->lost, memory_order_relaxed)) {
+        // First: what ran here when the device was lost may still run, and stores into the arrays.
+        status = fmi_fail(FM_ERROR_DEVICE_LOST, "the device was lost before the work was submitted");
+    } else if (!room_for_lists(batch, share->lists)) {
         // Retirement needs a status a list only where something was submitted.
         status = fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "no host memory for a batch of %u lists", share->lists);
-    }
-    if (status == FM_OK && atomic_load_explicit(&engine->lost, memory_order_relaxed)) {
-        status = fmi_fail(FM_ERROR_DEVICE_LOST, "the device was lost before the work was submitted");
     }
     engine->planner.ignore_hazards = FMI_ABLATED(engine->ablations, FM_ABLATE_BARRIERS);
     if (status == FM_OK) {

@@ -428,7 +428,13 @@ static bool follows_uncovered(fmi_planner *planner, const fmi_list *list)
 {
     bool follows = false;
     for (uint32_t i = 0; i < list->after_count; i++) {
-        follows |= is_uncovered(planner, earlier_batch(planner, list->after[i].stream));
+        const fmi_after *after = &list->after[i];
+        fmi_batch_stamp earlier = earlier_batch(planner, after->stream);
+        // What is over on another queue needs no wait for that stream's later lists; memory that it bound brings its own.
+        bool is_tracked = !list->untracked && after->stream->untracked.batch == 0;
+        if (earlier.queue == planner->queue || !is_tracked || !fmi_stream_is_over(after->stream, after->value)) {
+            follows |= is_uncovered(planner, earlier);
+        }
     }
     const fmi_stream *stream = list->stream;
     if (!stream) {

@@ -219,11 +219,13 @@ static bool is_next(const fmi_engine *engine, const fmi_batch *batch)
 static bool retire_queue(fmi_retirement *r, fmi_queue *queue, uint64_t reached, bool lost)
 {
     uint64_t first = atomic_load_explicit(&queue->tail, memory_order_relaxed), tail = first;
+    bool held = false;
     // Acquire: pairs with the leader's store of head; the batch's fields are there.
     while (tail != atomic_load_explicit(&queue->head, memory_order_acquire)) {
         fmi_batch *batch = &queue->ring[tail % FMI_MOST_BATCHES];
         bool done = batch->value <= reached;
         if ((!done && !lost) || !is_next(r->engine, batch)) {
+            held = done;
             break;
         }
         if (!done && batch->status == FM_OK) {
@@ -240,6 +242,7 @@ static bool retire_queue(fmi_retirement *r, fmi_queue *queue, uint64_t reached, 
         // Sequentially consistent for fmi_engine_kick: room first, then the look for work.
         atomic_store(&queue->tail, tail);
     }
+    atomic_store_explicit(&queue->held, held, memory_order_relaxed);
     return tail != first;
 }
 

@@ -53,7 +53,9 @@ bool fmi_engine_next_values(const fmi_engine *engine, uint64_t out[FMI_MOST_QUEU
     for (uint32_t q = 0; q < FMI_MOST_QUEUES; q++) {
         const fmi_queue *queue = &engine->queues[q];
         uint64_t retired = atomic_load_explicit(&queue->retired_value, memory_order_acquire);
-        bool waits = atomic_load_explicit(&queue->submitted_value, memory_order_acquire) > retired;
+        // Who blocks for what is reached already does not block at all.
+        bool waits = atomic_load_explicit(&queue->submitted_value, memory_order_acquire) > retired &&
+                     !atomic_load_explicit(&queue->held, memory_order_relaxed);
         out[q] = waits ? retired + 1 : 0;
         any = any || waits;
     }

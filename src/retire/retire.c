@@ -72,16 +72,6 @@ static fm_status list_outcome(const fmi_retirement *r, const fmi_batch *batch, c
     return status;
 }
 
-// The library's own fill of new memory failed: nothing may use that buffer.
-static void mark_unzeroed(fmi_retirement *r, const fmi_list *list)
-{
-    fmi_memory *memory = ((fmi_buffer *)list->buffers->slots[0])->memory; // such a list holds its one buffer
-    if (memory) {
-        atomic_store_explicit(&memory->unzeroed, 1, memory_order_relaxed);
-    }
-    atomic_fetch_add_explicit(&r->record->zero_failures, 1, memory_order_release);
-}
-
 // Moves the callbacks that the stream's progress made due to the keeper, by rising value.
 static void collect_callbacks(fmi_retirement *r, fmi_stream *stream)
 {
@@ -151,7 +141,7 @@ static void retire_list(fmi_retirement *r, const fmi_batch *batch, fmi_list *lis
         fmi_failures_note(&r->failures, list, stream ? stream->id : 0, status, sentence);
     }
     if (list->is_fill && status != FM_OK) {
-        mark_unzeroed(r, list); // before the point: who may take the memory over then sees it
+        fmi_record_note_unzeroed(r->record, list); // before the point: who may take the memory over then sees it
     }
     if (stream) {
         if (keep_failure) {

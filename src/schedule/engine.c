@@ -346,6 +346,13 @@ static bool form(fmi_engine *engine, uint32_t q)
         snprintf(batch->sentence, sizeof batch->sentence, "%s", fm_last_error());
         fmi_error_restore(&callers);
     }
+    // A list on another queue that uses the memory may be retired before this batch: it has to find this noted.
+    for (const fmi_list *list = batch->status != FM_OK && engine->record ? batch->first : NULL; list;
+         list = list->next) {
+        if (list->is_fill) {
+            fmi_record_note_unzeroed(engine->record, list);
+        }
+    }
     for (fmi_list *list = batch->first; list && FMI_ABLATED(engine->ablations, FM_ABLATE_FREE_AFTER_DONE);
          list = list->next) {
         fmi_record_release_holds(engine->record, list, true, true);

@@ -123,6 +123,9 @@ static inline void fmi_recorder_leave(fm_commands *commands, fm_status status)
     atomic_store_explicit(&commands->state, FMI_RECORDER_IDLE, memory_order_release);
 }
 
+// The library's own fill of new memory failed or will not run: nothing may use that buffer. More than once is once.
+void fmi_record_note_unzeroed(fmi_record_room *room, const fmi_list *list);
+
 // Finds a live object and holds it for the list, at most once a list however often it is bound.
 fm_status fmi_recorder_hold_slow(fm_commands *commands, fmi_table *table, fmi_stamps *stamps, fmi_hold_chunk **chain,
                                  uint64_t id, fmi_slot **out);

@@ -73,16 +73,6 @@ static fm_status list_outcome(const fmi_retirement *r, const fmi_batch *batch, c
     return status;
 }
 
-// The library's own fill of new memory failed: nothing may use that buffer.
-static void mark_unzeroed(fmi_retirement *r, const fmi_list *list)
-{
-    fmi_memory *memory = ((fmi_buffer *)list->buffers->slots[0])->memory; // such a list holds its one buffer
-    if (memory) {
-        atomic_store_explicit(&memory->unzeroed, 1, memory_order_relaxed);
-    }
-    atomic_fetch_add_explicit(&r->record->zero_failures, 1, memory_order_release);
-}
-
 // Moves the callbacks that the stream's progress made due to the keeper, by rising value.
 static void collect_callbacks(fmi_retirement *r, fmi_stream *stream)
 {
@@ -152,7 +142,7 @@ static void retire_list(fmi_retirement *r, const fmi_batch *batch, fmi_list *lis
         fmi_failures_note(&r->failures, list, stream ? stream->id : 0, status, sentence);
     }
     if (list->is_fill && status != FM_OK) {
-        mark_unzeroed(r, list); // before the point: who may take the memory over then sees it
+        fmi_record_note_unzeroed(r->record, list); // before the point: who may take the memory over then sees it
     }
     if (stream) {
         if (keep_failure) {
@@ -220,11 +210,13 @@ static bool is_next(const fmi_engine *engine, const fmi_batch *batch)
 static bool retire_queue(fmi_retirement *r, fmi_queue *queue, uint64_t reached, bool lost)
 {
     uint64_t first = atomic_load_explicit(&queue->tail, memory_order_relaxed), tail = first;
+    bool held = false;
     // Acquire: pairs with the leader's store of head; the batch's fields are there.
     while (tail != atomic_load_explicit(&queue->head, memory_order_acquire)) {
         fmi_batch *batch = &queue->ring[tail % FMI_MOST_BATCHES];
         bool done = batch->value <= reached;
         if ((!done && !lost) || !is_next(r->engine, batch)) {
+            held = done;
             break;
         }
         if (!done && batch->status == FM_OK) {
@@ -242,6 +234,7 @@ static bool retire_queue(fmi_retirement *r, fmi_queue *queue, uint64_t reached, 
         // Sequentially consistent for fmi_engine_kick: room first, then the look for work.
         atomic_store(&queue->tail, tail);
     }
+    atomic_store_explicit(&queue->held, held, memory_order_relaxed);
     return tail != first;
 }
 

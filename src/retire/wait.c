@@ -342,9 +342,12 @@ static fm_status poll_for_all(fmi_retirement *r, fmi_wait_done done, void *conte
         }
         if (spins && now - begin < budget) {
             pause_a_little();
-        } else {
-            fmi_wait_a_moment(r, deadline - now);
+            continue;
         }
+        // Who blocks does not kick: nothing is kept back for its sake meanwhile.
+        leave_spin(r, spins);
+        fmi_wait_a_moment(r, deadline - now);
+        spins = spins && enter_spin(r);
     }
     leave_spin(r, spins);
     return status;

@@ -53,7 +53,9 @@ bool fmi_engine_next_values(const fmi_engine *engine, uint64_t out[FMI_MOST_QUEU
     for (uint32_t q = 0; q < FMI_MOST_QUEUES; q++) {
         const fmi_queue *queue = &engine->queues[q];
         uint64_t retired = atomic_load_explicit(&queue->retired_value, memory_order_acquire);
-        bool waits = atomic_load_explicit(&queue->submitted_value, memory_order_acquire) > retired;
+        // Who blocks for what is reached already does not block at all.
+        bool waits = atomic_load_explicit(&queue->submitted_value, memory_order_acquire) > retired &&
+                     !atomic_load_explicit(&queue->held, memory_order_relaxed);
         out[q] = waits ? retired + 1 : 0;
         any = any || waits;
     }
@@ -205,11 +207,11 @@ static uint64_t value_of(const fmi_queue *queue, uint64_t stamp)
     uint64_t head = atomic_load_explicit(&queue->head, memory_order_relaxed);
     for (uint64_t i = atomic_load(&queue->tail); i != head; i++) {
         const fmi_batch *batch = &queue->ring[i % FMI_MOST_BATCHES];
-        if (batch->stamp >= stamp) {
-            // A later one: that one was retired, and work behind it that is in flight is no reason to wait.
-            return batch->stamp == stamp ? batch->value : atomic_load(&queue->retired_value);
+        if (batch->stamp == stamp) {
+            return batch->value;
         }
     }
+    // It was retired, and its value was stored before the tail; not a later batch's, which may be long.
     return atomic_load(&queue->retired_value);
 }
 
@@ -278,7 +280,9 @@ static void note_order(fmi_engine *engine, uint32_t q, fmi_batch *batch)
     memset(batch->follows, 0, sizeof batch->follows);
     for (const fmi_list *list = batch->first; list && engine->queue_count > 1; list = list->next) {
         for (uint32_t i = 0; i < list->after_count; i++) {
-            follow(list->after[i].stream, batch);
+            if (!fmi_stream_is_over(list->after[i].stream, list->after[i].value)) {
+                follow(list->after[i].stream, batch);
+            }
         }
         if (list->stream) {
             follow(list->stream, batch);
@@ -294,12 +298,12 @@ static fm_status build(fmi_engine *engine, uint32_t q, fmi_batch *batch, const f
 {
     fmi_queue *queue = &engine->queues[q];
     fm_status status = FM_OK;
-    if (!room_for_lists(batch, share->lists)) {
+    if (atomic_load_explicit(&engine->lost, memory_order_relaxed)) {
+        // First: what ran here when the device was lost may still run, and stores into the arrays.
+        status = fmi_fail(FM_ERROR_DEVICE_LOST, "the device was lost before the work was submitted");
+    } else if (!room_for_lists(batch, share->lists)) {
         // Retirement needs a status a list only where something was submitted.
         status = fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "no host memory for a batch of %u lists", share->lists);
-    }
-    if (status == FM_OK && atomic_load_explicit(&engine->lost, memory_order_relaxed)) {
-        status = fmi_fail(FM_ERROR_DEVICE_LOST, "the device was lost before the work was submitted");
     }
     engine->planner.ignore_hazards = FMI_ABLATED(engine->ablations, FM_ABLATE_BARRIERS);
     if (status == FM_OK) {
@@ -344,6 +348,13 @@ static bool form(fmi_engine *engine, uint32_t q)
     if (batch->status != FM_OK) {
         snprintf(batch->sentence, sizeof batch->sentence, "%s", fm_last_error());
         fmi_error_restore(&callers);
+    }
+    // A list on another queue that uses the memory may be retired before this batch: it has to find this noted.
+    for (const fmi_list *list = batch->status != FM_OK && engine->record ? batch->first : NULL; list;
+         list = list->next) {
+        if (list->is_fill) {
+            fmi_record_note_unzeroed(engine->record, list);
+        }
     }
     for (fmi_list *list = batch->first; list && FMI_ABLATED(engine->ablations, FM_ABLATE_FREE_AFTER_DONE);
          list = list->next) {

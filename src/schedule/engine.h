@@ -48,8 +48,10 @@ typedef struct fmi_queue {
     _Atomic(uint64_t) retired_value;   // last value retired; stored by retirement
     _Atomic(uint64_t) head;            // batches added; stored by the leader with release
     _Atomic(uint64_t) tail;            // batches removed; stored by retirement with release
-    uint64_t longest_ns;               // estimated work of the longest list of its last batch; the leader's
-    uint64_t recycled;                 // the pool's count when a batch last began with a barrier for it; the leader's
+    _Atomic(uint32_t)
+        held;            // 1: its next batch is complete, but one that it follows is not; stored by retirement. A hint
+    uint64_t longest_ns; // estimated work of the longest list of its last batch; the leader's
+    uint64_t recycled;   // the pool's count when a batch last began with a barrier for it; the leader's
     fmi_batch ring
         [FMI_MOST_BATCHES]; // batch n is ring[n % FMI_MOST_BATCHES]; the leader's before head passes it, then retirement's
 } fmi_queue;
@@ -124,7 +126,8 @@ static inline uint64_t fmi_engine_retired(const fmi_engine *engine)
     return batches;
 }
 
-// What each queue is to reach next, for fmi_backend_ops.wait; 0 where nothing of it is on the device. False: nothing is at all.
+// What each queue is to reach next, for fmi_backend_ops.wait; 0 where nothing of it is on the device, or where that is reached already and
+// the batch waits for another queue's to be retired. False: nothing is at all.
 bool fmi_engine_next_values(const fmi_engine *engine, uint64_t out[FMI_MOST_QUEUES]);
 
 #endif

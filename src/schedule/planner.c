@@ -47,8 +47,7 @@ fm_status fmi_planner_begin(fmi_planner *planner, uint32_t queue, fmi_plan_array
     planner->count = 0;
     planner->last_wave = 0;
     planner->sorted = true;
-    planner->fence = planner->after[queue] > planner->queues[queue].covered;
-    planner->after[queue] = 0;
+    planner->fence = false;
     return FM_OK;
 }
 
@@ -143,8 +142,9 @@ static void merge_hazards(fmi_region_state *state)
 enum {
     EITHER_ACCESS = FM_ACCESS_READ | FM_ACCESS_WRITE,
     ACCESS_BITS = 2,
-    ANY_QUEUE = 0x155,    // fm_access times this: its bits in fmi_region_state.before, of all queues
-    OTHER_QUEUES = 0x3fc, // what of them is not the batch's own queue's
+    ANY_QUEUE = 0x155,       // fm_access times this: its bits in fmi_region_state.before, of all queues
+    OTHER_QUEUES = 0x3fc,    // what of them is not the batch's own queue's
+    ANY_WRITER = UINT16_MAX, // in fmi_region_state.written_on
 };
 
 // Uses that conflict with batches of a queue of which everything up to `covered` is ordered before.
@@ -161,7 +161,7 @@ static uint32_t conflicts_by_queue(const fmi_planner *planner, const fmi_region_
     uint32_t before = 0;
     for (uint32_t q = 0; q < planner->queue_count; q++) {
         bool own = q == planner->queue;
-        uint64_t written = state->written_on == q ? state->written : 0;
+        uint64_t written = state->written_on == q ? state->written : state->written_on == ANY_WRITER ? used[q] : 0;
         uint32_t access = conflicting_access(written, used[q], own ? self->covered : self->seen[q]);
         before |= own ? access : access << (ACCESS_BITS * (q + 1));
     }
@@ -202,8 +202,12 @@ static void __attribute__((cold)) wait_for_queues(fmi_planner *planner, fmi_regi
         uint32_t access = conflicts >> (ACCESS_BITS * (q + 1));
         if (access & FM_ACCESS_WRITE) {
             raise(&planner->after[q], used[q]);
-        } else if ((access & FM_ACCESS_READ) && state->written_on == q) {
-            raise(&planner->after[q], state->written);
+        } else if (access & FM_ACCESS_READ) {
+            if (state->written_on == q) {
+                raise(&planner->after[q], state->written);
+            } else if (state->written_on == ANY_WRITER) {
+                raise(&planner->after[q], used[q]);
+            }
         }
     }
     state->before &= ~(conflicts & OTHER_QUEUES);
@@ -424,7 +428,13 @@ static bool follows_uncovered(fmi_planner *planner, const fmi_list *list)
 {
     bool follows = false;
     for (uint32_t i = 0; i < list->after_count; i++) {
-        follows |= is_uncovered(planner, earlier_batch(planner, list->after[i].stream));
+        const fmi_after *after = &list->after[i];
+        fmi_batch_stamp earlier = earlier_batch(planner, after->stream);
+        // What is over on another queue needs no wait for that stream's later lists; memory that it bound brings its own.
+        bool is_tracked = !list->untracked && after->stream->untracked.batch == 0;
+        if (earlier.queue == planner->queue || !is_tracked || !fmi_stream_is_over(after->stream, after->value)) {
+            follows |= is_uncovered(planner, earlier);
+        }
     }
     const fmi_stream *stream = list->stream;
     if (!stream) {
@@ -526,11 +536,15 @@ void fmi_planner_note_submitted(fmi_planner *planner, const fmi_batch_plan *plan
 
 void fmi_planner_note_dropped(fmi_planner *planner)
 {
-    // Of what it wrote the planner knows this batch alone: whichever queue comes next must not take it for all that there was.
-    for (uint32_t p = 0; p < planner->queue_count; p++) {
-        fmi_planner_queue *queue = &planner->queues[p];
-        for (uint32_t q = 0; q < planner->queue_count; q++) {
-            raise(&queue->owed[q], planner->after[q] > queue->seen[q] ? planner->after[q] : 0);
+    memcpy(planner->queues[planner->queue].owed, planner->after, sizeof planner->after);
+    // What it would have written has an older last writer, which is not known any more: any batch that used it may be that one.
+    for (uint32_t i = 0; planner->queue_count > 1 && i < planner->count; i++) {
+        const fmi_command *command = planner->arrays->planned[i];
+        for (uint32_t k = 0; k < command->span_count; k++) {
+            const fmi_span *span = &command->spans[k];
+            if ((span->access & FM_ACCESS_WRITE) && !(span->access & FMI_SPAN_PRIVATE)) {
+                planner->regions[span->region].written_on = ANY_WRITER;
+            }
         }
     }
 }

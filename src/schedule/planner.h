@@ -23,7 +23,7 @@ typedef struct fmi_region_state {
     uint64_t batch;   // stamp: the last batch that used it; entries of another batch are void
     uint64_t written; // the last batch that wrote to it
     uint16_t count;
-    uint16_t written_on; // that batch's queue
+    uint16_t written_on; // that batch's queue; UINT16_MAX: it was not submitted, so whichever used it last wrote to it
     // Accesses (fm_access) that conflict with earlier batches which nothing has covered, of the last batch's first use: two bits for its own
     // queue, then two for each queue.
     uint32_t before;

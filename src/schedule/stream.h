@@ -105,6 +105,13 @@ static inline uint64_t fmi_stream_batch_of(const fmi_stream *stream, uint64_t va
     return noted >> 32 == (uint32_t)value && behind <= INT32_MAX && behind < submitted ? submitted - behind : 0;
 }
 
+// Is list `value` retired? Its failure is noted then.
+static inline bool fmi_stream_is_over(const fmi_stream *stream, uint64_t value)
+{
+    // Acquire: pairs with retirement's store.
+    return atomic_load_explicit(&stream->completed, memory_order_acquire) >= value;
+}
+
 static inline const char *fmi_stream_label(const fmi_stream *stream)
 {
     return stream->label ? stream->label : "(no label)";

@@ -31,6 +31,7 @@ typedef struct fake {
     pthread_mutex_t lock;
     pthread_cond_t changed;
     uint64_t completed; // guarded by `lock`, as is all below
+    uint64_t others;    // what queues behind the first have reached
     uint32_t inside;    // threads that block on the device now
     uint32_t most_inside;
 } fake;
@@ -42,10 +43,9 @@ static fake *fake_of(fmi_backend *backend)
 
 static fm_status completed(fmi_backend *backend, uint32_t queue, uint64_t *out)
 {
-    (void)queue;
     fake *f = fake_of(backend);
     pthread_mutex_lock(&f->lock);
-    *out = f->completed;
+    *out = queue ? f->others : f->completed;
     pthread_mutex_unlock(&f->lock);
     return FM_OK;
 }
@@ -550,9 +550,39 @@ static void waits_ask_no_clock_that_can_be_set(void **state)
     tear_down(&b);
 }
 
+// LEARNED-10: a batch that is complete and must not be published before another queue's is nothing to block for: that would not block.
+static void wait_blocks_for_no_batch_that_only_follows_another(void **state)
+{
+    (void)state;
+    static bench b;
+    set_up(&b);
+    b.engine.queue_count = 2;
+    for (uint32_t q = 0; q < 2; q++) {
+        fmi_queue *queue = &b.engine.queues[q];
+        queue->ring[0].value = 1;
+        queue->ring[0].follows[1] = q == 0 ? 1 : 0;
+        atomic_store(&queue->submitted_value, 1);
+        atomic_store(&queue->head, 1);
+    }
+    uint64_t values[FMI_MOST_QUEUES];
+    complete(&b, 1);
+    fmi_progress(&b.r);
+    assert_int_equal(atomic_load(&b.engine.queues[0].tail), 0);
+    assert_true(fmi_engine_next_values(&b.engine, values));
+    assert_int_equal(values[0], 0);
+    assert_int_equal(values[1], 1);
+    b.device.others = 1;
+    fmi_progress(&b.r);
+    assert_int_equal(atomic_load(&b.engine.queues[0].tail), 1);
+    assert_false(fmi_engine_next_values(&b.engine, values));
+    b.engine.queue_count = 1;
+    tear_down(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(wait_blocks_for_no_batch_that_only_follows_another),
         cmocka_unit_test(wait_one_thread_asks_the_device_and_a_batch_wakes_its_own),
         cmocka_unit_test(wait_poller_that_leaves_hands_the_seat_on),
         cmocka_unit_test(wait_sleeper_that_times_out_leaves_the_list),

@@ -13,11 +13,12 @@
 enum { THREADS = 4, LISTS = 2000 };
 
 typedef struct fake {
-    _Atomic(uint64_t) commands;           // submitted so far
-    _Atomic(uint32_t) timed;              // batches that are to be timed
-    uint64_t last_value[FMI_MOST_QUEUES]; // the leader's
-    fmi_batch_plan last;                  // the last plan that it took
-    uint32_t refuse;                      // this many submits fail first
+    _Atomic(uint64_t) commands;                       // submitted so far
+    _Atomic(uint32_t) timed;                          // batches that are to be timed
+    uint64_t last_value[FMI_MOST_QUEUES];             // the leader's, and so are the next two
+    fmi_batch_plan last;                              // the last plan that it took
+    uint64_t waits[FMI_MOST_QUEUES][FMI_MOST_QUEUES]; // of each queue's last batch
+    uint32_t refuse;                                  // this many submits fail first
 } fake;
 
 static fm_status take(fmi_backend *backend, fmi_batch_plan *plan)
@@ -30,6 +31,7 @@ static fm_status take(fmi_backend *backend, fmi_batch_plan *plan)
     assert_int_equal(plan->value, f->last_value[plan->queue] + 1); // no gaps
     f->last_value[plan->queue] = plan->value;
     f->last = *plan;
+    memcpy(f->waits[plan->queue], plan->waits, sizeof plan->waits);
     atomic_fetch_add(&f->commands, plan->command_count);
     atomic_fetch_add(&f->timed, plan->wave_ns ? 1 : 0);
     return FM_OK;
@@ -401,9 +403,74 @@ static void engine_times_rarely_what_is_known_on_a_cpu(void **state)
     assert_int_equal(count_timed(true, 1000), 1);
 }
 
+// A list of one command that writes to a region.
+static void make_list(fmi_list *list, fmi_stream *stream, uint64_t value, uint32_t region, const fmi_cost *cost)
+{
+    *list = (fmi_list){.stream = stream, .value = value, .highest_region = region};
+    fmi_command *command = fmi_list_append(list, FMI_COMMAND_DISPATCH, 1, 0);
+    assert_non_null(command);
+    command->spans[0] = (fmi_span){NULL, 0, 64, region, FM_ACCESS_WRITE};
+    command->binary = (const fmi_kernel_binary *)(const void *)cost;
+    command->group_count[0] = command->group_count[1] = command->group_count[2] = 1;
+}
+
+// What retirement does for a queue's oldest batch, whose last list is `value` of its stream.
+static void retire_on(fmi_engine *engine, uint32_t q, fmi_stream *stream, uint64_t value)
+{
+    fmi_queue *queue = &engine->queues[q];
+    uint64_t tail = atomic_load(&queue->tail);
+    assert_true(tail < atomic_load(&queue->head));
+    const fmi_batch *batch = &queue->ring[tail % FMI_MOST_BATCHES];
+    atomic_fetch_sub(&engine->lists_in_flight, batch->lists);
+    atomic_store(&stream->completed, value);
+    atomic_store(&queue->retired_value, batch->value);
+    atomic_store(&queue->tail, tail + 1);
+}
+
+// LEARNED-2: what stands behind work that is over waits for nothing that came after it there, or all short lists would stand behind a long
+// one: by an `after` point, and by its memory.
+static void engine_short_list_waits_for_no_later_batch_of_a_long_queue(void **state)
+{
+    (void)state;
+    for (int by_point = 0; by_point < 2; by_point++) {
+        static fake device;
+        static fmi_engine engine;
+        static fmi_cost slow, quick;
+        static fmi_stream streams[2];
+        fmi_list lists[3];
+        memset(&device, 0, sizeof device);
+        memset(streams, 0, sizeof streams);
+        atomic_store(&slow.ns[0], FMI_LONG_NS);
+        atomic_store(&quick.ns[0], 1);
+        fmi_engine_init(&engine, &ops, (fmi_backend *)(void *)&device, NULL, NULL, 2, 2);
+        atomic_store(&engine.slowest_ns, FMI_LONG_NS);
+        for (uint32_t i = 0; i < 2; i++) {
+            make_list(&lists[i], &streams[0], i + 1, i, &slow);
+            fmi_engine_push(&engine, &lists[i]);
+            fmi_engine_kick(&engine);
+        }
+        assert_int_equal(device.last_value[1], 2);
+        retire_on(&engine, 1, &streams[0], 1);
+        make_list(&lists[2], &streams[1], 1, by_point ? 2 : 0, &quick);
+        fmi_after after = {&streams[0], 1};
+        lists[2].after = by_point ? &after : NULL;
+        lists[2].after_count = by_point ? 1 : 0;
+        fmi_engine_push(&engine, &lists[2]);
+        fmi_engine_kick(&engine);
+        assert_int_equal(device.last_value[0], 1);
+        assert_int_equal(device.waits[0][1], by_point ? 0 : 1);
+        assert_int_equal(engine.queues[0].ring[0].follows[1], 0);
+        for (uint32_t i = 0; i < 3; i++) {
+            fmi_arena_free(&lists[i].arena);
+        }
+        fmi_engine_destroy(&engine);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(engine_short_list_waits_for_no_later_batch_of_a_long_queue),
         cmocka_unit_test(engine_threads_push_and_no_list_is_left),
         cmocka_unit_test(engine_full_leaves_the_list_for_retirement),
         cmocka_unit_test(engine_failed_submit_keeps_lists_and_value),

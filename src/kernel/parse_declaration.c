@@ -51,6 +51,7 @@ static fm_status parse_sizes(fmi_parser *parser, fmi_symbol *symbol)
 static fm_status parse_first_value(fmi_parser *parser, const fmi_symbol *symbol, fmi_value *out)
 {
     uint32_t uses = parser->use_count;
+    parser->operator_count = 0;
     fm_status status = fmi_parse_assignment(parser, out);
     if (status == FM_OK) {
         status = fmi_parse_check_fits(parser, out, (fmi_type)symbol->type, "what is stored here");

@@ -14,6 +14,17 @@ void fmi_parse_begin_expression(fmi_parser *parser)
 {
     parser->use_count = 0;
     parser->change_count = 0;
+    parser->operator_count = 0;
+}
+
+// One operator or comma more, at the parser's place.
+static fm_status count_operator(fmi_parser *parser)
+{
+    if (++parser->operator_count > FMI_MAX_OPERATORS) {
+        return fmi_token_fail(parser->tokens, parser->at, "one expression has more than %d operators",
+                              (int)FMI_MAX_OPERATORS);
+    }
+    return FM_OK;
 }
 
 fm_status fmi_parse_add_use(fmi_parser *parser, uint32_t symbol, uint32_t at, uint32_t *out_use)
@@ -240,8 +251,9 @@ static fm_status parse_binary(fmi_parser *parser, int least, fmi_value *out)
         }
         uint32_t at = parser->at;
         fmi_value right;
+        status = count_operator(parser);
         fmi_parser_skip(parser);
-        status = parse_binary(parser, op->rank, &right);
+        status = status == FM_OK ? parse_binary(parser, op->rank, &right) : status;
         if (status == FM_OK) {
             status = combine(parser, op, at, out, &right);
         }
@@ -260,6 +272,9 @@ static fm_status parse_conditional(fmi_parser *parser, fmi_value *out)
     fmi_type type = FMI_TYPE_BOOL;
     status = fmi_parse_check_fits(parser, out, FMI_TYPE_BOOL, "what stands before '?'");
     fmi_parser_skip(parser);
+    if (++parser->depth > FMI_MAX_NESTED && status == FM_OK) {
+        status = fmi_token_fail(parser->tokens, at, "this is nested more than %d deep", (int)FMI_MAX_NESTED);
+    }
     if (status == FM_OK) {
         status = fmi_parse_expression(parser, &yes);
     }
@@ -267,11 +282,9 @@ static fm_status parse_conditional(fmi_parser *parser, fmi_value *out)
         status = fmi_parser_expect(parser, ":");
     }
     if (status == FM_OK) {
-        status = ++parser->depth > FMI_MAX_NESTED
-                     ? fmi_token_fail(parser->tokens, at, "this is nested more than %d deep", (int)FMI_MAX_NESTED)
-                     : parse_conditional(parser, &no);
-        parser->depth--;
+        status = parse_conditional(parser, &no);
     }
+    parser->depth--;
     if (status == FM_OK) {
         status = fmi_parse_check_value(parser, &yes);
     }
@@ -389,6 +402,7 @@ fm_status fmi_parse_expression(fmi_parser *parser, fmi_value *out)
     fm_status status = fmi_parse_assignment(parser, out);
     while (status == FM_OK && fmi_parser_is(parser, ",")) {
         status = fmi_parse_check_value(parser, out);
+        status = status == FM_OK ? count_operator(parser) : status;
         fmi_parser_skip(parser);
         if (status == FM_OK) {
             status = fmi_parse_assignment(parser, out);

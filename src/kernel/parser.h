@@ -7,7 +7,7 @@
 #include "kernel/grammar.h"
 #include "kernel/types.h"
 
-enum { FMI_MAX_DIMS = 4, FMI_MAX_HELPER_PARAMS = 32, FMI_MAX_NESTED = 200, FMI_MAX_CHANGES = 256 };
+enum { FMI_MAX_DIMS = 4, FMI_MAX_HELPER_PARAMS = 32, FMI_MAX_NESTED = 200, FMI_MAX_CHANGES = 256, FMI_MAX_OPERATORS = 2000 };
 
 typedef enum fmi_symbol_kind { FMI_SYMBOL_VARIABLE, FMI_SYMBOL_HELPER } fmi_symbol_kind;
 
@@ -56,6 +56,7 @@ typedef struct fmi_parser {
     bool is_header;
     uint32_t at; // the next token; never a space
     uint32_t depth;
+    uint32_t operator_count; // of the expression: a target's compiler recurses along a chain of them
     uint32_t scope;
     uint32_t loops;
     fmi_symbol *symbols; // owned; innermost last

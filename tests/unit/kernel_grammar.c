@@ -156,6 +156,7 @@ static void nesting_is_bounded(void **state)
                  {"x[0] = ", "-", "1.0", ""},
                  {"x[0] = ", "sin(", "1.0", ")"},
                  {"x[0] = ", "true ? 1.0 : ", "1.0", ""},
+                 {"x[0] = ", "true ? ", "1.0", " : 2.0"},
                  {"", "{", "", "}"},
                  {"", "if (true) ", "", ""},
                  {"", "for (;;) ", "break;", ""},
@@ -172,6 +173,33 @@ static void nesting_is_bounded(void **state)
         refuse(NULL, fmi_text_get(&text), "nested more than");
         fmi_text_free(&text);
     }
+}
+
+// A target's compiler recurses along a chain: some ten thousand operators end the stack of glslang's thread.
+static void chain_is_bounded(void **state)
+{
+    (void)state;
+    static const char *const pieces[] = {" + 1.0", ", x[0] = 1.0"};
+    for (size_t i = 0; i < 2; i++) {
+        for (int count = 2000; count <= 2001; count++) {
+            fmi_text text = {0};
+            repeat(&text, "x[0] = 1.0", 1);
+            repeat(&text, pieces[i], count);
+            repeat(&text, ";", 1);
+            if (count == 2000) {
+                assert_int_equal(check_text(NULL, fmi_text_get(&text)), FM_OK);
+            } else {
+                refuse(NULL, fmi_text_get(&text), "one expression has more than 2000 operators");
+            }
+            fmi_text_free(&text);
+        }
+    }
+    fmi_text table = {0}; // of which each value is an expression
+    repeat(&table, "const float table[] = {1.0 / 3.0", 1);
+    repeat(&table, ", 1.0 / 3.0", 2500);
+    repeat(&table, "};", 1);
+    assert_int_equal(check_text(fmi_text_get(&table), "x[0] = table[1];"), FM_OK);
+    fmi_text_free(&table);
 }
 
 static void expression_with_many_changes_is_refused(void **state)
@@ -240,6 +268,7 @@ int main(void)
         cmocka_unit_test(condition_counts_as_its_line_says),
         cmocka_unit_test(text_that_would_grow_without_end_is_refused),
         cmocka_unit_test(nesting_is_bounded),
+        cmocka_unit_test(chain_is_bounded),
         cmocka_unit_test(expression_with_many_changes_is_refused),
         cmocka_unit_test(element_without_a_dtype_fits_everywhere),
         cmocka_unit_test(random_text_never_does_harm),

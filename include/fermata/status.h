@@ -45,7 +45,7 @@ extern "C" {
     X(FM_ERROR_OUT_OF_HOST_MEMORY, -12, "no host memory is left")                                                      \
     X(FM_ERROR_DEVICE_LOST, -13, "the device stopped responding")                                                      \
     X(FM_ERROR_DEPENDENCY, -14, "earlier work on the same stream failed")                                              \
-    X(FM_ERROR_KERNEL_FAILED, -15, "a kernel failed while it ran")                                               \
+    X(FM_ERROR_KERNEL_FAILED, -15, "a kernel failed while it ran")                                                     \
     X(FM_ERROR_BACKEND, -16, "the driver reported an error")                                                           \
     X(FM_ERROR_CANCELLED, -17, "the device was closed before the work could run")
 

@@ -7,7 +7,13 @@
 #include "kernel/grammar.h"
 #include "kernel/types.h"
 
-enum { FMI_MAX_DIMS = 4, FMI_MAX_HELPER_PARAMS = 32, FMI_MAX_NESTED = 200, FMI_MAX_CHANGES = 256, FMI_MAX_OPERATORS = 2000 };
+enum {
+    FMI_MAX_DIMS = 4,
+    FMI_MAX_HELPER_PARAMS = 32,
+    FMI_MAX_NESTED = 200,
+    FMI_MAX_CHANGES = 256,
+    FMI_MAX_OPERATORS = 2000
+};
 
 typedef enum fmi_symbol_kind { FMI_SYMBOL_VARIABLE, FMI_SYMBOL_HELPER } fmi_symbol_kind;
 

@@ -43,7 +43,7 @@ typedef struct fmi_planner_queue {
     uint64_t covered;               // of its own batches: before a barrier that all later commands are behind
     uint64_t seen[FMI_MOST_QUEUES]; // of another queue's: a batch of this one has waited for them
     uint64_t owed
-        [FMI_MOST_QUEUES]; // of any queue: a batch that was not submitted, of whatever queue, should have waited for them
+        [FMI_MOST_QUEUES]; // of another queue's: a batch of this one that was not submitted should have waited for them
 } fmi_planner_queue;
 
 typedef struct fmi_planner {

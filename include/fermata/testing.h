@@ -85,9 +85,8 @@ typedef enum fm_testing_event {
     FM_TESTING_RAN = 0,       // a command ran; the text is its innermost label, NULL if none
     FM_TESTING_COMPLETED = 1, // the last command of a batch ran and the device reports it; no text
     FM_TESTING_FAILED = 2,    // fm_testing_fail_list failed a list; the text is the label of the command that was next
-    FM_TESTING_REFUSED =
-        3, // a command of a batch that was not taken; the text is its label, NULL if none or if the batch is empty
-    FM_TESTING_VIOLATED = 4, // counted by fm_testing_violations; the text is a sentence
+    FM_TESTING_REFUSED = 3,   // a batch was not taken: its label for each command; once without text if there is none
+    FM_TESTING_VIOLATED = 4,  // counted by fm_testing_violations; the text is a sentence
 } fm_testing_event;
 
 typedef void (*fm_testing_observer)(void *user, fm_testing_event event, const char *text);

@@ -42,8 +42,8 @@ typedef struct fmi_plan_arrays {
 typedef struct fmi_planner_queue {
     uint64_t covered;               // of its own batches: before a barrier that all later commands are behind
     uint64_t seen[FMI_MOST_QUEUES]; // of another queue's: a batch of this one has waited for them
-    uint64_t owed
-        [FMI_MOST_QUEUES]; // of another queue's: a batch of this one that was not submitted should have waited for them
+    // Of another queue's: a batch of this one that was not submitted should have waited for them.
+    uint64_t owed[FMI_MOST_QUEUES];
 } fmi_planner_queue;
 
 typedef struct fmi_planner {

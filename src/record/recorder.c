@@ -157,10 +157,9 @@ void fmi_record_note_commit(fmi_record_room *room, fmi_list *list, uint32_t home
 void fmi_record_note_unzeroed(fmi_record_room *room, const fmi_list *list)
 {
     fmi_memory *memory = ((fmi_buffer *)list->buffers->slots[0])->memory; // such a list holds its one buffer
-    if (memory) {
-        atomic_store_explicit(&memory->unzeroed, 1, memory_order_relaxed);
+    if (memory && atomic_exchange_explicit(&memory->unzeroed, 1, memory_order_relaxed) == 0) {
+        atomic_fetch_add_explicit(&room->zero_failures, 1, memory_order_release);
     }
-    atomic_fetch_add_explicit(&room->zero_failures, 1, memory_order_release);
 }
 
 static void release_variants(fmi_record_room *room, const fmi_list *list)

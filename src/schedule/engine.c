@@ -349,10 +349,11 @@ static bool form(fmi_engine *engine, uint32_t q)
         snprintf(batch->sentence, sizeof batch->sentence, "%s", fm_last_error());
         fmi_error_restore(&callers);
     }
-    // A list on another queue that uses the memory may be retired before this batch: it has to find this noted.
+    // A list on another queue that uses the memory may be retired before this batch: it has to find this noted. Not of memory that was
+    // taken over: what used it before must not find that, and whoever uses it next comes behind the fill's stream.
     for (const fmi_list *list = batch->status != FM_OK && engine->record ? batch->first : NULL; list;
          list = list->next) {
-        if (list->is_fill) {
+        if (list->is_fill && !list->stream) {
             fmi_record_note_unzeroed(engine->record, list);
         }
     }

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define GPU_SPIN_NS 500000u
+#define GPU_SPIN_NS 2000000u
 #define GPU_GATHER_NS 12000u
 
 enum {

@@ -20,7 +20,8 @@ enum {
     LATENCY_SLACK_NS =
         30000, // and so much longer: lists are kept back for others, a batch is submitted. Who blocks wakes later than that
     BATCHES_AWAITED = 2,   // who does not poll looks for so many budgets
-    HOPELESS_SHARE = 16,   // polled where the usual latency is beyond the limit: this part of the limit
+    FOLLOWERS_SHARE = 4,   // its limit is this part of the poller's: many may look, and each takes a processor from those who work
+    HOPELESS_SHARE = 16,   // looked where the usual latency is beyond the limit: this part of the limit
     SLEEP_NS = 1000000000, // longest sleep at a stretch where its clock may jump
 };
 
@@ -182,15 +183,15 @@ static void fall_asleep(fmi_waiting *waiting, fmi_wait_done done, void *context,
     sem_destroy(&self.wake);
 }
 
-// How long to poll: what the device usually takes, amply, or next to nothing where that is beyond the limit.
-static uint64_t spin_budget_ns(const fmi_waiting *waiting)
+// How long to look, `most_ns` at most: what the device usually takes, amply, or next to nothing where that is beyond the limit.
+static uint64_t spin_budget_ns(const fmi_waiting *waiting, uint64_t most_ns)
 {
     uint64_t latency = atomic_load_explicit(&waiting->latency_ns, memory_order_relaxed);
-    if (latency > waiting->most_spin_ns) {
-        return waiting->most_spin_ns / HOPELESS_SHARE;
+    if (latency > most_ns) {
+        return most_ns / HOPELESS_SHARE;
     }
     uint64_t budget = LATENCIES * latency + LATENCY_SLACK_NS;
-    return latency == 0 || budget > waiting->most_spin_ns ? waiting->most_spin_ns : budget;
+    return latency == 0 || budget > most_ns ? most_ns : budget;
 }
 
 void fmi_waiting_note_latency(fmi_waiting *waiting, uint64_t took_ns)
@@ -321,7 +322,7 @@ static fm_status poll_for_all(fmi_retirement *r, fmi_wait_done done, void *conte
 {
     fmi_waiting *waiting = &r->waiting;
     bool spins = enter_spin(r);
-    uint64_t begin = fmi_now_ns(), budget = spin_budget_ns(waiting);
+    uint64_t begin = fmi_now_ns(), budget = spin_budget_ns(waiting, waiting->most_spin_ns);
     uint64_t retired = fmi_engine_retired(r->engine);
     fm_status status = FM_OK;
     for (;;) {
@@ -331,7 +332,7 @@ static fm_status poll_for_all(fmi_retirement *r, fmi_wait_done done, void *conte
         if (reached != retired) {
             retired = reached;
             begin = now;
-            budget = spin_budget_ns(waiting);
+            budget = spin_budget_ns(waiting, waiting->most_spin_ns);
         }
         if (done(context)) {
             break;
@@ -359,7 +360,8 @@ static void wait_for_poller(fmi_retirement *r, fmi_wait_done done, void *context
     fmi_waiting *waiting = &r->waiting;
     if (enter_spin(r)) {
         // Its list may be in the batch after the one that is polled for. Who sleeps is late, and the next batch goes without it.
-        uint64_t end = fmi_deadline(BATCHES_AWAITED * spin_budget_ns(waiting));
+        uint64_t end =
+            fmi_deadline(BATCHES_AWAITED * spin_budget_ns(waiting, waiting->most_spin_ns / FOLLOWERS_SHARE));
         end = end < deadline ? end : deadline;
         bool over, seat_is_free;
         do {

@@ -122,7 +122,12 @@ inline kick()
 #ifdef MUTATE_LEAVE_AFTER_SEAT
         break;
 #endif
-        if
+        if /* who has led enough leaves while something is in flight; after how many batches is left open */
+#ifdef MUTATE_LEAVE_UNLOOKED
+        :: atomic { led -> break }
+#else
+        :: atomic { led && head > tail -> break }
+#endif
         :: atomic { led || INCOMING -> led = 0; kept = 0 }
 #if !defined(MUTATE_NO_LOOK_AT_POLLED) && !defined(MUTATE_KEEP_BACK_UNPOLLED)
         :: atomic { !led && !INCOMING && kept && polled == 0 -> kept = 0 } /* whoever polled found the seat taken, and left */

@@ -13,6 +13,8 @@
 enum {
     LEAST_GATHERED_NS = 10000, // lists are not kept back behind shorter work than this,
     MOST_GATHERED_NS = 250000, // nor behind longer: planning them meanwhile is worth more
+    MOST_LED_POLLED = 2,       // batches that a kick leads in a row where somebody polls, and kicks at every look,
+    MOST_LED = 16,             // and where retirement will have to kick
     KNOWN_EVERY = 512,         // one batch in so many is timed where that costs much and nothing new would be learned
 };
 
@@ -464,8 +466,16 @@ static bool any_room(const fmi_engine *engine)
     return any;
 }
 
+// Others may push and retire as fast as this thread submits, which would then lead for them without end, in the middle of its own commit
+// or wait. After the seat was given up: what is in flight now will be retired later, and then somebody kicks. What is left waits for that.
+static bool has_led_enough(const fmi_engine *engine, uint32_t batches)
+{
+    return batches >= (atomic_load(&engine->polled) ? MOST_LED_POLLED : MOST_LED) && fmi_engine_in_flight(engine) > 0;
+}
+
 void fmi_engine_kick(fmi_engine *engine)
 {
+    uint32_t batches = 0;
     // No list is left behind (ENGINE-1). A thread that pushes and then finds the seat taken leaves: the leader loads `incoming` after it
     // gave up the seat. Retirement that makes room and finds the seat taken leaves: the leader loads the tails after it gave up the
     // seat. Who brings `polled` to 0 and finds the seat taken leaves: a leader that kept lists back loads `polled` after it gave up the
@@ -477,6 +487,10 @@ void fmi_engine_kick(fmi_engine *engine)
         }
         led did = lead(engine);
         atomic_store(&engine->seat, 0);
+        batches += did == LED_BATCH;
+        if (has_led_enough(engine, batches)) {
+            return;
+        }
         bool poller_left = did == LED_BACK && !atomic_load(&engine->polled);
         // What is left waits for a push, for retirement or for who polls, and each kicks.
         if (did != LED_BATCH && !poller_left && !atomic_load(&engine->incoming) &&

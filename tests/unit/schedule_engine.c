@@ -19,7 +19,10 @@ typedef struct fake {
     fmi_batch_plan last;                              // the last plan that it took
     uint64_t waits[FMI_MOST_QUEUES][FMI_MOST_QUEUES]; // of each queue's last batch
     uint32_t refuse;                                  // this many submits fail first
+    struct shared *feeds;                             // others go on while this one's batch is submitted; NULL: they do not
 } fake;
+
+static void go_on(struct shared *s);
 
 static fm_status take(fmi_backend *backend, fmi_batch_plan *plan)
 {
@@ -34,6 +37,9 @@ static fm_status take(fmi_backend *backend, fmi_batch_plan *plan)
     memcpy(f->waits[plan->queue], plan->waits, sizeof plan->waits);
     atomic_fetch_add(&f->commands, plan->command_count);
     atomic_fetch_add(&f->timed, plan->wave_ns ? 1 : 0);
+    if (f->feeds) {
+        go_on(f->feeds);
+    }
     return FM_OK;
 }
 
@@ -62,8 +68,7 @@ static void *push_and_kick(void *context)
     return NULL;
 }
 
-// Retires one batch, then kicks: what fmi_progress does.
-static bool retire_one_of(fmi_engine *engine, uint32_t q)
+static bool retire_quietly(fmi_engine *engine, uint32_t q)
 {
     fmi_queue *queue = &engine->queues[q];
     uint64_t tail = atomic_load(&queue->tail);
@@ -73,8 +78,17 @@ static bool retire_one_of(fmi_engine *engine, uint32_t q)
     atomic_fetch_sub(&engine->lists_in_flight, queue->ring[tail % FMI_MOST_BATCHES].lists);
     atomic_store(&queue->retired_value, queue->ring[tail % FMI_MOST_BATCHES].value);
     atomic_store(&queue->tail, tail + 1);
-    fmi_engine_kick(engine);
     return true;
+}
+
+// Retires one batch, then kicks: what fmi_progress does.
+static bool retire_one_of(fmi_engine *engine, uint32_t q)
+{
+    bool any = retire_quietly(engine, q);
+    if (any) {
+        fmi_engine_kick(engine);
+    }
+    return any;
 }
 
 static bool retire_one(fmi_engine *engine)
@@ -174,6 +188,40 @@ static void engine_failed_submit_keeps_lists_and_value(void **state)
     assert_int_equal(s.engine.queues[0].ring[1].status, FM_OK);
     assert_int_equal(s.engine.queues[0].ring[1].value, 1);
     tear_down(&s);
+}
+
+// While a batch is submitted others retire what is in flight and push the next list; they find the leader's seat taken, and leave.
+static void go_on(shared *s)
+{
+    uint64_t number = atomic_load(&s->device.commands);
+    if (number < LISTS) {
+        fmi_engine_push(&s->engine, &s->lists[number]);
+    }
+    while (retire_quietly(&s->engine, 0)) {
+    }
+}
+
+// A thread that commits leads a few batches for others and goes its own way; what it leaves is taken when the batch in
+// flight is retired, or at the next look of who polls.
+static void engine_leader_is_no_captive(void **state)
+{
+    (void)state;
+    for (uint32_t polled = 0; polled < 2; polled++) {
+        static shared s;
+        set_up(&s, 2);
+        s.device.feeds = &s;
+        atomic_store(&s.engine.polled, polled);
+        fmi_engine_push(&s.engine, &s.lists[0]);
+        fmi_engine_kick(&s.engine);
+        uint64_t led = atomic_load(&s.device.commands);
+        assert_in_range(led, 1, polled ? 2 : 16);
+        assert_int_equal(fmi_engine_in_flight(&s.engine), 1); // so there will be another kick
+        assert_non_null(atomic_load(&s.engine.incoming));
+        s.device.feeds = NULL;
+        assert_true(retire_one(&s.engine));
+        assert_int_equal(atomic_load(&s.device.commands), led + 1);
+        tear_down(&s);
+    }
 }
 
 static void engine_batch_is_capped(void **state)
@@ -474,6 +522,7 @@ int main(void)
         cmocka_unit_test(engine_threads_push_and_no_list_is_left),
         cmocka_unit_test(engine_full_leaves_the_list_for_retirement),
         cmocka_unit_test(engine_failed_submit_keeps_lists_and_value),
+        cmocka_unit_test(engine_leader_is_no_captive),
         cmocka_unit_test(engine_batch_is_capped),
         cmocka_unit_test(engine_long_list_waits_for_the_long_one_in_flight),
         cmocka_unit_test(engine_keeps_lists_back_for_others_to_join),

@@ -19,8 +19,9 @@ enum {
     LATENCIES = 3,      // polled for so many times the usual latency,
     LATENCY_SLACK_NS =
         30000, // and so much longer: lists are kept back for others, a batch is submitted. Who blocks wakes later than that
-    BATCHES_AWAITED = 2,   // who does not poll looks for so many budgets
-    FOLLOWERS_SHARE = 4,   // its limit is this part of the poller's: many may look, and each takes a processor from those who work
+    BATCHES_AWAITED = 2, // who does not poll looks for so many budgets
+    FOLLOWERS_SHARE =
+        4, // its limit is this part of the poller's: many may look, and each takes a processor from those who work
     HOPELESS_SHARE = 16,   // looked where the usual latency is beyond the limit: this part of the limit
     SLEEP_NS = 1000000000, // longest sleep at a stretch where its clock may jump
 };
@@ -360,8 +361,7 @@ static void wait_for_poller(fmi_retirement *r, fmi_wait_done done, void *context
     fmi_waiting *waiting = &r->waiting;
     if (enter_spin(r)) {
         // Its list may be in the batch after the one that is polled for. Who sleeps is late, and the next batch goes without it.
-        uint64_t end =
-            fmi_deadline(BATCHES_AWAITED * spin_budget_ns(waiting, waiting->most_spin_ns / FOLLOWERS_SHARE));
+        uint64_t end = fmi_deadline(BATCHES_AWAITED * spin_budget_ns(waiting, waiting->most_spin_ns / FOLLOWERS_SHARE));
         end = end < deadline ? end : deadline;
         bool over, seat_is_free;
         do {

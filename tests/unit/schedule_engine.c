@@ -19,7 +19,7 @@ typedef struct fake {
     fmi_batch_plan last;                              // the last plan that it took
     uint64_t waits[FMI_MOST_QUEUES][FMI_MOST_QUEUES]; // of each queue's last batch
     uint32_t refuse;                                  // this many submits fail first
-    struct shared *feeds;                             // others go on while this one's batch is submitted; NULL: they do not
+    struct shared *feeds; // others go on while this one's batch is submitted; NULL: they do not
 } fake;
 
 static void go_on(struct shared *s);

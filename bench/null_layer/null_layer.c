@@ -2,7 +2,7 @@
 // to queues. What remains is the CPU time of whoever calls Vulkan, without its driver's. Memory, pipelines, semaphores, and the
 // begin, end and reset of command buffers stay real. Nothing computes, so nothing can be verified.
 // Dropped are compute and transfer commands, barriers, binds and debug labels; queries and rendering pass through. A submit that
-// only signals a timeline semaphore becomes that signal, at once; any other reaches the driver with its empty command buffers, so
+// only signals timeline semaphores becomes these signals, at once; any other reaches the driver with its empty command buffers, so
 // one timeline must not see both.
 // Notes when command buffers were last begun, ended and submitted, for whoever finds `fermata_null_marks` in the library.
 // Any number of instances and devices, on any thread: `links.lock` guards the two maps, which creation, destruction, look-ups by
@@ -256,14 +256,17 @@ static VKAPI_ATTR void VKAPI_CALL destroy_device(VkDevice device, const VkAlloca
     free(item);
 }
 
-// The value that a submit gives to its one timeline semaphore; 0: it does something else as well. A binary semaphore has none.
-static uint64_t value_signalled(const VkSubmitInfo *info)
+// The values that a submit gives to its timeline semaphores, one or more; NULL: it does something else as well. A binary semaphore's is 0.
+static const uint64_t *values_signalled(const VkSubmitInfo *info)
 {
     const VkTimelineSemaphoreSubmitInfo *values = info->pNext;
-    bool is_signal = values && values->sType == VK_STRUCTURE_TYPE_TIMELINE_SEMAPHORE_SUBMIT_INFO && !values->pNext &&
-                     info->waitSemaphoreCount == 0 && info->signalSemaphoreCount == 1 &&
-                     values->signalSemaphoreValueCount == 1;
-    return is_signal ? values->pSignalSemaphoreValues[0] : 0;
+    bool signals = values && values->sType == VK_STRUCTURE_TYPE_TIMELINE_SEMAPHORE_SUBMIT_INFO && !values->pNext &&
+                   info->waitSemaphoreCount == 0 && info->signalSemaphoreCount > 0 &&
+                   values->signalSemaphoreValueCount == info->signalSemaphoreCount;
+    for (uint32_t i = 0; signals && i < info->signalSemaphoreCount; i++) {
+        signals = values->pSignalSemaphoreValues[i] > 0;
+    }
+    return signals ? values->pSignalSemaphoreValues : NULL;
 }
 
 static VKAPI_ATTR VkResult VKAPI_CALL begin_commands(VkCommandBuffer commands, const VkCommandBufferBeginInfo *info)
@@ -287,16 +290,20 @@ static VkResult submit(VkQueue queue, uint32_t count, const VkSubmitInfo *infos,
     if (!find_link(&links.devices, queue, &item)) {
         return VK_ERROR_DEVICE_LOST;
     }
-    uint64_t value = count == 1 && !fence && item.signal_semaphore ? value_signalled(infos) : 0;
-    if (value == 0) {
+    const uint64_t *values = count == 1 && !fence && item.signal_semaphore ? values_signalled(infos) : NULL;
+    if (!values) {
         return item.queue_submit(queue, count, infos, fence);
     }
-    VkSemaphoreSignalInfo signal = {
-        .sType = VK_STRUCTURE_TYPE_SEMAPHORE_SIGNAL_INFO,
-        .semaphore = infos->pSignalSemaphores[0],
-        .value = value,
-    };
-    return item.signal_semaphore(item.device, &signal);
+    VkResult result = VK_SUCCESS;
+    for (uint32_t i = 0; i < infos->signalSemaphoreCount && result == VK_SUCCESS; i++) {
+        VkSemaphoreSignalInfo signal = {
+            .sType = VK_STRUCTURE_TYPE_SEMAPHORE_SIGNAL_INFO,
+            .semaphore = infos->pSignalSemaphores[i],
+            .value = values[i],
+        };
+        result = item.signal_semaphore(item.device, &signal);
+    }
+    return result;
 }
 
 static VKAPI_ATTR VkResult VKAPI_CALL queue_submit(VkQueue queue, uint32_t count, const VkSubmitInfo *infos,

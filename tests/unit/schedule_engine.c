@@ -224,6 +224,35 @@ static void engine_leader_is_no_captive(void **state)
     }
 }
 
+// LEARNED-9: what ran when the device was lost may run on, and stores the statuses of its lists: a ring entry's array stays where it is.
+static void engine_lost_device_leaves_the_arrays_alone(void **state)
+{
+    (void)state;
+    static shared s;
+    set_up(&s, 1);
+    fmi_engine_push(&s.engine, &s.lists[0]);
+    fmi_engine_kick(&s.engine);
+    fmi_batch *batch = &s.engine.queues[0].ring[0];
+    fm_status *before = batch->list_status;
+    assert_non_null(before);
+    atomic_store(&s.engine.lost, 1);
+    for (uint32_t i = 1; i <= FMI_MOST_BATCHES * FMI_BATCH_MOST_LISTS;
+         i++) { // until that entry comes again, with more lists
+        assert_in_range(i, 1, THREADS * LISTS - 1);
+        fmi_engine_push(&s.engine, &s.lists[i]);
+        if (i % 100 == 0) {
+            assert_true(retire_one(&s.engine));
+            if (s.engine.queues[0].head % FMI_MOST_BATCHES == 1) {
+                break;
+            }
+        }
+    }
+    assert_int_equal(batch->status, FM_ERROR_DEVICE_LOST);
+    assert_true(batch->lists > 64); // more than the array has room for
+    assert_ptr_equal(batch->list_status, before);
+    tear_down(&s);
+}
+
 static void engine_batch_is_capped(void **state)
 {
     (void)state;
@@ -422,6 +451,38 @@ static void engine_recycled_memory_is_behind_what_other_queues_retired(void **st
     tear_down(&s);
 }
 
+// LEARNED-8: that the fill of a fresh buffer was refused is noted at once. A list on another queue that uses the memory may be found complete before this
+// batch is. Of memory that was taken over it is not: what used it before must not find that.
+static void engine_notes_the_refused_fill_of_a_fresh_buffer_at_once(void **state)
+{
+    (void)state;
+    for (uint32_t taken_over = 0; taken_over < 2; taken_over++) {
+        static shared s;
+        static fmi_stream stream;
+        static fmi_pool pool;
+        static fmi_record_room record;
+        memset(&stream, 0, sizeof stream);
+        memset(&record, 0, sizeof record);
+        record.pool = &pool;
+        fmi_memory memory = {0};
+        fmi_buffer buffer = {.memory = &memory};
+        fmi_hold_chunk chunk = {.slots = {&buffer.slot}, .count = 1};
+        set_up_queues(&s, 2, 2, &record);
+        s.lists[0].is_fill = true;
+        s.lists[0].buffers = &chunk;
+        s.lists[0].stream = taken_over ? &stream : NULL;
+        s.lists[0].value = 1;
+        s.device.refuse = 1;
+        fmi_engine_push(&s.engine, &s.lists[0]);
+        fmi_engine_kick(&s.engine);
+        assert_int_equal(s.engine.queues[0].ring[0].status, FM_ERROR_BACKEND);
+        assert_int_equal(atomic_load(&memory.unzeroed), !taken_over);
+        assert_int_equal(atomic_load(&record.zero_failures), !taken_over);
+        s.lists[0].buffers = NULL;
+        tear_down(&s);
+    }
+}
+
 // Runs 33 batches of one list each and tells how many were timed.
 static uint32_t count_timed(bool times_rarely, uint32_t known_ns)
 {
@@ -523,12 +584,14 @@ int main(void)
         cmocka_unit_test(engine_full_leaves_the_list_for_retirement),
         cmocka_unit_test(engine_failed_submit_keeps_lists_and_value),
         cmocka_unit_test(engine_leader_is_no_captive),
+        cmocka_unit_test(engine_lost_device_leaves_the_arrays_alone),
         cmocka_unit_test(engine_batch_is_capped),
         cmocka_unit_test(engine_long_list_waits_for_the_long_one_in_flight),
         cmocka_unit_test(engine_keeps_lists_back_for_others_to_join),
         cmocka_unit_test(engine_chooses_the_queue_by_length_and_load),
         cmocka_unit_test(engine_waits_for_the_other_queues_batch_and_no_later_one),
         cmocka_unit_test(engine_recycled_memory_is_behind_what_other_queues_retired),
+        cmocka_unit_test(engine_notes_the_refused_fill_of_a_fresh_buffer_at_once),
         cmocka_unit_test(engine_times_rarely_what_is_known_on_a_cpu),
     };
     return cmocka_run_group_tests_name("schedule_engine", tests, NULL, NULL);

@@ -50,6 +50,7 @@ callgrind: build-release ## Count the instructions of a dispatch by stage (needs
 
 .PHONY: simulate
 simulate: build-release ## Explore SEEDS random schedules (200000) and every order of small ones, on the device that runs when told
+	@case '$(SEEDS)' in '' | *[!0-9]*) echo "make simulate: SEEDS is a whole number, not '$(SEEDS)'" >&2; exit 2 ;; esac
 	build/release/bin/exhaust
 	build/release/bin/explore --prove 50000
 	build/release/bin/explore --seeds $(SEEDS)

@@ -3,6 +3,7 @@
 #include "base/error.h"
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -71,10 +72,19 @@ void fmi_error_restore(const fmi_error_state *state)
     memcpy(sentence, state->text, strlen(state->text) + 1);
 }
 
+// The text behind the name of a public function, if it begins with one.
+static const char *without_function(const char *text)
+{
+    size_t name = strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789_");
+    bool is_function = strncmp(text, "fm_", 3) == 0 && strncmp(text + name, ": ", 2) == 0;
+    return is_function ? text + name + 2 : text;
+}
+
 void fmi_error_prefix(const char *prefix)
 {
     char old[SENTENCE_BYTES];
-    memcpy(old, sentence, strlen(sentence) + 1);
+    const char *text = without_function(sentence); // one that the caller was called by, not the user
+    memcpy(old, text, strlen(text) + 1);
     size_t used = (size_t)snprintf(sentence, sizeof sentence, "%s: ", prefix);
     if (used < sizeof sentence) {
         snprintf(sentence + used, sizeof sentence - used, "%.*s", (int)(sizeof sentence - used - 1), old);

@@ -182,6 +182,8 @@ static void buffer_write_and_read_out_of_bounds_are_out_of_range(void **state)
         uint64_t offset = bad_ranges[i].offset_bytes;
         uint64_t size = bad_ranges[i].size_bytes;
         CT_STATUS(fm_buffer_write(f->device, f->stream, buffer, offset, size, bytes, 0), FM_ERROR_OUT_OF_RANGE);
+        assert_non_null(strstr(fm_last_error(), "fm_buffer_write: "));
+        assert_null(strstr(fm_last_error(), "fm_upload")); // the call that the user made is named, and no other
         CT_STATUS(fm_buffer_read(f->device, f->stream, buffer, offset, size, bytes, 0), FM_ERROR_OUT_OF_RANGE);
     }
     for (size_t i = 0; i < sizeof bytes; i++) assert_int_equal(bytes[i], CT_POISON);

@@ -74,7 +74,7 @@ static uint64_t number(const char *text)
 {
     char *end;
     uint64_t value = strtoull(text, &end, 10);
-    if (end == text || *end) {
+    if (end == text || *end || *text < '0' || *text > '9') { // no sign: strtoull takes "-1" for the largest number
         fprintf(stderr, "explore: '%s' is not a whole number\n", text);
         exit(2);
     }

@@ -256,7 +256,8 @@ static VKAPI_ATTR void VKAPI_CALL destroy_device(VkDevice device, const VkAlloca
     free(item);
 }
 
-// The values that a submit gives to its timeline semaphores, one or more; NULL: it does something else as well. A binary semaphore's is 0.
+// The values that a submit gives to its timeline semaphores, one or more; NULL: it does something else as well. Values of 0 are
+// taken for binary semaphores'.
 static const uint64_t *values_signalled(const VkSubmitInfo *info)
 {
     const VkTimelineSemaphoreSubmitInfo *values = info->pNext;

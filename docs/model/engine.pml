@@ -118,15 +118,20 @@ inline kick()
         :: atomic { MAY_KEEP_BACK -> kept = 1 } /* kept back: who polls kicks */
         :: true -> lead()
         fi;
+#ifdef MUTATE_LEAVE_LOOKED_EARLY
+        looked = (head > tail);
+#endif
         seat = 0;
 #ifdef MUTATE_LEAVE_AFTER_SEAT
         break;
 #endif
-        if /* who has led enough leaves while something is in flight; after how many batches is left open */
-#ifdef MUTATE_LEAVE_UNLOOKED
-        :: atomic { led -> break }
+        if /* who has led enough leaves while something is in flight; after how many rounds is left open */
+#if defined(MUTATE_LEAVE_UNLOOKED)
+        :: break
+#elif defined(MUTATE_LEAVE_LOOKED_EARLY)
+        :: atomic { looked -> break }
 #else
-        :: atomic { led && head > tail -> break }
+        :: atomic { head > tail -> break }
 #endif
         :: atomic { led || INCOMING -> led = 0; kept = 0 }
 #if !defined(MUTATE_NO_LOOK_AT_POLLED) && !defined(MUTATE_KEEP_BACK_UNPOLLED)
@@ -142,6 +147,9 @@ inline kick()
 #endif
         fi
     od;
+#ifdef MUTATE_LEAVE_LOOKED_EARLY
+    looked = 0;
+#endif
     atomic { led = 0; kept = 0; seen_tail = 0 }
 }
 
@@ -228,7 +236,11 @@ inline progress()
 /* Whether a thread that waits may spin is left open: that depends on the processors and on who else does. */
 inline enter_spin()
 {
-    if :: atomic { polled++; spins = 1 } :: true fi
+    if
+    :: spins
+    :: atomic { !spins -> polled++; spins = 1 }
+    :: !spins
+    fi
 }
 
 inline leave_spin()
@@ -325,7 +337,6 @@ inline wait_for(value)
                 :: else -> (completed[me] >= value || DEVICE_ANSWERS || LOOKS_AGAIN)
                 fi
             od;
-            leave_spin();
             poller = 0;
             break
         :: else -> had_poller = 0
@@ -334,10 +345,9 @@ inline wait_for(value)
         if
         :: spins ->
             if
-            :: completed[me] >= value || !poller -> try_again = 1
-            :: poller
-            fi;
-            leave_spin()
+            :: completed[me] >= value || !poller -> try_again = 1 /* and it still spins */
+            :: poller -> leave_spin()
+            fi
         :: else
         fi;
         if
@@ -345,6 +355,7 @@ inline wait_for(value)
         :: else -> fall_asleep(value)
         fi
     od;
+    leave_spin();
     waiters--;
     pass_on();
     awaited[me] = 0
@@ -367,6 +378,9 @@ inline notify_keeper()
 proctype committer(byte me)
 {
     byte count, gone, seen_tail, reached, at, list, own;
+#ifdef MUTATE_LEAVE_LOOKED_EARLY
+    bit looked;
+#endif
     bit long_ahead, short_only, led, kept, had_lock, had_poller, any, spins, last, try_again;
     do
     :: list < L ->
@@ -400,6 +414,9 @@ proctype device()
 proctype keeper()
 {
     byte count, gone, seen_tail, reached, at;
+#ifdef MUTATE_LEAVE_LOOKED_EARLY
+    bit looked;
+#endif
     bit long_ahead, short_only, led, kept, had_lock, any;
     acquire(keeper_lock);
     do
@@ -433,6 +450,9 @@ proctype keeper()
 proctype closer()
 {
     byte count, gone, seen_tail, reached, at;
+#ifdef MUTATE_LEAVE_LOOKED_EARLY
+    bit looked;
+#endif
     bit long_ahead, short_only, led, kept, had_lock, any, late;
     finished == THREADS;
     if :: late = 1 :: late = 0 fi;

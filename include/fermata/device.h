@@ -74,8 +74,8 @@ typedef struct fm_device_info {
     // Bytes of one native allocation that buffers share; 0 = 64 MiB. FERMATA_BLOCK_SIZE.
     uint64_t block_size_bytes;
     // Nanoseconds that a wait polls at most before it blocks; 0 = 2,000,000 on a GPU, none on a CPU; 1 = never polls. One
-    // thread polls for all that wait; it does so for less where the device answers sooner, and only while a processor is to spare.
-    // FERMATA_SPIN_NS.
+    // thread polls for all that wait, and those behind it look for half as long at most; for less where the device answers sooner, and
+    // only while a processor is to spare. FERMATA_SPIN_NS.
     uint64_t spin_ns;
     // Nanoseconds that an idle device is kept waiting so that lists of threads that all wait share a batch; 0 = 12,000 on a GPU, none on
     // a CPU; 1 = lists are never kept back. FERMATA_GATHER_NS.

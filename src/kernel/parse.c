@@ -354,6 +354,7 @@ static fm_status parse_helper(fmi_parser *parser, fmi_type type)
     }
     parser->tokens->list[at].note = FMI_NOTE_HELPER;
     parser->scope = 1;
+    parser->inlined = 0;
     parser->result = (uint8_t)type;
     fmi_parser_skip(parser);
     status = parse_params(parser, helper);
@@ -372,6 +373,8 @@ static fm_status parse_helper(fmi_parser *parser, fmi_type type)
     parser->scope = 0;
     fmi_scope_close(parser, helper + 1);
     parser->symbols[helper].is_open = false;
+    parser->symbols[helper].inlined = parser->inlined;
+    parser->inlined = 0;
     return status;
 }
 

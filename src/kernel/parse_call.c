@@ -154,6 +154,14 @@ static fm_status check_helper(fmi_parser *parser, const fmi_symbol *helper, stru
     for (uint32_t i = 0; i < call->count && status == FM_OK; i++) {
         status = check_one(parser, &call->arguments[i], (fmi_type)helper->params[i]);
     }
+    parser->inlined += 1 + helper->inlined; // both are bounded
+    if (status == FM_OK && parser->inlined > FMI_MAX_INLINED) {
+        return fmi_token_fail(parser->tokens, call->at,
+                              "with this call of '%.*s' more than %d helpers would be put in the places of their "
+                              "calls: "
+                              "keep what a helper gives in a variable",
+                              (int)name->length, name->start, (int)FMI_MAX_INLINED);
+    }
     parser->tokens->list[call->at].note = FMI_NOTE_HELPER;
     *out = (fmi_type)helper->type;
     return status;

@@ -12,7 +12,8 @@ enum {
     FMI_MAX_HELPER_PARAMS = 32,
     FMI_MAX_NESTED = 200,
     FMI_MAX_CHANGES = 256,
-    FMI_MAX_OPERATORS = 2000
+    FMI_MAX_OPERATORS = 2000,
+    FMI_MAX_INLINED = 10000
 };
 
 typedef enum fmi_symbol_kind { FMI_SYMBOL_VARIABLE, FMI_SYMBOL_HELPER } fmi_symbol_kind;
@@ -30,6 +31,7 @@ typedef struct fmi_symbol {
     uint8_t dim_count;
     uint8_t param_count;
     int64_t number;
+    uint32_t inlined; // helper calls in a helper, and in those that it calls
     uint32_t dims[FMI_MAX_DIMS];
     uint8_t params[FMI_MAX_HELPER_PARAMS]; // fmi_type
 } fmi_symbol;
@@ -63,6 +65,8 @@ typedef struct fmi_parser {
     uint32_t at; // the next token; never a space
     uint32_t depth;
     uint32_t operator_count; // of the expression: a target's compiler recurses along a chain of them
+    uint32_t
+        inlined; // helper calls so far in the function that is read, and in those that it calls: compilers put each in its place
     uint32_t scope;
     uint32_t loops;
     fmi_symbol *symbols; // owned; innermost last

@@ -19,9 +19,9 @@ enum {
     LATENCIES = 3,      // polled for so many times the usual latency,
     LATENCY_SLACK_NS =
         30000, // and so much longer: lists are kept back for others, a batch is submitted. Who blocks wakes later than that
-    BATCHES_AWAITED = 2, // who does not poll looks for so many budgets
+    BATCHES_AWAITED = 2, // who does not poll looks for so many budgets,
     FOLLOWERS_SHARE =
-        4, // its limit is this part of the poller's: many may look, and each takes a processor from those who work
+        4, // each with this part of the poller's limit: many may look, and each takes a processor from those who work
     HOPELESS_SHARE = 16,   // looked where the usual latency is beyond the limit: this part of the limit
     SLEEP_NS = 1000000000, // longest sleep at a stretch where its clock may jump
 };
@@ -184,15 +184,18 @@ static void fall_asleep(fmi_waiting *waiting, fmi_wait_done done, void *context,
     sem_destroy(&self.wake);
 }
 
-// How long to look, `most_ns` at most: what the device usually takes, amply, or next to nothing where that is beyond the limit.
-static uint64_t spin_budget_ns(const fmi_waiting *waiting, uint64_t most_ns)
+uint64_t fmi_spin_budget_ns(uint64_t usual_ns, uint64_t most_ns)
 {
-    uint64_t latency = atomic_load_explicit(&waiting->latency_ns, memory_order_relaxed);
-    if (latency > most_ns) {
+    if (usual_ns > most_ns) {
         return most_ns / HOPELESS_SHARE;
     }
-    uint64_t budget = LATENCIES * latency + LATENCY_SLACK_NS;
-    return latency == 0 || budget > most_ns ? most_ns : budget;
+    uint64_t budget = LATENCIES * usual_ns + LATENCY_SLACK_NS;
+    return usual_ns == 0 || budget > most_ns ? most_ns : budget;
+}
+
+static uint64_t spin_budget_ns(const fmi_waiting *waiting, uint64_t most_ns)
+{
+    return fmi_spin_budget_ns(atomic_load_explicit(&waiting->latency_ns, memory_order_relaxed), most_ns);
 }
 
 void fmi_waiting_note_latency(fmi_waiting *waiting, uint64_t took_ns)
@@ -202,15 +205,14 @@ void fmi_waiting_note_latency(fmi_waiting *waiting, uint64_t took_ns)
     atomic_store_explicit(&waiting->latency_ns, usual ? usual : 1, memory_order_relaxed);
 }
 
-// May this thread poll? Only as many do as leave the others a processor.
-static bool enter_spin(fmi_retirement *r)
+// May this thread wait without a pause, as one of `most`?
+static bool enter_spin(fmi_retirement *r, uint32_t most)
 {
     fmi_waiting *waiting = &r->waiting;
-    if (waiting->most_spin_ns == 0 ||
-        atomic_load_explicit(&waiting->spinners, memory_order_relaxed) >= waiting->most_spinners) {
+    if (waiting->most_spin_ns == 0 || atomic_load_explicit(&waiting->spinners, memory_order_relaxed) >= most) {
         return false;
     }
-    if (atomic_fetch_add_explicit(&waiting->spinners, 1, memory_order_relaxed) < waiting->most_spinners) {
+    if (atomic_fetch_add_explicit(&waiting->spinners, 1, memory_order_relaxed) < most) {
         atomic_fetch_add(&r->engine->polled, 1);
         return true;
     }
@@ -318,11 +320,24 @@ static bool wait_directly(fmi_retirement *r, fmi_wait_done done, fmi_wait_batch 
     }
 }
 
-// Has the poller's seat: asks the device for all until its own wait is over or has run out.
-static fm_status poll_for_all(fmi_retirement *r, fmi_wait_done done, void *context, uint64_t deadline)
+// Only as many threads wait without a pause as leave the others a processor. One of these places is the poller's: where it blocks and
+// others look at their counters, nobody sees the device.
+static bool enter_as_poller(fmi_retirement *r)
+{
+    return enter_spin(r, r->waiting.most_spinners);
+}
+
+static bool enter_as_follower(fmi_retirement *r)
+{
+    return r->waiting.most_spinners > 1 && enter_spin(r, r->waiting.most_spinners - 1);
+}
+
+// Has the poller's seat: asks the device for all until its own wait is over or has run out. `*spins`: it waits without a pause, before this and
+// after it.
+static fm_status poll_for_all(fmi_retirement *r, fmi_wait_done done, void *context, uint64_t deadline, bool *spins)
 {
     fmi_waiting *waiting = &r->waiting;
-    bool spins = enter_spin(r);
+    *spins = *spins || enter_as_poller(r);
     uint64_t begin = fmi_now_ns(), budget = spin_budget_ns(waiting, waiting->most_spin_ns);
     uint64_t retired = fmi_engine_retired(r->engine);
     fm_status status = FM_OK;
@@ -342,40 +357,47 @@ static fm_status poll_for_all(fmi_retirement *r, fmi_wait_done done, void *conte
             status = FM_TIMEOUT; // never implies completion (LEARNED-3)
             break;
         }
-        if (spins && now - begin < budget) {
+        if (*spins && now - begin < budget) {
             pause_a_little();
             continue;
         }
-        // Who blocks does not kick: nothing is kept back for its sake meanwhile.
-        leave_spin(r, spins);
+        // Who blocks does not kick: nothing is kept back for its sake meanwhile, and who waits without a pause kicks in its place.
+        atomic_store_explicit(&waiting->blocked, 1, memory_order_relaxed);
+        leave_spin(r, *spins);
         fmi_wait_a_moment(r, deadline - now);
-        spins = spins && enter_spin(r);
+        *spins = enter_as_poller(r);
+        atomic_store_explicit(&waiting->blocked, !*spins, memory_order_relaxed);
     }
-    leave_spin(r, spins);
+    atomic_store_explicit(&waiting->blocked, 0, memory_order_relaxed);
     return status;
 }
 
-// Somebody else polls: looks at its own counter for as long as polling is worth it, then sleeps.
-static void wait_for_poller(fmi_retirement *r, fmi_wait_done done, void *context, uint64_t deadline)
+// Somebody else polls: looks at its own counter for as long as polling is worth it, then sleeps. True: its wait is over or the seat is free,
+// and it still waits without a pause: the next poller is there before the last one is forgotten.
+static bool wait_for_poller(fmi_retirement *r, fmi_wait_done done, void *context, uint64_t deadline, bool spins)
 {
     fmi_waiting *waiting = &r->waiting;
-    if (enter_spin(r)) {
+    if (spins || enter_as_follower(r)) {
         // Its list may be in the batch after the one that is polled for. Who sleeps is late, and the next batch goes without it.
         uint64_t end = fmi_deadline(BATCHES_AWAITED * spin_budget_ns(waiting, waiting->most_spin_ns / FOLLOWERS_SHARE));
         end = end < deadline ? end : deadline;
         bool over, seat_is_free;
         do {
             pause_a_little();
+            if (atomic_load_explicit(&waiting->blocked, memory_order_relaxed)) {
+                fmi_engine_kick(r->engine);
+            }
             over = done(context);
             seat_is_free = !atomic_load_explicit(&waiting->poller, memory_order_relaxed);
         } while (!over && !seat_is_free && fmi_now_ns() < end);
-        leave_spin(r, true);
         // Not for a mere change of the poller: who sleeps is late, and whoever gets the seat polls for the others, too.
         if (over || seat_is_free) {
-            return;
+            return true;
         }
+        leave_spin(r, true);
     }
     fall_asleep(waiting, done, context, deadline);
+    return false;
 }
 
 fm_status fmi_wait_until_batch(fmi_retirement *r, fmi_wait_done done, fmi_wait_batch batch, void *context,
@@ -383,6 +405,7 @@ fm_status fmi_wait_until_batch(fmi_retirement *r, fmi_wait_done done, fmi_wait_b
 {
     uint64_t deadline = fmi_deadline(timeout_ns);
     fm_status status = FM_OK;
+    bool spins = false;
     atomic_fetch_add(&r->waiters, 1);
     atomic_fetch_add(&r->returning, batch ? 1 : 0);
     while (!done(context)) {
@@ -391,7 +414,7 @@ fm_status fmi_wait_until_batch(fmi_retirement *r, fmi_wait_done done, fmi_wait_b
         }
         if (!atomic_load_explicit(&r->waiting.poller, memory_order_relaxed) &&
             !atomic_exchange(&r->waiting.poller, 1)) {
-            status = poll_for_all(r, done, context, deadline);
+            status = poll_for_all(r, done, context, deadline, &spins);
             atomic_store(&r->waiting.poller, 0);
             break;
         }
@@ -400,8 +423,9 @@ fm_status fmi_wait_until_batch(fmi_retirement *r, fmi_wait_done done, fmi_wait_b
             status = done(context) ? FM_OK : FM_TIMEOUT;
             break;
         }
-        wait_for_poller(r, done, context, deadline);
+        spins = wait_for_poller(r, done, context, deadline, spins);
     }
+    leave_spin(r, spins); // after the seat is free: the last look may take a while
     atomic_fetch_sub(&r->returning, batch ? 1 : 0);
     atomic_fetch_sub(&r->waiters, 1);
     pass_on(&r->waiting);

@@ -33,8 +33,9 @@ typedef struct fmi_waiting {
     _Atomic(uint32_t) watchers[FMI_MOST_BATCHES]; // threads that block for value v of queue 0: [v % FMI_MOST_BATCHES]
 
     uint64_t most_spin_ns;        // how long a wait polls at most before it blocks; 0: never polls
-    uint32_t most_spinners;       // threads that may poll at once: one less than there are processors
-    _Atomic(uint32_t) spinners;   // threads that poll now
+    uint32_t most_spinners;       // threads that may wait without a pause at once: one less than there are processors
+    _Atomic(uint32_t) spinners;   // threads that do now
+    _Atomic(uint32_t) blocked;    // 1: the thread in the poller's seat blocks, so others that spin kick; a hint
     _Atomic(uint64_t) latency_ns; // how long batches lately took, from submission to retirement; stored by who retires
     _Atomic(uint32_t) poller;     // 1: a thread asks the device for all
     _Atomic(uint32_t) sleeping;   // entries of `first`, and threads about to become one
@@ -57,6 +58,10 @@ typedef struct fmi_places {
     fmi_place *first;          // oldest first
     fmi_place **end;
 } fmi_places;
+
+// How long to look, `most_ns` at most: what the device usually takes, amply, or next to nothing where that is beyond the limit. 0: it is not
+// known what is usual.
+uint64_t fmi_spin_budget_ns(uint64_t usual_ns, uint64_t most_ns);
 
 // `spin_ns` 0: waits never poll.
 void fmi_waiting_init(fmi_waiting *waiting, uint64_t spin_ns, bool direct);

@@ -13,8 +13,8 @@
 enum {
     LEAST_GATHERED_NS = 10000, // lists are not kept back behind shorter work than this,
     MOST_GATHERED_NS = 250000, // nor behind longer: planning them meanwhile is worth more
-    MOST_LED_POLLED = 2,       // batches that a kick leads in a row where somebody polls, and kicks at every look,
-    MOST_LED = 16,             // and where retirement will have to kick
+    MOST_ROUNDS = 2, // in which a kick leads, where short lists that come now have something in flight to wait for,
+    MOST_ROUNDS_ANYWHERE = 16, // and where they have not
     KNOWN_EVERY = 512,         // one batch in so many is timed where that costs much and nothing new would be learned
 };
 
@@ -448,12 +448,12 @@ static led lead_among(fmi_engine *engine, uint32_t begin, uint32_t end)
     return LED_NOTHING;
 }
 
-// Builds and submits one batch. The caller has the seat.
+// Builds and submits a batch of short lists and one of long ones, so that neither kind waits for the other to run dry. The caller has the seat.
 static led lead(fmi_engine *engine)
 {
     drain(engine);
     led shorts = lead_among(engine, 0, 1);
-    led longs = engine->queue_count > 1 && shorts != LED_BATCH ? lead_among(engine, 1, engine->queue_count) : shorts;
+    led longs = engine->queue_count > 1 ? lead_among(engine, 1, engine->queue_count) : LED_NOTHING;
     return longs > shorts ? longs : shorts;
 }
 
@@ -467,18 +467,20 @@ static bool any_room(const fmi_engine *engine)
 }
 
 // Others may push and retire as fast as this thread submits, which would then lead for them without end, in the middle of its own commit
-// or wait. After the seat was given up: what is in flight now will be retired later, and then somebody kicks. What is left waits for that.
-static bool has_led_enough(const fmi_engine *engine, uint32_t batches)
+// or wait. Asked after the seat was given up: what is in flight now will be retired later, and then somebody kicks. What is left waits for
+// that, so not behind a long batch if it may be short.
+static bool has_led_enough(const fmi_engine *engine, uint32_t rounds)
 {
-    return batches >= (atomic_load(&engine->polled) ? MOST_LED_POLLED : MOST_LED) && fmi_engine_in_flight(engine) > 0;
+    return (rounds >= MOST_ROUNDS && fmi_queue_in_flight(&engine->queues[0]) > 0) ||
+           (rounds >= MOST_ROUNDS_ANYWHERE && fmi_engine_in_flight(engine) > 0);
 }
 
 void fmi_engine_kick(fmi_engine *engine)
 {
-    uint32_t batches = 0;
+    uint32_t rounds = 0; // that led something
     // No list is left behind (ENGINE-1). A thread that pushes and then finds the seat taken leaves: the leader loads `incoming` after it
     // gave up the seat. Retirement that makes room and finds the seat taken leaves: the leader loads the tails after it gave up the
-    // seat. Who brings `polled` to 0 and finds the seat taken leaves: a leader that kept lists back loads `polled` after it gave up the
+    // seat. Or it looks at neither, because it has led enough and found something in flight, which will be retired later. Who brings `polled` to 0 and finds the seat taken leaves: a leader that kept lists back loads `polled` after it gave up the
     // seat. So push, seat, tails, `polled` and the loads here are sequentially consistent.
     while (atomic_load(&engine->incoming) || atomic_load(&engine->backlog.count) > 0) {
         uint64_t retired = fmi_engine_retired(engine);
@@ -487,11 +489,11 @@ void fmi_engine_kick(fmi_engine *engine)
         }
         led did = lead(engine);
         atomic_store(&engine->seat, 0);
-        batches += did == LED_BATCH;
-        if (has_led_enough(engine, batches)) {
+        rounds += did == LED_BATCH;
+        bool poller_left = did == LED_BACK && !atomic_load(&engine->polled);
+        if (!poller_left && has_led_enough(engine, rounds)) {
             return;
         }
-        bool poller_left = did == LED_BACK && !atomic_load(&engine->polled);
         // What is left waits for a push, for retirement or for who polls, and each kicks.
         if (did != LED_BATCH && !poller_left && !atomic_load(&engine->incoming) &&
             fmi_engine_retired(engine) == retired) {

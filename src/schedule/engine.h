@@ -71,11 +71,12 @@ typedef struct fmi_engine {
     _Atomic(uint32_t) lists_in_flight; // lists in batches that have not been retired
     _Atomic(uint32_t) wanted;          // threads that lately waited at the same time; stored by retirement
     _Atomic(uint64_t) gather_until;    // an idle device is kept waiting until then at most; stored by retirement
-    _Atomic(uint32_t) polled;          // threads that wait without a pause: one of them polls, and kicks each time
-    fmi_backlog backlog;               // drained but not yet in a batch; the leader's
-    _Atomic(uint32_t) slowest_ns;      // the longest dispatch known; stored by retirement
-    fmi_planner planner;               // the leader's
-    _Atomic(uint32_t) lost;            // 1: the device is lost; nothing is submitted any more
+    _Atomic(uint32_t)
+        polled;          // threads that wait without a pause: while there are any, one of them kicks again and again
+    fmi_backlog backlog; // drained but not yet in a batch; the leader's
+    _Atomic(uint32_t) slowest_ns; // the longest dispatch known; stored by retirement
+    fmi_planner planner;          // the leader's
+    _Atomic(uint32_t) lost;       // 1: the device is lost; nothing is submitted any more
     fmi_queue queues[FMI_MOST_QUEUES];
     fmi_engine_counters counters;
 } fmi_engine;
@@ -89,7 +90,8 @@ void fmi_engine_destroy(fmi_engine *engine);
 // Adds a list behind all that were added before. Lock-free; any thread. The caller then kicks.
 void fmi_engine_push(fmi_engine *engine, fmi_list *list);
 
-// Leads while there is work, room and a free seat, but a few batches at most: no thread works for others without end. Any thread; never
+// Leads while there is work, room and a free seat, but a few rounds at most, as long as the device is busy: no thread works for others
+// without end. Any thread; never
 // waits. A list pushed before is never left behind: either this call or the current leader takes it, or something is in flight and
 // retirement kicks again, or a thread that polls does, and who brings `polled` to 0 kicks after that.
 void fmi_engine_kick(fmi_engine *engine);

@@ -103,6 +103,26 @@ static void compile_error_in_a_long_line_shows_its_part(void **state)
     assert_true(strlen(fm_last_error()) < 700);
 }
 
+// Each helper calls the one before it twice, so compilers would see twice as many of them: 8,191 are made, 16,383 are refused at once.
+static void helpers_that_multiply_are_bounded(void **state)
+{
+    ct_fixture *f = *state;
+    char header[2048];
+    int used = snprintf(header, sizeof header, "float f1(float v) { return v + 1.0f; }\n");
+    for (int i = 2; i <= 14; i++) {
+        if (i == 14) {
+            fm_kernel_info info = make_info(header, "x[0] = f13(x[0]) + f1(x[0]);");
+            fm_kernel kernel;
+            CT_OK(fm_kernel_create(f->device, &info, &kernel));
+            CT_OK(fm_kernel_destroy(f->device, kernel));
+        }
+        used += snprintf(header + used, sizeof header - (size_t)used,
+                         "float f%d(float v) { return f%d(v) + f%d(v + 1.0f); }\n", i, i - 1, i - 1);
+    }
+    expect_error(f, header, "x[0] = f14(x[0]);",
+                 "header line 14, column 38: with this call of 'f13' more than 10000 helpers", "f13(v + 1.0f)");
+}
+
 // One clear sentence for what one target would take and another would not.
 static void forbidden_text_is_named_with_its_place(void **state)
 {
@@ -193,6 +213,7 @@ int ct_group_messages(void)
         CT_TEST(compile_error_points_into_the_header),
         CT_TEST(helper_used_before_it_stands_there_is_a_compile_error),
         CT_TEST(compile_error_in_a_long_line_shows_its_part),
+        CT_TEST(helpers_that_multiply_are_bounded),
         CT_TEST(forbidden_text_is_named_with_its_place),
         CT_TEST(allowed_text_that_looks_forbidden_compiles),
         CT_TEST(source_of_a_kernel_is_written_on_request),

@@ -1,56 +1,8 @@
-// Submit engine: no list is left behind, whoever pushes, leads and retires at the same time (ENGINE-1). Runs on a fake backend whose
-// work is done as soon as it is submitted; a retiring thread only makes room and kicks, as retirement does.
-#include "schedule/engine.h"
+// Submit engine: no list is left behind, whoever pushes, leads and retires at the same time (ENGINE-1); what a batch holds, which queue it takes
+// and what it waits for.
+#include "engine_fixture.h"
 
 #include <pthread.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
-enum { THREADS = 4, LISTS = 2000 };
-
-typedef struct fake {
-    _Atomic(uint64_t) commands;                       // submitted so far
-    _Atomic(uint32_t) timed;                          // batches that are to be timed
-    uint64_t last_value[FMI_MOST_QUEUES];             // the leader's, and so are the next two
-    fmi_batch_plan last;                              // the last plan that it took
-    uint64_t waits[FMI_MOST_QUEUES][FMI_MOST_QUEUES]; // of each queue's last batch
-    uint32_t refuse;                                  // this many submits fail first
-    struct shared *feeds; // others go on while this one's batch is submitted; NULL: they do not
-} fake;
-
-static void go_on(struct shared *s);
-
-static fm_status take(fmi_backend *backend, fmi_batch_plan *plan)
-{
-    fake *f = (fake *)(void *)backend;
-    if (f->refuse > 0) {
-        f->refuse--;
-        return FM_ERROR_BACKEND;
-    }
-    assert_int_equal(plan->value, f->last_value[plan->queue] + 1); // no gaps
-    f->last_value[plan->queue] = plan->value;
-    f->last = *plan;
-    memcpy(f->waits[plan->queue], plan->waits, sizeof plan->waits);
-    atomic_fetch_add(&f->commands, plan->command_count);
-    atomic_fetch_add(&f->timed, plan->wave_ns ? 1 : 0);
-    if (f->feeds) {
-        go_on(f->feeds);
-    }
-    return FM_OK;
-}
-
-static const fmi_backend_ops ops = {.prefix = "fake", .submit = take};
-
-typedef struct shared {
-    fake device;
-    fmi_engine engine;
-    fmi_list *lists; // THREADS * LISTS
-    _Atomic(uint32_t) pushing;
-} shared;
 
 typedef struct worker {
     shared *s;
@@ -66,59 +18,6 @@ static void *push_and_kick(void *context)
     }
     atomic_fetch_sub(&w->s->pushing, 1);
     return NULL;
-}
-
-static bool retire_quietly(fmi_engine *engine, uint32_t q)
-{
-    fmi_queue *queue = &engine->queues[q];
-    uint64_t tail = atomic_load(&queue->tail);
-    if (tail == atomic_load(&queue->head)) {
-        return false;
-    }
-    atomic_fetch_sub(&engine->lists_in_flight, queue->ring[tail % FMI_MOST_BATCHES].lists);
-    atomic_store(&queue->retired_value, queue->ring[tail % FMI_MOST_BATCHES].value);
-    atomic_store(&queue->tail, tail + 1);
-    return true;
-}
-
-// Retires one batch, then kicks: what fmi_progress does.
-static bool retire_one_of(fmi_engine *engine, uint32_t q)
-{
-    bool any = retire_quietly(engine, q);
-    if (any) {
-        fmi_engine_kick(engine);
-    }
-    return any;
-}
-
-static bool retire_one(fmi_engine *engine)
-{
-    return retire_one_of(engine, 0);
-}
-
-static void set_up_queues(shared *s, uint32_t depth, uint32_t queues, fmi_record_room *record)
-{
-    memset(s, 0, sizeof *s);
-    fmi_engine_init(&s->engine, &ops, (fmi_backend *)(void *)&s->device, record, NULL, depth, queues);
-    s->lists = calloc(THREADS * LISTS, sizeof *s->lists);
-    assert_non_null(s->lists);
-    for (uint32_t i = 0; i < THREADS * LISTS; i++) {
-        assert_non_null(fmi_list_append(&s->lists[i], FMI_COMMAND_DISPATCH, 0, 0));
-    }
-}
-
-static void set_up(shared *s, uint32_t depth)
-{
-    set_up_queues(s, depth, 1, NULL);
-}
-
-static void tear_down(shared *s)
-{
-    for (uint32_t i = 0; i < THREADS * LISTS; i++) {
-        fmi_arena_free(&s->lists[i].arena);
-    }
-    free(s->lists);
-    fmi_engine_destroy(&s->engine);
 }
 
 static void run_threads(uint32_t depth)
@@ -188,40 +87,6 @@ static void engine_failed_submit_keeps_lists_and_value(void **state)
     assert_int_equal(s.engine.queues[0].ring[1].status, FM_OK);
     assert_int_equal(s.engine.queues[0].ring[1].value, 1);
     tear_down(&s);
-}
-
-// While a batch is submitted others retire what is in flight and push the next list; they find the leader's seat taken, and leave.
-static void go_on(shared *s)
-{
-    uint64_t number = atomic_load(&s->device.commands);
-    if (number < LISTS) {
-        fmi_engine_push(&s->engine, &s->lists[number]);
-    }
-    while (retire_quietly(&s->engine, 0)) {
-    }
-}
-
-// A thread that commits leads a few batches for others and goes its own way; what it leaves is taken when the batch in
-// flight is retired, or at the next look of who polls.
-static void engine_leader_is_no_captive(void **state)
-{
-    (void)state;
-    for (uint32_t polled = 0; polled < 2; polled++) {
-        static shared s;
-        set_up(&s, 2);
-        s.device.feeds = &s;
-        atomic_store(&s.engine.polled, polled);
-        fmi_engine_push(&s.engine, &s.lists[0]);
-        fmi_engine_kick(&s.engine);
-        uint64_t led = atomic_load(&s.device.commands);
-        assert_in_range(led, 1, polled ? 2 : 16);
-        assert_int_equal(fmi_engine_in_flight(&s.engine), 1); // so there will be another kick
-        assert_non_null(atomic_load(&s.engine.incoming));
-        s.device.feeds = NULL;
-        assert_true(retire_one(&s.engine));
-        assert_int_equal(atomic_load(&s.device.commands), led + 1);
-        tear_down(&s);
-    }
 }
 
 // LEARNED-9: what ran when the device was lost may run on, and stores the statuses of its lists: a ring entry's array stays where it is.
@@ -359,22 +224,6 @@ static void engine_keeps_lists_back_for_others_to_join(void **state)
     fmi_engine_kick(&s.engine);
     assert_int_equal(atomic_load(&s.device.commands), 8);
     tear_down(&s);
-}
-
-static fmi_cost quick_cost, slow_cost;
-
-// Pushes list `number`, of a stream, as its value `value`.
-static void push_list(shared *s, uint32_t number, fmi_stream *stream, uint64_t value, bool slow)
-{
-    fmi_list *list = &s->lists[number];
-    atomic_store(&slow_cost.ns[0], FMI_LONG_NS);
-    atomic_store(&s->engine.slowest_ns, FMI_LONG_NS);
-    list->stream = stream;
-    list->value = value;
-    list->first->binary = (const fmi_kernel_binary *)(const void *)(slow ? &slow_cost : &quick_cost);
-    list->first->group_count[0] = list->first->group_count[1] = list->first->group_count[2] = 1;
-    fmi_engine_push(&s->engine, list);
-    fmi_engine_kick(&s->engine);
 }
 
 // Short lists have the first queue; of the others that with the least in flight takes a long one.
@@ -551,7 +400,7 @@ static void engine_short_list_waits_for_no_later_batch_of_a_long_queue(void **st
         memset(streams, 0, sizeof streams);
         atomic_store(&slow.ns[0], FMI_LONG_NS);
         atomic_store(&quick.ns[0], 1);
-        fmi_engine_init(&engine, &ops, (fmi_backend *)(void *)&device, NULL, NULL, 2, 2);
+        fmi_engine_init(&engine, &fake_ops, (fmi_backend *)(void *)&device, NULL, NULL, 2, 2);
         atomic_store(&engine.slowest_ns, FMI_LONG_NS);
         for (uint32_t i = 0; i < 2; i++) {
             make_list(&lists[i], &streams[0], i + 1, i, &slow);
@@ -583,7 +432,6 @@ int main(void)
         cmocka_unit_test(engine_threads_push_and_no_list_is_left),
         cmocka_unit_test(engine_full_leaves_the_list_for_retirement),
         cmocka_unit_test(engine_failed_submit_keeps_lists_and_value),
-        cmocka_unit_test(engine_leader_is_no_captive),
         cmocka_unit_test(engine_lost_device_leaves_the_arrays_alone),
         cmocka_unit_test(engine_batch_is_capped),
         cmocka_unit_test(engine_long_list_waits_for_the_long_one_in_flight),

@@ -297,7 +297,9 @@ static fm_status translate_name(fmi_translator *translator, uint32_t *at)
                                                 : fmi_translate_element(translator, name, at);
     }
     if (!fmi_word_has_free_prefix(token->start, token->length)) {
-        return fmi_token_fail(tokens, *at, "names that start with fm_ or gl_ are reserved");
+        const char *ours = fmi_word_of_others(token->start, token->length);
+        return fmi_token_fail(tokens, *at, "names that start with fm_ or gl_ are reserved%s%s%s",
+                              ours ? "; here it is called '" : "", ours ? ours : "", ours ? "'" : "");
     }
     const fmi_word *word = fmi_word_find(token->start, token->length);
     if (word) {

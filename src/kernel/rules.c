@@ -43,7 +43,11 @@ static fm_status check_operator(const fmi_tokens *tokens, uint32_t index)
         const fmi_word *word = owner ? word_at(tokens, before) : NULL;
         bool is_reserved = owner && !fmi_word_has_free_prefix(owner->start, owner->length); // the translator refuses it
         if ((!word || word->kind != FMI_WORD_ID) && !is_reserved) {
-            return fmi_token_fail(tokens, index, "only built-in ids have members: there are no structs and no vectors");
+            const char *ours = owner ? fmi_word_of_others(owner->start, owner->length) : NULL;
+            return ours ? fmi_token_fail(tokens, before, "'%.*s' is not declared; here it is called '%s'",
+                                         (int)owner->length, owner->start, ours)
+                        : fmi_token_fail(tokens, index,
+                                         "only built-in ids have members: there are no structs and no vectors");
         }
     }
     return FM_OK;

@@ -146,6 +146,7 @@ void fmi_scope_suggest(const fmi_parser *parser, const fmi_token *name, bool is_
 {
     out[0] = 0;
     const char *translated = is_function ? fmi_word_of_target(name->start, name->length) : NULL;
+    translated = translated ? translated : fmi_word_of_others(name->start, name->length);
     // At least half of the letters are right: one edit from three letters on, two from five.
     struct nearest nearest = {.name = name, .edits = 1u + (name->length > 2) + (name->length > 4)};
     for (uint32_t i = parser->symbol_count; i-- > 0 && !translated;) {

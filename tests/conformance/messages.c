@@ -137,6 +137,20 @@ static void forbidden_text_is_named_with_its_place(void **state)
         {NULL, "int y = 1; y = 3 + &y;", "column 20: there are no pointers", "&y;"},
         {NULL, "uint i = 1u; i.x = 3u;", "column 15: only built-in ids have members", ".x"},
         {NULL, "float x = 1.0f;", "column 7: 'x' is a parameter of the kernel: a variable needs another name", "x = "},
+        {NULL, "uint i = threadIdx.x;", "column 10: 'threadIdx' is not declared; here it is called 'local_id'",
+         "threadIdx"},
+        {NULL, "uint i = get_global_id(0);",
+         "column 10: there is no function 'get_global_id' in the language or before this in the header; here it is "
+         "called "
+         "'global_id'",
+         "get_global_id"},
+        {NULL, "uint i = gl_GlobalInvocationID.x;",
+         "column 10: names that start with fm_ or gl_ are reserved; here it is called 'global_id'", "gl_Global"},
+        {NULL, "__syncthreads();",
+         "column 1: there is no function '__syncthreads' in the language or before this in the header; here it is "
+         "called "
+         "'barrier'",
+         "__sync"},
         {NULL, "struct s;", "column 1: 'struct' is no word of the portable language", "struct"},
         {NULL, "global_id.x = 1u;", "column 1: 'global_id' cannot be changed", "global_id"},
         {NULL, "x = 1.0f;", "column 1: 'x' is a buffer and is used only as x[index]", "x ="},

@@ -19,7 +19,8 @@ typedef struct fmi_error_state {
 void fmi_error_save(fmi_error_state *state);
 void fmi_error_restore(const fmi_error_state *state);
 
-// Puts "prefix: " before the last error's sentence, in place of another public function's name. Used where a lower layer found the fault and an upper one knows the call.
+// Puts "prefix: " before the last error's sentence, in place of another public function's name. Used where a lower layer found the fault
+// and an upper one knows the call.
 void fmi_error_prefix(const char *prefix) __attribute__((cold));
 
 #endif

@@ -334,7 +334,8 @@ inline wait_for(value)
             :: progress();
                 if
                 :: completed[me] >= value -> break
-                :: else -> (completed[me] >= value || DEVICE_ANSWERS || LOOKS_AGAIN)
+                :: completed[me] < value && spins -> leave_spin() /* it blocks from now on */
+                :: completed[me] < value -> (completed[me] >= value || DEVICE_ANSWERS || LOOKS_AGAIN)
                 fi
             od;
             poller = 0;

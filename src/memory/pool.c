@@ -22,6 +22,8 @@ void fmi_pool_init(fmi_pool *pool, const fmi_backend_ops *ops, fmi_backend *back
         pool->settings.block_size_bytes = caps->max_block_bytes;
     }
     pthread_mutex_init(&pool->lock, NULL);
+    pthread_mutex_init(&pool->growth[0], NULL);
+    pthread_mutex_init(&pool->growth[1], NULL);
 }
 
 static void free_block(fmi_pool *pool, fmi_pool_block *block)
@@ -50,6 +52,8 @@ void fmi_pool_destroy(fmi_pool *pool)
     fmi_ranges_free(&pool->ranges);
     free(pool->orders);
     pthread_mutex_destroy(&pool->lock);
+    pthread_mutex_destroy(&pool->growth[0]);
+    pthread_mutex_destroy(&pool->growth[1]);
 }
 
 // Unlinks blocks that nothing uses until at most `keep_bytes` of them are left, and returns them as a chain. Called under the lock.
@@ -191,12 +195,27 @@ static uint64_t round_up(uint64_t size_bytes)
     return (size_bytes + FMI_GRANULARITY_BYTES - 1) & ~(uint64_t)(FMI_GRANULARITY_BYTES - 1);
 }
 
-static fm_status take_or_add(fmi_pool *pool, fm_memory_kind kind, uint64_t size_bytes, fmi_memory **out)
+static fmi_memory *take_locked(fmi_pool *pool, fm_memory_kind kind, uint64_t size_bytes)
 {
     pthread_mutex_lock(&pool->lock);
-    *out = take(pool, kind, size_bytes);
+    fmi_memory *memory = take(pool, kind, size_bytes);
     pthread_mutex_unlock(&pool->lock);
-    return *out ? FM_OK : add_block(pool, kind, size_bytes, out);
+    return memory;
+}
+
+// One thread adds a block at a time, and who comes behind it looks there first: many threads that find no room at once would reserve a block each,
+// up to the limit, and leave nothing for the other kind.
+static fm_status take_or_add(fmi_pool *pool, fm_memory_kind kind, uint64_t size_bytes, fmi_memory **out)
+{
+    *out = take_locked(pool, kind, size_bytes);
+    if (*out) {
+        return FM_OK;
+    }
+    pthread_mutex_lock(&pool->growth[kind]);
+    *out = take_locked(pool, kind, size_bytes);
+    fm_status status = *out ? FM_OK : add_block(pool, kind, size_bytes, out);
+    pthread_mutex_unlock(&pool->growth[kind]);
+    return status;
 }
 
 fm_status fmi_pool_alloc_until(fmi_pool *pool, fm_memory_kind kind, uint64_t size_bytes, uint64_t deadline,

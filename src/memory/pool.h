@@ -39,6 +39,7 @@ typedef struct fmi_pool {
     fmi_pool_reclaim reclaim;       // set once by the device room
     void *reclaim_user;             // and this
     const fmi_ablations *ablations; // and this
+    pthread_mutex_t growth[2];      // by fm_memory_kind: held by who adds a block; taken before `lock`
     pthread_mutex_t lock;           // guards the five below and every range's fields
     fmi_pool_block *blocks[2];      // by fm_memory_kind
     fmi_heap heaps[2];              // by fm_memory_kind

@@ -1,6 +1,8 @@
 // Pool: ranges never overlap, come back whole, stay within the limit, and pressure loses nothing. Runs on a fake backend.
 #include "memory/pool.h"
 
+#include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -8,15 +10,23 @@
 
 #include <cmocka.h>
 
+enum { WHILE_LOOKS = 2000 };
+
 typedef struct fake {
     uint64_t allocated_bytes;
-    uint32_t blocks;
-    uint64_t refuse_above; // native allocations fail beyond this many bytes in all
+    _Atomic(uint32_t) blocks;
+    _Atomic(uint32_t) coming; // threads that are about to ask for memory
+    uint32_t awaited;         // a native allocation takes until so many are, and a while longer
+    uint64_t refuse_above;    // native allocations fail beyond this many bytes in all
 } fake;
 
 static fm_status allocate(fmi_backend *backend, fm_memory_kind kind, uint64_t size_bytes, fmi_block *out)
 {
     fake *f = (fake *)(void *)backend;
+    for (int i = 0; i < WHILE_LOOKS && (f->awaited > 0); i++) {
+        i = atomic_load(&f->coming) < f->awaited ? 0 : i;
+        sched_yield();
+    }
     if (f->allocated_bytes + size_bytes > f->refuse_above) {
         return FM_ERROR_OUT_OF_MEMORY;
     }
@@ -33,9 +43,9 @@ static void release(fmi_backend *backend, fmi_block *block)
     f->blocks--;
 }
 
-static const fmi_backend_ops ops = {.prefix = "fake", .allocate_block = allocate, .free_block = release};
-
 enum { BLOCK = 1 << 20 };
+
+static const fmi_backend_ops ops = {.prefix = "fake", .allocate_block = allocate, .free_block = release};
 
 static void open_pool(fmi_pool *pool, fake *f, uint64_t limit)
 {
@@ -294,10 +304,56 @@ static void pool_offer_ends_when_its_lists_retire(void **state)
     fmi_pool_destroy(&pool);
 }
 
+typedef struct taker {
+    fmi_pool *pool;
+    fake *device;
+    pthread_t thread;
+    fmi_memory *memory;
+    fm_status status;
+} taker;
+
+static void *take_main(void *context)
+{
+    taker *t = context;
+    atomic_fetch_add(&t->device->coming, 1);
+    t->status = fmi_pool_alloc_until(t->pool, FM_MEMORY_DEVICE, 4096, UINT64_MAX, &t->memory);
+    return NULL;
+}
+
+// LEARNED-15: threads that find an empty pool at once get one block together. With one each, the limit would be reached by blocks of which nothing is
+// used, and memory of the other kind could not be had.
+static void pool_threads_that_find_no_room_add_one_block(void **state)
+{
+    (void)state;
+    enum { TAKERS = 8 };
+    taker takers[TAKERS];
+    fake f;
+    fmi_pool pool;
+    open_pool(&pool, &f, TAKERS * BLOCK);
+    f.awaited = TAKERS;
+    for (int i = 0; i < TAKERS; i++) {
+        takers[i] = (taker){.pool = &pool, .device = &f};
+        assert_int_equal(pthread_create(&takers[i].thread, NULL, take_main, &takers[i]), 0);
+    }
+    for (int i = 0; i < TAKERS; i++) {
+        pthread_join(takers[i].thread, NULL);
+        assert_int_equal(takers[i].status, FM_OK);
+    }
+    assert_int_equal(atomic_load(&f.blocks), 1);
+    fmi_memory *other;
+    assert_int_equal(fmi_pool_alloc_until(&pool, FM_MEMORY_HOST, 4096, UINT64_MAX, &other), FM_OK);
+    fmi_pool_release(&pool, other);
+    for (int i = 0; i < TAKERS; i++) {
+        fmi_pool_release(&pool, takers[i].memory);
+    }
+    fmi_pool_destroy(&pool);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(pool_random_use_never_overlaps),
+        cmocka_unit_test(pool_threads_that_find_no_room_add_one_block),
         cmocka_unit_test(pool_small_ranges_share_one_block),
         cmocka_unit_test(pool_over_the_limit_is_refused_and_smaller_is_served),
         cmocka_unit_test(pool_driver_refusal_leaves_the_books_right),

@@ -118,20 +118,24 @@ inline kick()
         :: atomic { MAY_KEEP_BACK -> kept = 1 } /* kept back: who polls kicks */
         :: true -> lead()
         fi;
-#ifdef MUTATE_LEAVE_LOOKED_EARLY
+#if defined(MUTATE_LEAVE_LOOKED_EARLY)
         looked = (head > tail);
+#elif defined(MUTATE_LEAVE_POLLED_EARLY)
+        looked = (polled > 0);
 #endif
         seat = 0;
 #ifdef MUTATE_LEAVE_AFTER_SEAT
         break;
 #endif
-        if /* who has led enough leaves while something is in flight; after how many rounds is left open */
+        if /* who has led enough leaves while something is in flight or somebody polls; after how many rounds is left open */
 #if defined(MUTATE_LEAVE_UNLOOKED)
         :: break
 #elif defined(MUTATE_LEAVE_LOOKED_EARLY)
         :: atomic { looked -> break }
+#elif defined(MUTATE_LEAVE_POLLED_EARLY)
+        :: atomic { looked || head > tail -> break }
 #else
-        :: atomic { head > tail -> break }
+        :: atomic { head > tail || polled > 0 -> break }
 #endif
         :: atomic { led || INCOMING -> led = 0; kept = 0 }
 #if !defined(MUTATE_NO_LOOK_AT_POLLED) && !defined(MUTATE_KEEP_BACK_UNPOLLED)
@@ -147,7 +151,7 @@ inline kick()
 #endif
         fi
     od;
-#ifdef MUTATE_LEAVE_LOOKED_EARLY
+#if defined(MUTATE_LEAVE_LOOKED_EARLY) || defined(MUTATE_LEAVE_POLLED_EARLY)
     looked = 0;
 #endif
     atomic { led = 0; kept = 0; seen_tail = 0 }
@@ -342,7 +346,7 @@ inline wait_for(value)
             break
         :: else -> had_poller = 0
         fi;
-        enter_spin(); /* it may end at any time */
+        enter_spin(); /* it may end at any time; that it may look in the poller's place meanwhile is left out: the poller does the same */
         if
         :: spins ->
             if
@@ -379,7 +383,7 @@ inline notify_keeper()
 proctype committer(byte me)
 {
     byte count, gone, seen_tail, reached, at, list, own;
-#ifdef MUTATE_LEAVE_LOOKED_EARLY
+#if defined(MUTATE_LEAVE_LOOKED_EARLY) || defined(MUTATE_LEAVE_POLLED_EARLY)
     bit looked;
 #endif
     bit long_ahead, short_only, led, kept, had_lock, had_poller, any, spins, last, try_again;
@@ -415,7 +419,7 @@ proctype device()
 proctype keeper()
 {
     byte count, gone, seen_tail, reached, at;
-#ifdef MUTATE_LEAVE_LOOKED_EARLY
+#if defined(MUTATE_LEAVE_LOOKED_EARLY) || defined(MUTATE_LEAVE_POLLED_EARLY)
     bit looked;
 #endif
     bit long_ahead, short_only, led, kept, had_lock, any;
@@ -451,7 +455,7 @@ proctype keeper()
 proctype closer()
 {
     byte count, gone, seen_tail, reached, at;
-#ifdef MUTATE_LEAVE_LOOKED_EARLY
+#if defined(MUTATE_LEAVE_LOOKED_EARLY) || defined(MUTATE_LEAVE_POLLED_EARLY)
     bit looked;
 #endif
     bit long_ahead, short_only, led, kept, had_lock, any, late;

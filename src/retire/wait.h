@@ -36,6 +36,7 @@ typedef struct fmi_waiting {
     uint32_t most_spinners;       // threads that may wait without a pause at once: one less than there are processors
     _Atomic(uint32_t) spinners;   // threads that do now
     _Atomic(uint32_t) blocked;    // 1: the thread in the poller's seat blocks, so others that spin kick; a hint
+    _Atomic(uint32_t) deputy;     // 1: a thread looks in the poller's place
     _Atomic(uint64_t) latency_ns; // how long batches lately took, from submission to retirement; stored by who retires
     _Atomic(uint32_t) poller;     // 1: a thread asks the device for all
     _Atomic(uint32_t) sleeping;   // entries of `first`, and threads about to become one

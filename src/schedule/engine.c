@@ -11,8 +11,8 @@
 #include <string.h>
 
 enum {
-    LEAST_GATHERED_NS = 10000, // lists are not kept back behind shorter work than this,
-    MOST_GATHERED_NS = 250000, // nor behind longer: planning them meanwhile is worth more
+    LEAST_GATHERED_NS = 10000,  // lists are not kept back behind shorter work than this,
+    MOST_GATHERED_NS = 5000000, // nor behind longer: who comes then plans its own meanwhile
     MOST_ROUNDS = 2, // in which a kick leads, where short lists that come now have something in flight to wait for,
     MOST_ROUNDS_ANYWHERE = 16, // and where they have not
     KNOWN_EVERY = 512,         // one batch in so many is timed where that costs much and nothing new would be learned
@@ -468,11 +468,12 @@ static bool any_room(const fmi_engine *engine)
 }
 
 // Others may push and retire as fast as this thread submits, which would then lead for them without end, in the middle of its own commit
-// or wait. Asked after the seat was given up: what is in flight now will be retired later, and then somebody kicks. What is left waits for
-// that, so not behind a long batch if it may be short.
+// or wait. Asked after the seat was given up: who is counted as polling now kicks later. Or what is in flight now will be retired later, and
+// then somebody kicks; what is left waits for that, so not behind a long batch if it may be short.
 static bool has_led_enough(const fmi_engine *engine, uint32_t rounds)
 {
-    return (rounds >= MOST_ROUNDS && fmi_queue_in_flight(&engine->queues[0]) > 0) ||
+    return (rounds > 0 && atomic_load(&engine->polled) > 0) ||
+           (rounds >= MOST_ROUNDS && fmi_queue_in_flight(&engine->queues[0]) > 0) ||
            (rounds >= MOST_ROUNDS_ANYWHERE && fmi_engine_in_flight(engine) > 0);
 }
 
@@ -481,9 +482,10 @@ void fmi_engine_kick(fmi_engine *engine)
     uint32_t rounds = 0; // that led something
     // No list is left behind (ENGINE-1). A thread that pushes and then finds the seat taken leaves: the leader loads `incoming` after it
     // gave up the seat. Retirement that makes room and finds the seat taken leaves: the leader loads the tails after it gave up the
-    // seat. Or it looks at neither, because it has led enough and found something in flight after it gave up the seat: that will be
-    // retired later. Who brings `polled` to 0 and finds the seat taken leaves: a leader that kept lists back loads `polled` after it gave
-    // up the seat. So push, seat, tails, `polled` and the loads here are sequentially consistent.
+    // seat. Or it looks at neither, because it has led enough and found something in flight, or somebody who polls, after it gave up the
+    // seat: that will be retired later, and who polls kicks later. Who brings `polled` to 0 and finds the seat taken leaves: a leader that
+    // kept lists back loads `polled` after it gave up the seat. So push, seat, tails, `polled` and the loads here are sequentially
+    // consistent.
     while (atomic_load(&engine->incoming) || atomic_load(&engine->backlog.count) > 0) {
         uint64_t retired = fmi_engine_retired(engine);
         if (!any_room(engine) || atomic_exchange(&engine->seat, 1)) {

@@ -196,6 +196,25 @@ static void spin_follower_kicks_while_the_poller_blocks(void **state)
     }
 }
 
+// While somebody leads, perhaps the thread in the seat, one of those who wait without a pause looks at the device: a submission may take
+// long, and what is complete meanwhile is not noticed late. Not several at once.
+static void spin_follower_looks_while_somebody_leads(void **state)
+{
+    (void)state;
+    for (uint32_t i = 0; i < 4; i++) {
+        static bench b;
+        bool leads = i & 1, has_deputy = i & 2;
+        set_up(&b, SPIN_NS);
+        atomic_store(&b.r.waiting.poller, 1);
+        atomic_store(&b.r.waiting.deputy, has_deputy);
+        atomic_store(&b.engine.seat, leads);
+        assert_int_equal(fmi_wait_until(&b.r, is_retired, &b, 20000000), FM_OK); // at the latest by the last look
+        assert_int_equal(b.polled_in_looks, leads && !has_deputy);
+        assert_int_equal(atomic_load(&b.r.waiting.deputy), has_deputy);
+        tear_down(&b);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -205,6 +224,7 @@ int main(void)
         cmocka_unit_test(spin_budget_follows_what_is_usual),
         cmocka_unit_test(spin_followers_leave_the_poller_a_place),
         cmocka_unit_test(spin_follower_kicks_while_the_poller_blocks),
+        cmocka_unit_test(spin_follower_looks_while_somebody_leads),
     };
     return cmocka_run_group_tests_name("retire_spin", tests, NULL, NULL);
 }

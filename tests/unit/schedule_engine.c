@@ -226,6 +226,29 @@ static void engine_keeps_lists_back_for_others_to_join(void **state)
     tear_down(&s);
 }
 
+// Behind long work lists are kept back, too, so that those that could run side by side do; but not behind work that lasts and lasts.
+static void engine_keeps_nothing_back_behind_very_long_work(void **state)
+{
+    (void)state;
+    static const struct {
+        uint64_t longest_ns;
+        uint64_t taken;
+    } cases[] = {{1000000, 0}, {5000000, 0}, {5000001, 1}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        static shared s;
+        set_up(&s, 2);
+        s.engine.gather_ns = 1000000000;
+        fmi_engine_note_retired(&s.engine, 3);
+        fmi_engine_push(&s.engine, &s.lists[0]);
+        fmi_engine_kick(&s.engine);
+        s.engine.queues[0].longest_ns = cases[i].longest_ns;
+        fmi_engine_push(&s.engine, &s.lists[1]);
+        fmi_engine_kick(&s.engine);
+        assert_int_equal(atomic_load(&s.device.commands), 1 + cases[i].taken);
+        tear_down(&s);
+    }
+}
+
 // Short lists have the first queue; of the others that with the least in flight takes a long one.
 static void engine_chooses_the_queue_by_length_and_load(void **state)
 {
@@ -436,6 +459,7 @@ int main(void)
         cmocka_unit_test(engine_batch_is_capped),
         cmocka_unit_test(engine_long_list_waits_for_the_long_one_in_flight),
         cmocka_unit_test(engine_keeps_lists_back_for_others_to_join),
+        cmocka_unit_test(engine_keeps_nothing_back_behind_very_long_work),
         cmocka_unit_test(engine_chooses_the_queue_by_length_and_load),
         cmocka_unit_test(engine_waits_for_the_other_queues_batch_and_no_later_one),
         cmocka_unit_test(engine_recycled_memory_is_behind_what_other_queues_retired),

@@ -27,6 +27,7 @@ byte head, tail;              /* batches added and retired */
 bit long_is_due;
 bit seat, retiring;           /* the leader's seat, the retiring lock */
 byte outstanding, released;   /* lists counted in, and lists that were let go of */
+byte unsettled;               /* lists that were retired and not yet let go of */
 
 bit poller, wait_lock;        /* the poller's seat, the sleepers' lock */
 byte polled;                  /* threads that wait without a pause */
@@ -189,7 +190,29 @@ inline wake()
     fi
 }
 
+/* Lets go of what was retired. */
+inline settle()
+{
+    atomic {
+        if
+        :: unsettled > 0 ->
+#ifndef MUTATE_RELEASE_EARLY
+            released = released + unsettled;
+            assert(released <= executed[0] + executed[1] + executed[2]); /* RETIRE-2 */
+#endif
+            outstanding = outstanding - unsettled; unsettled = 0
+        :: else
+        fi
+    }
+}
+
 inline progress()
+{
+    progress_unsettled();
+    settle()
+}
+
+inline progress_unsettled()
 {
     if
     :: head > tail ->
@@ -213,13 +236,7 @@ inline progress()
             kick();
 #endif
             if :: any -> any = 0; wake() :: else fi;
-            atomic {
-#ifndef MUTATE_RELEASE_EARLY
-                released = released + gone;
-                assert(released <= executed[0] + executed[1] + executed[2]); /* RETIRE-2 */
-#endif
-                outstanding = outstanding - gone; gone = 0
-            }
+            atomic { unsettled = unsettled + gone; gone = 0 }
         fi
     :: else -> kick()
     fi
@@ -335,7 +352,11 @@ inline wait_for(value)
         :: !had_poller ->
             enter_spin();
             do
-            :: progress();
+            :: progress_unsettled();
+                if /* whose wait is over goes on; or it settles, as who blocks does */
+                :: completed[me] >= value -> break
+                :: settle()
+                fi;
                 if
                 :: completed[me] >= value -> break
                 :: completed[me] < value && spins -> leave_spin() /* it blocks from now on */
@@ -392,6 +413,7 @@ proctype committer(byte me)
         outstanding++;
         atomic { pushed[me]++; list++ } /* one compare-and-swap */
         kick();
+        settle();
         notify_keeper();
         if
         :: me == 0 || (me == 2 && list == L) -> wait_for(list)
@@ -444,8 +466,14 @@ proctype keeper()
         keeper_asleep = 0
     :: !stop && outstanding > 0 ->
         keeper_lock = 0;
+#ifdef MUTATE_KEEPER_LEAVES_UNSETTLED
+        progress_unsettled();
+        (waiters == 0 && DEVICE_ANSWERS) || outstanding == 0 || stop;
+#else
         progress();
-        (waiters == 0 && DEVICE_ANSWERS) || outstanding == 0 || stop; /* while others wait it leaves the work to them */
+        /* while others wait it leaves the work to them; by time it comes back to what was not settled */
+        (waiters == 0 && DEVICE_ANSWERS) || unsettled > 0 || outstanding == 0 || stop;
+#endif
         acquire(keeper_lock)
     od;
     keeper_lock = 0
@@ -469,7 +497,7 @@ proctype closer()
     :: progress();
         if
         :: outstanding == 0 -> break
-        :: else -> (outstanding == 0 || DEVICE_ANSWERS)
+        :: else -> (outstanding == 0 || unsettled > 0 || DEVICE_ANSWERS)
         fi
     od;
     assert(!INCOMING && !BACKLOG && head == tail); /* no list is left behind (ENGINE-1) */

@@ -54,7 +54,7 @@ char *fmi_arena_text(fmi_arena *arena, const char *text, size_t length)
     return copy;
 }
 
-void fmi_arena_reset(fmi_arena *arena, size_t keep_bytes)
+size_t fmi_arena_reset(fmi_arena *arena, size_t keep_bytes)
 {
     size_t kept = 0;
     fmi_arena_chunk **link = &arena->first;
@@ -70,6 +70,7 @@ void fmi_arena_reset(fmi_arena *arena, size_t keep_bytes)
     }
     arena->current = NULL;
     arena->cursor = arena->end = NULL;
+    return kept;
 }
 
 void fmi_arena_free(fmi_arena *arena)

@@ -36,8 +36,8 @@ static inline void *fmi_arena_alloc(fmi_arena *arena, size_t size_bytes)
 // Copies a text of `length` bytes and ends it with a zero byte. NULL: out of host memory.
 char *fmi_arena_text(fmi_arena *arena, const char *text, size_t length);
 
-// Forgets everything and keeps chunks up to `keep_bytes` for the next use.
-void fmi_arena_reset(fmi_arena *arena, size_t keep_bytes);
+// Forgets everything and keeps chunks up to `keep_bytes` for the next use. Returns how many bytes they are.
+size_t fmi_arena_reset(fmi_arena *arena, size_t keep_bytes);
 
 // Frees all chunks.
 void fmi_arena_free(fmi_arena *arena);

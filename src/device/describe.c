@@ -46,6 +46,7 @@ fm_status fm_device_get_stats(fm_device *device, fm_device_stats *out)
     if (!out) {
         return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_device_get_stats: out is NULL");
     }
+    fmi_settle(&device->retirement);
 #define LOAD(field) atomic_load_explicit(&(field), memory_order_relaxed)
     const fmi_engine_counters *c = &device->engine.counters;
     const fmi_cache_counters *k = &device->cache.counters;
@@ -69,7 +70,7 @@ fm_status fm_device_get_stats(fm_device *device, fm_device_stats *out)
         .failures_dropped = LOAD(device->retirement.failures.dropped),
         .keeper_wakeups = LOAD(device->retirement.keeper.wakeups),
         .kernels_compiled = LOAD(k->compiled),
-        .variant_hits = LOAD(k->hits),
+        .variant_hits = LOAD(k->hits) + fmi_lanes_variant_hits(device->record.lanes),
         .variant_misses = LOAD(k->misses),
         .variant_evictions = LOAD(k->evictions),
         .variants_cached = LOAD(k->entries),

@@ -50,6 +50,11 @@ static const char *stream_label(const fmi_slot *slot)
     return fmi_stream_label((const fmi_stream *)slot);
 }
 
+static void settle(void *device)
+{
+    fmi_settle(&((fm_device *)device)->retirement);
+}
+
 // The pool's way to make memory free: retire, then wait for the oldest work, again and again until nothing is in flight or it is too late.
 static bool reclaim(void *user, uint32_t attempt, uint64_t deadline)
 {
@@ -154,6 +159,7 @@ static fm_status build(fm_device *device)
 #if defined(FMI_HAVE_HOST) && defined(FERMATA_TESTING)
     device->pool.watch = device->caps.manual ? fmi_manual_watch_free : NULL;
 #endif
+    device->pool.settle = settle;
     device->pool.reclaim = reclaim;
     device->pool.reclaim_user = device;
     fm_status status = init_tables(device);
@@ -296,7 +302,7 @@ fm_status fm_device_close(fm_device **device, uint64_t timeout_ns)
     if (!d->retirement.keeper.absent && pthread_equal(pthread_self(), d->retirement.keeper.thread)) {
         return fmi_fail(FM_ERROR_BUSY, "fm_device_close: called from a completion callback");
     }
-    uint32_t recording = atomic_load_explicit(&d->record.recording, memory_order_acquire);
+    uint32_t recording = fmi_lanes_recording(d->record.lanes);
     if (recording > 0) {
         return fmi_fail(FM_ERROR_BUSY,
                         "fm_device_close: %u command list(s) are being recorded; commit or cancel them first",
@@ -307,7 +313,7 @@ fm_status fm_device_close(fm_device **device, uint64_t timeout_ns)
         return fmi_fail(status, "fm_device_close: %u command lists are not complete after %llu ns",
                         atomic_load(&d->retirement.outstanding), (unsigned long long)timeout_ns);
     }
-    recording = atomic_load_explicit(&d->record.recording, memory_order_acquire);
+    recording = fmi_lanes_recording(d->record.lanes);
     if (recording > 0) { // begun by a callback meanwhile
         return fmi_fail(FM_ERROR_BUSY, "fm_device_close: a completion callback began %u command lists", recording);
     }

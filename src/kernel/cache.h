@@ -42,8 +42,8 @@ fmi_variant *fmi_lru_settle(fmi_lru *lru);
 
 // Counters since the device was opened; relaxed, each exact.
 typedef struct fmi_cache_counters {
-    _Atomic(uint64_t) hits;        // flushed by a recorder once a list, not once a dispatch
-    _Atomic(uint64_t) misses;      // look-ups that made a variant or waited for its maker
+    _Atomic(uint64_t) hits;   // of look-ups here; what recorders find for themselves their lanes count (record/lane.h)
+    _Atomic(uint64_t) misses; // look-ups that made a variant or waited for its maker
     _Atomic(uint64_t) evictions;   // variants let go because of a limit
     _Atomic(uint64_t) compiled;    // variants that a compiler made
     _Atomic(uint64_t) compile_ns;  // spent in making variants, summed over threads

@@ -229,6 +229,9 @@ fm_status fmi_pool_alloc_until(fmi_pool *pool, fm_memory_kind kind, uint64_t siz
                         (unsigned long long)size_bytes, (unsigned long long)most);
     }
     size_bytes = round_up(size_bytes);
+    if (pool->settle) {
+        pool->settle(pool->reclaim_user);
+    }
     if (FMI_ABLATED(pool->ablations, FM_ABLATE_DEATH_POINTS) && (*out = steal(pool, kind, size_bytes)) != NULL) {
         return FM_OK;
     }

@@ -22,6 +22,9 @@ typedef struct fmi_range {
 // Waits no longer than until the deadline. Called without the pool's lock.
 typedef bool (*fmi_pool_reclaim)(void *user, uint32_t attempt, uint64_t deadline);
 
+// Lets go of what complete work still holds. Called before memory is looked for, without the pool's lock.
+typedef void (*fmi_pool_settle)(void *user);
+
 typedef struct fmi_pool_settings {
     uint64_t limit_bytes;      // native bytes of both kinds together
     uint64_t cache_bytes;      // native bytes of blocks that nothing uses, kept for later
@@ -36,8 +39,9 @@ typedef struct fmi_pool {
     bool poison; // fill memory that comes back, so that a late use shows (manual devices)
     // Told of each range that comes back, without the lock; NULL = nobody (all but manual devices).
     void (*watch)(fmi_backend *backend, const fmi_block *block, uint64_t offset_bytes, uint64_t size_bytes);
-    fmi_pool_reclaim reclaim;       // set once by the device room
-    void *reclaim_user;             // and this
+    fmi_pool_settle settle;         // set once by the device room
+    fmi_pool_reclaim reclaim;       // and this
+    void *reclaim_user;             // of both, and this
     const fmi_ablations *ablations; // and this
     pthread_mutex_t growth[2];      // by fm_memory_kind: held by who adds a block; taken before `lock`
     pthread_mutex_t lock;           // guards the five below and every range's fields

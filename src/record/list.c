@@ -1,53 +1,9 @@
-// Recorded lists and their recycling. See list.h.
-// A list has one owner at a time; only the pool of free lists is shared, under its lock.
+// Recorded lists. See list.h.
+// A list has one owner at a time.
 #include "record/list.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-enum { KEEP_ARENA_BYTES = 4096 }; // a recycled list keeps its first chunk; a long list's rest goes back
-
-void fmi_list_pool_init(fmi_list_pool *pool)
-{
-    pool->free = NULL;
-    pthread_mutex_init(&pool->lock, NULL);
-}
-
-void fmi_list_pool_destroy(fmi_list_pool *pool)
-{
-    while (pool->free) {
-        fmi_list *list = pool->free;
-        pool->free = list->next;
-        fmi_arena_free(&list->arena);
-        free(list);
-    }
-    pthread_mutex_destroy(&pool->lock);
-}
-
-fmi_list *fmi_list_take(fmi_list_pool *pool)
-{
-    pthread_mutex_lock(&pool->lock);
-    fmi_list *list = pool->free;
-    if (list) {
-        pool->free = list->next;
-    }
-    pthread_mutex_unlock(&pool->lock);
-    if (!list) {
-        return calloc(1, sizeof *list);
-    }
-    fmi_arena arena = list->arena;
-    *list = (fmi_list){.arena = arena};
-    return list;
-}
-
-void fmi_list_give(fmi_list_pool *pool, fmi_list *list)
-{
-    fmi_arena_reset(&list->arena, KEEP_ARENA_BYTES);
-    pthread_mutex_lock(&pool->lock);
-    list->next = pool->free;
-    pool->free = list;
-    pthread_mutex_unlock(&pool->lock);
-}
 
 bool fmi_list_note_hold(fmi_list *list, fmi_hold_chunk **chain, fmi_slot *slot)
 {

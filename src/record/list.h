@@ -43,7 +43,9 @@ typedef struct fmi_use {
 } fmi_use;
 
 typedef struct fmi_list {
-    struct fmi_list *next; // engine's queue, then its batch, then the pool
+    struct fmi_list *next; // engine's queue, then its batch, then its lane
+    struct fmi_lane *lane; // where it is recycled
+    size_t kept_bytes;     // of its arena, while it is there
     fmi_arena arena;       // commands, labels, hold chunks, read-backs, after points
     fmi_command *first;
     fmi_command *last;
@@ -79,21 +81,6 @@ typedef struct fmi_list {
     uint64_t cost_ns; // estimate of its work on the device (schedule/cost.h); the leader's
     fm_status status; // FM_OK, or why it does not run; decided by the engine's leader
 } fmi_list;
-
-// Lists not in use, with their memory. One lock, held for a few instructions.
-typedef struct fmi_list_pool {
-    pthread_mutex_t lock; // guards `free`
-    fmi_list *free;
-} fmi_list_pool;
-
-void fmi_list_pool_init(fmi_list_pool *pool);
-void fmi_list_pool_destroy(fmi_list_pool *pool);
-
-// An empty list; NULL: out of host memory.
-fmi_list *fmi_list_take(fmi_list_pool *pool);
-
-// Empties a list and recycles its memory. What it held has been released.
-void fmi_list_give(fmi_list_pool *pool, fmi_list *list);
 
 // Notes a hold that was already taken. False: out of host memory, nothing noted.
 bool fmi_list_note_hold(fmi_list *list, fmi_hold_chunk **chain, fmi_slot *slot);

@@ -12,27 +12,33 @@
 
 void fmi_record_room_init(fmi_record_room *room)
 {
-    fmi_list_pool_init(&room->lists);
-    pthread_mutex_init(&room->lock, NULL);
+    fmi_lanes_init(room->lanes);
+}
+
+static void drop_recorder(fm_commands *commands)
+{
+    free(commands->buffer_stamps.entries);
+    free(commands->kernel_stamps.entries);
+    commands->buffer_stamps = commands->kernel_stamps = (fmi_stamps){0};
+    free((void *)commands->fixed_variants);
+    commands->fixed_variants = NULL;
+    fmi_variant_stamps_free(&commands->variant_stamps);
+    commands->room = NULL;
+    fmi_shell_give(FMI_SHELL_COMMANDS, commands);
 }
 
 void fmi_record_room_destroy(fmi_record_room *room)
 {
     fmi_record_drop_staging(room);
-    while (room->free) {
-        fm_commands *commands = room->free;
-        room->free = commands->next;
-        free(commands->buffer_stamps.entries);
-        free(commands->kernel_stamps.entries);
-        commands->buffer_stamps = commands->kernel_stamps = (fmi_stamps){0};
-        free((void *)commands->fixed_variants);
-        commands->fixed_variants = NULL;
-        fmi_variant_stamps_free(&commands->variant_stamps);
-        commands->room = NULL;
-        fmi_shell_give(FMI_SHELL_COMMANDS, commands);
+    for (uint32_t i = 0; i < FMI_LANES; i++) {
+        fm_commands *commands = room->lanes[i].recorders;
+        while (commands) {
+            fm_commands *next = commands->next;
+            drop_recorder(commands);
+            commands = next;
+        }
     }
-    fmi_list_pool_destroy(&room->lists);
-    pthread_mutex_destroy(&room->lock);
+    fmi_lanes_destroy(room->lanes);
 }
 
 void fmi_recorder_forget_stamps(fm_commands *commands)
@@ -51,46 +57,29 @@ void fmi_recorder_forget_stamps(fm_commands *commands)
     commands->variant_stamps.used = 0;
 }
 
-// One recorder more, or (UINT32_MAX) less, is in use. Called under the room's lock, so that it needs no locked instruction of its own.
-static void count_recording(fmi_record_room *room, uint32_t more)
-{
-    uint32_t count = atomic_load_explicit(&room->recording, memory_order_relaxed);
-    atomic_store_explicit(&room->recording, count + more, memory_order_relaxed);
-}
-
 fm_status fmi_recorder_begin(fmi_record_room *room, const fm_commands_info *info, fm_commands **out)
 {
-    pthread_mutex_lock(&room->lock);
-    fm_commands *commands = room->free;
-    if (commands) {
-        room->free = commands->next;
-    }
-    count_recording(room, 1);
-    pthread_mutex_unlock(&room->lock);
+    fmi_lane *lane = fmi_lane_of_thread(room->lanes);
+    fm_commands *commands;
+    fmi_list *list = fmi_lane_begin(lane, &commands);
     if (!commands) {
         commands = fmi_shell_take(FMI_SHELL_COMMANDS, sizeof *commands);
     }
-    fmi_list *list = commands ? fmi_list_take(&room->lists) : NULL;
     if (list && info && info->label) {
         list->label = fmi_arena_text(&list->arena, info->label, strlen(info->label));
     }
-    if (!list || (info && info->label && !list->label)) {
+    if (!commands || !list || (info && info->label && !list->label)) {
         if (list) {
-            fmi_list_give(&room->lists, list);
+            fmi_lane_give_list(list);
         }
-        pthread_mutex_lock(&room->lock);
-        if (commands) {
-            commands->next = room->free;
-            room->free = commands;
-        }
-        count_recording(room, UINT32_MAX);
-        pthread_mutex_unlock(&room->lock);
+        fmi_lane_end(lane, commands, 0);
         return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "no host memory for a command list");
     }
     list->untracked = info && (info->flags & FM_COMMANDS_UNTRACKED);
     list->reusable = info && (info->flags & FM_COMMANDS_REUSABLE);
     atomic_store_explicit(&list->copies, list->reusable, memory_order_relaxed);
     commands->room = room;
+    commands->lane = lane;
     commands->list = list;
     commands->labels = NULL;
     commands->deadline = UINT64_MAX;
@@ -103,19 +92,11 @@ fm_status fmi_recorder_begin(fmi_record_room *room, const fm_commands_info *info
 
 fmi_list *fmi_recorder_finish(fm_commands *commands)
 {
-    fmi_record_room *room = commands->room;
     fmi_list *list = commands->list;
     commands->list = NULL;
-    if (commands->variant_hits > 0) {
-        atomic_fetch_add_explicit(&room->cache->counters.hits, commands->variant_hits, memory_order_relaxed);
-    }
     // Release: pairs with the acquire of a late caller, which then sees a closed list and nothing else.
     atomic_store_explicit(&commands->state, FMI_RECORDER_CLOSED, memory_order_release);
-    pthread_mutex_lock(&room->lock);
-    commands->next = room->free;
-    room->free = commands;
-    count_recording(room, UINT32_MAX);
-    pthread_mutex_unlock(&room->lock);
+    fmi_lane_end(commands->lane, commands, commands->variant_hits);
     return list;
 }
 
@@ -190,13 +171,13 @@ void fmi_record_drop_list(fmi_record_room *room, fmi_list *list)
     fmi_record_release_holds(room, list, true, true);
     fmi_list *original = list->reusable ? list : list->original;
     if (!list->reusable) {
-        fmi_list_give(&room->lists, list);
+        fmi_lane_give_list(list);
     }
     // Acquire-release: whoever drops the last copy sees what the others did.
     if (original && atomic_fetch_sub_explicit(&original->copies, 1, memory_order_acq_rel) == 1) {
         fmi_holds_release(room->buffers, original->staging);
         release_variants(room, original);
-        fmi_list_give(&room->lists, original);
+        fmi_lane_give_list(original);
     }
 }
 

@@ -7,7 +7,7 @@
 #include "base/ablation.h"
 #include "kernel/object.h"
 #include "memory/buffer.h"
-#include "record/list.h"
+#include "record/lane.h"
 #include "record/variants.h"
 
 #include <fermata/commands.h>
@@ -31,7 +31,7 @@ typedef struct fmi_stamps {
     uint32_t tag_bits; // the table's tag where it stands in the upper half of its handles
 } fmi_stamps;
 
-// What recorders of one device share; constant but for `lock` and `free`.
+// What recorders of one device share; constant but for the lanes.
 typedef struct fmi_record_room {
     fm_device *device;
     fmi_table *buffers;
@@ -42,11 +42,8 @@ typedef struct fmi_record_room {
     fmi_backend *backend;
     const fmi_backend_caps *caps;
     fmi_ablations *ablations;
-    fmi_list_pool lists;
-    pthread_mutex_t lock;            // guards `free`
-    struct fm_commands *free;        // recorders not in use
-    _Atomic(uint32_t) recording;     // recorders in use; changed under `lock`
     _Atomic(uint32_t) zero_failures; // buffers whose first fill failed, so far
+    fmi_lane lanes[FMI_LANES];
 } fmi_record_room;
 
 struct fm_commands {
@@ -54,6 +51,7 @@ struct fm_commands {
     uint32_t epoch;          // counts lists of this recorder; a stamp of another epoch is void
     uint64_t epoch_key;      // the same, as it stands in the key of a stamp
     fmi_record_room *room;
+    fmi_lane *lane; // which it goes back to
     fmi_list *list;
     uint32_t new_buffers; // holds that the call in progress has taken; undone when it fails
     uint32_t new_kernels;
@@ -69,7 +67,7 @@ struct fm_commands {
     fm_buffer staging;        // its chunk of staging memory, kept from list to list; null = none yet
     uint64_t staging_used;    // bytes of it given out
     struct fmi_label *labels; // innermost open label
-    fm_commands *next;        // in the room's free list
+    fm_commands *next;        // in the lane, while not in use
 };
 
 void fmi_record_room_init(fmi_record_room *room);

@@ -89,19 +89,25 @@ fm_status fmi_recorder_stage(fm_commands *commands, const fmi_buffer *user, uint
     return status;
 }
 
+// The staging memory of a recorder that is not in use; null: none has any.
+static fm_buffer take_staging(fmi_lane *lane)
+{
+    fm_buffer chunk = {0};
+    pthread_mutex_lock(&lane->lock);
+    for (fm_commands *idle = lane->recorders; idle && chunk.id == 0; idle = idle->next) {
+        chunk = idle->staging;
+        idle->staging.id = 0;
+    }
+    pthread_mutex_unlock(&lane->lock);
+    return chunk;
+}
+
 void fmi_record_drop_staging(fmi_record_room *room)
 {
-    for (;;) {
-        fm_buffer chunk = {0};
-        pthread_mutex_lock(&room->lock);
-        for (fm_commands *idle = room->free; idle && chunk.id == 0; idle = idle->next) {
-            chunk = idle->staging;
-            idle->staging.id = 0;
+    for (uint32_t i = 0; i < FMI_LANES; i++) {
+        fm_buffer chunk;
+        while ((chunk = take_staging(&room->lanes[i])).id != 0) {
+            fmi_buffer_destroy(room->buffers, room->pool, chunk.id);
         }
-        pthread_mutex_unlock(&room->lock);
-        if (chunk.id == 0) {
-            return;
-        }
-        fmi_buffer_destroy(room->buffers, room->pool, chunk.id);
     }
 }

@@ -269,13 +269,40 @@ static bool retire_complete(fmi_retirement *r)
     return any;
 }
 
-void fmi_progress(fmi_retirement *r)
+void fmi_settle(fmi_retirement *r)
+{
+    if (!atomic_load_explicit(&r->unsettled, memory_order_relaxed)) {
+        return;
+    }
+    // Acquire: pairs with the release of whoever retired them.
+    fmi_list *list = atomic_exchange_explicit(&r->unsettled, NULL, memory_order_acquire);
+    while (list) {
+        fmi_list *next = list->next;
+        fmi_retirement_let_go(r, list);
+        list = next;
+    }
+}
+
+static void add_unsettled(fmi_retirement *r, fmi_list *first)
+{
+    fmi_list *last = first;
+    while (last->next) {
+        last = last->next;
+    }
+    last->next = atomic_load_explicit(&r->unsettled, memory_order_relaxed);
+    while (!atomic_compare_exchange_weak_explicit(&r->unsettled, &last->next, first, memory_order_release,
+                                                  memory_order_relaxed)) {
+    }
+}
+
+void fmi_progress_unsettled(fmi_retirement *r)
 {
     // Whoever holds the lock retires for all and kicks afterwards; there is nothing to wait for.
     if (fmi_engine_in_flight(r->engine) > 0 && pthread_mutex_trylock(&r->lock) == 0) {
         fmi_error_state callers; // retiring is work for others: this thread's own last error stays
         fmi_error_save(&callers);
-        uint32_t returning = atomic_load(&r->returning); // before the first of them sees that it may leave
+        uint32_t returning =
+            (uint32_t)(atomic_load(&r->waiters) >> 32); // before the first of them sees that it may leave
         bool any = retire_complete(r);
         if (any) {
             fmi_engine_note_retired(r->engine, returning);
@@ -289,14 +316,18 @@ void fmi_progress(fmi_retirement *r)
             fmi_waiting_wake(&r->waiting);
             fmi_places_grant(r); // a lost device's lists are counted out and kept
         }
-        while (done) {
-            fmi_list *next = done->next;
-            fmi_retirement_let_go(r, done);
-            done = next;
+        if (done) {
+            add_unsettled(r, done);
         }
         return;
     }
     fmi_engine_kick(r->engine);
+}
+
+void fmi_progress(fmi_retirement *r)
+{
+    fmi_progress_unsettled(r);
+    fmi_settle(r);
 }
 
 void fmi_retirement_let_go(fmi_retirement *r, fmi_list *list)

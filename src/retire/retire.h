@@ -23,19 +23,24 @@ typedef struct fmi_keeper {
     _Atomic(uint64_t) wakeups;
 } fmi_keeper;
 
+#define FMI_WAITER ((uint64_t)1)
+#define FMI_RETURNING_WAITER ((uint64_t)1 << 32 | FMI_WAITER)
+
 typedef struct fmi_retirement {
     fmi_engine *engine;
     fmi_record_room *record;
     fmi_table *streams;
     const fmi_ablations *ablations;
-    _Atomic(uint32_t) reading;     // synchronous reads that wait; counted for FM_ABLATE_RETIRE_ON_READ alone
-    pthread_mutex_t lock;          // held by whoever retires; guards `done` and `lost`
-    _Atomic(uint32_t) outstanding; // lists counted in and not yet retired
-    _Atomic(uint32_t) waiters;     // threads inside fmi_wait_until
-    _Atomic(uint32_t) returning;   // of these, who wait for their own work: they come back with more
-    fmi_list *done;                // retired under `lock`, still to be let go of; empty when nobody holds it
-    fmi_list *lost;                // lists of a lost device: what they hold is freed when it is closed (LEARNED-9)
-    fmi_failures failures;         // the last ones, until taken
+    _Atomic(uint32_t) reading; // synchronous reads that wait; counted for FM_ABLATE_RETIRE_ON_READ alone
+    _Alignas(64) _Atomic(uint32_t) outstanding; // lists counted in and not yet retired
+    // Threads inside fmi_wait_for, and in the upper half those of them that wait for their own work: they come back with more.
+    _Alignas(64) _Atomic(uint64_t) waiters;
+    _Alignas(64) pthread_mutex_t lock; // held by whoever retires; guards `done` and `lost`
+    fmi_list *done;                    // retired under `lock`, still to be let go of; empty when nobody holds it
+    fmi_list *lost;                    // lists of a lost device: what they hold is freed when it is closed (LEARNED-9)
+    // Retired and still to be let go of: by the next that settles, at the latest by the keeper. Counted in `outstanding`.
+    _Alignas(64) _Atomic(fmi_list *) unsettled;
+    fmi_failures failures; // the last ones, until taken
     fmi_waiting waiting;
     fmi_places places;
     fmi_keeper keeper;
@@ -51,6 +56,13 @@ void fmi_retirement_destroy(fmi_retirement *r);
 
 // Retires what is complete, then submits what waits. Never blocks on the device. Any thread.
 void fmi_progress(fmi_retirement *r);
+
+// The same for a thread that is in a hurry: it leaves letting go to fmi_settle.
+void fmi_progress_unsettled(fmi_retirement *r);
+
+// Lets go of what was retired and is still held; next to nothing where there is none. Any thread. A thread whose wait is over goes on at
+// once, and settles after its next commit, when the device has work; so does whoever takes memory or asks for what is in use, before that.
+void fmi_settle(fmi_retirement *r);
 
 // One of a list's two parties no longer needs it; the second lets go of what it holds and counts it out.
 void fmi_retirement_let_go(fmi_retirement *r, fmi_list *list);

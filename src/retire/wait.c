@@ -205,30 +205,27 @@ void fmi_waiting_note_latency(fmi_waiting *waiting, uint64_t took_ns)
     atomic_store_explicit(&waiting->latency_ns, usual ? usual : 1, memory_order_relaxed);
 }
 
+static void leave_spin(fmi_retirement *r, bool spins)
+{
+    // A last look: what was kept back because this thread would kick again is not left behind (ENGINE-1).
+    if (spins && atomic_fetch_sub(&r->engine->polled, 1) == 1) {
+        fmi_engine_kick(r->engine);
+    }
+}
+
 // May this thread wait without a pause, as one of `most`?
 static bool enter_spin(fmi_retirement *r, uint32_t most)
 {
-    fmi_waiting *waiting = &r->waiting;
-    if (waiting->most_spin_ns == 0 || atomic_load_explicit(&waiting->spinners, memory_order_relaxed) >= most) {
+    const fmi_waiting *waiting = &r->waiting;
+    _Atomic(uint32_t) *polled = &r->engine->polled;
+    if (waiting->most_spin_ns == 0 || atomic_load_explicit(polled, memory_order_relaxed) >= most) {
         return false;
     }
-    if (atomic_fetch_add_explicit(&waiting->spinners, 1, memory_order_relaxed) < most) {
-        atomic_fetch_add(&r->engine->polled, 1);
+    if (atomic_fetch_add(polled, 1) < most) {
         return true;
     }
-    atomic_fetch_sub_explicit(&waiting->spinners, 1, memory_order_relaxed);
+    leave_spin(r, true); // others came first
     return false;
-}
-
-static void leave_spin(fmi_retirement *r, bool spins)
-{
-    if (spins) {
-        atomic_fetch_sub_explicit(&r->waiting.spinners, 1, memory_order_relaxed);
-        // A last look: what was kept back because this thread would kick again is not left behind (ENGINE-1).
-        if (atomic_fetch_sub(&r->engine->polled, 1) == 1) {
-            fmi_engine_kick(r->engine);
-        }
-    }
 }
 
 static void pause_a_little(void)
@@ -332,6 +329,16 @@ static bool enter_as_follower(fmi_retirement *r)
     return r->waiting.most_spinners > 1 && enter_spin(r, r->waiting.most_spinners - 1);
 }
 
+// Looks whether the wait is over. If not there is time to settle, and that may end it: a wait for a place ends so.
+static bool is_over(fmi_retirement *r, fmi_wait_done done, void *context)
+{
+    if (done(context)) {
+        return true;
+    }
+    fmi_settle(r);
+    return done(context);
+}
+
 // Has the poller's seat: asks the device for all until its own wait is over or has run out. `*spins`: it waits without a pause, before this and
 // after it.
 static fm_status poll_for_all(fmi_retirement *r, fmi_wait_done done, void *context, uint64_t deadline, bool *spins)
@@ -342,7 +349,7 @@ static fm_status poll_for_all(fmi_retirement *r, fmi_wait_done done, void *conte
     uint64_t retired = fmi_engine_retired(r->engine);
     fm_status status = FM_OK;
     for (;;) {
-        fmi_progress(r);
+        fmi_progress_unsettled(r);
         uint64_t now = fmi_now_ns();
         uint64_t reached = fmi_engine_retired(r->engine);
         if (reached != retired) {
@@ -350,7 +357,7 @@ static fm_status poll_for_all(fmi_retirement *r, fmi_wait_done done, void *conte
             begin = now;
             budget = spin_budget_ns(waiting, waiting->most_spin_ns);
         }
-        if (done(context)) {
+        if (is_over(r, done, context)) {
             break;
         }
         if (now >= deadline) {
@@ -369,6 +376,9 @@ static fm_status poll_for_all(fmi_retirement *r, fmi_wait_done done, void *conte
         atomic_store_explicit(&waiting->blocked, !*spins, memory_order_relaxed);
     }
     atomic_store_explicit(&waiting->blocked, 0, memory_order_relaxed);
+    if (!*spins) {
+        fmi_settle(r); // else whoever waits or commits next does, while the device is at work
+    }
     return status;
 }
 
@@ -381,7 +391,7 @@ static void stand_in(fmi_retirement *r)
          atomic_load_explicit(&r->engine->seat, memory_order_relaxed)) &&
         !atomic_load_explicit(&waiting->deputy, memory_order_relaxed) &&
         !atomic_exchange_explicit(&waiting->deputy, 1, memory_order_acquire)) {
-        fmi_progress(r);
+        fmi_progress_unsettled(r);
         atomic_store_explicit(&waiting->deputy, 0, memory_order_release);
     }
 }
@@ -399,7 +409,7 @@ static bool wait_for_poller(fmi_retirement *r, fmi_wait_done done, void *context
         do {
             pause_a_little();
             stand_in(r);
-            over = done(context);
+            over = is_over(r, done, context);
             seat_is_free = !atomic_load_explicit(&waiting->poller, memory_order_relaxed);
         } while (!over && !seat_is_free && fmi_now_ns() < end);
         // Not for a mere change of the poller: who sleeps is late, and whoever gets the seat polls for the others, too.
@@ -418,8 +428,8 @@ fm_status fmi_wait_until_batch(fmi_retirement *r, fmi_wait_done done, fmi_wait_b
     uint64_t deadline = fmi_deadline(timeout_ns);
     fm_status status = FM_OK;
     bool spins = false;
-    atomic_fetch_add(&r->waiters, 1);
-    atomic_fetch_add(&r->returning, batch ? 1 : 0);
+    const uint64_t counted = batch ? FMI_RETURNING_WAITER : FMI_WAITER;
+    atomic_fetch_add(&r->waiters, counted);
     while (!done(context)) {
         if (batch && r->waiting.direct && wait_directly(r, done, batch, context, deadline)) {
             break;
@@ -438,8 +448,7 @@ fm_status fmi_wait_until_batch(fmi_retirement *r, fmi_wait_done done, fmi_wait_b
         spins = wait_for_poller(r, done, context, deadline, spins);
     }
     leave_spin(r, spins); // after the seat is free: the last look may take a while
-    atomic_fetch_sub(&r->returning, batch ? 1 : 0);
-    atomic_fetch_sub(&r->waiters, 1);
+    atomic_fetch_sub(&r->waiters, counted);
     pass_on(&r->waiting);
     return status;
 }

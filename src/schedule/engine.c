@@ -66,7 +66,6 @@ bool fmi_engine_next_values(const fmi_engine *engine, uint64_t out[FMI_MOST_QUEU
 
 void fmi_engine_push(fmi_engine *engine, fmi_list *list)
 {
-    atomic_fetch_add(&engine->queued, 1);
     fmi_list *newest = atomic_load_explicit(&engine->incoming, memory_order_relaxed);
     do {
         list->next = newest;
@@ -336,7 +335,6 @@ static bool form(fmi_engine *engine, uint32_t q)
     uint64_t head = atomic_load_explicit(&queue->head, memory_order_relaxed);
     fmi_batch *batch = &queue->ring[head % FMI_MOST_BATCHES];
     atomic_fetch_add(&engine->lists_in_flight, share.lists);
-    atomic_fetch_sub(&engine->queued, share.lists);
     queue->longest_ns = share.longest_ns;
     batch->first = share.first;
     batch->lists = share.lists;
@@ -405,7 +403,7 @@ static bool has_room(const fmi_engine *engine, uint32_t q)
 static bool keeps_back(const fmi_engine *engine, bool busy, uint64_t longest_ns)
 {
     uint32_t wanted = engine->gather_ns ? atomic_load(&engine->wanted) : 0;
-    uint32_t queued = atomic_load(&engine->queued);
+    uint32_t queued = atomic_load_explicit(&engine->backlog.count, memory_order_relaxed);
     if (wanted < 2 || queued >= wanted || longest_ns < LEAST_GATHERED_NS) {
         return false;
     }
@@ -488,7 +486,7 @@ void fmi_engine_kick(fmi_engine *engine)
     // consistent.
     while (atomic_load(&engine->incoming) || atomic_load(&engine->backlog.count) > 0) {
         uint64_t retired = fmi_engine_retired(engine);
-        if (!any_room(engine) || atomic_exchange(&engine->seat, 1)) {
+        if (!any_room(engine) || atomic_load(&engine->seat) || atomic_exchange(&engine->seat, 1)) {
             return;
         }
         led did = lead(engine);

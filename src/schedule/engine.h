@@ -56,27 +56,28 @@ typedef struct fmi_queue {
         [FMI_MOST_BATCHES]; // batch n is ring[n % FMI_MOST_BATCHES]; the leader's before head passes it, then retirement's
 } fmi_queue;
 
+// What many threads store stands on cache lines of its own, apart from what all of them load.
 typedef struct fmi_engine {
+    // Constant:
     const fmi_backend_ops *ops;
     fmi_backend *backend;
     fmi_record_room *record; // whose pool says when memory was recycled; NULL in tests without memory
     const fmi_ablations *ablations;
     uint32_t depth; // batches in flight at most, a queue
     uint32_t queue_count;
-    _Atomic(fmi_list *) incoming; // committed lists, newest first
-    _Atomic(uint32_t) seat;       // 1: someone leads
-    bool times_rarely;            // timing slows the device down: it is on a CPU. Constant
-    uint64_t gather_ns;       // how long lists are kept back for others to join, on an idle device; 0: never. Constant
-    _Atomic(uint32_t) queued; // lists pushed and not in a batch yet
-    _Atomic(uint32_t) lists_in_flight; // lists in batches that have not been retired
-    _Atomic(uint32_t) wanted;          // threads that lately waited at the same time; stored by retirement
-    _Atomic(uint64_t) gather_until;    // an idle device is kept waiting until then at most; stored by retirement
-    _Atomic(uint32_t)
-        polled;          // threads that wait without a pause: while there are any, one of them kicks again and again
-    fmi_backlog backlog; // drained but not yet in a batch; the leader's
-    _Atomic(uint32_t) slowest_ns; // the longest dispatch known; stored by retirement
-    fmi_planner planner;          // the leader's
-    _Atomic(uint32_t) lost;       // 1: the device is lost; nothing is submitted any more
+    bool times_rarely;  // timing slows the device down: it is on a CPU
+    uint64_t gather_ns; // how long lists are kept back for others to join, on an idle device; 0: never
+    _Alignas(64) _Atomic(fmi_list *) incoming; // committed lists, newest first
+    // Threads that wait without a pause: while there are any, one of them kicks again and again.
+    _Alignas(64) _Atomic(uint32_t) polled;
+    _Alignas(64) _Atomic(uint32_t) seat;            // 1: someone leads
+    _Alignas(64) _Atomic(uint32_t) lists_in_flight; // lists in batches that have not been retired
+    _Atomic(uint32_t) wanted;                       // threads that lately waited at the same time; stored by retirement
+    _Atomic(uint64_t) gather_until;   // an idle device is kept waiting until then at most; stored by retirement
+    _Atomic(uint32_t) slowest_ns;     // the longest dispatch known; stored by retirement
+    _Alignas(64) fmi_backlog backlog; // drained but not yet in a batch; the leader's
+    fmi_planner planner;              // the leader's
+    _Atomic(uint32_t) lost;           // 1: the device is lost; nothing is submitted any more
     fmi_queue queues[FMI_MOST_QUEUES];
     fmi_engine_counters counters;
 } fmi_engine;

@@ -215,6 +215,35 @@ static void pool_pressure_reclaims_until_it_fits(void **state)
 }
 
 // A request that only a range of exactly its size can serve gets it: nothing is kept back by the rounding of size classes.
+static void give_back(void *user)
+{
+    hoard *h = user;
+    while (h->left > 0) {
+        fmi_pool_release(h->pool, h->held[--h->left]);
+    }
+}
+
+// What complete work still holds comes back before memory is looked for, not only when there is none left: a program that waits, destroys and
+// creates again needs one block, not two.
+static void pool_settles_before_it_grows(void **state)
+{
+    (void)state;
+    fake f;
+    fmi_pool pool;
+    open_pool(&pool, &f, 4 * BLOCK);
+    hoard h = {.pool = &pool};
+    pool.settle = give_back;
+    pool.reclaim_user = &h;
+    for (int i = 0; i < 3; i++) {
+        fmi_memory *memory;
+        assert_int_equal(fmi_pool_alloc(&pool, FM_MEMORY_DEVICE, BLOCK, &memory), FM_OK);
+        assert_int_equal(pool.reserved_bytes, BLOCK);
+        h.held[h.left++] = memory;
+    }
+    give_back(&h);
+    fmi_pool_destroy(&pool);
+}
+
 static void pool_exact_fit_is_found_before_more_is_asked_for(void **state)
 {
     (void)state;
@@ -358,6 +387,7 @@ int main(void)
         cmocka_unit_test(pool_over_the_limit_is_refused_and_smaller_is_served),
         cmocka_unit_test(pool_driver_refusal_leaves_the_books_right),
         cmocka_unit_test(pool_pressure_reclaims_until_it_fits),
+        cmocka_unit_test(pool_settles_before_it_grows),
         cmocka_unit_test(pool_exact_fit_is_found_before_more_is_asked_for),
         cmocka_unit_test(pool_memory_in_use_goes_to_its_own_stream_alone),
         cmocka_unit_test(pool_offer_ends_when_its_lists_retire),

@@ -212,8 +212,8 @@ static void holds_epoch_wrap_forgets_old_stamps(void **state)
     commands->epoch = 1; // as the very first list
     assert_int_equal(fm_fill(commands, a, 0, 64, 0), FM_OK);
     assert_int_equal(fm_commands_cancel(&commands), FM_OK);
-    assert_non_null(f.room.free);
-    f.room.free->epoch = UINT32_MAX; // the next begin wraps
+    assert_non_null(fmi_lane_of_thread(f.room.lanes)->recorders);
+    fmi_lane_of_thread(f.room.lanes)->recorders->epoch = UINT32_MAX; // the next begin wraps
     assert_int_equal(fmi_recorder_begin(&f.room, NULL, &commands), FM_OK);
     assert_int_equal(commands->epoch, 1);
     assert_int_equal(fm_fill(commands, a, 0, 64, 0), FM_OK);

@@ -1,0 +1,160 @@
+// Settling: a thread whose wait is over goes on at once, and what was retired is let go of a little later, by whoever has time. Never is it
+// forgotten. On a fake device, in one thread and perhaps a keeper.
+#include "retire/retire.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <cmocka.h>
+
+enum { SPIN_NS = 200000000, LISTS = 2, LIMIT = 100, LOOKS = 3, KEEPER_MS = 20000 };
+
+typedef struct bench {
+    uint32_t looks;              // times that the device was asked
+    uint32_t outstanding_at_end; // when the last batch was found complete
+    fmi_pool pool;
+    fmi_record_room room;
+    fmi_engine engine;
+    fmi_retirement r;
+} bench;
+
+// A batch more is complete every LOOKS looks.
+static fm_status completed(fmi_backend *backend, uint32_t queue, uint64_t *out)
+{
+    (void)queue;
+    bench *b = (bench *)(void *)backend;
+    *out = ++b->looks / LOOKS;
+    b->outstanding_at_end = *out == LISTS ? atomic_load(&b->r.outstanding) : b->outstanding_at_end;
+    return FM_OK;
+}
+
+static fm_status block(fmi_backend *backend, const uint64_t values[FMI_MOST_QUEUES], uint64_t timeout_ns)
+{
+    (void)backend, (void)values, (void)timeout_ns;
+    return FM_OK;
+}
+
+static fm_status submit(fmi_backend *backend, fmi_batch_plan *plan)
+{
+    (void)backend, (void)plan;
+    return FM_OK;
+}
+
+static const fmi_backend_ops ops = {.prefix = "fake", .completed = completed, .wait = block, .submit = submit};
+
+static void set_up(bench *b, uint64_t spin_ns, bool has_keeper)
+{
+    memset(b, 0, sizeof *b);
+    fmi_engine_init(&b->engine, &ops, (fmi_backend *)(void *)b, NULL, NULL, FMI_MOST_BATCHES, 1);
+    const fmi_backend_caps caps = {.manual = !has_keeper};
+    b->room.pool = &b->pool;
+    fmi_record_room_init(&b->room);
+    assert_int_equal(fmi_retirement_init(&b->r, &b->engine, &b->room, NULL, NULL, &caps, spin_ns, 1, UINT64_MAX),
+                     FM_OK);
+    b->r.waiting.most_spinners = 2; // wherever the test runs
+}
+
+// A list that its committing thread has let go of.
+static fmi_list *make_list(bench *b)
+{
+    fmi_list *list = fmi_lane_take_list(fmi_lane_of_thread(b->room.lanes));
+    assert_non_null(list);
+    assert_non_null(fmi_list_append(list, FMI_COMMAND_DISPATCH, 0, 0));
+    atomic_store(&list->parties, 1);
+    assert_true(fmi_retirement_count_in(&b->r, LIMIT));
+    return list;
+}
+
+// Each list in a batch of its own.
+static void commit_lists(bench *b)
+{
+    for (uint32_t i = 0; i < LISTS; i++) {
+        fmi_engine_push(&b->engine, make_list(b));
+        fmi_engine_kick(&b->engine);
+    }
+    assert_int_equal(fmi_engine_in_flight(&b->engine), LISTS);
+}
+
+static void tear_down(bench *b)
+{
+    assert_int_equal(atomic_load(&b->r.outstanding), 0);
+    assert_null(atomic_load(&b->r.unsettled));
+    fmi_retirement_destroy(&b->r);
+    fmi_engine_destroy(&b->engine);
+    fmi_record_room_destroy(&b->room);
+}
+
+static bool all_are_retired(void *context)
+{
+    bench *b = context;
+    return fmi_engine_retired(&b->engine) == LISTS;
+}
+
+static void settle_comes_after_a_wait_without_a_pause(void **state)
+{
+    (void)state;
+    static bench b;
+    set_up(&b, SPIN_NS, false);
+    commit_lists(&b);
+    assert_int_equal(fmi_wait_until(&b.r, all_are_retired, &b, FM_FOREVER), FM_OK);
+    assert_int_equal(b.outstanding_at_end, 1); // while it waited it had time: the first list was let go of
+    assert_int_equal(atomic_load(&b.r.outstanding), 1);
+    assert_non_null(atomic_load(&b.r.unsettled));
+    fmi_settle(&b.r);
+    tear_down(&b);
+}
+
+// Where waits block nobody is in such a hurry.
+static void settle_is_part_of_a_wait_that_blocks(void **state)
+{
+    (void)state;
+    static bench b;
+    set_up(&b, 0, false);
+    commit_lists(&b);
+    assert_int_equal(fmi_wait_until(&b.r, all_are_retired, &b, FM_FOREVER), FM_OK);
+    tear_down(&b);
+}
+
+static void settle_is_part_of_progress(void **state)
+{
+    (void)state;
+    static bench b;
+    set_up(&b, SPIN_NS, false);
+    commit_lists(&b);
+    for (uint32_t i = 0; i < LISTS * LOOKS; i++) {
+        fmi_progress_unsettled(&b.r);
+    }
+    assert_true(all_are_retired(&b));
+    assert_int_equal(atomic_load(&b.r.outstanding), LISTS);
+    fmi_progress(&b.r); // though there is nothing to retire
+    tear_down(&b);
+}
+
+// The program does nothing more: the keeper lets go.
+static void settle_is_the_keepers_at_the_latest(void **state)
+{
+    (void)state;
+    static bench b;
+    set_up(&b, SPIN_NS, true);
+    fmi_list *list = make_list(&b);
+    atomic_store(&b.r.unsettled, list);
+    fmi_keeper_notify(&b.r);
+    for (int i = 0; i < KEEPER_MS && atomic_load(&b.r.outstanding) > 0; i++) {
+        nanosleep(&(struct timespec){0, 1000000}, NULL);
+    }
+    tear_down(&b);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(settle_comes_after_a_wait_without_a_pause),
+        cmocka_unit_test(settle_is_part_of_a_wait_that_blocks),
+        cmocka_unit_test(settle_is_part_of_progress),
+        cmocka_unit_test(settle_is_the_keepers_at_the_latest),
+    };
+    return cmocka_run_group_tests_name("retire_settle", tests, NULL, NULL);
+}

@@ -112,6 +112,7 @@ fm_status fmi_place_wait(fmi_retirement *r, uint32_t limit, uint64_t timeout_ns)
     places->end = &place.next;
     atomic_fetch_add(&places->waiting, 1);
     pthread_mutex_unlock(&places->lock);
+    fmi_settle(r);       // whoever left something that was retired did not see this thread wait
     fmi_places_grant(r); // one may have come free meanwhile
     fm_status status = fmi_wait_until(r, is_granted, &place, timeout_ns);
     if (status != FM_OK && leave_queue(places, &place)) {

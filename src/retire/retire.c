@@ -271,11 +271,10 @@ static bool retire_complete(fmi_retirement *r)
 
 void fmi_settle(fmi_retirement *r)
 {
-    if (!atomic_load_explicit(&r->unsettled, memory_order_relaxed)) {
+    if (!atomic_load(&r->unsettled)) {
         return;
     }
-    // Acquire: pairs with the release of whoever retired them.
-    fmi_list *list = atomic_exchange_explicit(&r->unsettled, NULL, memory_order_acquire);
+    fmi_list *list = atomic_exchange(&r->unsettled, NULL);
     while (list) {
         fmi_list *next = list->next;
         fmi_retirement_let_go(r, list);
@@ -290,8 +289,8 @@ static void add_unsettled(fmi_retirement *r, fmi_list *first)
         last = last->next;
     }
     last->next = atomic_load_explicit(&r->unsettled, memory_order_relaxed);
-    while (!atomic_compare_exchange_weak_explicit(&r->unsettled, &last->next, first, memory_order_release,
-                                                  memory_order_relaxed)) {
+    // Sequentially consistent: whoever retires in a hurry then looks whether somebody waits for a place.
+    while (!atomic_compare_exchange_weak(&r->unsettled, &last->next, first)) {
     }
 }
 

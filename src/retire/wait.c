@@ -376,7 +376,8 @@ static fm_status poll_for_all(fmi_retirement *r, fmi_wait_done done, void *conte
         atomic_store_explicit(&waiting->blocked, !*spins, memory_order_relaxed);
     }
     atomic_store_explicit(&waiting->blocked, 0, memory_order_relaxed);
-    if (!*spins) {
+    // Store-then-load against fmi_place_wait, which counts itself in and then settles.
+    if (!*spins || atomic_load(&r->places.waiting) > 0) {
         fmi_settle(r); // else whoever waits or commits next does, while the device is at work
     }
     return status;

@@ -107,6 +107,34 @@ static void settle_comes_after_a_wait_without_a_pause(void **state)
     tear_down(&b);
 }
 
+// Somebody waits for a place under the in-flight limit, and sleeps: that is no time to hurry.
+static void settle_does_not_keep_places_waiting(void **state)
+{
+    (void)state;
+    static bench b;
+    set_up(&b, SPIN_NS, false);
+    commit_lists(&b);
+    atomic_store(&b.r.places.waiting, 1); // and will have been granted one
+    assert_int_equal(fmi_wait_until(&b.r, all_are_retired, &b, FM_FOREVER), FM_OK);
+    assert_int_equal(atomic_load(&b.r.outstanding), 0);
+    atomic_store(&b.r.places.waiting, 0);
+    tear_down(&b);
+}
+
+// Who comes for a place too late to be seen by the one in a hurry settles for itself, before it sleeps.
+static void settle_comes_before_a_wait_for_a_place(void **state)
+{
+    (void)state;
+    static bench b;
+    set_up(&b, SPIN_NS, false);
+    atomic_store(&b.r.unsettled, make_list(&b));
+    atomic_store(&b.r.waiting.poller, 1); // somebody else's
+    b.r.waiting.most_spinners = 0;
+    assert_int_equal(fmi_place_wait(&b.r, 1, FM_FOREVER), FM_OK); // else it sleeps for good
+    fmi_retirement_count_out(&b.r);
+    tear_down(&b);
+}
+
 // Where waits block nobody is in such a hurry.
 static void settle_is_part_of_a_wait_that_blocks(void **state)
 {
@@ -152,6 +180,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(settle_comes_after_a_wait_without_a_pause),
+        cmocka_unit_test(settle_does_not_keep_places_waiting),
+        cmocka_unit_test(settle_comes_before_a_wait_for_a_place),
         cmocka_unit_test(settle_is_part_of_a_wait_that_blocks),
         cmocka_unit_test(settle_is_part_of_progress),
         cmocka_unit_test(settle_is_the_keepers_at_the_latest),

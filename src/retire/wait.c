@@ -329,7 +329,16 @@ static bool enter_as_follower(fmi_retirement *r)
     return r->waiting.most_spinners > 1 && enter_spin(r, r->waiting.most_spinners - 1);
 }
 
-// Looks whether the wait is over. If not there is time to settle, and that may end it: a wait for a place ends so.
+// Who waits for a place under the in-flight limit is not kept waiting by one in a hurry.
+static void settle_for_places(fmi_retirement *r)
+{
+    // Store-then-load against fmi_place_wait, which counts itself in and then settles.
+    if (atomic_load(&r->places.waiting) > 0) {
+        fmi_settle(r);
+    }
+}
+
+// For the poller: looks whether the wait is over. If not there is time to settle, and that may end it: a wait for a place ends so.
 static bool is_over(fmi_retirement *r, fmi_wait_done done, void *context)
 {
     if (done(context)) {
@@ -376,10 +385,10 @@ static fm_status poll_for_all(fmi_retirement *r, fmi_wait_done done, void *conte
         atomic_store_explicit(&waiting->blocked, !*spins, memory_order_relaxed);
     }
     atomic_store_explicit(&waiting->blocked, 0, memory_order_relaxed);
-    // Store-then-load against fmi_place_wait, which counts itself in and then settles.
-    if (!*spins || atomic_load(&r->places.waiting) > 0) {
+    if (!*spins) {
         fmi_settle(r); // else whoever waits or commits next does, while the device is at work
     }
+    settle_for_places(r);
     return status;
 }
 
@@ -393,6 +402,7 @@ static void stand_in(fmi_retirement *r)
         !atomic_load_explicit(&waiting->deputy, memory_order_relaxed) &&
         !atomic_exchange_explicit(&waiting->deputy, 1, memory_order_acquire)) {
         fmi_progress_unsettled(r);
+        settle_for_places(r);
         atomic_store_explicit(&waiting->deputy, 0, memory_order_release);
     }
 }
@@ -410,7 +420,7 @@ static bool wait_for_poller(fmi_retirement *r, fmi_wait_done done, void *context
         do {
             pause_a_little();
             stand_in(r);
-            over = is_over(r, done, context);
+            over = done(context); // no settling here: those whose wait is over begin their next lists just now
             seat_is_free = !atomic_load_explicit(&waiting->poller, memory_order_relaxed);
         } while (!over && !seat_is_free && fmi_now_ns() < end);
         // Not for a mere change of the poller: who sleeps is late, and whoever gets the seat polls for the others, too.

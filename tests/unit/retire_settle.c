@@ -121,6 +121,25 @@ static void settle_does_not_keep_places_waiting(void **state)
     tear_down(&b);
 }
 
+// The same by one who looks in the poller's place, because somebody leads. Without a waiter for a place it leaves settling to others.
+static void settle_by_one_who_stands_in_is_for_places(void **state)
+{
+    (void)state;
+    for (uint32_t waiting = 0; waiting < 2; waiting++) {
+        static bench b;
+        set_up(&b, SPIN_NS, false);
+        commit_lists(&b);
+        atomic_store(&b.r.waiting.poller, 1);
+        atomic_store(&b.engine.seat, 1);
+        atomic_store(&b.r.places.waiting, waiting);
+        assert_int_equal(fmi_wait_until(&b.r, all_are_retired, &b, FM_FOREVER), FM_OK);
+        assert_int_equal(atomic_load(&b.r.outstanding), waiting ? 0 : LISTS);
+        atomic_store(&b.r.places.waiting, 0);
+        fmi_settle(&b.r);
+        tear_down(&b);
+    }
+}
+
 // Who comes for a place too late to be seen by the one in a hurry settles for itself, before it sleeps.
 static void settle_comes_before_a_wait_for_a_place(void **state)
 {
@@ -181,6 +200,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(settle_comes_after_a_wait_without_a_pause),
         cmocka_unit_test(settle_does_not_keep_places_waiting),
+        cmocka_unit_test(settle_by_one_who_stands_in_is_for_places),
         cmocka_unit_test(settle_comes_before_a_wait_for_a_place),
         cmocka_unit_test(settle_is_part_of_a_wait_that_blocks),
         cmocka_unit_test(settle_is_part_of_progress),

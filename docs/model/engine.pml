@@ -119,24 +119,20 @@ inline kick()
         :: atomic { MAY_KEEP_BACK -> kept = 1 } /* kept back: who polls kicks */
         :: true -> lead()
         fi;
-#if defined(MUTATE_LEAVE_LOOKED_EARLY)
+#ifdef MUTATE_LEAVE_LOOKED_EARLY
         looked = (head > tail);
-#elif defined(MUTATE_LEAVE_POLLED_EARLY)
-        looked = (polled > 0);
 #endif
         seat = 0;
 #ifdef MUTATE_LEAVE_AFTER_SEAT
         break;
 #endif
-        if /* who has led enough leaves while something is in flight or somebody polls; after how many rounds is left open */
+        if /* who has led enough leaves while something is in flight; after how many rounds is left open */
 #if defined(MUTATE_LEAVE_UNLOOKED)
         :: break
 #elif defined(MUTATE_LEAVE_LOOKED_EARLY)
         :: atomic { looked -> break }
-#elif defined(MUTATE_LEAVE_POLLED_EARLY)
-        :: atomic { looked || head > tail -> break }
 #else
-        :: atomic { head > tail || polled > 0 -> break }
+        :: atomic { head > tail -> break }
 #endif
         :: atomic { led || INCOMING -> led = 0; kept = 0 }
 #if !defined(MUTATE_NO_LOOK_AT_POLLED) && !defined(MUTATE_KEEP_BACK_UNPOLLED)
@@ -152,7 +148,7 @@ inline kick()
 #endif
         fi
     od;
-#if defined(MUTATE_LEAVE_LOOKED_EARLY) || defined(MUTATE_LEAVE_POLLED_EARLY)
+#ifdef MUTATE_LEAVE_LOOKED_EARLY
     looked = 0;
 #endif
     atomic { led = 0; kept = 0; seen_tail = 0 }
@@ -404,7 +400,7 @@ inline notify_keeper()
 proctype committer(byte me)
 {
     byte count, gone, seen_tail, reached, at, list, own;
-#if defined(MUTATE_LEAVE_LOOKED_EARLY) || defined(MUTATE_LEAVE_POLLED_EARLY)
+#ifdef MUTATE_LEAVE_LOOKED_EARLY
     bit looked;
 #endif
     bit long_ahead, short_only, led, kept, had_lock, had_poller, any, spins, last, try_again;
@@ -441,7 +437,7 @@ proctype device()
 proctype keeper()
 {
     byte count, gone, seen_tail, reached, at;
-#if defined(MUTATE_LEAVE_LOOKED_EARLY) || defined(MUTATE_LEAVE_POLLED_EARLY)
+#ifdef MUTATE_LEAVE_LOOKED_EARLY
     bit looked;
 #endif
     bit long_ahead, short_only, led, kept, had_lock, any;
@@ -483,7 +479,7 @@ proctype keeper()
 proctype closer()
 {
     byte count, gone, seen_tail, reached, at;
-#if defined(MUTATE_LEAVE_LOOKED_EARLY) || defined(MUTATE_LEAVE_POLLED_EARLY)
+#ifdef MUTATE_LEAVE_LOOKED_EARLY
     bit looked;
 #endif
     bit long_ahead, short_only, led, kept, had_lock, any, late;

@@ -194,7 +194,8 @@ FM_API fm_status fm_device_trim(fm_device *device, uint64_t *out_bytes);
 
 // Fills `*out` with the device's counters.
 // Parameters: `device`; `out`, filled. Errors: FM_ERROR_INVALID_ARGUMENT (`out` is NULL), FM_ERROR_CLOSED.
-// Thread-safety: any thread; takes no lock that a commit or wait holds for long. Lifetime: a copy.
+// Thread-safety: any thread; lets go of what complete work still holds, and takes no lock that a commit or wait holds for long.
+// Lifetime: a copy.
 FM_API fm_status fm_device_get_stats(fm_device *device, fm_device_stats *out);
 
 #ifdef __cplusplus

@@ -88,6 +88,7 @@ static fm_status create(fm_device *device, const fm_buffer_info *info, fm_buffer
     fmi_slot *held = NULL;
     fmi_memory *memory = NULL;
     fm_status status = FM_OK;
+    fmi_settle(&device->retirement); // what complete work held is free, not taken over
     if (info->stream.id) {
         status = fmi_table_hold(&device->streams, info->stream.id, &held);
     }

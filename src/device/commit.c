@@ -286,8 +286,8 @@ fm_status fmi_device_commit(fm_commands **commands, const fm_commit_info *info, 
         *out_point = (fm_point){info->stream, value};
     }
     fmi_engine_kick(&device->engine);
-    fmi_settle(&device->retirement); // now that the device has work
     fmi_keeper_notify(&device->retirement);
+    fmi_settle(&device->retirement); // now that the device has work
     return FM_OK;
 }
 

@@ -1,5 +1,5 @@
 // Lanes. See lane.h.
-// The owner of a list and whoever retires it meet at its lane's lock, and nobody else; so it spins for a moment before it sleeps.
+// At a lane's lock meet the threads that use the lane and whoever retires their lists, for a moment; so it spins before it sleeps.
 #include "record/lane.h"
 
 #include "record/recorder.h"
@@ -38,7 +38,7 @@ void fmi_lanes_destroy(fmi_lane lanes[FMI_LANES])
 fmi_lane *fmi_lane_of_thread(fmi_lane lanes[FMI_LANES])
 {
     if (own_lane == 0) {
-        own_lane = 1 + atomic_fetch_add_explicit(&threads_seen, 1, memory_order_relaxed) % FMI_LANES;
+        own_lane = 1 + atomic_fetch_add_explicit(&threads_seen, 1, memory_order_relaxed) % FMI_THREAD_LANES;
     }
     return &lanes[own_lane - 1];
 }
@@ -47,19 +47,36 @@ fmi_lane *fmi_lane_of_thread(fmi_lane lanes[FMI_LANES])
 #define CHANGE(count, by)                                                                                              \
     atomic_store_explicit((count), atomic_load_explicit((count), memory_order_relaxed) + (by), memory_order_relaxed)
 
+// The next two under the lane's lock; NULL: it has none.
 static fmi_list *pop_list(fmi_lane *lane)
 {
     fmi_list *list = lane->lists;
     if (list) {
         lane->lists = list->next;
+        lane->list_count--;
         CHANGE(&lane->kept_bytes, -list->kept_bytes);
     }
     return list;
 }
 
-// Makes a list of what was popped, if anything was.
-static fmi_list *make_list(fmi_lane *lane, fmi_list *list)
+static fm_commands *pop_recorder(fmi_lane *lane)
 {
+    fm_commands *commands = lane->recorders;
+    if (commands) {
+        lane->recorders = commands->next;
+        lane->recorder_count--;
+    }
+    return commands;
+}
+
+// Makes a list of what was popped, or of the reserve, or a new one.
+static fmi_list *make_list(fmi_lane lanes[FMI_LANES], fmi_lane *lane, fmi_list *list)
+{
+    if (!list) {
+        pthread_mutex_lock(&lanes[FMI_RESERVE].lock);
+        list = pop_list(&lanes[FMI_RESERVE]);
+        pthread_mutex_unlock(&lanes[FMI_RESERVE].lock);
+    }
     if (!list) {
         list = calloc(1, sizeof *list);
         if (list) {
@@ -72,59 +89,89 @@ static fmi_list *make_list(fmi_lane *lane, fmi_list *list)
     return list;
 }
 
-fmi_list *fmi_lane_take_list(fmi_lane *lane)
+fmi_list *fmi_lanes_take_list(fmi_lane lanes[FMI_LANES])
 {
+    fmi_lane *lane = fmi_lane_of_thread(lanes);
     pthread_mutex_lock(&lane->lock);
     fmi_list *list = pop_list(lane);
     pthread_mutex_unlock(&lane->lock);
-    return make_list(lane, list);
+    return make_list(lanes, lane, list);
 }
 
-void fmi_lane_give_list(fmi_list *list)
+// False: the lane has enough of them.
+static bool push_list(fmi_lane *lane, fmi_list *list, uint32_t most)
 {
-    fmi_lane *lane = list->lane;
     size_t kept = atomic_load_explicit(&lane->kept_bytes, memory_order_relaxed);
-    size_t room = kept < FMI_LANE_KEEPS ? FMI_LANE_KEEPS - kept : 0;
-    list->kept_bytes =
-        fmi_arena_reset(&list->arena, room > FMI_LIST_ALWAYS_KEEPS ? room : (size_t)FMI_LIST_ALWAYS_KEEPS);
+    size_t room = kept < FMI_LANE_ARENA_BYTES ? FMI_LANE_ARENA_BYTES - kept : 0;
+    size_t bytes = fmi_arena_reset(&list->arena, FMI_LIST_ALWAYS_KEEPS + room);
+    list->kept_bytes = bytes > FMI_LIST_ALWAYS_KEEPS ? bytes - FMI_LIST_ALWAYS_KEEPS : 0;
     pthread_mutex_lock(&lane->lock);
-    list->next = lane->lists;
-    lane->lists = list;
-    CHANGE(&lane->kept_bytes, list->kept_bytes);
+    bool fits = lane->list_count < most;
+    if (fits) {
+        list->next = lane->lists;
+        lane->lists = list;
+        lane->list_count++;
+        CHANGE(&lane->kept_bytes, list->kept_bytes);
+    }
     pthread_mutex_unlock(&lane->lock);
+    return fits;
 }
 
-fmi_list *fmi_lane_begin(fmi_lane *lane, fm_commands **out_commands)
+void fmi_lanes_give_list(fmi_lane lanes[FMI_LANES], fmi_list *list)
 {
-    pthread_mutex_lock(&lane->lock);
-    fm_commands *commands = lane->recorders;
-    if (commands) {
-        lane->recorders = commands->next;
+    if (!push_list(list->lane, list, FMI_LANE_LISTS)) {
+        push_list(&lanes[FMI_RESERVE], list, UINT32_MAX);
     }
+}
+
+fmi_list *fmi_lanes_begin(fmi_lane lanes[FMI_LANES], fmi_lane **out_lane, fm_commands **out_commands)
+{
+    fmi_lane *lane = fmi_lane_of_thread(lanes);
+    pthread_mutex_lock(&lane->lock);
+    fm_commands *commands = pop_recorder(lane);
     fmi_list *list = pop_list(lane);
     CHANGE(&lane->recording, 1u);
     pthread_mutex_unlock(&lane->lock);
+    if (!commands) {
+        pthread_mutex_lock(&lanes[FMI_RESERVE].lock);
+        commands = pop_recorder(&lanes[FMI_RESERVE]);
+        pthread_mutex_unlock(&lanes[FMI_RESERVE].lock);
+    }
+    *out_lane = lane;
     *out_commands = commands;
-    return make_list(lane, list);
+    return make_list(lanes, lane, list);
 }
 
-void fmi_lane_end(fmi_lane *lane, fm_commands *commands, uint64_t variant_hits)
+// Called under the lane's lock.
+static void push_recorder(fmi_lane *lane, fm_commands *commands)
+{
+    commands->next = lane->recorders;
+    lane->recorders = commands;
+    lane->recorder_count++;
+}
+
+void fmi_lanes_end(fmi_lane lanes[FMI_LANES], fmi_lane *lane, fm_commands *commands, uint64_t variant_hits)
 {
     pthread_mutex_lock(&lane->lock);
-    if (commands) {
-        commands->next = lane->recorders;
-        lane->recorders = commands;
+    bool fits = commands && lane->recorder_count < FMI_LANE_RECORDERS;
+    if (fits) {
+        push_recorder(lane, commands);
     }
     CHANGE(&lane->variant_hits, variant_hits);
     CHANGE(&lane->recording, UINT32_MAX);
     pthread_mutex_unlock(&lane->lock);
+    if (commands && !fits) {
+        pthread_mutex_lock(&lanes[FMI_RESERVE].lock);
+        push_recorder(&lanes[FMI_RESERVE], commands);
+        pthread_mutex_unlock(&lanes[FMI_RESERVE].lock);
+    }
 }
 
 uint32_t fmi_lanes_recording(const fmi_lane lanes[FMI_LANES])
 {
     uint32_t count = 0;
     for (uint32_t i = 0; i < FMI_LANES; i++) {
-        count += atomic_load_explicit(&lanes[i].recording, memory_order_acquire);
+        count += atomic_load_explicit(&lanes[i].recording, memory_order_relaxed);
     }
     return count;
 }

@@ -1,5 +1,5 @@
 // Recorders: begin, finish, the owner check and holds. See recorder.h.
-// The list's owner calls; what recorders share is the room's free list, under its lock.
+// The list's owner calls; what recorders share are the room's lanes.
 #include "record/recorder.h"
 
 #include "base/assert.h"
@@ -59,9 +59,9 @@ void fmi_recorder_forget_stamps(fm_commands *commands)
 
 fm_status fmi_recorder_begin(fmi_record_room *room, const fm_commands_info *info, fm_commands **out)
 {
-    fmi_lane *lane = fmi_lane_of_thread(room->lanes);
+    fmi_lane *lane;
     fm_commands *commands;
-    fmi_list *list = fmi_lane_begin(lane, &commands);
+    fmi_list *list = fmi_lanes_begin(room->lanes, &lane, &commands);
     if (!commands) {
         commands = fmi_shell_take(FMI_SHELL_COMMANDS, sizeof *commands);
     }
@@ -70,9 +70,9 @@ fm_status fmi_recorder_begin(fmi_record_room *room, const fm_commands_info *info
     }
     if (!commands || !list || (info && info->label && !list->label)) {
         if (list) {
-            fmi_lane_give_list(list);
+            fmi_lanes_give_list(room->lanes, list);
         }
-        fmi_lane_end(lane, commands, 0);
+        fmi_lanes_end(room->lanes, lane, commands, 0);
         return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "no host memory for a command list");
     }
     list->untracked = info && (info->flags & FM_COMMANDS_UNTRACKED);
@@ -96,7 +96,7 @@ fmi_list *fmi_recorder_finish(fm_commands *commands)
     commands->list = NULL;
     // Release: pairs with the acquire of a late caller, which then sees a closed list and nothing else.
     atomic_store_explicit(&commands->state, FMI_RECORDER_CLOSED, memory_order_release);
-    fmi_lane_end(commands->lane, commands, commands->variant_hits);
+    fmi_lanes_end(commands->room->lanes, commands->lane, commands, commands->variant_hits);
     return list;
 }
 
@@ -171,13 +171,13 @@ void fmi_record_drop_list(fmi_record_room *room, fmi_list *list)
     fmi_record_release_holds(room, list, true, true);
     fmi_list *original = list->reusable ? list : list->original;
     if (!list->reusable) {
-        fmi_lane_give_list(list);
+        fmi_lanes_give_list(room->lanes, list);
     }
     // Acquire-release: whoever drops the last copy sees what the others did.
     if (original && atomic_fetch_sub_explicit(&original->copies, 1, memory_order_acq_rel) == 1) {
         fmi_holds_release(room->buffers, original->staging);
         release_variants(room, original);
-        fmi_lane_give_list(original);
+        fmi_lanes_give_list(room->lanes, original);
     }
 }
 

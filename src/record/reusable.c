@@ -109,7 +109,7 @@ fm_status fmi_reusable_copy(fm_commands *commands, fmi_list **out)
 {
     fmi_record_room *room = commands->room;
     fmi_list *list = commands->list;
-    fmi_list *copy = fmi_lane_take_list(fmi_lane_of_thread(room->lanes));
+    fmi_list *copy = fmi_lanes_take_list(room->lanes);
     if (!copy) {
         return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "fm_commit: no host memory for a copy of the list");
     }
@@ -176,7 +176,7 @@ static fm_status replace(fm_commands *commands, fmi_use *use, const fm_dispatch_
 {
     fmi_record_room *room = commands->room;
     fmi_list *list = commands->list;
-    fmi_list *aside = fmi_lane_take_list(fmi_lane_of_thread(room->lanes));
+    fmi_list *aside = fmi_lanes_take_list(room->lanes);
     if (!aside) {
         return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "fm_patch: no host memory");
     }

@@ -1,6 +1,6 @@
 // Staging memory: where uploads wait and read-backs arrive. Each recorder fills a chunk from its start and keeps it from list to list;
 // every list that uses a part holds the chunk, so a full one is free again when the last of them has retired.
-// The list's owner calls, inside the list; dropping what idle recorders keep takes the room's lock.
+// The list's owner calls, inside the list; dropping what idle recorders keep takes each lane's lock.
 #include "base/error.h"
 #include "record/recorder.h"
 

@@ -35,7 +35,7 @@ typedef struct fmi_waiting {
     uint64_t most_spin_ns;  // how long a wait polls at most before it blocks; 0: never polls
     uint32_t most_spinners; // threads that may wait without a pause at once: one less than there are processors
     _Alignas(64) _Atomic(uint32_t)
-        blocked;                  // 1: the thread in the poller's seat blocks, so others that spin kick; a hint
+        blocked; // 1: the thread in the poller's seat blocks, so one of those who spin looks in its place; a hint
     _Atomic(uint32_t) deputy;     // 1: a thread looks in the poller's place
     _Atomic(uint64_t) latency_ns; // how long batches lately took, from submission to retirement; stored by who retires
     _Atomic(uint32_t) poller;     // 1: a thread asks the device for all

@@ -466,13 +466,12 @@ static bool any_room(const fmi_engine *engine)
 }
 
 // Others may push and retire as fast as this thread submits, which would then lead for them without end, in the middle of its own commit
-// or wait. Asked after the seat was given up: who is counted as polling now kicks later. Or what is in flight now will be retired later, and
-// then somebody kicks; what is left waits for that, so not behind a long batch if it may be short.
+// or wait. Asked after the seat was given up: what is in flight now will be retired later, and then somebody kicks. What is left waits for
+// that, so not behind a long batch if it may be short; but who polls kicks at every look, and serves it soon. An idle device is left to nobody.
 static bool has_led_enough(const fmi_engine *engine, uint32_t rounds)
 {
-    return (rounds > 0 && atomic_load(&engine->polled) > 0) ||
-           (rounds >= MOST_ROUNDS && fmi_queue_in_flight(&engine->queues[0]) > 0) ||
-           (rounds >= MOST_ROUNDS_ANYWHERE && fmi_engine_in_flight(engine) > 0);
+    return (rounds >= MOST_ROUNDS && fmi_queue_in_flight(&engine->queues[0]) > 0) ||
+           (rounds >= (atomic_load(&engine->polled) ? 1 : MOST_ROUNDS_ANYWHERE) && fmi_engine_in_flight(engine) > 0);
 }
 
 void fmi_engine_kick(fmi_engine *engine)
@@ -480,8 +479,8 @@ void fmi_engine_kick(fmi_engine *engine)
     uint32_t rounds = 0; // that led something
     // No list is left behind (ENGINE-1). A thread that pushes and then finds the seat taken leaves: the leader loads `incoming` after it
     // gave up the seat. Retirement that makes room and finds the seat taken leaves: the leader loads the tails after it gave up the
-    // seat. Or it looks at neither, because it has led enough and found something in flight, or somebody who polls, after it gave up the
-    // seat: that will be retired later, and who polls kicks later. Who brings `polled` to 0 and finds the seat taken leaves: a leader that
+    // seat. Or it looks at neither, because it has led enough and found something in flight after it gave up the seat: that will be
+    // retired later. Who brings `polled` to 0 and finds the seat taken leaves: a leader that
     // kept lists back loads `polled` after it gave up the seat. So push, seat, tails, `polled` and the loads here are sequentially
     // consistent.
     while (atomic_load(&engine->incoming) || atomic_load(&engine->backlog.count) > 0) {

@@ -99,6 +99,20 @@ static void variant_of_an_equal_kernel_is_found_key_2(void **state)
     assert_true(after.compile_ns > 0 && after.variant_bytes_cached > 0);
 }
 
+// What recorders find for themselves counts, once their list has ended, from whichever thread.
+static void variant_hits_count_dispatches(void **state)
+{
+    enum { DISPATCHES = 5 };
+    ct_fixture *f = *state;
+    fm_kernel step = ct_kernel_step(f);
+    fm_buffer buffer = ct_buffer(f, 256);
+    fm_device_stats before = ct_stats(f);
+    fm_commands *commands = ct_begin(f);
+    for (uint32_t i = 0; i < DISPATCHES; i++) CT_OK(ct_record_set(commands, step, buffer, 64, i));
+    ct_finish(f, commands);
+    assert_int_equal(ct_stats(f).variant_hits, before.variant_hits + DISPATCHES);
+}
+
 static void variant_evicted_while_32_lists_hold_it_runs_key_3(void **state)
 {
     enum { LISTS = 32, OTHERS = 5 };
@@ -242,6 +256,7 @@ int ct_group_variants(void)
         CT_TEST(variants_of_one_name_from_sixteen_threads_differ_key_1),
         CT_TEST(variants_of_one_name_differ_where_one_fits_the_cache_key_3),
         CT_TEST(variant_of_an_equal_kernel_is_found_key_2),
+        CT_TEST(variant_hits_count_dispatches),
         CT_TEST(variant_evicted_while_32_lists_hold_it_runs_key_3),
         CT_TEST(variant_of_a_refused_dispatch_is_let_go),
         CT_TEST(variant_of_a_refused_dispatch_is_not_taken_for_held_key_3),

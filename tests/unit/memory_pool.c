@@ -214,7 +214,6 @@ static void pool_pressure_reclaims_until_it_fits(void **state)
     fmi_pool_destroy(&pool);
 }
 
-// A request that only a range of exactly its size can serve gets it: nothing is kept back by the rounding of size classes.
 static void give_back(void *user)
 {
     hoard *h = user;
@@ -244,6 +243,7 @@ static void pool_settles_before_it_grows(void **state)
     fmi_pool_destroy(&pool);
 }
 
+// A request that only a range of exactly its size can serve gets it: nothing is kept back by the rounding of size classes.
 static void pool_exact_fit_is_found_before_more_is_asked_for(void **state)
 {
     (void)state;

@@ -15,6 +15,7 @@ enum { SPIN_NS = 200000000, LISTS = 2, LIMIT = 100, LOOKS = 3, KEEPER_MS = 20000
 typedef struct bench {
     uint32_t looks;              // times that the device was asked
     uint32_t outstanding_at_end; // when the last batch was found complete
+    uint64_t waiters;            // counted then
     fmi_pool pool;
     fmi_record_room room;
     fmi_engine engine;
@@ -28,6 +29,7 @@ static fm_status completed(fmi_backend *backend, uint32_t queue, uint64_t *out)
     bench *b = (bench *)(void *)backend;
     *out = ++b->looks / LOOKS;
     b->outstanding_at_end = *out == LISTS ? atomic_load(&b->r.outstanding) : b->outstanding_at_end;
+    b->waiters = atomic_load(&b->r.waiters);
     return FM_OK;
 }
 
@@ -60,7 +62,7 @@ static void set_up(bench *b, uint64_t spin_ns, bool has_keeper)
 // A list that its committing thread has let go of.
 static fmi_list *make_list(bench *b)
 {
-    fmi_list *list = fmi_lane_take_list(fmi_lane_of_thread(b->room.lanes));
+    fmi_list *list = fmi_lanes_take_list(b->room.lanes);
     assert_non_null(list);
     assert_non_null(fmi_list_append(list, FMI_COMMAND_DISPATCH, 0, 0));
     atomic_store(&list->parties, 1);
@@ -165,6 +167,41 @@ static void settle_is_part_of_a_wait_that_blocks(void **state)
     tear_down(&b);
 }
 
+// Nor in a wait that cannot spin, and gives up unless the last look helps.
+static void settle_is_part_of_a_last_look(void **state)
+{
+    (void)state;
+    static bench b;
+    set_up(&b, SPIN_NS, false);
+    commit_lists(&b);
+    b.looks = LISTS * LOOKS;
+    atomic_store(&b.r.waiting.poller, 1);
+    assert_int_equal(fmi_wait_until(&b.r, all_are_retired, &b, 0), FM_OK);
+    assert_int_equal(b.waiters, FMI_WAITER);
+    tear_down(&b);
+}
+
+static uint64_t batch_of(void *context, uint64_t submitted)
+{
+    (void)context;
+    return submitted;
+}
+
+static void settle_is_part_of_a_direct_wait(void **state)
+{
+    (void)state;
+    static bench b;
+    set_up(&b, 0, false);
+    commit_lists(&b);
+    b.looks = LISTS * LOOKS;
+    b.r.waiting.direct = true;
+    assert_int_equal(fmi_wait_until_batch(&b.r, all_are_retired, batch_of, &b, FM_FOREVER), FM_OK);
+    assert_int_equal(b.waiters,
+                     FMI_RETURNING_WAITER); // a waiter, for the keeper, and one who comes back, for the engine
+    assert_int_equal((uint32_t)b.waiters, 1);
+    tear_down(&b);
+}
+
 static void settle_is_part_of_progress(void **state)
 {
     (void)state;
@@ -203,6 +240,8 @@ int main(void)
         cmocka_unit_test(settle_by_one_who_stands_in_is_for_places),
         cmocka_unit_test(settle_comes_before_a_wait_for_a_place),
         cmocka_unit_test(settle_is_part_of_a_wait_that_blocks),
+        cmocka_unit_test(settle_is_part_of_a_last_look),
+        cmocka_unit_test(settle_is_part_of_a_direct_wait),
         cmocka_unit_test(settle_is_part_of_progress),
         cmocka_unit_test(settle_is_the_keepers_at_the_latest),
     };

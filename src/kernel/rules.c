@@ -31,6 +31,23 @@ static bool is_value_end(const fmi_tokens *tokens, uint32_t index)
     }
 }
 
+// `owner` is what stands at the left of the point; NULL: nothing does.
+static fm_status refuse_member(const fmi_tokens *tokens, uint32_t index, const fmi_token *owner)
+{
+    if (!owner || owner->kind != FMI_TOKEN_NAME) {
+        return fmi_token_fail(tokens, index, "only built-in ids have members: there are no structs and no vectors");
+    }
+    int length = (int)owner->length;
+    const char *ours = fmi_word_of_others(owner->start, owner->length);
+    if (ours) {
+        return fmi_token_fail(tokens, fmi_token_previous(tokens, index),
+                              "'%.*s' is not declared; here it is called '%s'", length, owner->start, ours);
+    }
+    return fmi_token_fail(tokens, index,
+                          "only built-in ids have members, and '%.*s' is none: there are no structs and no vectors",
+                          length, owner->start);
+}
+
 static fm_status check_operator(const fmi_tokens *tokens, uint32_t index)
 {
     uint32_t before = fmi_token_previous(tokens, index);
@@ -43,11 +60,7 @@ static fm_status check_operator(const fmi_tokens *tokens, uint32_t index)
         const fmi_word *word = owner ? word_at(tokens, before) : NULL;
         bool is_reserved = owner && !fmi_word_has_free_prefix(owner->start, owner->length); // the translator refuses it
         if ((!word || word->kind != FMI_WORD_ID) && !is_reserved) {
-            const char *ours = owner ? fmi_word_of_others(owner->start, owner->length) : NULL;
-            return ours ? fmi_token_fail(tokens, before, "'%.*s' is not declared; here it is called '%s'",
-                                         (int)owner->length, owner->start, ours)
-                        : fmi_token_fail(tokens, index,
-                                         "only built-in ids have members: there are no structs and no vectors");
+            return refuse_member(tokens, index, owner);
         }
     }
     return FM_OK;

@@ -102,7 +102,7 @@ static fm_status make_room(fm_device *device, bool no_wait, uint64_t timeout_ns)
         name_limit(device, reached);
         return fmi_fail(status,
                         "fm_commit: %s are in flight, which is the limit, and no place came free for this list within "
-                        "%llu ns",
+                        "the %llu ns that were left",
                         reached, (unsigned long long)timeout_ns);
     }
     atomic_fetch_add_explicit(&device->full_drains, FMI_ABLATED(&device->ablations, FM_ABLATE_WAIT_FOR_OLDEST),

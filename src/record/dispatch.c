@@ -11,11 +11,12 @@
 // Parts of fm_dispatch that have names for the reader alone.
 #define FMI_HOT inline __attribute__((always_inline))
 
-// Puts "fm_dispatch: binding N 'name'" before what a lower room said.
-static fm_status __attribute__((cold)) blame_binding(fm_status status, uint32_t index)
+// Puts "fm_dispatch: binding N 'name' of kernel 'name'" before what a lower room said.
+static fm_status __attribute__((cold)) blame_binding(fm_status status, const fmi_kernel *kernel, uint32_t index)
 {
-    char prefix[64];
-    snprintf(prefix, sizeof prefix, "fm_dispatch: binding %u", index);
+    char prefix[200];
+    snprintf(prefix, sizeof prefix, "fm_dispatch: binding %u '%.60s' of kernel '%.60s'", index,
+             fmi_kernel_param_name(kernel, index), kernel->name);
     fmi_error_prefix(prefix);
     return status;
 }
@@ -239,7 +240,7 @@ static FMI_HOT fm_status bind(fm_commands *commands, const fmi_kernel *kernel, c
     }
     fm_status status = fmi_recorder_hold_buffer(commands, b->buffer, &buffer);
     if (__builtin_expect(status != FM_OK, 0)) {
-        return blame_binding(status, i);
+        return blame_binding(status, kernel, i);
     }
     uint64_t offset = b->offset_bytes, size = b->size_bytes;
     uint64_t room = buffer->size_bytes - offset; // nonsense when the offset is beyond the end, which is refused

@@ -188,6 +188,9 @@ static void dispatch_with_a_bad_buffer_is_refused(void **state)
         CT_STATUS(fm_dispatch(s.commands, &s.info), FM_ERROR_NULL_HANDLE);
         s.bindings[place].buffer = stale;
         CT_STATUS(fm_dispatch(s.commands, &s.info), FM_ERROR_STALE_HANDLE);
+        const char *blamed =
+            place ? "fm_dispatch: binding 1 'y' of kernel '" : "fm_dispatch: binding 0 'x' of kernel '";
+        assert_true(strncmp(fm_last_error(), blamed, strlen(blamed)) == 0);
         s.bindings[place].buffer = foreign;
         CT_STATUS(fm_dispatch(s.commands, &s.info), FM_ERROR_FOREIGN_HANDLE);
         s.bindings[place] = good;

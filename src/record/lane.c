@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { LINE_BYTES = 64 };
+
 static _Atomic(uint32_t) threads_seen;  // process-wide: which lane the next new thread gets
 static _Thread_local uint32_t own_lane; // of this thread, counted from 1; 0: it has none yet
 
@@ -77,15 +79,16 @@ static fmi_list *make_list(fmi_lane lanes[FMI_LANES], fmi_lane *lane, fmi_list *
         list = pop_list(&lanes[FMI_RESERVE]);
         pthread_mutex_unlock(&lanes[FMI_RESERVE].lock);
     }
-    if (!list) {
-        list = calloc(1, sizeof *list);
-        if (list) {
-            list->lane = lane;
-        }
-        return list;
+    fmi_arena arena = {0};
+    if (list) {
+        arena = list->arena;
+    } else {
+        // Whole cache lines: each command that is recorded is linked here, and another thread's list may lie beside it.
+        list = aligned_alloc(LINE_BYTES, (sizeof *list + LINE_BYTES - 1) / LINE_BYTES * LINE_BYTES);
     }
-    fmi_arena arena = list->arena;
-    *list = (fmi_list){.arena = arena, .lane = lane};
+    if (list) {
+        *list = (fmi_list){.arena = arena, .lane = lane};
+    }
     return list;
 }
 

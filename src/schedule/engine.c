@@ -480,9 +480,8 @@ void fmi_engine_kick(fmi_engine *engine)
     // No list is left behind (ENGINE-1). A thread that pushes and then finds the seat taken leaves: the leader loads `incoming` after it
     // gave up the seat. Retirement that makes room and finds the seat taken leaves: the leader loads the tails after it gave up the
     // seat. Or it looks at neither, because it has led enough and found something in flight after it gave up the seat: that will be
-    // retired later. Who brings `polled` to 0 and finds the seat taken leaves: a leader that
-    // kept lists back loads `polled` after it gave up the seat. So push, seat, tails, `polled` and the loads here are sequentially
-    // consistent.
+    // retired later. Who brings `polled` to 0 and finds the seat taken leaves: a leader that kept lists back loads `polled` after it gave
+    // up the seat. So push, seat, tails, `polled` and the loads here are sequentially consistent.
     while (atomic_load(&engine->incoming) || atomic_load(&engine->backlog.count) > 0) {
         uint64_t retired = fmi_engine_retired(engine);
         if (!any_room(engine) || atomic_load(&engine->seat) || atomic_exchange(&engine->seat, 1)) {

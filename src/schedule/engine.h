@@ -91,9 +91,9 @@ void fmi_engine_destroy(fmi_engine *engine);
 // Adds a list behind all that were added before. Lock-free; any thread. The caller then kicks.
 void fmi_engine_push(fmi_engine *engine, fmi_list *list);
 
-// Leads while there is work, room and a free seat, but a few rounds at most, as long as the device is busy, and one where somebody polls: no
-// thread works for others without end. Any thread; never waits. A list pushed before is never left behind: either this call or the current leader takes it, or
-// something is in flight and retirement kicks again, or a thread that polls does, and who brings `polled` to 0 kicks after that.
+// Leads while there is work, room and a free seat; while the device is busy a few rounds at most, or one where somebody polls: no thread works
+// for others without end. Any thread; never waits. A list pushed before is never left behind: either this call or the current leader
+// takes it, or something is in flight and retirement kicks again, or a thread that polls does, and who brings `polled` to 0 kicks after that.
 void fmi_engine_kick(fmi_engine *engine);
 
 // Retirement has found batches complete while so many threads wait: those whose lists they were will soon come back.

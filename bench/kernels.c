@@ -319,12 +319,35 @@ static bool measure_hits(const hits *h, bool held, report *results)
 
 typedef struct worker {
     const hits *h;
-    uint32_t first;    // variant to begin at
-    uint32_t variants; // to go round
-    uint32_t list;     // dispatches a list
-    double ns;         // CPU time a dispatch
+    uint32_t first;             // variant to begin at
+    uint32_t variants;          // to go round
+    uint32_t list;              // dispatches a list
+    fm_buffer buffer;           // its own, so that kernels and variants are all that threads share
+    fm_binding (*sets)[PARAMS]; // the variants' bindings with that buffer
+    double ns;                  // CPU time a dispatch
     bool fine;
 } worker;
+
+static bool open_worker(worker *w)
+{
+    w->sets = calloc(w->variants, sizeof *w->sets);
+    if (!w->sets || !good(fm_buffer_create(w->h->device, &(fm_buffer_info){.size_bytes = 64}, &w->buffer))) {
+        return false;
+    }
+    for (uint32_t i = 0; i < w->variants; i++) {
+        memcpy(w->sets[i], w->h->bindings[w->first + i], sizeof w->sets[i]);
+        for (uint32_t p = 0; p < PARAMS; p++) {
+            w->sets[i][p].buffer = w->buffer;
+        }
+    }
+    return true;
+}
+
+static bool close_worker(worker *w)
+{
+    free((void *)w->sets);
+    return good(fm_buffer_destroy(w->h->device, w->buffer));
+}
 
 static uint64_t cpu_ns(void)
 {
@@ -344,7 +367,7 @@ static void *work(void *argument)
         fm_dispatch_info info = {.kernel = w->h->chosen, .group_count = {1, 1, 1}, .binding_count = PARAMS};
         w->fine = good(fm_commands_begin(w->h->device, NULL, &commands));
         for (uint32_t i = 0; i < w->list && w->fine; i++) {
-            info.bindings = w->h->bindings[w->first + (done + i) % w->variants];
+            info.bindings = w->sets[(done + i) % w->variants];
             w->fine = good(fm_dispatch(commands, &info));
         }
         w->fine = good(fm_commands_cancel(&commands)) && w->fine;
@@ -361,14 +384,17 @@ static bool time_threads(const hits *h, uint32_t count, bool shared, uint32_t va
     bool fine = true;
     uint32_t started = 0;
     for (; started < count && fine; started++) {
-        workers[started] =
-            (worker){.h = h, .first = shared ? 0 : started * variants, .variants = variants, .list = list};
-        fine = pthread_create(&threads[started], NULL, work, &workers[started]) == 0;
+        worker *w = &workers[started];
+        *w = (worker){.h = h, .first = shared ? 0 : started * variants, .variants = variants, .list = list};
+        fine = open_worker(w) && pthread_create(&threads[started], NULL, work, w) == 0;
+        if (!fine) {
+            close_worker(w);
+        }
     }
     started -= !fine;
     for (uint32_t i = 0; i < started; i++) {
         pthread_join(threads[i], NULL);
-        fine = workers[i].fine && fine;
+        fine = close_worker(&workers[i]) && workers[i].fine && fine;
         out[i] = workers[i].ns;
     }
     return fine;

@@ -6,6 +6,7 @@
 #include "watch.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,9 +29,11 @@ const char *const threads_mode_names[THREADS_MODES] = {"each", "all", "pipelined
 typedef struct race {
     contender *who;
     const threads_case *what;
-    pthread_barrier_t start; // the workers and the main thread
-    uint64_t time_ns;        // after which a worker submits no new chains
-    _Atomic(int) failed;     // 1: a worker could not go on, and the others stop. Relaxed: it carries nothing
+    threads_effort *effort;     // of the workers, from the start on
+    uint64_t time_ns;           // after which no worker submits new chains
+    _Atomic(uint32_t) ready;    // workers at the start
+    _Atomic(uint64_t) begin_ns; // the start, for all; 0: not yet
+    _Atomic(int) failed;        // 1: a worker could not go on, and the others stop. Relaxed: it carries nothing
 } race;
 
 // A worker of a race; what it writes, it writes to cache lines of its own.
@@ -39,7 +42,6 @@ typedef struct racer {
     uint32_t thread;
     uint64_t chains[DEPTH]; // submitted, by slot
     uint64_t timed;         // chains since the start
-    uint64_t begin_ns;      // the start
     uint64_t end_ns;        // when all of them were complete
 } racer;
 
@@ -75,7 +77,8 @@ static bool wait_in_mode(const racer *r)
 // for a processor, for seconds.
 static bool has_time(const racer *r)
 {
-    return now_ns() - r->begin_ns < r->race->time_ns && !atomic_load_explicit(&r->race->failed, memory_order_relaxed);
+    return now_ns() - atomic_load_explicit(&r->race->begin_ns, memory_order_relaxed) < r->race->time_ns &&
+           !atomic_load_explicit(&r->race->failed, memory_order_relaxed);
 }
 
 static bool run_waiting(racer *r)
@@ -103,6 +106,29 @@ static bool run_pipelined(racer *r)
     return fine;
 }
 
+// Adds what the process has spent so far, times `sign`.
+static void add_effort(threads_effort *effort, double sign)
+{
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    effort->cpu_ns += sign * ((double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1e9 +
+                              (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * 1e3);
+    effort->switches += sign * (double)usage.ru_nvcsw;
+}
+
+// The last to come gives the start. The others do not sleep meanwhile: a scheduler may leave one that it wakes beside a thread that polls for
+// dozens of milliseconds, and the repetition would be of fewer threads than it says.
+static void start_together(race *r)
+{
+    if (atomic_fetch_add(&r->ready, 1) + 1 == r->what->threads) {
+        add_effort(r->effort, -1);
+        atomic_store(&r->begin_ns, now_ns());
+    }
+    while (atomic_load(&r->begin_ns) == 0) {
+        sched_yield();
+    }
+}
+
 static void *work(void *argument)
 {
     racer *r = argument;
@@ -112,8 +138,7 @@ static void *work(void *argument)
     bool fine = (!who->ops->enter || who->ops->enter(who)) && run_chain(r, 0) && wait_for_slot(r, 0);
     r->timed = 0;
     watch_thread(r->thread, WATCH_START, 0);
-    pthread_barrier_wait(&r->race->start);
-    r->begin_ns = now_ns();
+    start_together(r->race);
     fine = fine && (r->race->what->mode == THREADS_PIPELINED ? run_pipelined(r) : run_waiting(r));
     r->end_ns = now_ns();
     watch_thread(r->thread, WATCH_DONE, 0);
@@ -154,44 +179,28 @@ static bool check_slots(const race *r, const racer *racers, uint32_t slots)
     return fine;
 }
 
-// Adds what the process has spent so far, times `sign`.
-static void add_effort(threads_effort *effort, double sign)
-{
-    struct rusage usage;
-    getrusage(RUSAGE_SELF, &usage);
-    effort->cpu_ns += sign * ((double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1e9 +
-                              (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * 1e3);
-    effort->switches += sign * (double)usage.ru_nvcsw;
-}
-
 // Lets the workers run for the time; `*out` is dispatches a second. The workers are joined when it returns.
-static bool run_workers(race *r, racer *racers, double *out, threads_effort *effort)
+static bool run_workers(race *r, racer *racers, double *out)
 {
     uint32_t threads = r->what->threads;
     pthread_t workers[WORK_THREADS];
-    pthread_barrier_init(&r->start, NULL, threads + 1);
     for (uint32_t t = 0; t < threads; t++) {
         racers[t] = (racer){.race = r, .thread = t};
         if (pthread_create(&workers[t], NULL, work, &racers[t]) != 0) {
             fprintf(stderr, "fermata-bench: no thread number %u\n", t);
-            abort(); // those that run wait for it at the barrier
+            abort(); // those that run wait for it at the start
         }
     }
-    watch_phase("waits for the workers' first chains");
-    add_effort(effort, -1);
-    pthread_barrier_wait(&r->start);
     watch_phase("joins the workers");
-    uint64_t begin = UINT64_MAX, end = 0, chains = 0;
+    uint64_t end = 0, chains = 0;
     for (uint32_t t = 0; t < threads; t++) {
         pthread_join(workers[t], NULL);
-        begin = racers[t].begin_ns < begin ? racers[t].begin_ns : begin;
         end = racers[t].end_ns > end ? racers[t].end_ns : end;
         chains += racers[t].timed;
     }
-    add_effort(effort, 1);
-    effort->chains += (double)chains;
-    pthread_barrier_destroy(&r->start);
-    *out = (double)(chains * r->what->batch) * 1e9 / (double)(end - begin);
+    add_effort(r->effort, 1);
+    r->effort->chains += (double)chains;
+    *out = (double)(chains * r->what->batch) * 1e9 / (double)(end - atomic_load(&r->begin_ns));
     return !r->failed;
 }
 
@@ -200,7 +209,7 @@ static bool repeat(contender *who, const threads_case *what, uint32_t time_ms, d
                    threads_effort *effort)
 {
     contender_counts before = {0}, after = {0};
-    race r = {.who = who, .what = what, .time_ns = (uint64_t)time_ms * 1000000};
+    race r = {.who = who, .what = what, .effort = effort, .time_ns = (uint64_t)time_ms * 1000000};
     racer racers[WORK_THREADS];
     uint32_t slots = what->mode == THREADS_PIPELINED ? DEPTH : 1;
     watch_step(who, "threads, %s/%u/%s/%u", work_names[what->kind], what->batch, threads_mode_names[what->mode],
@@ -210,7 +219,7 @@ static bool repeat(contender *who, const threads_case *what, uint32_t time_ms, d
     if (who->ops->count) {
         who->ops->count(who, &before);
     }
-    fine = fine && run_workers(&r, racers, out, effort);
+    fine = fine && run_workers(&r, racers, out);
     if (who->ops->count) {
         who->ops->count(who, &after);
         counts->chains += after.chains - before.chains;

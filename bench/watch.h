@@ -1,5 +1,5 @@
 // Watchdog: some waits of the APIs that are compared have no time-out (vkDeviceWaitIdle, cuEventSynchronize,
-// a barrier that a hung thread never reaches), so a step that takes too long ends the process instead. It says on stderr what each thread
+// a start that a hung thread never reaches), so a step that takes too long ends the process instead. It says on stderr what each thread
 // was doing and what the API says of it, keeps the rows so far, and exits with BENCH_FAILED. One for the process.
 #ifndef FERMATA_BENCH_WATCH_H
 #define FERMATA_BENCH_WATCH_H

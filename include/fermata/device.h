@@ -77,8 +77,9 @@ typedef struct fm_device_info {
     // thread polls for all that wait, and those behind it look for half as long at most; for less where the device answers sooner, and
     // only while a processor is to spare. FERMATA_SPIN_NS.
     uint64_t spin_ns;
-    // Nanoseconds that an idle device is kept waiting so that lists of threads that all wait share a batch; 0 = 12,000 on a GPU, none on
-    // a CPU; 1 = lists are never kept back. FERMATA_GATHER_NS.
+    // Nanoseconds that an idle device is kept waiting so that lists of threads that all wait share a batch; half as long at most where
+    // their work takes less than 10 us, and then only for threads whose lists were just completed together. 0 = 12,000 on a GPU, none
+    // on a CPU; 1 = lists are never kept back. FERMATA_GATHER_NS.
     uint64_t gather_ns;
     // Nanoseconds that a commit waits at the in-flight limit; 0 = 30 seconds. FERMATA_COMMIT_TIMEOUT_NS.
     uint64_t commit_timeout_ns;

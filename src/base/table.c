@@ -1,4 +1,4 @@
-// Handle table. See table.h for the rules; the word's transitions are all in this file.
+// Handle table. See table.h for the rules; the word's transitions are all in this file, those of shares in shares.c.
 // The lock guards the free list alone; handles are checked, held and dropped by atomics on the word.
 #include "base/table.h"
 
@@ -54,7 +54,9 @@ void fmi_table_destroy(fmi_table *table)
         free(atomic_load_explicit(&table->chunks[i], memory_order_relaxed));
     }
     free((void *)table->chunks);
+    free((void *)table->shares);
     table->chunks = NULL;
+    table->shares = NULL;
     pthread_mutex_destroy(&table->lock);
 }
 
@@ -230,6 +232,9 @@ fm_status fmi_table_retract(fmi_table *table, uint64_t id, fmi_slot **out)
             return fmi_table_refuse(table, id);
         }
     } while (!atomic_compare_exchange_weak(&slot->word, &word, WORD(GENERATION(word) + 1, HOLDS(word))));
+    if (table->shares) {
+        fmi_shares_collect(table, slot);
+    }
     *out = slot;
     return FM_OK;
 }

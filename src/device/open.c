@@ -126,6 +126,9 @@ static fm_status init_tables(fm_device *device)
                                 NULL);
     }
     if (status == FM_OK) {
+        status = fmi_table_share(&device->kernels);
+    }
+    if (status == FM_OK) {
         status =
             fmi_table_init(&device->streams, sizeof(fmi_stream), "stream", tag, 4 * serial + 2, fmi_stream_free, NULL);
     }

@@ -59,6 +59,9 @@ fm_status fmi_cache_init(fmi_cache *cache, const fmi_cache_info *info)
     fm_status status = cache->buckets ? fmi_table_init(&cache->variants, sizeof(fmi_variant), "variant", info->tag,
                                                        info->serial, free_variant, cache)
                                       : fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "no host memory for the kernel cache");
+    if (status == FM_OK && (status = fmi_table_share(&cache->variants)) != FM_OK) {
+        fmi_table_destroy(&cache->variants);
+    }
     if (status != FM_OK) {
         free((void *)cache->buckets);
         cache->buckets = NULL;

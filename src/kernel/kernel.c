@@ -98,12 +98,12 @@ static fm_status wrap_function(fmi_kernel *kernel)
     return status;
 }
 
-fm_status fmi_kernel_hold_variant(fmi_kernel *kernel, uint64_t dtypes, const char *caller, fmi_variant **out,
-                                  uint64_t *hits)
+fm_status fmi_kernel_hold_variant(fmi_kernel *kernel, uint64_t dtypes, uint32_t share, const char *caller,
+                                  fmi_variant **out, uint64_t *hits)
 {
     fmi_cache *cache = kernel->cache;
     uint64_t id = kernel->own ? kernel->own->id : fmi_variant_map_find(&kernel->variants, dtypes);
-    if (id != 0 && fmi_table_try_hold(&cache->variants, id, (fmi_slot **)out)) {
+    if (id != 0 && fmi_table_try_hold_by(&cache->variants, share, id, (fmi_slot **)out)) {
         fmi_cache_touch(cache, *out);
         if (hits) {
             ++*hits;

@@ -44,11 +44,11 @@ fm_status fmi_kernel_create(fmi_cache *cache, const fm_kernel_info *info, fmi_ke
 // Frees the kernel. Its variants stay in the cache, and with whoever holds them.
 void fmi_kernel_destroy(fmi_kernel *kernel);
 
-// Finds or makes the variant for a choice of dtypes and holds it for the caller, who releases it in cache->variants. Sets the last error
-// (prefixed with `caller`, such as "fm_dispatch"). Any thread; waits at most for the making of this one variant (KEY-4).
+// Finds or makes the variant for a choice of dtypes and holds it for the caller, who releases it in cache->variants by way of `share`
+// (FMI_NO_SHARE: there is none). Sets the last error (prefixed with `caller`, such as "fm_dispatch"). Any thread; waits at most for the making of this one variant (KEY-4).
 // `hits`, which may be NULL, counts a variant that the kernel's own map had; the cache counts the rest.
-fm_status fmi_kernel_hold_variant(fmi_kernel *kernel, uint64_t dtypes, const char *caller, fmi_variant **out,
-                                  uint64_t *hits);
+fm_status fmi_kernel_hold_variant(fmi_kernel *kernel, uint64_t dtypes, uint32_t share, const char *caller,
+                                  fmi_variant **out, uint64_t *hits);
 
 // Is the variant made, so that a dispatch would find it?
 bool fmi_kernel_has_variant(const fmi_kernel *kernel, uint64_t dtypes);

@@ -113,7 +113,8 @@ static void run(fmi_warmup *warmup, fmi_warmup_job *job)
 {
     fmi_kernel_object *object = job->object;
     fmi_variant *variant;
-    fm_status status = fmi_kernel_hold_variant(object->kernel, job->dtypes, "fm_kernel_prepare", &variant, NULL);
+    fm_status status =
+        fmi_kernel_hold_variant(object->kernel, job->dtypes, FMI_NO_SHARE, "fm_kernel_prepare", &variant, NULL);
     if (status == FM_OK) {
         fmi_table_release(&object->kernel->cache->variants, &variant->slot); // the cache keeps it, within its limits
     }

@@ -12,7 +12,7 @@
 struct fm_commands;
 
 enum {
-    FMI_THREAD_LANES = 16, // with more threads than that, several share one
+    FMI_THREAD_LANES = FMI_TABLE_SHARES, // with more threads than that, several share one
     FMI_RESERVE = FMI_THREAD_LANES,
     FMI_LANES,                      // and the reserve
     FMI_LANE_RECORDERS = 2,         // that a thread's lane keeps; the reserve keeps all
@@ -39,6 +39,12 @@ void fmi_lanes_destroy(fmi_lane lanes[FMI_LANES]);
 
 // The calling thread's.
 fmi_lane *fmi_lane_of_thread(fmi_lane lanes[FMI_LANES]);
+
+// The share that a list's holds on kernels and variants go by (base/table.h): its lane's number.
+static inline uint32_t fmi_list_share(const fmi_lane lanes[FMI_LANES], const fmi_list *list)
+{
+    return (uint32_t)(list->lane - lanes);
+}
 
 // An empty list, by way of the calling thread's lane; NULL: out of host memory.
 fmi_list *fmi_lanes_take_list(fmi_lane lanes[FMI_LANES]);

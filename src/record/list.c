@@ -38,11 +38,15 @@ fmi_command *fmi_list_append(fmi_list *list, fmi_command_kind kind, uint32_t spa
     return command;
 }
 
-void fmi_holds_release(fmi_table *table, const fmi_hold_chunk *chain)
+void fmi_holds_release(fmi_table *table, uint32_t share, const fmi_hold_chunk *chain)
 {
     for (; chain; chain = chain->next) {
         for (uint32_t i = 0; i < chain->count; i++) {
-            fmi_table_release(table, chain->slots[i]);
+            if (share == FMI_NO_SHARE) {
+                fmi_table_release(table, chain->slots[i]);
+            } else {
+                fmi_table_release_by(table, share, chain->slots[i]);
+            }
         }
     }
 }

@@ -138,7 +138,7 @@ static inline void fmi_list_link(fmi_list *list, fmi_command *command)
 // Both in one. NULL: out of host memory, list unchanged.
 fmi_command *fmi_list_append(fmi_list *list, fmi_command_kind kind, uint32_t span_count, uint32_t constants_size_bytes);
 
-// Drops every hold of a chain.
-void fmi_holds_release(fmi_table *table, const fmi_hold_chunk *chain);
+// Drops every hold of a chain, by way of a share where there is one (FMI_NO_SHARE: there is none).
+void fmi_holds_release(fmi_table *table, uint32_t share, const fmi_hold_chunk *chain);
 
 #endif

@@ -146,7 +146,7 @@ void fmi_record_note_unzeroed(fmi_record_room *room, const fmi_list *list)
 static void release_variants(fmi_record_room *room, const fmi_list *list)
 {
     if (list->variants) { // without a cache there are none
-        fmi_holds_release(&room->cache->variants, list->variants);
+        fmi_holds_release(&room->cache->variants, fmi_list_share(room->lanes, list), list->variants);
     }
 }
 
@@ -154,11 +154,11 @@ void fmi_record_release_holds(fmi_record_room *room, fmi_list *list, bool buffer
 {
     if (buffers && !list->buffers_released) {
         unbind(room, list, false, 0);
-        fmi_holds_release(room->buffers, list->buffers);
+        fmi_holds_release(room->buffers, FMI_NO_SHARE, list->buffers);
         list->buffers_released = true;
     }
     if (kernels && !list->kernels_released) {
-        fmi_holds_release(room->kernels, list->kernels);
+        fmi_holds_release(room->kernels, fmi_list_share(room->lanes, list), list->kernels);
         if (!list->reusable) { // its variants are its copies' too
             release_variants(room, list);
         }
@@ -175,7 +175,7 @@ void fmi_record_drop_list(fmi_record_room *room, fmi_list *list)
     }
     // Acquire-release: whoever drops the last copy sees what the others did.
     if (original && atomic_fetch_sub_explicit(&original->copies, 1, memory_order_acq_rel) == 1) {
-        fmi_holds_release(room->buffers, original->staging);
+        fmi_holds_release(room->buffers, FMI_NO_SHARE, original->staging);
         release_variants(room, original);
         fmi_lanes_give_list(room->lanes, original);
     }
@@ -193,8 +193,9 @@ fm_status fmi_recorder_refuse(const fm_commands *commands, uint32_t state, const
                     caller);
 }
 
-// Takes the newest `count` holds of a chain back. `pool` for buffers, else NULL.
-static void undo_chain(fmi_table *table, fmi_stamps *stamps, fmi_hold_chunk **chain, uint32_t count, fmi_pool *pool)
+// Takes the newest `count` holds of a chain back. `pool` for buffers, else NULL; `share` for kernels.
+static void undo_chain(fmi_table *table, uint32_t share, fmi_stamps *stamps, fmi_hold_chunk **chain, uint32_t count,
+                       fmi_pool *pool)
 {
     for (; count > 0; count--) {
         fmi_slot *slot = (*chain)->slots[(*chain)->count - 1];
@@ -203,22 +204,24 @@ static void undo_chain(fmi_table *table, fmi_stamps *stamps, fmi_hold_chunk **ch
         if (pool) {
             forget_use(pool, ((fmi_buffer *)slot)->memory);
         }
-        fmi_table_release(table, slot);
+        fmi_table_release_by(table, share, slot);
     }
 }
 
 void fmi_recorder_undo(fm_commands *commands)
 {
     fmi_record_room *room = commands->room;
-    undo_chain(room->buffers, &commands->buffer_stamps, &commands->list->buffers, commands->new_buffers, room->pool);
-    undo_chain(room->kernels, &commands->kernel_stamps, &commands->list->kernels, commands->new_kernels, NULL);
+    uint32_t share = fmi_list_share(room->lanes, commands->list);
+    undo_chain(room->buffers, FMI_NO_SHARE, &commands->buffer_stamps, &commands->list->buffers, commands->new_buffers,
+               room->pool);
+    undo_chain(room->kernels, share, &commands->kernel_stamps, &commands->list->kernels, commands->new_kernels, NULL);
     // A call holds one at most, and a fixed one with its kernel, without whose stamp its note is void.
     if (commands->new_variants > 0) {
         fmi_hold_chunk **variants = &commands->list->variants;
         fmi_slot *slot = (*variants)->slots[(*variants)->count - 1];
         fmi_list_forget_hold(variants);
         fmi_variant_stamps_undo(&commands->variant_stamps);
-        fmi_table_release(&room->cache->variants, slot);
+        fmi_table_release_by(&room->cache->variants, share, slot);
     }
 }
 
@@ -279,14 +282,15 @@ fm_status fmi_recorder_hold_slow(fm_commands *commands, fmi_table *table, fmi_st
 {
     bool is_buffer = table == commands->room->buffers;
     fmi_slot *slot;
-    fm_status status = fmi_table_hold(table, id, &slot);
+    uint32_t share = is_buffer ? FMI_NO_SHARE : fmi_list_share(commands->room->lanes, commands->list);
+    fm_status status = fmi_table_hold_by(table, share, id, &slot);
     if (status != FM_OK) {
         return status;
     }
     if ((slot->index >= stamps->capacity &&
          !(is_buffer ? grow_stamps(stamps, slot->index) : grow_kernel_stamps(commands, slot->index))) ||
         !fmi_list_note_hold(commands->list, chain, slot)) {
-        fmi_table_release(table, slot);
+        fmi_table_release_by(table, share, slot);
         return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "no host memory to hold a %s", table->noun);
     }
     if (!is_buffer) {
@@ -318,14 +322,15 @@ fm_status fmi_recorder_hold_variant(fm_commands *commands, fmi_kernel_object *ob
                                     const fmi_kernel_binary **out)
 {
     fmi_variant *variant;
+    uint32_t share = fmi_list_share(commands->room->lanes, commands->list);
     fm_status status =
-        fmi_kernel_hold_variant(object->kernel, dtypes, "fm_dispatch", &variant, &commands->variant_hits);
+        fmi_kernel_hold_variant(object->kernel, dtypes, share, "fm_dispatch", &variant, &commands->variant_hits);
     if (status != FM_OK) {
         return status;
     }
     if (!fmi_variant_stamps_reserve(&commands->variant_stamps, commands->epoch) ||
         !fmi_list_note_hold(commands->list, &commands->list->variants, &variant->slot)) {
-        fmi_table_release(&commands->room->cache->variants, &variant->slot);
+        fmi_table_release_by(&commands->room->cache->variants, share, &variant->slot);
         return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "fm_dispatch: no host memory to hold a kernel variant");
     }
     fmi_variant_stamps_add(&commands->variant_stamps, object->slot.index, dtypes, commands->epoch, variant->binary);

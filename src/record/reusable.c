@@ -156,7 +156,7 @@ static const fmi_variant *find_held(const fmi_list *list, const fmi_variant *var
 
 // Has the list hold the variant of a dispatch that was recorded aside, as long as the list and its copies need it (KEY-3). False: out of
 // host memory, nothing changed.
-static bool keep_variant(fmi_list *list, fmi_list *aside)
+static bool keep_variant(fmi_list *list, const fmi_list *aside)
 {
     fmi_slot *slot = aside->variants->slots[0]; // of one dispatch there is one
     const fmi_variant *held = find_held(list, (const fmi_variant *)slot);
@@ -167,7 +167,7 @@ static bool keep_variant(fmi_list *list, fmi_list *aside)
     if (!fmi_list_note_hold(list, &list->variants, slot)) {
         return false;
     }
-    fmi_list_forget_hold(&aside->variants);
+    fmi_table_hold_more(slot); // the other list's hold goes by the other list's share
     return true;
 }
 

@@ -27,12 +27,12 @@ static void add_to_count(fmi_backlog *backlog, uint32_t change)
     atomic_store(&backlog->count, atomic_load_explicit(&backlog->count, memory_order_relaxed) + change);
 }
 
-void fmi_backlog_add(fmi_backlog *backlog, fmi_list *list, uint32_t slowest_ns)
+static void add(fmi_backlog *backlog, fmi_list *list, uint32_t slowest_ns)
 {
     fmi_stream *stream = list->stream;
     list->next = NULL;
     list->cost_ns = fmi_cost_of_list(list, slowest_ns, FMI_LONG_NS);
-    add_to_count(backlog, 1);
+    __builtin_prefetch(list->first); // for the planner
     if (!stream) {
         *(backlog->fills_last ? &backlog->fills_last->next : &backlog->fills_first) = list;
         backlog->fills_last = list;
@@ -55,7 +55,22 @@ void fmi_backlog_add(fmi_backlog *backlog, fmi_list *list, uint32_t slowest_ns)
     backlog->last_turn = stream;
 }
 
-static void put(fmi_backlog *backlog, fmi_share *share, fmi_list *list)
+void fmi_backlog_add(fmi_backlog *backlog, fmi_list *oldest, uint32_t slowest_ns)
+{
+    uint32_t lists = 0;
+    while (oldest) {
+        fmi_list *next = oldest->next;
+        if (next && next->stream) {
+            __builtin_prefetch(&next->stream->backlog_first, 1);
+        }
+        add(backlog, oldest, slowest_ns);
+        lists++;
+        oldest = next;
+    }
+    add_to_count(backlog, lists);
+}
+
+static void put(fmi_share *share, fmi_list *list)
 {
     *(share->last ? &share->last->next : &share->first) = list;
     share->last = list;
@@ -63,7 +78,6 @@ static void put(fmi_backlog *backlog, fmi_share *share, fmi_list *list)
     share->longest_ns = list->cost_ns > share->longest_ns ? list->cost_ns : share->longest_ns;
     share->lists++;
     share->commands += list->command_count;
-    add_to_count(backlog, UINT32_MAX); // one less
 }
 
 static bool has_room(const fmi_share *share, const fmi_list *list)
@@ -134,7 +148,7 @@ static void take_first(fmi_backlog *backlog, fmi_stream *stream, uint32_t queue,
         backlog->last_short = stream;
         share->has_short = true;
     }
-    put(backlog, share, list);
+    put(share, list);
 }
 
 // One stream's turn. Returns how many lists it took; `*full` is set when the batch has no room for its next one.
@@ -193,7 +207,7 @@ static void take_fills(fmi_backlog *backlog, fmi_share *share)
         if (!backlog->fills_first) {
             backlog->fills_last = NULL;
         }
-        put(backlog, share, list);
+        put(share, list);
     }
 }
 
@@ -227,6 +241,9 @@ void fmi_backlog_take(fmi_backlog *backlog, const fmi_pick *pick, fmi_share *out
     take_fills(backlog, out);
     uint32_t lists = pick->split ? take_turns(backlog, pick->queue == 0 ? SHORT_LISTS : LONG_LISTS, pick, out)
                                  : take_either(backlog, pick, out);
+    if (out->lists > 0) {
+        add_to_count(backlog, -out->lists);
+    }
     if (lists == 0) {
         return;
     }

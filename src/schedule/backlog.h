@@ -50,8 +50,8 @@ typedef struct fmi_pick {
     bool long_in_flight; // not split: a batch that holds a long list is in flight
 } fmi_pick;
 
-// Adds a list behind its stream's others.
-void fmi_backlog_add(fmi_backlog *backlog, fmi_list *list, uint32_t slowest_ns);
+// Adds a chain of lists, oldest first, each behind its stream's others.
+void fmi_backlog_add(fmi_backlog *backlog, fmi_list *oldest, uint32_t slowest_ns);
 
 // Takes the lists of the next batch of `pick->queue`. None although there are some: each waits for a list that is yet to be pushed, belongs
 // on another queue, or is long while a long batch is in flight.

@@ -11,7 +11,9 @@
 #include <string.h>
 
 enum {
-    LEAST_GATHERED_NS = 10000,  // lists are not kept back behind shorter work than this,
+    LEAST_GATHERED_NS =
+        10000,           // behind shorter work than this lists are kept back for those alone who were just served,
+    RETURNING_SHARE = 2, // for so small a part of gather_ns;
     MOST_GATHERED_NS = 5000000, // nor behind longer: who comes then plans its own meanwhile
     MOST_ROUNDS = 2, // in which a kick leads, where short lists that come now have something in flight to wait for,
     MOST_ROUNDS_ANYWHERE = 16, // and where they have not
@@ -80,15 +82,16 @@ static void drain(fmi_engine *engine)
     fmi_list *oldest = NULL;
     while (newest) {
         fmi_list *older = newest->next;
+        // What is read below lies in other processors' caches: it is fetched while the chain is walked.
+        __builtin_prefetch(&newest->first);
+        __builtin_prefetch(&newest->stream, 1);
         newest->next = oldest;
         oldest = newest;
         newest = older;
     }
     uint32_t slowest_ns = atomic_load_explicit(&engine->slowest_ns, memory_order_relaxed);
-    while (oldest) {
-        fmi_list *next = oldest->next;
+    if (oldest) {
         fmi_backlog_add(&engine->backlog, oldest, slowest_ns);
-        oldest = next;
     }
 }
 
@@ -322,6 +325,16 @@ static fm_status build(fmi_engine *engine, uint32_t q, fmi_batch *batch, const f
     return status;
 }
 
+// So many lists were taken: theirs whom the engine waits for, as far as it can tell.
+static void count_returned(fmi_engine *engine, uint32_t lists)
+{
+    uint32_t returning = atomic_load_explicit(&engine->returning, memory_order_relaxed);
+    while (returning > 0 && !atomic_compare_exchange_weak_explicit(&engine->returning, &returning,
+                                                                   returning > lists ? returning - lists : 0,
+                                                                   memory_order_relaxed, memory_order_relaxed)) {
+    }
+}
+
 // Builds and submits the next batch of a queue. The caller has the seat, and there is room in the queue's ring. False: there was nothing that may be
 // taken.
 static bool form(fmi_engine *engine, uint32_t q)
@@ -335,6 +348,7 @@ static bool form(fmi_engine *engine, uint32_t q)
     uint64_t head = atomic_load_explicit(&queue->head, memory_order_relaxed);
     fmi_batch *batch = &queue->ring[head % FMI_MOST_BATCHES];
     atomic_fetch_add(&engine->lists_in_flight, share.lists);
+    count_returned(engine, share.lists);
     queue->longest_ns = share.longest_ns;
     batch->first = share.first;
     batch->lists = share.lists;
@@ -379,15 +393,21 @@ void fmi_engine_learn(fmi_engine *engine, const fmi_batch *batch)
     fmi_cost_learn(&batch->plan, &engine->slowest_ns);
 }
 
-void fmi_engine_note_retired(fmi_engine *engine, uint32_t waiters)
+void fmi_engine_note_retired(fmi_engine *engine, uint32_t waiters, uint32_t lists)
 {
     if (engine->gather_ns == 0) {
         return;
     }
+    uint64_t now = fmi_now_ns();
+    if (now >= atomic_load_explicit(&engine->returning_until, memory_order_relaxed)) {
+        atomic_store_explicit(&engine->returning, 0, memory_order_relaxed);
+    }
+    atomic_fetch_add_explicit(&engine->returning, lists < waiters ? lists : waiters, memory_order_relaxed);
+    atomic_store_explicit(&engine->returning_until, now + engine->gather_ns / RETURNING_SHARE, memory_order_relaxed);
     uint32_t wanted = atomic_load_explicit(&engine->wanted, memory_order_relaxed);
     // Rises at once, falls by a quarter of the difference.
     wanted = waiters >= wanted ? waiters : wanted - (wanted - waiters + 3) / 4;
-    atomic_store_explicit(&engine->gather_until, fmi_now_ns() + engine->gather_ns, memory_order_relaxed);
+    atomic_store_explicit(&engine->gather_until, now + engine->gather_ns, memory_order_relaxed);
     atomic_store(&engine->wanted, wanted);
 }
 
@@ -396,16 +416,27 @@ static bool has_room(const fmi_engine *engine, uint32_t q)
     return fmi_queue_in_flight(&engine->queues[q]) < engine->depth;
 }
 
+// Behind short work: threads whose lists were in one batch come back within a moment of each other. Without this the first of them leaves alone,
+// and the others share what is left of the driver's time for a submission.
+static bool awaits_returning(const fmi_engine *engine, uint32_t queued)
+{
+    return queued < atomic_load_explicit(&engine->returning, memory_order_relaxed) && atomic_load(&engine->polled) &&
+           fmi_now_ns() < atomic_load_explicit(&engine->returning_until, memory_order_relaxed);
+}
+
 // A queue takes a submission at a time and runs one after the other, so lists of threads that all wait are worth more together: they are kept
-// back while all their queues are busy, and for a moment while one is idle, until as many lists are there as threads lately waited. Not
-// behind work that is shorter than a submission: it is over before anybody comes. Whoever keeps back is followed by another kick:
-// retirement's while something is in flight, else that of the thread that polls (ENGINE-1).
+// back while all their queues are busy, and for a moment while one is idle, until as many lists are there as threads lately waited. Behind
+// work that is shorter than a submission it is another rule: that is over before all of them come. Whoever keeps back is followed by
+// another kick: retirement's while something is in flight, else that of the thread that polls (ENGINE-1).
 static bool keeps_back(const fmi_engine *engine, bool busy, uint64_t longest_ns)
 {
     uint32_t wanted = engine->gather_ns ? atomic_load(&engine->wanted) : 0;
     uint32_t queued = atomic_load_explicit(&engine->backlog.count, memory_order_relaxed);
-    if (wanted < 2 || queued >= wanted || longest_ns < LEAST_GATHERED_NS) {
+    if (wanted < 2 || queued >= wanted) {
         return false;
+    }
+    if (longest_ns < LEAST_GATHERED_NS) {
+        return awaits_returning(engine, queued);
     }
     if (busy) {
         return longest_ns <= MOST_GATHERED_NS;

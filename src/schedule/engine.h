@@ -73,11 +73,13 @@ typedef struct fmi_engine {
     _Alignas(64) _Atomic(uint32_t) seat;            // 1: someone leads
     _Alignas(64) _Atomic(uint32_t) lists_in_flight; // lists in batches that have not been retired
     _Atomic(uint32_t) wanted;                       // threads that lately waited at the same time; stored by retirement
-    _Atomic(uint64_t) gather_until;   // an idle device is kept waiting until then at most; stored by retirement
-    _Atomic(uint32_t) slowest_ns;     // the longest dispatch known; stored by retirement
-    _Alignas(64) fmi_backlog backlog; // drained but not yet in a batch; the leader's
-    fmi_planner planner;              // the leader's
-    _Atomic(uint32_t) lost;           // 1: the device is lost; nothing is submitted any more
+    _Atomic(uint64_t) gather_until;    // an idle device is kept waiting until then at most; stored by retirement
+    _Atomic(uint32_t) returning;       // threads whose lists were just retired and that are not back yet; a hint
+    _Atomic(uint64_t) returning_until; // those that are not back by then are not counted on; stored by retirement
+    _Atomic(uint32_t) slowest_ns;      // the longest dispatch known; stored by retirement
+    _Alignas(64) fmi_backlog backlog;  // drained but not yet in a batch; the leader's
+    fmi_planner planner;               // the leader's
+    _Atomic(uint32_t) lost;            // 1: the device is lost; nothing is submitted any more
     fmi_queue queues[FMI_MOST_QUEUES];
     fmi_engine_counters counters;
 } fmi_engine;
@@ -96,8 +98,8 @@ void fmi_engine_push(fmi_engine *engine, fmi_list *list);
 // takes it, or something is in flight and retirement kicks again, or a thread that polls does, and who brings `polled` to 0 kicks after that.
 void fmi_engine_kick(fmi_engine *engine);
 
-// Retirement has found batches complete while so many threads wait: those whose lists they were will soon come back.
-void fmi_engine_note_retired(fmi_engine *engine, uint32_t waiters);
+// So many lists were retired while so many threads waited: those whose lists they were will soon come back. Called by retirement, before it kicks.
+void fmi_engine_note_retired(fmi_engine *engine, uint32_t waiters, uint32_t lists);
 
 // Learns from a batch that was timed, is complete and not yet retired. Called by retirement.
 void fmi_engine_learn(fmi_engine *engine, const fmi_batch *batch);

@@ -181,7 +181,7 @@ static void create_host_function_gives_the_backend_the_pointer(void **state)
     assert_true(kernel->dtypes_are_fixed);
     assert_int_equal(kernel->fixed_dtypes, 0);
     fmi_variant *variant = NULL;
-    assert_int_equal(fmi_kernel_hold_variant(kernel, 0, "fm_dispatch", &variant, NULL), FM_OK);
+    assert_int_equal(fmi_kernel_hold_variant(kernel, 0, FMI_NO_SHARE, "fm_dispatch", &variant, NULL), FM_OK);
     assert_int_equal(backend.created, 1);
     fmi_kernel_destroy(kernel);
     close_backend(&backend);
@@ -420,9 +420,9 @@ static void variant_is_compiled_once_a_choice_of_dtypes_key_1(void **state)
     assert_int_equal(fmi_kernel_create(&backend.cache, &info, &kernel), FM_OK);
     assert_int_equal(backend.created, 0);
     fmi_variant *first, *second, *again;
-    assert_int_equal(fmi_kernel_hold_variant(kernel, 0x11, "fm_dispatch", &first, NULL), FM_OK);
-    assert_int_equal(fmi_kernel_hold_variant(kernel, 0x12, "fm_dispatch", &second, NULL), FM_OK);
-    assert_int_equal(fmi_kernel_hold_variant(kernel, 0x11, "fm_dispatch", &again, NULL), FM_OK);
+    assert_int_equal(fmi_kernel_hold_variant(kernel, 0x11, FMI_NO_SHARE, "fm_dispatch", &first, NULL), FM_OK);
+    assert_int_equal(fmi_kernel_hold_variant(kernel, 0x12, FMI_NO_SHARE, "fm_dispatch", &second, NULL), FM_OK);
+    assert_int_equal(fmi_kernel_hold_variant(kernel, 0x11, FMI_NO_SHARE, "fm_dispatch", &again, NULL), FM_OK);
     assert_ptr_equal(first, again);
     assert_ptr_not_equal(first, second);
     assert_int_equal(backend.created, 2);
@@ -450,7 +450,8 @@ static void variant_of_a_wrong_key_is_refused(void **state)
                  {0x15, FM_ERROR_UNSUPPORTED, "'x' is int8"}};
     for (size_t i = 0; i < COUNT(cases); i++) {
         fmi_variant *variant = NULL;
-        assert_int_equal(fmi_kernel_hold_variant(kernel, cases[i].key, "fm_dispatch", &variant, NULL), cases[i].status);
+        assert_int_equal(fmi_kernel_hold_variant(kernel, cases[i].key, FMI_NO_SHARE, "fm_dispatch", &variant, NULL),
+                         cases[i].status);
         assert_non_null(strstr(fm_last_error(), cases[i].part));
         assert_int_equal(strncmp(fm_last_error(), "fm_dispatch: kernel 'k': ", 25), 0);
     }
@@ -468,9 +469,10 @@ static void variant_that_failed_is_tried_again(void **state)
     fmi_kernel *kernel = create(&backend, &info);
     fmi_variant *variant = NULL;
     backend.failure = FM_ERROR_BACKEND;
-    assert_int_equal(fmi_kernel_hold_variant(kernel, 0x11, "fm_dispatch", &variant, NULL), FM_ERROR_BACKEND);
+    assert_int_equal(fmi_kernel_hold_variant(kernel, 0x11, FMI_NO_SHARE, "fm_dispatch", &variant, NULL),
+                     FM_ERROR_BACKEND);
     backend.failure = FM_OK;
-    assert_int_equal(fmi_kernel_hold_variant(kernel, 0x11, "fm_dispatch", &variant, NULL), FM_OK);
+    assert_int_equal(fmi_kernel_hold_variant(kernel, 0x11, FMI_NO_SHARE, "fm_dispatch", &variant, NULL), FM_OK);
     fmi_kernel_destroy(kernel);
     close_backend(&backend);
 }
@@ -485,7 +487,8 @@ struct asker {
 static void *ask(void *user)
 {
     struct asker *asker = user;
-    asker->status = fmi_kernel_hold_variant(asker->kernel, asker->key, "fm_dispatch", &asker->variant, NULL);
+    asker->status =
+        fmi_kernel_hold_variant(asker->kernel, asker->key, FMI_NO_SHARE, "fm_dispatch", &asker->variant, NULL);
     return NULL;
 }
 

@@ -144,7 +144,8 @@ static void set_gate(fmi_backend *backend, const char *held)
 static void use(fixture *f, uint64_t dtypes)
 {
     fmi_variant *variant;
-    assert_int_equal(fmi_kernel_hold_variant(f->object->kernel, dtypes, "fm_dispatch", &variant, NULL), FM_OK);
+    assert_int_equal(fmi_kernel_hold_variant(f->object->kernel, dtypes, FMI_NO_SHARE, "fm_dispatch", &variant, NULL),
+                     FM_OK);
     fmi_table_release(&f->cache.variants, &variant->slot);
 }
 

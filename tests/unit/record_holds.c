@@ -2,6 +2,7 @@
 // one list to the next. Runs on a fake backend: only recording happens.
 #include "record/recorder.h"
 
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -48,6 +49,7 @@ static void set_up(fixture *f)
     fmi_pool_init(&f->pool, &ops, NULL, &f->caps, &settings);
     assert_int_equal(fmi_table_init(&f->buffers, sizeof(fmi_buffer), "buffer", 1, 1, fmi_buffer_free, &f->pool), FM_OK);
     assert_int_equal(fmi_table_init(&f->kernels, sizeof(fmi_kernel_object), "kernel", 1, 1, no_free, NULL), FM_OK);
+    assert_int_equal(fmi_table_share(&f->kernels), FM_OK);
     f->room = (fmi_record_room){.buffers = &f->buffers, .kernels = &f->kernels, .pool = &f->pool, .caps = &f->caps};
     fmi_record_room_init(&f->room);
 }
@@ -56,6 +58,7 @@ static void tear_down(fixture *f)
 {
     fmi_record_room_destroy(&f->room);
     assert_int_equal(f->buffers.alive, 0); // every hold was let go
+    assert_int_equal(f->kernels.alive, 0);
     assert_int_equal(f->pool.used_bytes, 0);
     fmi_table_destroy(&f->buffers);
     fmi_table_destroy(&f->kernels);
@@ -96,6 +99,46 @@ static void holds_rebinding_takes_one_hold(void **state)
     assert_int_equal(holds(&f, b), 1);
     fmi_table_kill(&f.buffers, a.id);
     fmi_table_kill(&f.buffers, b.id);
+    tear_down(&f);
+}
+
+static void *cancel(void *commands)
+{
+    fm_commands_cancel((fm_commands **)commands);
+    return NULL;
+}
+
+static fm_commands *begin_holding(fixture *f, uint64_t kernel)
+{
+    fm_commands *commands;
+    fmi_slot *slot;
+    assert_int_equal(fmi_recorder_begin(&f->room, NULL, &commands), FM_OK);
+    assert_int_equal(fmi_recorder_enter(commands, "test"), FM_OK);
+    assert_int_equal(fmi_recorder_hold(commands, &f->kernels, &commands->kernel_stamps, &commands->list->kernels,
+                                       kernel, &slot),
+                     FM_OK);
+    fmi_recorder_leave(commands, FM_OK);
+    return commands;
+}
+
+// HOLD-1: whichever thread lets go of a list, its holds on kernels go back the way they came, by the share of the thread that began it.
+static void holds_on_kernels_go_back_to_their_share(void **state)
+{
+    (void)state;
+    fixture f;
+    set_up(&f);
+    fmi_slot *kernel = fmi_table_reserve(&f.kernels);
+    uint64_t id = fmi_table_publish(&f.kernels, kernel);
+    fm_commands *commands = begin_holding(&f, id);
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, cancel, (void *)&commands), 0);
+    pthread_join(thread, NULL);
+    assert_null(commands);
+    commands = begin_holding(&f, id);
+    assert_int_equal(fmi_table_kill(&f.kernels, id), FM_OK);
+    assert_int_equal(f.kernels.alive, 1); // the list's
+    assert_int_equal(fm_commands_cancel(&commands), FM_OK);
+    assert_int_equal(f.kernels.alive, 0);
     tear_down(&f);
 }
 
@@ -227,6 +270,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(holds_rebinding_takes_one_hold),
+        cmocka_unit_test(holds_on_kernels_go_back_to_their_share),
         cmocka_unit_test(holds_random_lists_match_a_plain_count),
         cmocka_unit_test(holds_block_reuse_of_destroyed_memory),
         cmocka_unit_test(holds_staging_lives_with_its_list),

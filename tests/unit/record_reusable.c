@@ -2,6 +2,7 @@
 // often it is patched while the cache lets variants go. Runs on a fake backend that counts binaries: only recording happens.
 #include "record/reusable.h"
 
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -99,6 +100,7 @@ static void set_up(fixture *f)
     fmi_pool_init(&f->pool, &ops, &f->backend, &f->caps, &settings);
     assert_int_equal(fmi_table_init(&f->buffers, sizeof(fmi_buffer), "buffer", 1, 1, fmi_buffer_free, &f->pool), FM_OK);
     assert_int_equal(fmi_table_init(&f->kernels, sizeof(fmi_kernel_object), "kernel", 1, 2, free_kernel, NULL), FM_OK);
+    assert_int_equal(fmi_table_share(&f->kernels), FM_OK);
     assert_int_equal(fmi_cache_init(&f->cache, &cache), FM_OK);
     f->room = (fmi_record_room){.buffers = &f->buffers,
                                 .kernels = &f->kernels,
@@ -217,6 +219,51 @@ static void reusable_patched_under_eviction_holds_each_variant_once_key_3(void *
     tear_down(&f);
 }
 
+static void *begin_with_floats(void *context)
+{
+    fm_commands *commands = begin(context, FM_COMMANDS_REUSABLE);
+    record(context, commands, FM_DTYPE_F32);
+    return commands;
+}
+
+static void *make_integers(void *context)
+{
+    evict(context, FM_DTYPE_I32);
+    return NULL;
+}
+
+static void *on_another_thread(void *(*work)(void *), fixture *f)
+{
+    pthread_t thread;
+    void *result;
+    assert_int_equal(pthread_create(&thread, NULL, work, f), 0);
+    pthread_join(thread, &result);
+    return result;
+}
+
+// A list's holds go by the share of the thread that began it: what another thread patches into it stays held as long as the list, and no share
+// believes afterwards that it still holds what it does not.
+static void reusable_patched_by_another_thread_holds_its_variants_key_3(void **state)
+{
+    (void)state;
+    fixture f;
+    set_up(&f);
+    fm_commands *commands = on_another_thread(begin_with_floats, &f);
+    evict(&f, FM_DTYPE_I32); // so that the patch finds it
+    patch(&f, commands, FM_DTYPE_I32);
+    evict(&f, FM_DTYPE_U32);
+    assert_int_equal(f.backend.alive, 3); // the list's two, and the cache's one
+    fmi_record_drop_list(&f.room, fmi_recorder_finish(commands));
+    assert_int_equal(f.backend.alive, 1);
+    on_another_thread(make_integers, &f); // in the slot of the one that has gone
+    commands = begin(&f, 0);
+    record(&f, commands, FM_DTYPE_I32);
+    evict(&f, FM_DTYPE_U32);
+    assert_int_equal(f.backend.alive, 2);
+    fmi_record_drop_list(&f.room, fmi_recorder_finish(commands));
+    tear_down(&f);
+}
+
 // A dispatch that is recorded after a commit is looked up anew: the stamps of before are void, although the list is the same.
 static void reusable_recorded_after_a_commit_holds_what_it_uses_key_3(void **state)
 {
@@ -260,6 +307,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reusable_holds_its_variants_until_the_last_copy_is_done_key_3),
         cmocka_unit_test(reusable_patched_under_eviction_holds_each_variant_once_key_3),
+        cmocka_unit_test(reusable_patched_by_another_thread_holds_its_variants_key_3),
         cmocka_unit_test(reusable_recorded_after_a_commit_holds_what_it_uses_key_3),
         cmocka_unit_test(reusable_refused_patch_holds_nothing),
     };

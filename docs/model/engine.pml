@@ -98,7 +98,7 @@ inline lead()
 }
 
 /* Lists may be kept back for others to join while something is in flight, and on an idle queue while somebody polls. Whether they are
- * is left open: how many are queued and wanted, what is short and when the time is over must not matter. The leader decides, under the seat; what is in
+ * is left open: how many are queued, wanted and returning, what is short and when the time is over must not matter. The leader decides, under the seat; what is in
  * flight it computes from a tail loaded before the head, so a batch may be retired meanwhile; seen_tail is older still. */
 #ifdef MUTATE_KEEP_BACK_UNPOLLED
 #define MAY_KEEP_BACK true

@@ -1,6 +1,7 @@
 // Shares of a table's holds. See table.h.
-// An entry is 0 where the share has no hold on the slot, else its users + 1. A hold of its own that a user has can be dropped by way of a
-// share, and the other way round: what counts is that the slot has a hold for each share and for each user whom no entry counts.
+// An entry is 0 where the share has no hold on the slot, else its users + 1. The word counts the owner, each share with an entry, and each hold
+// that no entry counts. A release by way of a share drops a user of it if there is one, else a hold in the word: which of the two the
+// caller once took makes no difference to the sum, as long as no user's hold is dropped elsewhere.
 #include "base/error.h"
 #include "base/table.h"
 
@@ -18,10 +19,16 @@ static share_entry *entry_of(const fmi_table *table, uint32_t share, uint32_t in
 
 fm_status fmi_table_share(fmi_table *table)
 {
-    // Zero pages cost nothing until they are touched.
-    table->shares = calloc((size_t)FMI_TABLE_SHARES * FMI_SHARED_SLOTS, sizeof(share_entry));
-    return table->shares ? FM_OK
-                         : fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "no host memory for the holds of %ss", table->noun);
+    // Most of it is zero pages, which cost nothing until they are touched. No two shares have a cache line in common.
+    enum { LINE_BYTES = 64 };
+    size_t size_bytes = (size_t)FMI_TABLE_SHARES * FMI_SHARED_SLOTS * sizeof(share_entry);
+    table->share_memory = calloc(1, size_bytes + LINE_BYTES);
+    if (!table->share_memory) {
+        return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "no host memory for the holds of %ss", table->noun);
+    }
+    uintptr_t address = ((uintptr_t)table->share_memory + LINE_BYTES - 1) / LINE_BYTES * LINE_BYTES;
+    table->shares = (share_entry *)address;
+    return FM_OK;
 }
 
 // Gives up the share's hold if nobody uses it. All here is sequentially consistent: a user that leaves, then looks whether the handle is

@@ -54,7 +54,7 @@ void fmi_table_destroy(fmi_table *table)
         free(atomic_load_explicit(&table->chunks[i], memory_order_relaxed));
     }
     free((void *)table->chunks);
-    free((void *)table->shares);
+    free(table->share_memory);
     table->chunks = NULL;
     table->shares = NULL;
     pthread_mutex_destroy(&table->lock);

@@ -3,7 +3,7 @@
 // bumps the generation (even: dying) and drops the owner's hold; the last hold's drop frees the object and recycles the slot.
 // Slots are never unmapped while the table lives, so a look-up with any old handle is safe. Any thread.
 // Where many threads hold the same objects again and again, each would wait for the word's cache line. A table may have shares: counts
-// beside the word, of which a thread uses one. A share takes a hold with its first user and keeps it, used or not, until the handle dies.
+// beside the word. A share takes a hold with its first user and keeps it, used or not, until the handle dies.
 #ifndef FMI_BASE_TABLE_H
 #define FMI_BASE_TABLE_H
 
@@ -17,9 +17,8 @@ enum {
     FMI_TABLE_CHUNK_SLOTS = 256,
     FMI_TABLE_MAX_CHUNKS = 1 << 16, // 16.7 million slots: what 24 bits of a handle can name
     FMI_TABLE_SHARES = 16,
-    FMI_NO_SHARE = FMI_TABLE_SHARES, // in place of a share's number: the hold is in the word
-    FMI_SHARED_SLOTS =
-        1024, // of the slots, the first, which are used before others; the others' holds all are in the word
+    FMI_NO_SHARE = FMI_TABLE_SHARES, // in place of a share's number: held in the word
+    FMI_SHARED_SLOTS = 4096,         // the first slots; what lies beyond is held in the word
 };
 
 // Head of every object in a table; the object's own fields follow in the same struct.
@@ -45,14 +44,14 @@ typedef struct fmi_table {
     uint32_t free_head;                            // index + 1; 0 = none
     uint32_t slot_count;                           // slots that exist
     _Atomic(uint32_t) alive;                       // objects not yet freed
-    _Atomic(uint32_t)
-        *shares; // FMI_SHARED_SLOTS each, one share behind the other (shares.c); NULL: all holds are in the word
+    _Atomic(uint32_t) *shares;                     // one behind the other (shares.c); NULL: there are none
+    void *share_memory;                            // where they lie
 } fmi_table;
 
 fm_status fmi_table_init(fmi_table *table, size_t object_bytes, const char *noun, uint8_t tag, uint32_t serial,
                          fmi_slot_free free_object, void *user);
 
-// Gives a new table shares. FM_ERROR_OUT_OF_HOST_MEMORY: it has none, and works without.
+// Gives a new table shares. FM_ERROR_OUT_OF_HOST_MEMORY: it has none, and everything is held in the word.
 fm_status fmi_table_share(fmi_table *table);
 
 // Frees every object still there, whatever its holds, and the table. One thread.
@@ -106,8 +105,8 @@ static inline void fmi_table_hold_more(fmi_slot *slot)
 // Drops a hold. The last one frees the object.
 void fmi_table_release(fmi_table *table, fmi_slot *slot);
 
-// The first three for holds by way of a share (0 to FMI_TABLE_SHARES - 1). What was held by way of one is released by way of the same; what
-// was held in another way may be released by way of any.
+// fmi_table_hold, fmi_table_try_hold and fmi_table_release by way of a share, 0 to FMI_TABLE_SHARES - 1, or FMI_NO_SHARE. What was held by way of
+// a share must be released by way of that one; what was held in the word may be released by way of any.
 fm_status fmi_table_hold_by(fmi_table *table, uint32_t share, uint64_t id, fmi_slot **out);
 bool fmi_table_try_hold_by(fmi_table *table, uint32_t share, uint64_t id, fmi_slot **out);
 void fmi_table_release_by(fmi_table *table, uint32_t share, fmi_slot *slot);

@@ -193,9 +193,17 @@ fm_status fmi_recorder_refuse(const fm_commands *commands, uint32_t state, const
                     caller);
 }
 
-// Takes the newest `count` holds of a chain back. `pool` for buffers, else NULL; `share` for kernels.
-static void undo_chain(fmi_table *table, uint32_t share, fmi_stamps *stamps, fmi_hold_chunk **chain, uint32_t count,
-                       fmi_pool *pool)
+// Drops one hold of the list that is being recorded: on kernels and variants by its share, as they were taken.
+static void drop_hold(const fm_commands *commands, fmi_table *table, fmi_slot *slot)
+{
+    const fmi_record_room *room = commands->room;
+    uint32_t share = table == room->buffers ? FMI_NO_SHARE : fmi_list_share(room->lanes, commands->list);
+    fmi_table_release_by(table, share, slot);
+}
+
+// Takes the newest `count` holds of a chain back. `pool` for buffers, else NULL.
+static void undo_chain(const fm_commands *commands, fmi_table *table, fmi_stamps *stamps, fmi_hold_chunk **chain,
+                       uint32_t count, fmi_pool *pool)
 {
     for (; count > 0; count--) {
         fmi_slot *slot = (*chain)->slots[(*chain)->count - 1];
@@ -204,24 +212,24 @@ static void undo_chain(fmi_table *table, uint32_t share, fmi_stamps *stamps, fmi
         if (pool) {
             forget_use(pool, ((fmi_buffer *)slot)->memory);
         }
-        fmi_table_release_by(table, share, slot);
+        drop_hold(commands, table, slot);
     }
 }
 
 void fmi_recorder_undo(fm_commands *commands)
 {
     fmi_record_room *room = commands->room;
-    uint32_t share = fmi_list_share(room->lanes, commands->list);
-    undo_chain(room->buffers, FMI_NO_SHARE, &commands->buffer_stamps, &commands->list->buffers, commands->new_buffers,
+    undo_chain(commands, room->buffers, &commands->buffer_stamps, &commands->list->buffers, commands->new_buffers,
                room->pool);
-    undo_chain(room->kernels, share, &commands->kernel_stamps, &commands->list->kernels, commands->new_kernels, NULL);
+    undo_chain(commands, room->kernels, &commands->kernel_stamps, &commands->list->kernels, commands->new_kernels,
+               NULL);
     // A call holds one at most, and a fixed one with its kernel, without whose stamp its note is void.
     if (commands->new_variants > 0) {
         fmi_hold_chunk **variants = &commands->list->variants;
         fmi_slot *slot = (*variants)->slots[(*variants)->count - 1];
         fmi_list_forget_hold(variants);
         fmi_variant_stamps_undo(&commands->variant_stamps);
-        fmi_table_release_by(&room->cache->variants, share, slot);
+        drop_hold(commands, &room->cache->variants, slot);
     }
 }
 
@@ -290,7 +298,7 @@ fm_status fmi_recorder_hold_slow(fm_commands *commands, fmi_table *table, fmi_st
     if ((slot->index >= stamps->capacity &&
          !(is_buffer ? grow_stamps(stamps, slot->index) : grow_kernel_stamps(commands, slot->index))) ||
         !fmi_list_note_hold(commands->list, chain, slot)) {
-        fmi_table_release_by(table, share, slot);
+        drop_hold(commands, table, slot);
         return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "no host memory to hold a %s", table->noun);
     }
     if (!is_buffer) {
@@ -330,7 +338,7 @@ fm_status fmi_recorder_hold_variant(fm_commands *commands, fmi_kernel_object *ob
     }
     if (!fmi_variant_stamps_reserve(&commands->variant_stamps, commands->epoch) ||
         !fmi_list_note_hold(commands->list, &commands->list->variants, &variant->slot)) {
-        fmi_table_release_by(&commands->room->cache->variants, share, &variant->slot);
+        drop_hold(commands, &commands->room->cache->variants, &variant->slot);
         return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "fm_dispatch: no host memory to hold a kernel variant");
     }
     fmi_variant_stamps_add(&commands->variant_stamps, object->slot.index, dtypes, commands->epoch, variant->binary);

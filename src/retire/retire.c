@@ -206,9 +206,8 @@ static bool is_next(const fmi_engine *engine, const fmi_batch *batch)
     return true;
 }
 
-// Retires a queue's batches that are complete and next, or that never will be complete, because the device is lost; adds how many lists they
-// had. False: none.
-static bool retire_queue(fmi_retirement *r, fmi_queue *queue, uint64_t reached, bool lost, uint32_t *lists)
+// Retires a queue's batches that are complete and next, or that never will be complete, because the device is lost. False: none.
+static bool retire_queue(fmi_retirement *r, fmi_queue *queue, uint64_t reached, bool lost)
 {
     uint64_t first = atomic_load_explicit(&queue->tail, memory_order_relaxed), tail = first;
     bool held = false;
@@ -229,7 +228,7 @@ static bool retire_queue(fmi_retirement *r, fmi_queue *queue, uint64_t reached, 
             fmi_waiting_note_latency(&r->waiting, fmi_now_ns() - batch->submitted_ns);
         }
         uint64_t value = batch->value;
-        *lists += batch->lists;
+        r->retired_short += queue == &r->engine->queues[0] ? batch->lists : 0;
         retire_batch(r, queue, batch, !done);
         atomic_store_explicit(&queue->retired_value, value, memory_order_release);
         tail++;
@@ -241,9 +240,9 @@ static bool retire_queue(fmi_retirement *r, fmi_queue *queue, uint64_t reached, 
 }
 
 // Retires every batch that is complete. Called with the lock. False: none was.
-static bool retire_complete(fmi_retirement *r, uint32_t *out_lists)
+static bool retire_complete(fmi_retirement *r)
 {
-    *out_lists = 0;
+    r->retired_short = 0;
     fmi_engine *engine = r->engine;
     uint64_t reached[FMI_MOST_QUEUES] = {0};
     for (uint32_t q = 0; q < engine->queue_count; q++) {
@@ -264,7 +263,7 @@ static bool retire_complete(fmi_retirement *r, uint32_t *out_lists)
     while (more) {
         more = false;
         for (uint32_t q = 0; q < engine->queue_count; q++) {
-            more = retire_queue(r, &engine->queues[q], reached[q], lost, out_lists) || more;
+            more = retire_queue(r, &engine->queues[q], reached[q], lost) || more;
         }
         any = any || more;
         more = more && engine->queue_count > 1;
@@ -305,10 +304,9 @@ void fmi_progress_unsettled(fmi_retirement *r)
         fmi_error_save(&callers);
         uint32_t returning =
             (uint32_t)(atomic_load(&r->waiters) >> 32); // before the first of them sees that it may leave
-        uint32_t lists;
-        bool any = retire_complete(r, &lists);
+        bool any = retire_complete(r);
         if (any) {
-            fmi_engine_note_retired(r->engine, returning, lists);
+            fmi_engine_note_retired(r->engine, returning, r->retired_short);
         }
         fmi_error_restore(&callers);
         fmi_list *done = r->done;

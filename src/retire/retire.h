@@ -35,8 +35,9 @@ typedef struct fmi_retirement {
     _Alignas(64) _Atomic(uint32_t) outstanding; // lists counted in and not yet retired
     // Threads inside fmi_wait_for, and in the upper half those of them that wait for their own work: they come back with more.
     _Alignas(64) _Atomic(uint64_t) waiters;
-    _Alignas(64) pthread_mutex_t lock; // held by whoever retires; guards `done` and `lost`
+    _Alignas(64) pthread_mutex_t lock; // held by whoever retires; guards the three below
     fmi_list *done;                    // retired under `lock`, still to be let go of; empty when nobody holds it
+    uint32_t retired_short;            // lists that the newest look retired from the queue for short ones
     fmi_list *lost;                    // lists of a lost device: what they hold is freed when it is closed (LEARNED-9)
     // Retired and still to be let go of: by the next that settles, at the latest by the keeper. Counted in `outstanding`.
     _Alignas(64) _Atomic(fmi_list *) unsettled;

@@ -348,7 +348,9 @@ static bool form(fmi_engine *engine, uint32_t q)
     uint64_t head = atomic_load_explicit(&queue->head, memory_order_relaxed);
     fmi_batch *batch = &queue->ring[head % FMI_MOST_BATCHES];
     atomic_fetch_add(&engine->lists_in_flight, share.lists);
-    count_returned(engine, share.lists);
+    if (q == 0) {
+        count_returned(engine, share.lists);
+    }
     queue->longest_ns = share.longest_ns;
     batch->first = share.first;
     batch->lists = share.lists;
@@ -399,11 +401,15 @@ void fmi_engine_note_retired(fmi_engine *engine, uint32_t waiters, uint32_t list
         return;
     }
     uint64_t now = fmi_now_ns();
-    if (now >= atomic_load_explicit(&engine->returning_until, memory_order_relaxed)) {
-        atomic_store_explicit(&engine->returning, 0, memory_order_relaxed);
+    if (lists > 0) {
+        uint64_t until = atomic_load_explicit(&engine->returning_until, memory_order_relaxed);
+        uint32_t expected = now < until ? atomic_load_explicit(&engine->returning, memory_order_relaxed) : 0;
+        // A leader may count somebody back meanwhile: then one too many is waited for, once.
+        atomic_store_explicit(&engine->returning, expected + lists < waiters ? expected + lists : waiters,
+                              memory_order_relaxed);
+        atomic_store_explicit(&engine->returning_until, now + engine->gather_ns / RETURNING_SHARE,
+                              memory_order_relaxed);
     }
-    atomic_fetch_add_explicit(&engine->returning, lists < waiters ? lists : waiters, memory_order_relaxed);
-    atomic_store_explicit(&engine->returning_until, now + engine->gather_ns / RETURNING_SHARE, memory_order_relaxed);
     uint32_t wanted = atomic_load_explicit(&engine->wanted, memory_order_relaxed);
     // Rises at once, falls by a quarter of the difference.
     wanted = waiters >= wanted ? waiters : wanted - (wanted - waiters + 3) / 4;
@@ -417,7 +423,7 @@ static bool has_room(const fmi_engine *engine, uint32_t q)
 }
 
 // Behind short work: threads whose lists were in one batch come back within a moment of each other. Without this the first of them leaves alone,
-// and the others share what is left of the driver's time for a submission.
+// and the others share what is left of the driver's time for a submission. `queued`: lists that the queue for short ones might take.
 static bool awaits_returning(const fmi_engine *engine, uint32_t queued)
 {
     return queued < atomic_load_explicit(&engine->returning, memory_order_relaxed) && atomic_load(&engine->polled) &&
@@ -426,17 +432,19 @@ static bool awaits_returning(const fmi_engine *engine, uint32_t queued)
 
 // A queue takes a submission at a time and runs one after the other, so lists of threads that all wait are worth more together: they are kept
 // back while all their queues are busy, and for a moment while one is idle, until as many lists are there as threads lately waited. Behind
-// work that is shorter than a submission it is another rule: that is over before all of them come. Whoever keeps back is followed by
-// another kick: retirement's while something is in flight, else that of the thread that polls (ENGINE-1).
-static bool keeps_back(const fmi_engine *engine, bool busy, uint64_t longest_ns)
+// work that is shorter than a submission it is another rule, for the queue of short lists: that work is over before all of them come. Whoever
+// keeps back is followed by another kick: retirement's while something is in flight, else that of the thread that polls (ENGINE-1).
+static bool keeps_back(const fmi_engine *engine, uint32_t q, bool busy)
 {
     uint32_t wanted = engine->gather_ns ? atomic_load(&engine->wanted) : 0;
     uint32_t queued = atomic_load_explicit(&engine->backlog.count, memory_order_relaxed);
+    uint64_t longest_ns = engine->queues[q].longest_ns;
     if (wanted < 2 || queued >= wanted) {
         return false;
     }
     if (longest_ns < LEAST_GATHERED_NS) {
-        return awaits_returning(engine, queued);
+        return q == 0 &&
+               awaits_returning(engine, engine->queue_count > 1 ? queued - engine->backlog.long_count : queued);
     }
     if (busy) {
         return longest_ns <= MOST_GATHERED_NS;
@@ -465,7 +473,7 @@ static led lead_among(fmi_engine *engine, uint32_t begin, uint32_t end)
     if (!has_room(engine, first)) {
         return LED_NOTHING;
     }
-    if (keeps_back(engine, busy, engine->queues[first].longest_ns)) {
+    if (keeps_back(engine, first, busy)) {
         return busy ? LED_NOTHING : LED_BACK;
     }
     for (uint32_t i = 0; i < end - begin; i++) {

@@ -98,7 +98,8 @@ void fmi_engine_push(fmi_engine *engine, fmi_list *list);
 // takes it, or something is in flight and retirement kicks again, or a thread that polls does, and who brings `polled` to 0 kicks after that.
 void fmi_engine_kick(fmi_engine *engine);
 
-// So many lists were retired while so many threads waited: those whose lists they were will soon come back. Called by retirement, before it kicks.
+// Batches were retired while so many threads waited: those whose lists they were will soon come back. `lists`: of the queue for short ones. Called
+// by retirement, before it kicks.
 void fmi_engine_note_retired(fmi_engine *engine, uint32_t waiters, uint32_t lists);
 
 // Learns from a batch that was timed, is complete and not yet retired. Called by retirement.

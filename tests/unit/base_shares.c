@@ -32,6 +32,7 @@ static void shares_users_do_not_touch_the_word(void **state)
     assert_true(atomic_load(&slot->word) == word);
     fmi_table_release_by(&f.table, 3, slot);
     fmi_table_release_by(&f.table, 3, slot);
+    assert_true(atomic_load(&slot->word) == word);
     hold_by(&f, 3, id);
     assert_true(atomic_load(&slot->word) == word);
     fmi_table_release_by(&f.table, 3, slot);
@@ -126,21 +127,30 @@ static void shares_are_not_needed(void **state)
     fixture f, without;
     open_shared(&f, 1);
     open_table(&without, 2);
-    uint64_t id = 0;
-    for (int i = 0; fmi_id_index(id) < FMI_SHARED_SLOTS; i++) {
-        id = add(&f, i);
+    uint64_t first = add(&f, 0), far = 0, near = add(&without, 1);
+    while (fmi_id_index(far) < FMI_SHARED_SLOTS) {
+        far = add(&f, 1);
     }
-    uint64_t near = add(&without, 1), far = id;
-    fmi_slot *slots[] = {hold_by(&f, 1, far), hold_by(&without, 1, near), hold_by(&without, FMI_NO_SHARE, near)};
+    fmi_slot *slots[] = {hold_by(&f, 0, far),
+                         hold_by(&f, 1, first),
+                         hold_by(&f, FMI_NO_SHARE, first),
+                         hold_by(&f, FMI_NO_SHARE, first),
+                         hold_by(&without, 1, near),
+                         hold_by(&without, FMI_NO_SHARE, near)};
     assert_int_equal((uint32_t)atomic_load(&slots[0]->word), 2);
-    assert_int_equal((uint32_t)atomic_load(&slots[1]->word), 3);
+    assert_int_equal((uint32_t)atomic_load(&slots[1]->word), 4); // the share's first hold is one, too
+    assert_int_equal((uint32_t)atomic_load(&slots[4]->word), 3);
     assert_int_equal(fmi_table_kill(&f.table, far), FM_OK);
+    assert_int_equal(fmi_table_kill(&f.table, first), FM_OK);
     assert_int_equal(fmi_table_kill(&without.table, near), FM_OK);
-    assert_int_equal(f.freed, 0);
-    fmi_table_release_by(&f.table, 1, slots[0]);
-    fmi_table_release_by(&without.table, 1, slots[1]);
-    fmi_table_release_by(&without.table, FMI_NO_SHARE, slots[2]);
-    assert_int_equal(f.freed, 1);
+    fmi_table_release_by(&f.table, FMI_NO_SHARE, slots[2]);
+    fmi_table_release_by(&f.table, FMI_NO_SHARE, slots[3]);
+    fmi_table_release_by(&without.table, FMI_NO_SHARE, slots[5]);
+    assert_int_equal(f.freed + without.freed, 0);
+    fmi_table_release_by(&f.table, 0, slots[0]);
+    fmi_table_release_by(&f.table, 1, slots[1]);
+    fmi_table_release_by(&without.table, 1, slots[4]);
+    assert_int_equal(f.freed, 2);
     assert_int_equal(without.freed, 1);
     fmi_table_destroy(&f.table);
     fmi_table_destroy(&without.table);

@@ -134,11 +134,43 @@ static void holds_on_kernels_go_back_to_their_share(void **state)
     assert_int_equal(pthread_create(&thread, NULL, cancel, (void *)&commands), 0);
     pthread_join(thread, NULL);
     assert_null(commands);
+    assert_int_equal((uint32_t)atomic_load(&kernel->word), 2); // the owner's and the share's, which stays
     commands = begin_holding(&f, id);
+    assert_int_equal((uint32_t)atomic_load(&kernel->word), 2);
     assert_int_equal(fmi_table_kill(&f.kernels, id), FM_OK);
     assert_int_equal(f.kernels.alive, 1); // the list's
     assert_int_equal(fm_commands_cancel(&commands), FM_OK);
     assert_int_equal(f.kernels.alive, 0);
+    tear_down(&f);
+}
+
+// What a call that fails had newly held goes back the same way: nothing is left of it for the slot's next object.
+static void holds_of_a_failed_call_go_back_to_their_share(void **state)
+{
+    (void)state;
+    fixture f;
+    set_up(&f);
+    fmi_slot *kernel = fmi_table_reserve(&f.kernels);
+    uint64_t first = fmi_table_publish(&f.kernels, kernel);
+    assert_int_equal(fm_commands_cancel(&(fm_commands *){begin_holding(&f, first)}),
+                     FM_OK); // the share holds it from now on
+    fm_commands *commands;
+    fmi_slot *slot;
+    assert_int_equal(fmi_recorder_begin(&f.room, NULL, &commands), FM_OK);
+    assert_int_equal(fmi_recorder_enter(commands, "test"), FM_OK);
+    assert_int_equal(fmi_recorder_hold(commands, &f.kernels, &commands->kernel_stamps, &commands->list->kernels, first,
+                                       &slot),
+                     FM_OK);
+    fmi_recorder_leave(commands, FM_ERROR_INVALID_ARGUMENT);
+    assert_int_equal(fmi_table_kill(&f.kernels, first), FM_OK);
+    assert_int_equal(f.kernels.alive, 0);
+    assert_int_equal(fm_commands_cancel(&commands), FM_OK);
+    assert_ptr_equal(fmi_table_reserve(&f.kernels), kernel);
+    uint64_t second = fmi_table_publish(&f.kernels, kernel);
+    commands = begin_holding(&f, second);
+    assert_int_equal(fmi_table_kill(&f.kernels, second), FM_OK);
+    assert_int_equal(f.kernels.alive, 1); // the list's
+    assert_int_equal(fm_commands_cancel(&commands), FM_OK);
     tear_down(&f);
 }
 
@@ -271,6 +303,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(holds_rebinding_takes_one_hold),
         cmocka_unit_test(holds_on_kernels_go_back_to_their_share),
+        cmocka_unit_test(holds_of_a_failed_call_go_back_to_their_share),
         cmocka_unit_test(holds_random_lists_match_a_plain_count),
         cmocka_unit_test(holds_block_reuse_of_destroyed_memory),
         cmocka_unit_test(holds_staging_lives_with_its_list),

@@ -170,114 +170,6 @@ static void engine_long_list_waits_for_the_long_one_in_flight(void **state)
     tear_down(&s);
 }
 
-// Lists of threads that all wait are worth more together: they are kept back behind work of some length, until as many are there as threads waited;
-// on an idle device only while somebody polls. Retirement and the last look of who polled find what was kept back (ENGINE-1).
-static void engine_keeps_lists_back_for_others_to_join(void **state)
-{
-    (void)state;
-    static shared s;
-    set_up(&s, 2);
-    s.engine.gather_ns = 1000000000;
-    fmi_engine_note_retired(&s.engine, 3, 3); // three threads waited
-    fmi_engine_push(&s.engine, &s.lists[0]);
-    fmi_engine_kick(&s.engine); // idle, and nobody polls: at once
-    assert_int_equal(atomic_load(&s.device.commands), 1);
-    s.engine.queues[0].longest_ns = 30000; // of what is in flight, as if its kernel were known
-    fmi_engine_push(&s.engine, &s.lists[1]);
-    fmi_engine_kick(&s.engine);
-    fmi_engine_push(&s.engine, &s.lists[2]);
-    fmi_engine_kick(&s.engine);
-    assert_int_equal(atomic_load(&s.device.commands), 1); // a batch is in flight, and one thread is missing
-    fmi_engine_push(&s.engine, &s.lists[3]);
-    fmi_engine_kick(&s.engine);
-    assert_int_equal(atomic_load(&s.device.commands), 4); // all three in one batch
-    assert_int_equal(fmi_engine_in_flight(&s.engine), 2);
-    assert_true(retire_one(&s.engine) && retire_one(&s.engine));
-    s.engine.queues[0].longest_ns = 30000;
-    atomic_store(&s.engine.polled, 1);
-    fmi_engine_note_retired(&s.engine, 3, 3);
-    fmi_engine_push(&s.engine, &s.lists[4]);
-    fmi_engine_kick(&s.engine);
-    assert_int_equal(atomic_load(&s.device.commands), 4); // idle, but polled: others may come
-    atomic_store(&s.engine.polled, 0);
-    fmi_engine_kick(&s.engine); // the last look
-    assert_int_equal(atomic_load(&s.device.commands), 5);
-    s.engine.queues[0].longest_ns = 30000;
-    fmi_engine_push(&s.engine, &s.lists[5]);
-    fmi_engine_kick(&s.engine);
-    assert_int_equal(atomic_load(&s.device.commands), 5);
-    assert_true(retire_one(&s.engine)); // retirement kicks
-    assert_int_equal(atomic_load(&s.device.commands), 6);
-    for (int i = 0; i < 40; i++) {
-        fmi_engine_note_retired(&s.engine, 1, 1); // one thread alone is never kept waiting
-    }
-    atomic_store(&s.engine.polled, 1);
-    s.engine.queues[0].longest_ns = 30000;
-    fmi_engine_push(&s.engine, &s.lists[6]);
-    fmi_engine_kick(&s.engine);
-    assert_int_equal(atomic_load(&s.device.commands), 7);
-    tear_down(&s);
-}
-
-// Behind short work it is those whose lists were just retired that are waited for, no longer than they take to come back, and only while
-// somebody polls.
-static void engine_keeps_short_lists_back_for_those_just_served(void **state)
-{
-    (void)state;
-    static const struct {
-        uint32_t waiters, lists, polled;
-        uint64_t gather_ns;
-        uint32_t alone; // lists taken when the first of two comes
-    } cases[] = {
-        {3, 2, 1, 1000000000, 0},        {3, 1, 1, 1000000000, 1}, {2, 8, 1, 1000000000, 0},
-        {3, 2, 0, UINT64_C(1) << 60, 1}, {3, 2, 1, 2, 1},          {1, 8, 1, 1000000000, 1},
-    };
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        static shared s;
-        set_up(&s, 2);
-        s.engine.gather_ns = cases[i].gather_ns;
-        s.engine.queues[0].longest_ns = 2000;
-        atomic_store(&s.engine.polled, cases[i].polled);
-        fmi_engine_note_retired(&s.engine, cases[i].waiters, cases[i].lists);
-        fmi_engine_push(&s.engine, &s.lists[0]);
-        fmi_engine_kick(&s.engine);
-        assert_int_equal(atomic_load(&s.device.commands), cases[i].alone);
-        fmi_engine_push(&s.engine, &s.lists[1]);
-        fmi_engine_kick(&s.engine);
-        assert_int_equal(atomic_load(&s.device.commands), 2);
-        assert_int_equal(fmi_engine_in_flight(&s.engine), 1 + cases[i].alone);
-        assert_true(retire_one(&s.engine));
-        s.engine.queues[0].longest_ns = 2000;
-        fmi_engine_push(&s.engine, &s.lists[2]); // they are back: nobody else is waited for
-        fmi_engine_kick(&s.engine);
-        assert_int_equal(atomic_load(&s.device.commands), 3);
-        tear_down(&s);
-    }
-}
-
-// Behind long work lists are kept back, too, so that those that could run side by side do; but not behind work that lasts and lasts.
-static void engine_keeps_nothing_back_behind_very_long_work(void **state)
-{
-    (void)state;
-    static const struct {
-        uint64_t longest_ns;
-        uint64_t taken;
-    } cases[] = {{1000000, 0}, {5000000, 0}, {5000001, 1}};
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        static shared s;
-        set_up(&s, 2);
-        s.engine.gather_ns = 1000000000;
-        fmi_engine_note_retired(&s.engine, 3, 3);
-        fmi_engine_push(&s.engine, &s.lists[0]);
-        fmi_engine_kick(&s.engine);
-        s.engine.queues[0].longest_ns = cases[i].longest_ns;
-        fmi_engine_push(&s.engine, &s.lists[1]);
-        fmi_engine_kick(&s.engine);
-        assert_int_equal(atomic_load(&s.device.commands), 1 + cases[i].taken);
-        tear_down(&s);
-    }
-}
-
 // Short lists have the first queue; of the others that with the least in flight takes a long one.
 static void engine_chooses_the_queue_by_length_and_load(void **state)
 {
@@ -487,9 +379,6 @@ int main(void)
         cmocka_unit_test(engine_lost_device_leaves_the_arrays_alone),
         cmocka_unit_test(engine_batch_is_capped),
         cmocka_unit_test(engine_long_list_waits_for_the_long_one_in_flight),
-        cmocka_unit_test(engine_keeps_lists_back_for_others_to_join),
-        cmocka_unit_test(engine_keeps_short_lists_back_for_those_just_served),
-        cmocka_unit_test(engine_keeps_nothing_back_behind_very_long_work),
         cmocka_unit_test(engine_chooses_the_queue_by_length_and_load),
         cmocka_unit_test(engine_waits_for_the_other_queues_batch_and_no_later_one),
         cmocka_unit_test(engine_recycled_memory_is_behind_what_other_queues_retired),

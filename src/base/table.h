@@ -69,7 +69,8 @@ uint64_t fmi_table_next_id(const fmi_table *table, const fmi_slot *slot);
 // Makes the slot's object alive with one hold, the owner's, and returns its handle.
 uint64_t fmi_table_publish(fmi_table *table, fmi_slot *slot);
 
-// Makes a handle dead, drops what shares keep unused, and leaves the owner's hold with the caller, who looks at the object a last time and releases it. Sequentially consistent.
+// Makes a handle dead, drops what shares keep unused, and leaves the owner's hold with the caller, who looks at the object a last time and
+// releases it. Sequentially consistent.
 fm_status fmi_table_retract(fmi_table *table, uint64_t id, fmi_slot **out);
 
 // Is the caller's hold the only one?

@@ -11,10 +11,9 @@
 #include <string.h>
 
 enum {
-    LEAST_GATHERED_NS =
-        10000,           // behind shorter work than this lists are kept back for those alone who were just served,
-    RETURNING_SHARE = 2, // for so small a part of gather_ns;
-    MOST_GATHERED_NS = 5000000, // nor behind longer: who comes then plans its own meanwhile
+    LEAST_GATHERED_NS = 10000,  // behind shorter work than this lists are kept back for who was just served alone,
+    RETURNING_SHARE = 2,        // for this part of gather_ns,
+    MOST_GATHERED_NS = 5000000, // and behind longer not at all: who comes then plans its own meanwhile
     MOST_ROUNDS = 2, // in which a kick leads, where short lists that come now have something in flight to wait for,
     MOST_ROUNDS_ANYWHERE = 16, // and where they have not
     KNOWN_EVERY = 512,         // one batch in so many is timed where that costs much and nothing new would be learned

@@ -75,7 +75,7 @@ static bool find_physical(const raw_vulkan *raw, const instance_table *vk, const
     return false;
 }
 
-// The first family that computes, as Fermata takes it; with `several` the first for computing alone that has more than one queue, and
+// The first family that computes, as most programs take it; with `several` the first for computing alone that has more than one queue, and
 // failing that the one with most queues.
 static bool find_queue_family(raw_vulkan *raw, const instance_table *vk, VkPhysicalDevice physical, bool several)
 {

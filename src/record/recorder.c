@@ -193,12 +193,16 @@ fm_status fmi_recorder_refuse(const fm_commands *commands, uint32_t state, const
                     caller);
 }
 
-// Drops one hold of the list that is being recorded: on kernels and variants by its share, as they were taken.
-static void drop_hold(const fm_commands *commands, fmi_table *table, fmi_slot *slot)
+// The way by which the list that is being recorded takes and drops its holds: those on kernels and variants go by its share.
+static uint32_t share_for(const fm_commands *commands, const fmi_table *table)
 {
     const fmi_record_room *room = commands->room;
-    uint32_t share = table == room->buffers ? FMI_NO_SHARE : fmi_list_share(room->lanes, commands->list);
-    fmi_table_release_by(table, share, slot);
+    return table == room->buffers ? FMI_NO_SHARE : fmi_list_share(room->lanes, commands->list);
+}
+
+static void drop_hold(const fm_commands *commands, fmi_table *table, fmi_slot *slot)
+{
+    fmi_table_release_by(table, share_for(commands, table), slot);
 }
 
 // Takes the newest `count` holds of a chain back. `pool` for buffers, else NULL.
@@ -290,8 +294,7 @@ fm_status fmi_recorder_hold_slow(fm_commands *commands, fmi_table *table, fmi_st
 {
     bool is_buffer = table == commands->room->buffers;
     fmi_slot *slot;
-    uint32_t share = is_buffer ? FMI_NO_SHARE : fmi_list_share(commands->room->lanes, commands->list);
-    fm_status status = fmi_table_hold_by(table, share, id, &slot);
+    fm_status status = fmi_table_hold_by(table, share_for(commands, table), id, &slot);
     if (status != FM_OK) {
         return status;
     }
@@ -330,7 +333,7 @@ fm_status fmi_recorder_hold_variant(fm_commands *commands, fmi_kernel_object *ob
                                     const fmi_kernel_binary **out)
 {
     fmi_variant *variant;
-    uint32_t share = fmi_list_share(commands->room->lanes, commands->list);
+    uint32_t share = share_for(commands, &commands->room->cache->variants);
     fm_status status =
         fmi_kernel_hold_variant(object->kernel, dtypes, share, "fm_dispatch", &variant, &commands->variant_hits);
     if (status != FM_OK) {

@@ -156,24 +156,17 @@ static void shares_are_not_needed(void **state)
     fmi_table_destroy(&without.table);
 }
 
-typedef struct shared {
-    fixture f;
-    _Atomic(uint64_t) id; // the handle of the moment
-    _Atomic(uint32_t) next_share;
-    _Atomic(int) stop;
-} shared;
-
 static void *hold_and_release(void *context)
 {
-    shared *s = context;
-    uint32_t share = atomic_fetch_add(&s->next_share, 1) / 2; // two threads a share
+    race *r = context;
+    uint32_t share = atomic_fetch_add(&r->holders, 1) / 2; // two threads a share
     intptr_t bad = 0;
-    while (!atomic_load(&s->stop)) {
-        uint64_t id = atomic_load(&s->id);
+    while (!atomic_load(&r->stop)) {
+        uint64_t id = atomic_load(&r->id);
         fmi_slot *slot;
-        if (fmi_table_try_hold_by(&s->f.table, share, id, &slot)) {
-            bad += ((object *)slot)->content != (int)(uint32_t)fmi_id_generation(id);
-            fmi_table_release_by(&s->f.table, share, slot);
+        if (fmi_table_try_hold_by(&r->f.table, share, id, &slot)) {
+            bad += !is_of(slot, id);
+            fmi_table_release_by(&r->f.table, share, slot);
         }
     }
     return (void *)bad;
@@ -183,31 +176,10 @@ static void *hold_and_release(void *context)
 static void shares_race_with_destroy_and_stay_exact(void **state)
 {
     (void)state;
-    shared s = {.stop = 0};
-    open_shared(&s.f, 5);
-    enum { THREADS = 4, ROUNDS = 20000 };
-    pthread_t threads[THREADS];
-    for (int i = 0; i < THREADS; i++) {
-        pthread_create(&threads[i], NULL, hold_and_release, &s);
-    }
-    for (int i = 0; i < ROUNDS; i++) {
-        object *o = (object *)fmi_table_reserve(&s.f.table);
-        o->content = (int)((uint32_t)(atomic_load(&o->slot.word) >> 32) + 1);
-        uint64_t id = fmi_table_publish(&s.f.table, &o->slot);
-        atomic_store(&s.id, id);
-        for (int spin = 0; spin < i % 256; spin++) { // now and then somebody has it by then
-            (void)atomic_load(&s.id);
-        }
-        assert_int_equal(fmi_table_kill(&s.f.table, id), FM_OK);
-    }
-    atomic_store(&s.stop, 1);
-    for (int i = 0; i < THREADS; i++) {
-        void *bad;
-        pthread_join(threads[i], &bad);
-        assert_null(bad);
-    }
-    assert_int_equal(s.f.freed, ROUNDS);
-    fmi_table_destroy(&s.f.table);
+    race r = {.stop = 0};
+    open_shared(&r.f, 5);
+    run_race(&r, hold_and_release, 4);
+    fmi_table_destroy(&r.f.table);
 }
 
 enum { PAIR_ROUNDS = 50000 };

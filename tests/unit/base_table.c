@@ -133,23 +133,16 @@ static void table_many_objects_have_distinct_slots(void **state)
     assert_int_equal(f.freed, COUNT);
 }
 
-typedef struct shared {
-    fixture f;
-    _Atomic(uint64_t) id; // the handle of the moment
-    _Atomic(int) stop;
-} shared;
-
 static void *hold_and_release(void *context)
 {
-    shared *s = context;
+    race *r = context;
     intptr_t bad = 0;
-    while (!atomic_load(&s->stop)) {
-        uint64_t id = atomic_load(&s->id);
+    while (!atomic_load(&r->stop)) {
+        uint64_t id = atomic_load(&r->id);
         fmi_slot *slot;
-        if (fmi_table_hold(&s->f.table, id, &slot) == FM_OK) {
-            // Held: the content is this generation's, whatever the destroyer does.
-            bad += ((object *)slot)->content != (int)(uint32_t)fmi_id_generation(id);
-            fmi_table_release(&s->f.table, slot);
+        if (fmi_table_hold(&r->f.table, id, &slot) == FM_OK) {
+            bad += !is_of(slot, id); // whatever the destroyer does
+            fmi_table_release(&r->f.table, slot);
         }
     }
     return (void *)bad;
@@ -159,30 +152,10 @@ static void *hold_and_release(void *context)
 static void table_holds_race_with_destroy_and_stay_exact(void **state)
 {
     (void)state;
-    shared s = {.stop = 0};
-    open_table(&s.f, 5);
-    pthread_t threads[3];
-    atomic_store(&s.id, 0);
-    for (int i = 0; i < 3; i++) {
-        pthread_create(&threads[i], NULL, hold_and_release, &s);
-    }
-    enum { ROUNDS = 20000 };
-    for (int i = 0; i < ROUNDS; i++) {
-        object *o = (object *)fmi_table_reserve(&s.f.table);
-        uint64_t word = atomic_load(&o->slot.word);
-        o->content = (int)((uint32_t)(word >> 32) + 1);
-        uint64_t id = fmi_table_publish(&s.f.table, &o->slot);
-        atomic_store(&s.id, id);
-        assert_int_equal(fmi_table_kill(&s.f.table, id), FM_OK);
-    }
-    atomic_store(&s.stop, 1);
-    for (int i = 0; i < 3; i++) {
-        void *bad;
-        pthread_join(threads[i], &bad);
-        assert_null(bad);
-    }
-    assert_int_equal(s.f.freed, ROUNDS);
-    fmi_table_destroy(&s.f.table);
+    race r = {.stop = 0};
+    open_table(&r.f, 5);
+    run_race(&r, hold_and_release, 3);
+    fmi_table_destroy(&r.f.table);
 }
 
 int main(void)

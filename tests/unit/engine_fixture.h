@@ -109,6 +109,13 @@ static inline void tear_down(shared *s)
     fmi_engine_destroy(&s->engine);
 }
 
+// Pushes list `number`, of no stream, and kicks.
+static inline void push_alone(shared *s, uint32_t number)
+{
+    fmi_engine_push(&s->engine, &s->lists[number]);
+    fmi_engine_kick(&s->engine);
+}
+
 // Pushes list `number`, of a stream, as its value `value`. The caller kicks.
 static inline void push_quietly(shared *s, uint32_t number, fmi_stream *stream, uint64_t value, bool slow)
 {

@@ -108,7 +108,8 @@ static void *cancel(void *commands)
     return NULL;
 }
 
-static fm_commands *begin_holding(fixture *f, uint64_t kernel)
+// Begins a list and has one call hold the kernel that ends with `status`.
+static fm_commands *begin_holding(fixture *f, uint64_t kernel, fm_status status)
 {
     fm_commands *commands;
     fmi_slot *slot;
@@ -117,7 +118,7 @@ static fm_commands *begin_holding(fixture *f, uint64_t kernel)
     assert_int_equal(fmi_recorder_hold(commands, &f->kernels, &commands->kernel_stamps, &commands->list->kernels,
                                        kernel, &slot),
                      FM_OK);
-    fmi_recorder_leave(commands, FM_OK);
+    fmi_recorder_leave(commands, status);
     return commands;
 }
 
@@ -129,13 +130,13 @@ static void holds_on_kernels_go_back_to_their_share(void **state)
     set_up(&f);
     fmi_slot *kernel = fmi_table_reserve(&f.kernels);
     uint64_t id = fmi_table_publish(&f.kernels, kernel);
-    fm_commands *commands = begin_holding(&f, id);
+    fm_commands *commands = begin_holding(&f, id, FM_OK);
     pthread_t thread;
     assert_int_equal(pthread_create(&thread, NULL, cancel, (void *)&commands), 0);
     pthread_join(thread, NULL);
     assert_null(commands);
     assert_int_equal((uint32_t)atomic_load(&kernel->word), 2); // the owner's and the share's, which stays
-    commands = begin_holding(&f, id);
+    commands = begin_holding(&f, id, FM_OK);
     assert_int_equal((uint32_t)atomic_load(&kernel->word), 2);
     assert_int_equal(fmi_table_kill(&f.kernels, id), FM_OK);
     assert_int_equal(f.kernels.alive, 1); // the list's
@@ -152,22 +153,15 @@ static void holds_of_a_failed_call_go_back_to_their_share(void **state)
     set_up(&f);
     fmi_slot *kernel = fmi_table_reserve(&f.kernels);
     uint64_t first = fmi_table_publish(&f.kernels, kernel);
-    assert_int_equal(fm_commands_cancel(&(fm_commands *){begin_holding(&f, first)}),
+    assert_int_equal(fm_commands_cancel(&(fm_commands *){begin_holding(&f, first, FM_OK)}),
                      FM_OK); // the share holds it from now on
-    fm_commands *commands;
-    fmi_slot *slot;
-    assert_int_equal(fmi_recorder_begin(&f.room, NULL, &commands), FM_OK);
-    assert_int_equal(fmi_recorder_enter(commands, "test"), FM_OK);
-    assert_int_equal(fmi_recorder_hold(commands, &f.kernels, &commands->kernel_stamps, &commands->list->kernels, first,
-                                       &slot),
-                     FM_OK);
-    fmi_recorder_leave(commands, FM_ERROR_INVALID_ARGUMENT);
+    fm_commands *commands = begin_holding(&f, first, FM_ERROR_INVALID_ARGUMENT);
     assert_int_equal(fmi_table_kill(&f.kernels, first), FM_OK);
     assert_int_equal(f.kernels.alive, 0);
     assert_int_equal(fm_commands_cancel(&commands), FM_OK);
     assert_ptr_equal(fmi_table_reserve(&f.kernels), kernel);
     uint64_t second = fmi_table_publish(&f.kernels, kernel);
-    commands = begin_holding(&f, second);
+    commands = begin_holding(&f, second, FM_OK);
     assert_int_equal(fmi_table_kill(&f.kernels, second), FM_OK);
     assert_int_equal(f.kernels.alive, 1); // the list's
     assert_int_equal(fm_commands_cancel(&commands), FM_OK);

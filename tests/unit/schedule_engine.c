@@ -61,8 +61,7 @@ static void engine_full_leaves_the_list_for_retirement(void **state)
     static shared s;
     set_up(&s, 1);
     for (uint32_t i = 0; i < 3; i++) {
-        fmi_engine_push(&s.engine, &s.lists[i]);
-        fmi_engine_kick(&s.engine);
+        push_alone(&s, i);
     }
     assert_int_equal(atomic_load(&s.device.commands), 1); // depth 1: the other two wait
     assert_true(retire_one(&s.engine));
@@ -77,13 +76,11 @@ static void engine_failed_submit_keeps_lists_and_value(void **state)
     static shared s;
     set_up(&s, 2);
     s.device.refuse = 1;
-    fmi_engine_push(&s.engine, &s.lists[0]);
-    fmi_engine_kick(&s.engine);
+    push_alone(&s, 0);
     assert_int_equal(s.engine.queues[0].ring[0].status, FM_ERROR_BACKEND);
     assert_ptr_equal(s.engine.queues[0].ring[0].first, &s.lists[0]);
     assert_int_equal(s.engine.queues[0].ring[0].value, 0); // complete when everything before it is
-    fmi_engine_push(&s.engine, &s.lists[1]);
-    fmi_engine_kick(&s.engine);
+    push_alone(&s, 1);
     assert_int_equal(s.engine.queues[0].ring[1].status, FM_OK);
     assert_int_equal(s.engine.queues[0].ring[1].value, 1);
     tear_down(&s);
@@ -95,8 +92,7 @@ static void engine_lost_device_leaves_the_arrays_alone(void **state)
     (void)state;
     static shared s;
     set_up(&s, 1);
-    fmi_engine_push(&s.engine, &s.lists[0]);
-    fmi_engine_kick(&s.engine);
+    push_alone(&s, 0);
     fmi_batch *batch = &s.engine.queues[0].ring[0];
     fm_status *before = batch->list_status;
     assert_non_null(before);
@@ -148,8 +144,7 @@ static void engine_long_list_waits_for_the_long_one_in_flight(void **state)
         s.lists[i].first->binary = (const fmi_kernel_binary *)(const void *)&quick;
         s.lists[i].first->group_count[0] = s.lists[i].first->group_count[1] = s.lists[i].first->group_count[2] = 1;
     }
-    fmi_engine_push(&s.engine, &s.lists[2]); // a stream of short lists is about
-    fmi_engine_kick(&s.engine);
+    push_alone(&s, 2); // a stream of short lists is about
     assert_true(retire_one(&s.engine));
     atomic_store(&slow.ns[0], FMI_LONG_NS);
     atomic_store(&s.engine.slowest_ns, FMI_LONG_NS);
@@ -158,12 +153,10 @@ static void engine_long_list_waits_for_the_long_one_in_flight(void **state)
         s.lists[i].value = 1;
         s.lists[i].first->binary = (const fmi_kernel_binary *)(const void *)&slow;
         s.lists[i].first->group_count[0] = s.lists[i].first->group_count[1] = s.lists[i].first->group_count[2] = 1;
-        fmi_engine_push(&s.engine, &s.lists[i]);
-        fmi_engine_kick(&s.engine);
+        push_alone(&s, i);
     }
     assert_int_equal(atomic_load(&s.device.commands), 2);
-    fmi_engine_push(&s.engine, &s.lists[3]); // a short one passes
-    fmi_engine_kick(&s.engine);
+    push_alone(&s, 3); // a short one passes
     assert_int_equal(atomic_load(&s.device.commands), 3);
     assert_true(retire_one(&s.engine));
     assert_int_equal(atomic_load(&s.device.commands), 4);
@@ -266,8 +259,7 @@ static void engine_notes_the_refused_fill_of_a_fresh_buffer_at_once(void **state
         s.lists[0].stream = taken_over ? &stream : NULL;
         s.lists[0].value = 1;
         s.device.refuse = 1;
-        fmi_engine_push(&s.engine, &s.lists[0]);
-        fmi_engine_kick(&s.engine);
+        push_alone(&s, 0);
         assert_int_equal(s.engine.queues[0].ring[0].status, FM_ERROR_BACKEND);
         assert_int_equal(atomic_load(&memory.unzeroed), !taken_over);
         assert_int_equal(atomic_load(&record.zero_failures), !taken_over);
@@ -287,8 +279,7 @@ static uint32_t count_timed(bool times_rarely, uint32_t known_ns)
     for (uint32_t i = 0; i < 2 * FMI_TIMED_EVERY + 1; i++) {
         s.lists[i].first->binary = (const fmi_kernel_binary *)(const void *)&cost;
         s.lists[i].first->group_count[0] = s.lists[i].first->group_count[1] = s.lists[i].first->group_count[2] = 1;
-        fmi_engine_push(&s.engine, &s.lists[i]);
-        fmi_engine_kick(&s.engine);
+        push_alone(&s, i);
         assert_true(retire_one(&s.engine));
     }
     uint32_t timed = atomic_load(&s.device.timed);

@@ -11,32 +11,26 @@ static void gather_keeps_lists_back_for_others_to_join(void **state)
     set_up(&s, 2);
     s.engine.gather_ns = 1000000000;
     fmi_engine_note_retired(&s.engine, 3, 3); // three threads waited
-    fmi_engine_push(&s.engine, &s.lists[0]);
-    fmi_engine_kick(&s.engine); // idle, and nobody polls: at once
+    push_alone(&s, 0);                        // idle, and nobody polls: at once
     assert_int_equal(atomic_load(&s.device.commands), 1);
     s.engine.queues[0].longest_ns = 30000; // of what is in flight, as if its kernel were known
-    fmi_engine_push(&s.engine, &s.lists[1]);
-    fmi_engine_kick(&s.engine);
-    fmi_engine_push(&s.engine, &s.lists[2]);
-    fmi_engine_kick(&s.engine);
+    push_alone(&s, 1);
+    push_alone(&s, 2);
     assert_int_equal(atomic_load(&s.device.commands), 1); // a batch is in flight, and one thread is missing
-    fmi_engine_push(&s.engine, &s.lists[3]);
-    fmi_engine_kick(&s.engine);
+    push_alone(&s, 3);
     assert_int_equal(atomic_load(&s.device.commands), 4); // all three in one batch
     assert_int_equal(fmi_engine_in_flight(&s.engine), 2);
     assert_true(retire_one(&s.engine) && retire_one(&s.engine));
     s.engine.queues[0].longest_ns = 30000;
     atomic_store(&s.engine.polled, 1);
     fmi_engine_note_retired(&s.engine, 3, 3);
-    fmi_engine_push(&s.engine, &s.lists[4]);
-    fmi_engine_kick(&s.engine);
+    push_alone(&s, 4);
     assert_int_equal(atomic_load(&s.device.commands), 4); // idle, but polled: others may come
     atomic_store(&s.engine.polled, 0);
     fmi_engine_kick(&s.engine); // the last look
     assert_int_equal(atomic_load(&s.device.commands), 5);
     s.engine.queues[0].longest_ns = 30000;
-    fmi_engine_push(&s.engine, &s.lists[5]);
-    fmi_engine_kick(&s.engine);
+    push_alone(&s, 5);
     assert_int_equal(atomic_load(&s.device.commands), 5);
     assert_true(retire_one(&s.engine)); // retirement kicks
     assert_int_equal(atomic_load(&s.device.commands), 6);
@@ -45,8 +39,7 @@ static void gather_keeps_lists_back_for_others_to_join(void **state)
     }
     atomic_store(&s.engine.polled, 1);
     s.engine.queues[0].longest_ns = 30000;
-    fmi_engine_push(&s.engine, &s.lists[6]);
-    fmi_engine_kick(&s.engine);
+    push_alone(&s, 6);
     assert_int_equal(atomic_load(&s.device.commands), 7);
     tear_down(&s);
 }
@@ -71,17 +64,14 @@ static void gather_keeps_short_lists_back_for_those_just_served(void **state)
         s.engine.queues[0].longest_ns = 2000;
         atomic_store(&s.engine.polled, cases[i].polled);
         fmi_engine_note_retired(&s.engine, cases[i].waiters, cases[i].lists);
-        fmi_engine_push(&s.engine, &s.lists[0]);
-        fmi_engine_kick(&s.engine);
+        push_alone(&s, 0);
         assert_int_equal(atomic_load(&s.device.commands), cases[i].alone);
-        fmi_engine_push(&s.engine, &s.lists[1]);
-        fmi_engine_kick(&s.engine);
+        push_alone(&s, 1);
         assert_int_equal(atomic_load(&s.device.commands), 2);
         assert_int_equal(fmi_engine_in_flight(&s.engine), 1 + cases[i].alone);
         assert_true(retire_one(&s.engine));
         s.engine.queues[0].longest_ns = 2000;
-        fmi_engine_push(&s.engine, &s.lists[2]); // they are back: nobody else is waited for
-        fmi_engine_kick(&s.engine);
+        push_alone(&s, 2); // they are back: nobody else is waited for
         assert_int_equal(atomic_load(&s.device.commands), 3);
         tear_down(&s);
     }
@@ -100,11 +90,9 @@ static void gather_keeps_nothing_back_behind_very_long_work(void **state)
         set_up(&s, 2);
         s.engine.gather_ns = 1000000000;
         fmi_engine_note_retired(&s.engine, 3, 3);
-        fmi_engine_push(&s.engine, &s.lists[0]);
-        fmi_engine_kick(&s.engine);
+        push_alone(&s, 0);
         s.engine.queues[0].longest_ns = cases[i].longest_ns;
-        fmi_engine_push(&s.engine, &s.lists[1]);
-        fmi_engine_kick(&s.engine);
+        push_alone(&s, 1);
         assert_int_equal(atomic_load(&s.device.commands), 1 + cases[i].taken);
         tear_down(&s);
     }
@@ -132,8 +120,7 @@ static void gather_counts_who_is_expected(void **state)
     fmi_engine_note_retired(&s.engine, 5, 1);
     assert_int_equal(atomic_load(&s.engine.returning), 1);
     fmi_engine_push(&s.engine, &s.lists[0]);
-    fmi_engine_push(&s.engine, &s.lists[1]);
-    fmi_engine_kick(&s.engine);
+    push_alone(&s, 1);
     assert_int_equal(fmi_engine_in_flight(&s.engine), 1); // both in one batch
     assert_int_equal(atomic_load(&s.engine.returning), 0);
     tear_down(&s);

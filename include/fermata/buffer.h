@@ -71,8 +71,8 @@ FM_API fm_status fm_buffer_get_size(fm_device *device, fm_buffer buffer, uint64_
 
 // Writes `size_bytes` bytes from `source` into the buffer, after all earlier work on `stream`, and returns when they are there.
 // Parameters: `device`; `stream` and `buffer`, borrowed; `offset_bytes` and `size_bytes`, the range (FM_WHOLE_SIZE: to the
-// buffer's end); `source`, copied; `timeout_ns`, for the wait, also at an in-flight limit and for staging memory.
-// Errors: handle errors, FM_ERROR_OUT_OF_RANGE, FM_ERROR_INVALID_ARGUMENT (size 0 or a NULL), FM_TIMEOUT (the write is
+// buffer's end; 0 bytes: handles and offset are checked, and nothing is written or waited for); `source`, copied, NULL for 0 bytes; `timeout_ns`, for the wait, also at an in-flight limit and for staging memory.
+// Errors: handle errors, FM_ERROR_OUT_OF_RANGE, FM_ERROR_INVALID_ARGUMENT (a NULL), FM_TIMEOUT (the write is
 // still under way and will happen), FM_WOULD_BLOCK (the time ran out at an in-flight limit or before staging memory came free: nothing is
 // written), FM_ERROR_DEPENDENCY, FM_ERROR_OUT_OF_MEMORY, FM_ERROR_CLOSED.
 // Thread-safety: any thread; waits for its own submission alone, outside every lock (READ-1, LEARNED-16).
@@ -82,9 +82,9 @@ FM_API fm_status fm_buffer_write(fm_device *device, fm_stream stream, fm_buffer 
 
 // Reads `size_bytes` bytes of the buffer into `destination`, after all earlier work on `stream`.
 // Parameters: `device`; `stream` and `buffer`, borrowed; `offset_bytes` and `size_bytes`, the range (FM_WHOLE_SIZE: to the
-// buffer's end); `destination`, filled on FM_OK; after any other answer its bytes are undefined; `timeout_ns`, for the wait, also at an
+// buffer's end; 0 bytes: handles and offset are checked, and nothing is read or waited for); `destination`, NULL for 0 bytes, filled on FM_OK; after any other answer its bytes are undefined; `timeout_ns`, for the wait, also at an
 // in-flight limit and for staging memory.
-// Errors: handle errors, FM_ERROR_OUT_OF_RANGE, FM_ERROR_INVALID_ARGUMENT (size 0 or a NULL), FM_TIMEOUT,
+// Errors: handle errors, FM_ERROR_OUT_OF_RANGE, FM_ERROR_INVALID_ARGUMENT (a NULL), FM_TIMEOUT,
 // FM_ERROR_DEPENDENCY, FM_ERROR_OUT_OF_MEMORY, FM_ERROR_CLOSED.
 // Thread-safety: any thread; waits outside every lock, for its own submission or, where the host can look at the memory, for what
 // `stream` has committed so far, and for nothing else (READ-1, READ-2, READ-6).

@@ -1,5 +1,7 @@
 // Command lists: record in plain memory without a lock, then commit to a stream.
 // A list has one owner at a time; a second thread inside it gets FM_ERROR_BUSY (THREAD-2).
+// Transfers of 0 bytes, whether the size is given as 0 or FM_WHOLE_SIZE leaves nothing, are no-ops, as with memcpy: handles and offsets are
+// checked, host pointers may be NULL, nothing is recorded or held, and the answer is FM_OK.
 #ifndef FERMATA_COMMANDS_H
 #define FERMATA_COMMANDS_H
 
@@ -84,24 +86,24 @@ FM_API fm_status fm_commands_cancel(fm_commands **commands);
 FM_API fm_status fm_dispatch(fm_commands *commands, const fm_dispatch_info *info);
 
 // Records a copy of `size_bytes` bytes between buffers, or within one if the ranges do not overlap.
-// Parameters: `commands`, borrowed; `source`, `destination` and their offsets in bytes; `size_bytes`, 1 or more, or
-// FM_WHOLE_SIZE: to the end of `source`.
-// Errors: handle errors, FM_ERROR_OUT_OF_RANGE, FM_ERROR_INVALID_ARGUMENT (size 0, ranges overlap), FM_ERROR_BUSY, FM_ERROR_OUT_OF_HOST_MEMORY.
+// Parameters: `commands`, borrowed; `source`, `destination` and their offsets in bytes; `size_bytes`, 0 or more (0: a
+// no-op), or FM_WHOLE_SIZE: to the end of `source`.
+// Errors: handle errors, FM_ERROR_OUT_OF_RANGE, FM_ERROR_INVALID_ARGUMENT (ranges overlap), FM_ERROR_BUSY, FM_ERROR_OUT_OF_HOST_MEMORY.
 // Thread-safety: the list's owner. Lifetime: both buffers are held until the list is complete or cancelled (HOLD-1).
 FM_API fm_status fm_copy(fm_commands *commands, fm_buffer source, uint64_t source_offset_bytes, fm_buffer destination,
                          uint64_t destination_offset_bytes, uint64_t size_bytes);
 
 // Records a fill of a range with a repeated 32-bit value.
-// Parameters: `commands`, borrowed; `buffer`; `offset_bytes`, a multiple of 4; `size_bytes`, a multiple of 4, or
-// FM_WHOLE_SIZE: to the end (a last part of under 4 bytes gets the value's first bytes); `value`.
-// Errors: handle errors, FM_ERROR_OUT_OF_RANGE, FM_ERROR_INVALID_ARGUMENT (size 0, not a multiple of 4), FM_ERROR_BUSY, FM_ERROR_OUT_OF_HOST_MEMORY.
+// Parameters: `commands`, borrowed; `buffer`; `offset_bytes`, a multiple of 4; `size_bytes`, a multiple of 4 (0: a
+// no-op), or FM_WHOLE_SIZE: to the end (a last part of under 4 bytes gets the value's first bytes); `value`.
+// Errors: handle errors, FM_ERROR_OUT_OF_RANGE, FM_ERROR_INVALID_ARGUMENT (not a multiple of 4), FM_ERROR_BUSY, FM_ERROR_OUT_OF_HOST_MEMORY.
 // Thread-safety: the list's owner. Lifetime: the buffer is held until the list is complete or cancelled (HOLD-1).
 FM_API fm_status fm_fill(fm_commands *commands, fm_buffer buffer, uint64_t offset_bytes, uint64_t size_bytes,
                          uint32_t value);
 
 // Records a write of host bytes into a buffer; the bytes are captured at this call.
-// Parameters: `commands`, borrowed; `buffer`; `offset_bytes`; `size_bytes`, 1 or more, or FM_WHOLE_SIZE: to the end of
-// `buffer`; `source`, so many bytes, copied now (LEARNED-16).
+// Parameters: `commands`, borrowed; `buffer`; `offset_bytes`; `size_bytes`, 0 or more (0: a no-op), or FM_WHOLE_SIZE: to
+// the end of `buffer`; `source`, so many bytes, copied now (LEARNED-16).
 // Errors: handle errors, FM_ERROR_OUT_OF_RANGE, FM_ERROR_INVALID_ARGUMENT, FM_ERROR_OUT_OF_MEMORY (staging), FM_ERROR_BUSY, FM_ERROR_OUT_OF_HOST_MEMORY.
 // Thread-safety: the list's owner. Lifetime: `source` is the caller's again on return; buffer and staging memory are held until
 // the list is complete or cancelled (HOLD-1).
@@ -109,8 +111,8 @@ FM_API fm_status fm_upload(fm_commands *commands, fm_buffer buffer, uint64_t off
                            const void *source);
 
 // Records a read-back: `destination` holds the bytes, as they are at this place in the list, once the list's point is complete.
-// Parameters: `commands`, borrowed; `buffer`; `offset_bytes`; `size_bytes`, 1 or more, or FM_WHOLE_SIZE: to the end of
-// `buffer`; `destination`, room for so many bytes, borrowed until the list's point is complete, failed, or the list is cancelled.
+// Parameters: `commands`, borrowed; `buffer`; `offset_bytes`; `size_bytes`, 0 or more (0: a no-op), or FM_WHOLE_SIZE: to
+// the end of `buffer`; `destination`, room for so many bytes, borrowed until the list's point is complete, failed, or the list is cancelled.
 // Errors: handle errors, FM_ERROR_OUT_OF_RANGE, FM_ERROR_INVALID_ARGUMENT, FM_ERROR_OUT_OF_MEMORY (staging), FM_ERROR_BUSY, FM_ERROR_OUT_OF_HOST_MEMORY.
 // Thread-safety: the list's owner; the bytes are written by whichever thread retires the list, before its point is published.
 // Lifetime: buffer and staging memory are held until the list is complete or cancelled (READ-1, READ-6, HOLD-1).

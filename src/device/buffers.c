@@ -288,8 +288,12 @@ fm_status fm_buffer_write(fm_device *device, fm_stream stream, fm_buffer buffer,
     status = fmi_recorder_begin(&device->record, NULL, &commands);
     if (status == FM_OK) {
         commands->deadline = deadline;
-        status = fmi_device_commit_or_cancel(commands, fm_upload(commands, buffer, offset_bytes, size_bytes, source),
-                                             stream, fmi_remaining_ns(deadline), &point);
+        status = fm_upload(commands, buffer, offset_bytes, size_bytes, source);
+        if (status == FM_OK && commands->list->command_count == 0) { // no bytes: nothing to commit or to wait for
+            fmi_table_release(&device->streams, held);
+            return fm_commands_cancel(&commands);
+        }
+        status = fmi_device_commit_or_cancel(commands, status, stream, fmi_remaining_ns(deadline), &point);
         status = status == FM_TIMEOUT ? FM_WOULD_BLOCK : status; // it was not committed: nothing of it will happen
     }
     if (status == FM_OK) {

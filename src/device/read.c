@@ -152,10 +152,6 @@ static fm_status read_now(reader *r)
 {
     fmi_slot *held;
     fm_status status = fmi_table_hold(&r->device->buffers, r->buffer_handle.id, &held);
-    if (status == FM_OK && r->range.size_bytes == 0) {
-        status = fmi_fail(FM_ERROR_INVALID_ARGUMENT, "size_bytes is 0");
-        fmi_table_release(&r->device->buffers, held);
-    }
     if (status != FM_OK) {
         fmi_error_prefix("fm_buffer_read: source");
         return status;
@@ -163,7 +159,12 @@ static fm_status read_now(reader *r)
     fmi_buffer *buffer = (fmi_buffer *)held;
     r->range.size_bytes = fmi_buffer_rest(buffer, r->range.offset_bytes, r->range.size_bytes);
     status = fmi_check_range("fm_buffer_read: source", buffer, r->range.offset_bytes, r->range.size_bytes);
-    bool done = status != FM_OK || look(r, buffer, &status);
+    bool moves = status == FM_OK && r->range.size_bytes > 0;
+    if (moves && !r->destination) {
+        status = fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_buffer_read: destination is NULL");
+        moves = false;
+    }
+    bool done = !moves || look(r, buffer, &status);
     fmi_table_release(&r->device->buffers, held);
     return done ? status : read_through_staging(r);
 }
@@ -174,9 +175,6 @@ fm_status fm_buffer_read(fm_device *device, fm_stream stream, fm_buffer buffer, 
     fm_status status = fmi_device_check(device, "fm_buffer_read");
     if (status != FM_OK) {
         return status;
-    }
-    if (!destination) {
-        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_buffer_read: destination is NULL");
     }
     fmi_slot *held;
     status = fmi_table_hold(&device->streams, stream.id, &held);

@@ -207,11 +207,11 @@ fm_status fmi_record_dispatch(fm_commands *commands, const fm_dispatch_info *inf
 // Makes all stamps void: what is bound next is held anew.
 void fmi_recorder_forget_stamps(fm_commands *commands);
 
-// The size that FM_WHOLE_SIZE stands for: to the buffer's end. At an offset behind the end it stays, and no check of a range lets it pass.
+// The size that FM_WHOLE_SIZE stands for: to the buffer's end, 0 bytes at it. At an offset behind the end it stays, and no check of a range lets it pass.
 static inline uint64_t fmi_buffer_rest(const fmi_buffer *buffer, uint64_t offset_bytes, uint64_t size_bytes)
 {
-    return size_bytes == FM_WHOLE_SIZE && offset_bytes < buffer->size_bytes ? buffer->size_bytes - offset_bytes
-                                                                            : size_bytes;
+    return size_bytes == FM_WHOLE_SIZE && offset_bytes <= buffer->size_bytes ? buffer->size_bytes - offset_bytes
+                                                                             : size_bytes;
 }
 
 // Checks [offset, offset + size) against a buffer; sets the last error.

@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-// Checks and holds one side of a transfer and makes its span, which has the size that FM_WHOLE_SIZE stands for.
+// Checks and holds one side of a transfer and makes its span, which has the size that FM_WHOLE_SIZE stands for; 0 is a size like any other.
 static fm_status side(fm_commands *commands, const char *what, fm_buffer handle, uint64_t offset_bytes,
                       uint64_t size_bytes, uint32_t access, fmi_span *out, fmi_buffer **out_buffer)
 {
@@ -17,9 +17,6 @@ static fm_status side(fm_commands *commands, const char *what, fm_buffer handle,
         fmi_error_prefix(what);
         return status;
     }
-    if (size_bytes == 0) {
-        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "%s: size_bytes is 0", what);
-    }
     size_bytes = fmi_buffer_rest(buffer, offset_bytes, size_bytes);
     status = fmi_check_range(what, buffer, offset_bytes, size_bytes);
     if (status == FM_OK) {
@@ -27,6 +24,13 @@ static fm_status side(fm_commands *commands, const char *what, fm_buffer handle,
         *out_buffer = buffer;
     }
     return status;
+}
+
+// A transfer of no bytes: its handles and offsets are right, nothing is recorded, and what the checks held is let go.
+static fm_status record_nothing(fm_commands *commands)
+{
+    fmi_recorder_undo(commands);
+    return FM_OK;
 }
 
 // Puts a filled command in the list; a reusable list also notes what it names.
@@ -76,7 +80,8 @@ fm_status fm_copy(fm_commands *commands, fm_buffer source, uint64_t source_offse
                           (unsigned long long)source_offset_bytes, (unsigned long long)destination_offset_bytes);
     }
     if (status == FM_OK) {
-        status = append_copy(commands, "fm_copy", from, to, source, destination);
+        status = size_bytes == 0 ? record_nothing(commands)
+                                 : append_copy(commands, "fm_copy", from, to, source, destination);
     }
     fmi_recorder_leave(commands, status);
     return status;
@@ -97,14 +102,13 @@ static fm_status fill(fm_commands *commands, fm_buffer handle, uint64_t offset_b
         return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_fill: size_bytes %llu is not a multiple of 4",
                         (unsigned long long)size_bytes);
     }
-    if (offset_bytes % 4 != 0 || size_bytes == 0) {
-        return fmi_fail(FM_ERROR_INVALID_ARGUMENT,
-                        "fm_fill: offset_bytes %llu is not a multiple of 4 or size_bytes is 0",
+    if (offset_bytes % 4 != 0) {
+        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_fill: offset_bytes %llu is not a multiple of 4",
                         (unsigned long long)offset_bytes);
     }
     status = fmi_check_range("fm_fill", buffer, offset_bytes, size_bytes);
-    if (status != FM_OK) {
-        return status;
+    if (status != FM_OK || size_bytes == 0) {
+        return status == FM_OK ? record_nothing(commands) : status;
     }
     fmi_command *command = fmi_list_new_command(commands->list, FMI_COMMAND_FILL, 1, 0);
     if (!command || !link_command(commands->list, command, handle, (fm_buffer){0})) {
@@ -138,21 +142,31 @@ fm_status fm_upload(fm_commands *commands, fm_buffer buffer, uint64_t offset_byt
     fmi_staged staged;
     fmi_buffer *target;
     status = side(commands, "fm_upload", buffer, offset_bytes, size_bytes, FM_ACCESS_WRITE, &to, &target);
-    if (status == FM_OK && !source) {
+    bool moves = status == FM_OK && to.size_bytes > 0;
+    if (moves && !source) {
         status = fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_upload: source is NULL");
-    }
-    if (status == FM_OK) {
+    } else if (moves) {
         status = fmi_recorder_stage(commands, target, to.size_bytes, &staged);
         if (status != FM_OK) {
             fmi_error_prefix("fm_upload");
         }
+    } else if (status == FM_OK) {
+        status = record_nothing(commands);
     }
-    if (status == FM_OK) {
+    if (status == FM_OK && moves) {
         memcpy(staged.mapped, source, (size_t)to.size_bytes);
         status = append_copy(commands, "fm_upload", staged.span, to, buffer, (fm_buffer){0});
     }
     fmi_recorder_leave(commands, status);
     return status;
+}
+
+// The copy of a checked range to staging memory.
+static fm_status copy_out(fm_commands *commands, fm_buffer buffer, const fmi_buffer *source, fmi_span from,
+                          fmi_staged *out)
+{
+    fm_status status = fmi_recorder_stage(commands, source, from.size_bytes, out);
+    return status == FM_OK ? append_copy(commands, "read-back", from, out->span, buffer, (fm_buffer){0}) : status;
 }
 
 fm_status fmi_record_copy_out(fm_commands *commands, fm_buffer buffer, fmi_range range, fmi_staged *out)
@@ -161,10 +175,38 @@ fm_status fmi_record_copy_out(fm_commands *commands, fm_buffer buffer, fmi_range
     fmi_buffer *source;
     fm_status status =
         side(commands, "source", buffer, range.offset_bytes, range.size_bytes, FM_ACCESS_READ, &from, &source);
-    if (status == FM_OK) {
-        status = fmi_recorder_stage(commands, source, from.size_bytes, out);
+    return status == FM_OK ? copy_out(commands, buffer, source, from, out) : status;
+}
+
+// fm_read without the owner check.
+static fm_status read_back(fm_commands *commands, fm_buffer buffer, fmi_range range, void *destination)
+{
+    fmi_list *list = commands->list;
+    if (list->reusable) {
+        return fmi_fail(FM_ERROR_INVALID_ARGUMENT,
+                        "a reusable list reads nothing back; commit a list of its own after it");
     }
-    return status == FM_OK ? append_copy(commands, "read-back", from, out->span, buffer, (fm_buffer){0}) : status;
+    fmi_span from;
+    fmi_buffer *source;
+    fm_status status =
+        side(commands, "source", buffer, range.offset_bytes, range.size_bytes, FM_ACCESS_READ, &from, &source);
+    if (status != FM_OK || from.size_bytes == 0) {
+        return status == FM_OK ? record_nothing(commands) : status;
+    }
+    if (!destination) {
+        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "destination is NULL");
+    }
+    fmi_readback *readback = fmi_arena_alloc(&list->arena, sizeof *readback);
+    if (!readback) {
+        return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "no host memory for a read-back");
+    }
+    fmi_staged staged;
+    status = copy_out(commands, buffer, source, from, &staged);
+    if (status == FM_OK) {
+        *readback = (fmi_readback){list->readbacks, staged.mapped, destination, (size_t)from.size_bytes};
+        list->readbacks = readback;
+    }
+    return status;
 }
 
 fm_status fm_read(fm_commands *commands, fm_buffer buffer, uint64_t offset_bytes, uint64_t size_bytes,
@@ -174,24 +216,8 @@ fm_status fm_read(fm_commands *commands, fm_buffer buffer, uint64_t offset_bytes
     if (status != FM_OK) {
         return status;
     }
-    fmi_list *list = commands->list;
-    fmi_readback *readback = NULL;
-    if (!destination) {
-        status = fmi_fail(FM_ERROR_INVALID_ARGUMENT, "destination is NULL");
-    } else if (list->reusable) {
-        status = fmi_fail(FM_ERROR_INVALID_ARGUMENT,
-                          "a reusable list reads nothing back; commit a list of its own after it");
-    } else if ((readback = fmi_arena_alloc(&list->arena, sizeof *readback)) == NULL) {
-        status = fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "no host memory for a read-back");
-    }
-    fmi_staged staged;
-    if (status == FM_OK) {
-        status = fmi_record_copy_out(commands, buffer, (fmi_range){offset_bytes, size_bytes}, &staged);
-    }
-    if (status == FM_OK) {
-        *readback = (fmi_readback){list->readbacks, staged.mapped, destination, (size_t)staged.span.size_bytes};
-        list->readbacks = readback;
-    } else {
+    status = read_back(commands, buffer, (fmi_range){offset_bytes, size_bytes}, destination);
+    if (status != FM_OK) {
         fmi_error_prefix("fm_read");
     }
     fmi_recorder_leave(commands, status);

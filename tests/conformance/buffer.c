@@ -190,15 +190,36 @@ static void buffer_write_and_read_out_of_bounds_are_out_of_range(void **state)
     ct_expect_bytes(f, buffer, 0, 16, 0);
 }
 
-static void buffer_write_and_read_of_nothing_are_invalid(void **state)
+// No bytes: checked, and over at once, whatever the stream is at.
+static void buffer_write_and_read_of_nothing_wait_for_nothing(void **state)
 {
     ct_fixture *f = *state;
     fm_buffer buffer = ct_buffer(f, 16);
     uint32_t word = 1;
-    CT_STATUS(fm_buffer_write(f->device, f->stream, buffer, 0, 0, &word, 0), FM_ERROR_INVALID_ARGUMENT);
-    CT_STATUS(fm_buffer_read(f->device, f->stream, buffer, 0, 0, &word, 0), FM_ERROR_INVALID_ARGUMENT);
+    uint64_t commits = ct_stats(f).commits;
+    CT_OK(fm_buffer_write(f->device, f->stream, buffer, 0, 0, &word, 0));
+    CT_OK(fm_buffer_write(f->device, f->stream, buffer, 16, 0, NULL, 0));
+    CT_OK(fm_buffer_write(f->device, f->stream, buffer, 16, FM_WHOLE_SIZE, NULL, 0));
+    CT_OK(fm_buffer_read(f->device, f->stream, buffer, 0, 0, &word, 0));
+    CT_OK(fm_buffer_read(f->device, f->stream, buffer, 16, 0, NULL, 0));
+    CT_OK(fm_buffer_read(f->device, f->stream, buffer, 16, FM_WHOLE_SIZE, NULL, 0));
+    assert_int_equal(ct_stats(f).commits, commits);
+    assert_int_equal(word, 1);
+    CT_STATUS(fm_buffer_write(f->device, f->stream, buffer, 17, 0, &word, 0), FM_ERROR_OUT_OF_RANGE);
+    CT_STATUS(fm_buffer_read(f->device, f->stream, buffer, 17, 0, &word, 0), FM_ERROR_OUT_OF_RANGE);
+    CT_STATUS(fm_buffer_write(f->device, (fm_stream){0}, buffer, 0, 0, &word, 0), FM_ERROR_NULL_HANDLE);
+    CT_STATUS(fm_buffer_read(f->device, (fm_stream){0}, buffer, 0, 0, &word, 0), FM_ERROR_NULL_HANDLE);
     CT_STATUS(fm_buffer_write(f->device, f->stream, buffer, 0, 4, NULL, 0), FM_ERROR_INVALID_ARGUMENT);
     CT_STATUS(fm_buffer_read(f->device, f->stream, buffer, 0, 4, NULL, 0), FM_ERROR_INVALID_ARGUMENT);
+    if (ct_gate_is_exact(f)) {
+        ct_commit_gate(f, f->stream, buffer);
+        CT_OK(fm_buffer_write(f->device, f->stream, buffer, 0, 0, NULL, 0));
+        CT_OK(fm_buffer_read(f->device, f->stream, buffer, 0, 0, NULL, 0));
+        ct_gate_open(f);
+    }
+    CT_OK(fm_buffer_destroy(f->device, buffer));
+    CT_STATUS(fm_buffer_write(f->device, f->stream, buffer, 0, 0, NULL, 0), FM_ERROR_STALE_HANDLE);
+    CT_STATUS(fm_buffer_read(f->device, f->stream, buffer, 0, 0, NULL, 0), FM_ERROR_STALE_HANDLE);
 }
 
 static void expect_write_and_read(ct_fixture *f, fm_stream stream, fm_buffer buffer, fm_status expected)
@@ -279,7 +300,7 @@ int ct_group_buffer(void)
         CT_TEST(buffer_write_and_read_of_host_memory_match),
         CT_TEST(buffer_write_and_read_of_many_megabytes_match),
         CT_TEST(buffer_write_and_read_out_of_bounds_are_out_of_range),
-        CT_TEST(buffer_write_and_read_of_nothing_are_invalid),
+        CT_TEST(buffer_write_and_read_of_nothing_wait_for_nothing),
         CT_TEST(buffer_write_and_read_refuse_bad_handles),
         CT_TEST(buffer_write_that_times_out_still_happens),
         CT_TEST(buffer_read_that_times_out_never_touches_its_destination),

@@ -5,7 +5,9 @@
 
 #include "base/error.h"
 #include "kernel/flow.h"
+#include "kernel/hints.h"
 #include "kernel/host_entry.h"
+#include "kernel/rules.h"
 #include "kernel/translator.h"
 #include "kernel/types.h"
 
@@ -272,12 +274,9 @@ static fm_status translate_barrier(fmi_translator *translator, const fmi_word *w
 
 static fm_status translate_word(fmi_translator *translator, const fmi_word *word, uint32_t *at)
 {
-    const fmi_token *token = &translator->tokens->list[*at];
     switch (word->kind) {
     case FMI_WORD_C:
-    case FMI_WORD_GLSL:
-        return fmi_token_fail(translator->tokens, *at, "'%.*s' is no word of the portable language", (int)token->length,
-                              token->start);
+    case FMI_WORD_GLSL: return fmi_rules_refuse_word(translator->tokens, *at);
     case FMI_WORD_RETURN: return translate_return(translator, *at);
     case FMI_WORD_ID: return translate_id(translator, word, at);
     case FMI_WORD_BARRIER: return translate_barrier(translator, word, at);
@@ -297,9 +296,9 @@ static fm_status translate_name(fmi_translator *translator, uint32_t *at)
                                                 : fmi_translate_element(translator, name, at);
     }
     if (!fmi_word_has_free_prefix(token->start, token->length)) {
-        const char *ours = fmi_word_of_others(token->start, token->length);
-        return fmi_token_fail(tokens, *at, "names that start with fm_ or gl_ are reserved%s%s%s",
-                              ours ? "; here it is called '" : "", ours ? ours : "", ours ? "'" : "");
+        char hint[FMI_MAX_HINT];
+        fmi_hint_find(token->start, token->length, hint);
+        return fmi_token_fail(tokens, *at, "names that start with fm_ or gl_ are reserved%s", hint);
     }
     const fmi_word *word = fmi_word_find(token->start, token->length);
     if (word) {

@@ -81,9 +81,14 @@ static fm_status check_one_type(fmi_parser *parser, const struct call *call, fmi
         }
         if (type != FMI_TYPE_ANY && own != FMI_TYPE_ANY && own != type) {
             const fmi_token *name = &parser->tokens->list[call->at];
+            bool is_float = type == FMI_TYPE_FLOAT || own == FMI_TYPE_FLOAT;
+            bool is_uint = type == FMI_TYPE_UINT || own == FMI_TYPE_UINT;
             return fmi_token_fail(parser->tokens, argument->at,
-                                  "the arguments of '%.*s' have one type, and these are %s and %s: cast one",
-                                  (int)name->length, name->start, fmi_type_phrase(type), fmi_type_phrase(own));
+                                  "the arguments of '%.*s' have one type, and these are %s and %s: cast one%s",
+                                  (int)name->length, name->start, fmi_type_phrase(type), fmi_type_phrase(own),
+                                  is_float  ? ", or write 3.0 for 3"
+                                  : is_uint ? ", or write 3u for 3"
+                                            : ", or write 3l for 3");
         }
         type = own == FMI_TYPE_ANY ? type : own;
     }

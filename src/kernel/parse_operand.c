@@ -201,11 +201,11 @@ fm_status fmi_parse_fail_unknown(const fmi_parser *parser, uint32_t at, bool is_
 {
     const fmi_token *name = &parser->tokens->list[at];
     int length = (int)name->length;
-    char hint[128];
+    char hint[FMI_MAX_HINT];
     if (is_function && fmi_scope_find(parser, name)) {
         return fmi_token_fail(parser->tokens, at, "'%.*s' is a variable and no function", length, name->start);
     }
-    fmi_scope_suggest(parser, name, is_function, hint, sizeof hint);
+    fmi_scope_suggest(parser, name, is_function, hint);
     if (is_function) {
         return fmi_token_fail(parser->tokens, at,
                               "there is no function '%.*s' in the language or before this in the "

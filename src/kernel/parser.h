@@ -5,6 +5,7 @@
 #define FMI_KERNEL_PARSER_H
 
 #include "kernel/grammar.h"
+#include "kernel/hints.h"
 #include "kernel/types.h"
 
 enum {
@@ -97,8 +98,9 @@ fmi_symbol *fmi_scope_find(const fmi_parser *parser, const fmi_token *name);
 fm_status fmi_scope_declare(fmi_parser *parser, uint32_t at, const fmi_symbol *symbol);
 void fmi_scope_close(fmi_parser *parser, uint32_t symbol_count); // forgets all but the first `symbol_count`
 const fmi_name *fmi_scope_find_kernel_name(const fmi_parser *parser, const fmi_token *name);
-// "… ; do you mean 'min'?" or an empty text: the nearest word or symbol. `is_function`: what stands before parentheses.
-void fmi_scope_suggest(const fmi_parser *parser, const fmi_token *name, bool is_function, char *out, size_t size);
+// "; here it is called 'abs'", "; do you mean 'min'?" or an empty text: what another language's word means here, else the nearest word or
+// symbol. `is_function`: what stands before parentheses.
+void fmi_scope_suggest(const fmi_parser *parser, const fmi_token *name, bool is_function, char out[FMI_MAX_HINT]);
 
 // parse_expression.c. An expression with commas; one without; and one that is a statement, where a helper may give nothing.
 fm_status fmi_parse_expression(fmi_parser *parser, fmi_value *out);

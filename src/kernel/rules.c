@@ -2,6 +2,7 @@
 // They are found by what stands before a token, without a grammar: the rest is grammar.h's.
 #include "kernel/rules.h"
 
+#include "kernel/hints.h"
 #include "kernel/words.h"
 
 static const fmi_word *word_at(const fmi_tokens *tokens, uint32_t index)
@@ -38,14 +39,27 @@ static fm_status refuse_member(const fmi_tokens *tokens, uint32_t index, const f
         return fmi_token_fail(tokens, index, "only built-in ids have members: there are no structs and no vectors");
     }
     int length = (int)owner->length;
-    const char *ours = fmi_word_of_others(owner->start, owner->length);
-    if (ours) {
-        return fmi_token_fail(tokens, fmi_token_previous(tokens, index),
-                              "'%.*s' is not declared; here it is called '%s'", length, owner->start, ours);
+    char hint[FMI_MAX_HINT];
+    fmi_hint_find(owner->start, owner->length, hint);
+    if (!hint[0]) {
+        fmi_hint_find_id(owner->start, owner->length, hint);
+    }
+    if (hint[0]) {
+        return fmi_token_fail(tokens, fmi_token_previous(tokens, index), "'%.*s' is no built-in id%s", length,
+                              owner->start, hint);
     }
     return fmi_token_fail(tokens, index,
                           "only built-in ids have members, and '%.*s' is none: there are no structs and no vectors",
                           length, owner->start);
+}
+
+fm_status fmi_rules_refuse_word(const fmi_tokens *tokens, uint32_t index)
+{
+    const fmi_token *word = &tokens->list[index];
+    char hint[FMI_MAX_HINT];
+    fmi_hint_find(word->start, word->length, hint);
+    return fmi_token_fail(tokens, index, "'%.*s' is no word of the portable language%s", (int)word->length, word->start,
+                          hint);
 }
 
 static fm_status check_operator(const fmi_tokens *tokens, uint32_t index)
@@ -66,13 +80,32 @@ static fm_status check_operator(const fmi_tokens *tokens, uint32_t index)
     return FM_OK;
 }
 
+// A colon belongs to a `?`. There are no labels, and none may reach libtcc: after an error behind one it reads freed memory.
+static fm_status check_colons(const fmi_tokens *tokens)
+{
+    uint32_t questions = 0;
+    for (uint32_t i = 0; i < tokens->count; i++) {
+        if (fmi_token_is(tokens, i, "?")) {
+            questions++;
+        } else if (fmi_token_is(tokens, i, ":") && questions-- == 0) {
+            return fmi_token_fail(tokens, i, "':' belongs to no '?'");
+        } else if (fmi_token_is(tokens, i, ";") || fmi_token_is(tokens, i, "{") || fmi_token_is(tokens, i, "}")) {
+            questions = 0;
+        }
+    }
+    return FM_OK;
+}
+
 fm_status fmi_rules_check(const fmi_tokens *tokens)
 {
     for (uint32_t i = 0; i < tokens->count; i++) {
-        fm_status status = tokens->list[i].kind == FMI_TOKEN_OPERATOR ? check_operator(tokens, i) : FM_OK;
+        const fmi_word *word = word_at(tokens, i);
+        fm_status status = tokens->list[i].kind == FMI_TOKEN_OPERATOR ? check_operator(tokens, i)
+                           : word && word->kind == FMI_WORD_C         ? fmi_rules_refuse_word(tokens, i)
+                                                                      : FM_OK;
         if (status != FM_OK) {
             return status;
         }
     }
-    return FM_OK;
+    return check_colons(tokens);
 }

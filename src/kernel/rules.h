@@ -1,4 +1,4 @@
-// What one of the target languages would take and another would not: pointers, members. One clear sentence each, before a
+// What one of the target languages would take and another would not: pointers, members, labels, other words of C. One clear sentence each, before a
 // compiler sees the text. Reads tokens and changes nothing. Any thread; no state.
 #ifndef FMI_KERNEL_RULES_H
 #define FMI_KERNEL_RULES_H
@@ -7,5 +7,8 @@
 
 // FM_ERROR_COMPILE with line and column.
 fm_status fmi_rules_check(const fmi_tokens *tokens);
+
+// Refuses token `index`, a word of C or GLSL that the language lacks, and says what to write in its place.
+fm_status fmi_rules_refuse_word(const fmi_tokens *tokens, uint32_t index);
 
 #endif

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_SUGGESTED = 24, MAX_NAME = 255 };
+enum { MAX_NAME = 255 };
 
 static bool is_named(const fmi_symbol *symbol, const fmi_token *name)
 {
@@ -104,69 +104,28 @@ void fmi_scope_close(fmi_parser *parser, uint32_t symbol_count)
     parser->symbol_count = symbol_count;
 }
 
-// Edits that turn one name into the other: letters put in, left out or changed.
-static uint32_t measure(const char *a, size_t a_length, const char *b, size_t b_length)
+void fmi_scope_suggest(const fmi_parser *parser, const fmi_token *name, bool is_function, char out[FMI_MAX_HINT])
 {
-    uint32_t row[MAX_SUGGESTED + 1];
-    for (uint32_t j = 0; j <= b_length; j++) {
-        row[j] = j;
-    }
-    for (uint32_t i = 1; i <= a_length; i++) {
-        uint32_t corner = row[0];
-        row[0] = i;
-        for (uint32_t j = 1; j <= b_length; j++) {
-            uint32_t least = corner + (a[i - 1] != b[j - 1]);
-            corner = row[j];
-            least = row[j] + 1 < least ? row[j] + 1 : least;
-            row[j] = row[j - 1] + 1 < least ? row[j - 1] + 1 : least;
-        }
-    }
-    return row[b_length];
-}
-
-struct nearest {
-    const fmi_token *name;
-    const char *best;
-    size_t length;
-    uint32_t edits;
-};
-
-static void try_name(struct nearest *nearest, const char *name, size_t length)
-{
-    if (length > MAX_SUGGESTED || nearest->name->length > MAX_SUGGESTED) {
-        return;
-    }
-    uint32_t edits = measure(nearest->name->start, nearest->name->length, name, length);
-    if (edits < nearest->edits) {
-        *nearest = (struct nearest){nearest->name, name, length, edits};
-    }
-}
-
-void fmi_scope_suggest(const fmi_parser *parser, const fmi_token *name, bool is_function, char *out, size_t size)
-{
-    out[0] = 0;
-    const char *translated = is_function ? fmi_word_of_target(name->start, name->length) : NULL;
-    translated = translated ? translated : fmi_word_of_others(name->start, name->length);
-    // At least half of the letters are right: one edit from three letters on, two from five.
-    struct nearest nearest = {.name = name, .edits = 1u + (name->length > 2) + (name->length > 4)};
-    for (uint32_t i = parser->symbol_count; i-- > 0 && !translated;) {
+    fmi_hint_find(name->start, name->length, out);
+    fmi_nearest nearest = {.name = name->start, .length = name->length, .edits = fmi_nearest_limit(name->length)};
+    for (uint32_t i = parser->symbol_count; i-- > 0 && !out[0];) {
         const fmi_symbol *symbol = &parser->symbols[i];
         if ((symbol->kind == FMI_SYMBOL_HELPER) == is_function) {
-            try_name(&nearest, symbol->name, symbol->length);
+            fmi_nearest_try(&nearest, symbol->name, symbol->length);
         }
     }
-    for (size_t i = 0; fmi_word_at(i) && is_function && !translated; i++) {
+    for (size_t i = 0; fmi_word_at(i) && is_function && !out[0]; i++) {
         const fmi_word *word = fmi_word_at(i);
         if (word->kind == FMI_WORD_FUNCTION || word->kind == FMI_WORD_ATOMIC || word->kind == FMI_WORD_BARRIER) {
-            try_name(&nearest, word->name, strlen(word->name));
+            fmi_nearest_try(&nearest, word->name, strlen(word->name));
         }
     }
     for (uint32_t i = 0; i < parser->input->name_count && !is_function && !parser->is_header; i++) {
-        try_name(&nearest, parser->input->names[i].name, strlen(parser->input->names[i].name));
+        fmi_nearest_try(&nearest, parser->input->names[i].name, strlen(parser->input->names[i].name));
     }
-    if (translated) {
-        snprintf(out, size, "; here it is called '%s'", translated);
-    } else if (nearest.best) {
-        snprintf(out, size, "; do you mean '%.*s'?", (int)nearest.length, nearest.best);
+    if (!out[0] && nearest.best) {
+        snprintf(out, FMI_MAX_HINT, "; do you mean '%.*s'?", (int)nearest.best_length, nearest.best);
+    } else if (!out[0] && !is_function) {
+        fmi_hint_find_id(name->start, name->length, out);
     }
 }

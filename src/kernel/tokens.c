@@ -171,6 +171,18 @@ static bool fits(const char *digits, size_t length, uint32_t base, uint64_t most
     return true;
 }
 
+static fm_status fail_number(const struct cutter *cutter, size_t start, size_t end)
+{
+    const char *text = cutter->text + start;
+    bool is_binary = end - start > 2 && text[0] == '0' && (text[1] | 32) == 'b';
+    bool is_half = !is_binary && (text[end - start - 1] | 32) == 'h';
+    return fail_at(cutter, start,
+                   is_binary ? "there are no binary numbers: write them as 0x…"
+                   : is_half
+                       ? "there are no half numbers, half is a dtype of buffer elements: write a float (1.0f)"
+                       : "a number is neither an int, a uint (1u), a long (1l), a ulong (1ul) nor a float (1.0f)");
+}
+
 static fm_status check_integer(const struct cutter *cutter, size_t start, size_t end)
 {
     const char *text = cutter->text + start;
@@ -185,8 +197,7 @@ static fm_status check_integer(const struct cutter *cutter, size_t start, size_t
     for (size_t i = 0; i < digits; i++) {
         char c = text[skip + i];
         if (!is_digit(c) && !(is_hex && (c | 32) >= 'a' && (c | 32) <= 'f')) {
-            return fail_at(cutter, start,
-                           "a number is neither an int, a uint (1u), a long (1l), a ulong (1ul) nor a float (1.0f)");
+            return fail_number(cutter, start, end);
         }
     }
     uint64_t most = is_long ? (is_unsigned ? UINT64_MAX : INT64_MAX) : (is_unsigned ? UINT32_MAX : INT32_MAX);
@@ -225,8 +236,7 @@ static fm_status check_float(const struct cutter *cutter, size_t start, size_t e
         p = skip_digits(p, last);
     }
     if (p != last && !(p + 1 == last && (*p | 32) == 'f')) {
-        return fail_at(cutter, start,
-                       "a number is neither an int, a uint (1u), a long (1l), a ulong (1ul) nor a float (1.0f)");
+        return fail_number(cutter, start, end);
     }
     return FM_OK;
 }
@@ -249,24 +259,31 @@ static fm_status cut_number(struct cutter *cutter, fmi_token_kind *out_kind)
     return is_float ? check_float(cutter, start, cutter->at) : check_integer(cutter, start, cutter->at);
 }
 
-static fm_status check_directive(const struct cutter *cutter)
+// True if the name behind a `#`, which has been read, is `name`.
+static bool is_directive(const struct cutter *cutter, const char *name)
 {
-    static const char *const allowed[] = {"define", "undef", "if", "ifdef", "ifndef", "elif", "else", "endif"};
-    size_t at = cutter->at;
+    size_t at = cutter->at + (look(cutter, 0) == '#'), length = strlen(name);
     while (at < cutter->length && (cutter->text[at] == ' ' || cutter->text[at] == '\t')) {
         at++;
     }
-    size_t end = at;
-    while (end < cutter->length && is_name_part(cutter->text[end])) {
-        end++;
-    }
+    return cutter->length - at >= length && memcmp(cutter->text + at, name, length) == 0 &&
+           !(at + length < cutter->length && is_name_part(cutter->text[at + length]));
+}
+
+static fm_status check_directive(const struct cutter *cutter)
+{
+    static const char *const allowed[] = {"define", "undef", "if", "ifdef", "ifndef", "elif", "else", "endif"};
     for (size_t i = 0; i < sizeof allowed / sizeof allowed[0]; i++) {
-        if (strlen(allowed[i]) == end - at && memcmp(allowed[i], cutter->text + at, end - at) == 0) {
+        if (is_directive(cutter, allowed[i])) {
             return FM_OK;
         }
     }
     return fail_at(cutter, cutter->at - 1,
-                   "the only directives are #define, #undef, #if, #ifdef, #ifndef, #elif, #else and #endif");
+                   is_directive(cutter, "pragma")
+                       ? "there are no pragmas: leave this line out, compilers unroll loops by themselves"
+                   : is_directive(cutter, "include")
+                       ? "there is no #include: all helper functions stand in fm_kernel_info.header"
+                       : "the only directives are #define, #undef, #if, #ifdef, #ifndef, #elif, #else and #endif");
 }
 
 static fm_status cut_operator(struct cutter *cutter)
@@ -276,7 +293,7 @@ static fm_status cut_operator(struct cutter *cutter)
     size_t left = cutter->length - cutter->at;
     const char *here = cutter->text + cutter->at;
     if (*here == '#') {
-        if (!cutter->is_header) {
+        if (!cutter->is_header && !is_directive(cutter, "pragma")) {
             return fail_at(cutter, cutter->at, "a body has no preprocessor lines; they belong into the header");
         }
         if (cutter->is_line_start) {
@@ -345,7 +362,7 @@ static char partner(char c)
 }
 
 // Finds each bracket's partner. Open brackets are chained through `match` until their partner comes.
-static fm_status match_brackets(const fmi_tokens *tokens)
+fm_status fmi_tokens_match(const fmi_tokens *tokens)
 {
     uint32_t open = UINT32_MAX;
     for (uint32_t i = 0; i < tokens->count; i++) {
@@ -371,28 +388,6 @@ static fm_status match_brackets(const fmi_tokens *tokens)
         return fmi_token_fail(tokens, open, "'%c' is never closed", *tokens->list[open].start);
     }
     return FM_OK;
-}
-
-// A colon belongs to a `?`. There are no labels, and none may reach libtcc: after an error behind one it reads freed memory.
-static fm_status check_colons(const fmi_tokens *tokens)
-{
-    uint32_t questions = 0;
-    for (uint32_t i = 0; i < tokens->count; i++) {
-        if (fmi_token_is(tokens, i, "?")) {
-            questions++;
-        } else if (fmi_token_is(tokens, i, ":") && questions-- == 0) {
-            return fmi_token_fail(tokens, i, "':' belongs to no '?'");
-        } else if (fmi_token_is(tokens, i, ";") || fmi_token_is(tokens, i, "{") || fmi_token_is(tokens, i, "}")) {
-            questions = 0;
-        }
-    }
-    return FM_OK;
-}
-
-fm_status fmi_tokens_match(const fmi_tokens *tokens)
-{
-    fm_status status = match_brackets(tokens);
-    return status == FM_OK ? check_colons(tokens) : status;
 }
 
 fm_status fmi_tokens_cut(const char *text, size_t length, bool is_header, fmi_tokens *out)

@@ -48,7 +48,7 @@ void fmi_tokens_free(fmi_tokens *tokens);
 fm_status fmi_tokens_push(fmi_tokens *tokens, const fmi_token *token);
 fm_status fmi_tokens_end(fmi_tokens *tokens);
 
-// Finds each bracket's partner, once macros are expanded. FM_ERROR_COMPILE for one that has none, and for a `:` without its `?`.
+// Finds each bracket's partner, once macros are expanded. FM_ERROR_COMPILE for one that has none.
 fm_status fmi_tokens_match(const fmi_tokens *tokens);
 
 // True if token `index` is exactly `text`.

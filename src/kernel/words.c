@@ -113,38 +113,6 @@ const fmi_word *fmi_word_at(size_t index)
     return index < sizeof words / sizeof words[0] ? &words[index] : NULL;
 }
 
-const char *fmi_word_of_others(const char *name, size_t length)
-{
-    static const struct {
-        const char *theirs; // CUDA, OpenCL, GLSL, Metal
-        const char *ours;
-    } list[] = {
-        {"threadIdx", "local_id"},
-        {"blockIdx", "group_id"},
-        {"blockDim", "group_size"},
-        {"gridDim", "group_count"},
-        {"__syncthreads", "barrier"},
-        {"__expf", "exp"},
-        {"get_global_id", "global_id"},
-        {"get_local_id", "local_id"},
-        {"get_group_id", "group_id"},
-        {"get_local_size", "group_size"},
-        {"get_num_groups", "group_count"},
-        {"gl_GlobalInvocationID", "global_id"},
-        {"gl_LocalInvocationID", "local_id"},
-        {"gl_WorkGroupID", "group_id"},
-        {"gl_WorkGroupSize", "group_size"},
-        {"gl_NumWorkGroups", "group_count"},
-        {"threadgroup_barrier", "barrier"},
-    };
-    for (size_t i = 0; i < sizeof list / sizeof list[0]; i++) {
-        if (is_same(list[i].theirs, name, length)) {
-            return list[i].ours;
-        }
-    }
-    return NULL;
-}
-
 const char *fmi_word_of_target(const char *name, size_t length)
 {
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {

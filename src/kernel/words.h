@@ -57,9 +57,6 @@ const fmi_word *fmi_word_at(size_t index);
 // The language's word for a function, atomic or type of a target ("inversesqrt", "sqrtf": "rsqrt", "sqrt"); NULL if it is none, or the same.
 const char *fmi_word_of_target(const char *name, size_t length);
 
-// The language's word for what other languages call so ("threadIdx": "local_id"); NULL: none is known. For a hint.
-const char *fmi_word_of_others(const char *name, size_t length);
-
 // The most characters that a parameter's name has.
 enum { FMI_MAX_NAME_LENGTH = 64 };
 

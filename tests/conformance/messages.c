@@ -137,7 +137,7 @@ static void forbidden_text_is_named_with_its_place(void **state)
         {NULL, "int y = 1; y = 3 + &y;", "column 20: there are no pointers", "&y;"},
         {NULL, "uint i = 1u; i.x = 3u;", "column 15: only built-in ids have members", ".x"},
         {NULL, "float x = 1.0f;", "column 7: 'x' is a parameter of the kernel: a variable needs another name", "x = "},
-        {NULL, "uint i = threadIdx.x;", "column 10: 'threadIdx' is not declared; here it is called 'local_id'",
+        {NULL, "uint i = threadIdx.x;", "column 10: 'threadIdx' is no built-in id; here it is called 'local_id'",
          "threadIdx"},
         {NULL, "uint i = get_global_id(0);",
          "column 10: there is no function 'get_global_id' in the language or before this in the header; here it is "

@@ -162,7 +162,8 @@ static void body_members_are_no_names(void **state)
     (void)state;
     expect("uint x2 = local_id.x;", "uint fm_v_x2 = gl_LocalInvocationID.x;", "unsigned fm_v_x2 = fm_local_id.x;");
     refuse("v.x = 1.0f;", "line 1, column 2: only built-in ids have members, and 'v' is none");
-    refuse("uint i = globl_id.x;", "line 1, column 18: only built-in ids have members, and 'globl_id' is none");
+    refuse("uint i = globl_id.x;", "line 1, column 10: 'globl_id' is no built-in id; do you mean 'global_id'?");
+    refuse("uint i = table.x;", "line 1, column 15: only built-in ids have members, and 'table' is none");
     refuse("uint i = (1u).x;", "line 1, column 14: only built-in ids have members: there are");
 }
 

@@ -40,7 +40,7 @@ typedef struct fm_buffer_info {
 // Creates a buffer whose content reads as zero (unless FM_BUFFER_UNINITIALIZED).
 // Parameters: `device`; `info`, copied; `out_buffer`, the null handle is stored on error.
 // Errors: FM_ERROR_INVALID_ARGUMENT (a NULL, a size of 0, unknown flags or kind), FM_ERROR_OUT_OF_MEMORY (over the
-// device's limit even after what is complete was retired, and nothing is lost), FM_ERROR_OUT_OF_HOST_MEMORY,
+// device's limit although nothing is in flight any more that would make room; fm_last_error says who holds the memory, and nothing is lost), FM_ERROR_OUT_OF_HOST_MEMORY,
 // FM_ERROR_DEVICE_LOST, FM_ERROR_CLOSED.
 // Thread-safety: any thread. Lifetime: until fm_buffer_destroy and the end of the last submission that uses it (HOLD-6).
 FM_API fm_status fm_buffer_create(fm_device *device, const fm_buffer_info *info, fm_buffer *out_buffer);

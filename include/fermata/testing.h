@@ -98,8 +98,9 @@ FM_API fm_status fm_testing_observe(fm_device *device, fm_testing_observer obser
 
 // A place between two steps of a call, where another thread may come in.
 typedef enum fm_testing_place {
-    FM_TESTING_BOUND = 0,  // a list holds a buffer and has not told its memory that it uses it
-    FM_TESTING_PUSHED = 1, // a commit has queued its list and has not told its buffers' memory
+    FM_TESTING_BOUND = 0,   // a list holds a buffer and has not told its memory that it uses it
+    FM_TESTING_PUSHED = 1,  // a commit has queued its list and has not told its buffers' memory
+    FM_TESTING_NO_ROOM = 2, // a request for memory has found none and has not looked yet at what is in flight
 } fm_testing_place;
 
 // Has `come_in` called once, by the next call that reaches `place`: what it does there is what another thread might do at that moment.

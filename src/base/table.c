@@ -39,6 +39,14 @@ fmi_slot *fmi_table_slot(const fmi_table *table, uint32_t index)
     return (fmi_slot *)(chunk + (size_t)(index % FMI_TABLE_CHUNK_SLOTS) * table->object_bytes);
 }
 
+uint32_t fmi_table_slot_count(fmi_table *table)
+{
+    pthread_mutex_lock(&table->lock);
+    uint32_t count = table->slot_count;
+    pthread_mutex_unlock(&table->lock);
+    return count;
+}
+
 void fmi_table_destroy(fmi_table *table)
 {
     if (!table->chunks) {

@@ -118,6 +118,9 @@ void fmi_shares_collect(fmi_table *table, fmi_slot *slot);
 // Why an id has no live object: the status, with a sentence as the last error, which names what of the object is left.
 fm_status fmi_table_refuse(fmi_table *table, uint64_t id) __attribute__((cold));
 
+// So many slots exist; indices of objects are below this.
+uint32_t fmi_table_slot_count(fmi_table *table);
+
 // The slot of an index that a handle of this table has had; alive or not.
 fmi_slot *fmi_table_slot(const fmi_table *table, uint32_t index);
 

@@ -70,6 +70,9 @@ fm_status fmi_device_commit(fm_commands **commands, const fm_commit_info *info, 
 fm_status fmi_device_commit_or_cancel(fm_commands *commands, fm_status recorded, fm_stream stream, uint64_t timeout_ns,
                                       fm_point *out_point);
 
+// Adds to the last error, the sentence of a request for memory that is refused, who holds the memory. `device`: the fm_device.
+void fmi_device_explain_memory(void *device);
+
 // Gives a list, which has been counted in, to the engine: takes the stream's next value and a place in the queue in one step, and
 // returns the value. `stream` is held for the list, or NULL for the library's own fills. The caller kicks and notifies the keeper.
 uint64_t fmi_device_post(fm_device *device, fmi_list *list, fmi_stream *stream);

@@ -13,10 +13,7 @@
 #define GPU_SPIN_NS 2000000u
 #define GPU_GATHER_NS 12000u
 
-enum {
-    RECLAIM_NS = 5000000,
-    MOST_RECLAIMS = 6000
-}; // 30 seconds at most: others that keep committing must not make it endless
+enum { RECLAIM_NS = 5000000 };
 
 // Counts devices opened by this process: makes handles of different devices differ.
 static _Atomic(uint32_t) device_serial;
@@ -55,15 +52,15 @@ static void settle(void *device)
     fmi_settle(&((fm_device *)device)->retirement);
 }
 
-// The pool's way to make memory free: retire, then wait for the oldest work, again and again until nothing is in flight or it is too late.
+// The pool's way to make memory free: retire, then wait for the oldest work.
 static bool reclaim(void *user, uint32_t attempt, uint64_t deadline)
 {
     fm_device *device = user;
     fmi_retirement *r = &device->retirement;
     fmi_progress(r);
     fmi_record_drop_staging(&device->record);
-    if (attempt == 0 || attempt > MOST_RECLAIMS) {
-        return attempt == 0;
+    if (attempt == 0) {
+        return true;
     }
     if (atomic_load(&r->outstanding) == 0) {
         atomic_fetch_add_explicit(&device->full_drains, attempt > 1, memory_order_relaxed);
@@ -164,6 +161,7 @@ static fm_status build(fm_device *device)
 #endif
     device->pool.settle = settle;
     device->pool.reclaim = reclaim;
+    device->pool.explain = fmi_device_explain_memory;
     device->pool.reclaim_user = device;
     fm_status status = init_tables(device);
     if (status != FM_OK) {

@@ -176,7 +176,7 @@ fm_status fm_testing_observe(fm_device *device, fm_testing_observer observer, vo
 fm_status fm_testing_come_in(fm_device *device, fm_testing_place place, void (*come_in)(void *user), void *user)
 {
     fm_status status = fmi_device_check(device, "fm_testing_come_in");
-    if (status == FM_OK && (uint32_t)place > FM_TESTING_PUSHED) {
+    if (status == FM_OK && (uint32_t)place > FM_TESTING_NO_ROOM) {
         status = fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_testing_come_in: place %u is unknown", (uint32_t)place);
     }
     if (status == FM_OK) {

@@ -6,8 +6,12 @@
 #include "base/clock.h"
 #include "base/error.h"
 
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+
+// How long a request without a deadline is repeated while work ends and others take what comes free.
+#define PATIENCE_NS UINT64_C(30000000000)
 
 void fmi_pool_init(fmi_pool *pool, const fmi_backend_ops *ops, fmi_backend *backend, const fmi_backend_caps *caps,
                    const fmi_pool_settings *settings)
@@ -26,13 +30,22 @@ void fmi_pool_init(fmi_pool *pool, const fmi_backend_ops *ops, fmi_backend *back
     pthread_mutex_init(&pool->growth[1], NULL);
 }
 
+// Bytes are no longer reserved.
+static void unreserve(fmi_pool *pool, uint64_t size_bytes)
+{
+    atomic_fetch_sub_explicit(&pool->reserved_bytes, size_bytes, memory_order_relaxed);
+    atomic_fetch_add(&pool->returns, 1);
+}
+
 static void free_block(fmi_pool *pool, fmi_pool_block *block)
 {
-    atomic_fetch_sub_explicit(&pool->reserved_bytes, block->native.size_bytes, memory_order_relaxed);
+    uint64_t size_bytes = block->native.size_bytes;
     pool->ops->free_block(pool->backend, &block->native);
+    unreserve(pool, size_bytes); // behind the driver, so that both together never have more than the limit
     free(block);
 }
 
+// Frees what take_empty_blocks has taken; returns its bytes.
 static uint64_t free_chain(fmi_pool *pool, fmi_pool_block *chain)
 {
     uint64_t bytes = 0;
@@ -41,14 +54,19 @@ static uint64_t free_chain(fmi_pool *pool, fmi_pool_block *chain)
         chain = block->next;
         bytes += block->native.size_bytes;
         free_block(pool, block);
+        atomic_fetch_sub(&pool->leaving, 1); // last: see is_final
     }
     return bytes;
 }
 
 void fmi_pool_destroy(fmi_pool *pool)
 {
-    free_chain(pool, pool->blocks[0]);
-    free_chain(pool, pool->blocks[1]);
+    for (int kind = 0; kind < 2; kind++) {
+        for (fmi_pool_block *block = pool->blocks[kind], *next; block; block = next) {
+            next = block->next;
+            free_block(pool, block);
+        }
+    }
     fmi_ranges_free(&pool->ranges);
     free(pool->orders);
     pthread_mutex_destroy(&pool->lock);
@@ -75,6 +93,7 @@ static fmi_pool_block *take_empty_blocks(fmi_pool *pool, uint64_t keep_bytes)
             pool->empty_bytes -= block->native.size_bytes;
             block->next = taken;
             taken = block;
+            atomic_fetch_add(&pool->leaving, 1);
         }
     }
     return taken;
@@ -164,7 +183,7 @@ static fm_status add_block(fmi_pool *pool, fm_memory_kind kind, uint64_t size_by
     fm_status status = block ? pool->ops->allocate_block(pool->backend, kind, block_bytes, &block->native)
                              : fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "no host memory for a memory block");
     if (status != FM_OK) {
-        atomic_fetch_sub_explicit(&pool->reserved_bytes, block_bytes, memory_order_relaxed);
+        unreserve(pool, block_bytes);
         free(block);
         return status;
     }
@@ -218,6 +237,52 @@ static fm_status take_or_add(fmi_pool *pool, fm_memory_kind kind, uint64_t size_
     return status;
 }
 
+// Nothing is in flight, and a look that began when `returns` stood at `seen` found no room: would another look find none, too? Not if
+// anything came back meanwhile, or if another thread is giving a block back at this moment.
+static bool is_final(const fmi_pool *pool, uint64_t seen)
+{
+    // In this order: who gives a block back raises `returns` before it lowers `leaving`.
+    return atomic_load(&pool->leaving) == 0 && atomic_load(&pool->returns) == seen;
+}
+
+// Looks for memory until it is there, or nothing is left that could come back, or it is too late; the last error says what the last
+// look found.
+static fm_status look_until(fmi_pool *pool, fm_memory_kind kind, uint64_t size_bytes, uint64_t deadline,
+                            fmi_memory **out)
+{
+    uint64_t until = deadline;
+    bool late = false;
+    for (uint32_t attempt = 0;; attempt++) {
+        uint64_t seen = atomic_load(&pool->returns);
+        fm_status status = take_or_add(pool, kind, size_bytes, out);
+        if (status != FM_ERROR_OUT_OF_MEMORY) {
+            return status;
+        }
+        if (late && until < deadline) {
+            return fmi_fail(status, "for 30 seconds others took what came free: %s", fm_last_error());
+        }
+        if (late) {
+            return fmi_fail(FM_TIMEOUT, "the time ran out before work in flight had let go of enough memory: %s",
+                            fm_last_error());
+        }
+        FMI_PLACE(pool->ablations, FM_TESTING_NO_ROOM);
+        if (attempt == 0) {
+            uint64_t patience = fmi_deadline(PATIENCE_NS);
+            until = patience < deadline ? patience : deadline;
+        }
+        // Attempt 0 retires and gives empty blocks back, later ones wait for the oldest work.
+        bool more = pool->reclaim && pool->reclaim(pool->reclaim_user, attempt, until);
+        fmi_pool_trim(pool);
+        if (!more && is_final(pool, seen)) {
+            return status;
+        }
+        if (!more) {
+            sched_yield(); // another thread had what came back, or is giving it back
+        }
+        late = attempt > 0 && fmi_remaining_ns(until) == 0; // one more look, at what came back last
+    }
+}
+
 fm_status fmi_pool_alloc_until(fmi_pool *pool, fm_memory_kind kind, uint64_t size_bytes, uint64_t deadline,
                                fmi_memory **out)
 {
@@ -237,30 +302,15 @@ fm_status fmi_pool_alloc_until(fmi_pool *pool, fm_memory_kind kind, uint64_t siz
     }
     fmi_error_state callers;
     fmi_error_save(&callers);
-    bool late = false;
-    for (uint32_t attempt = 0;; attempt++) {
-        fm_status status = take_or_add(pool, kind, size_bytes, out);
-        if (status == FM_OK) {
-            fmi_error_restore(&callers); // attempts that failed on the way are nobody's error
-            raise_peak(&pool->peak_bytes,
-                       atomic_fetch_add_explicit(&pool->used_bytes, size_bytes, memory_order_relaxed) + size_bytes);
-            return FM_OK;
-        }
-        if (status != FM_ERROR_OUT_OF_MEMORY) {
-            return status;
-        }
-        if (late) {
-            return fmi_fail(FM_TIMEOUT, "the time ran out before work in flight had let go of enough memory: %s",
-                            fm_last_error());
-        }
-        // Attempt 0 retires, 1 gives empty blocks back, later ones wait for the oldest work until none is left.
-        bool more = pool->reclaim && pool->reclaim(pool->reclaim_user, attempt, deadline);
-        fmi_pool_trim(pool);
-        if (!more && attempt > 0) {
-            return status;
-        }
-        late = attempt > 0 && fmi_remaining_ns(deadline) == 0; // one more look, at what came back last
+    fm_status status = look_until(pool, kind, size_bytes, deadline, out);
+    if (status == FM_OK) {
+        fmi_error_restore(&callers); // attempts that failed on the way are nobody's error
+        raise_peak(&pool->peak_bytes,
+                   atomic_fetch_add_explicit(&pool->used_bytes, size_bytes, memory_order_relaxed) + size_bytes);
+    } else if (status == FM_ERROR_OUT_OF_MEMORY && pool->explain) {
+        pool->explain(pool->reclaim_user);
     }
+    return status;
 }
 
 void fmi_pool_share(fmi_pool *pool, fmi_memory *memory)
@@ -312,6 +362,7 @@ void fmi_pool_release(fmi_pool *pool, fmi_memory *memory)
         }
         atomic_fetch_sub_explicit(&pool->used_bytes, memory->size_bytes, memory_order_relaxed);
         fmi_heap_give(&pool->heaps[block->kind], &pool->ranges, memory);
+        atomic_fetch_add(&pool->returns, 1);
         if (block->used_bytes == 0) {
             pool->empty_bytes += block->native.size_bytes;
             chain = take_empty_blocks(pool, pool->settings.cache_bytes);

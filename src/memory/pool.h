@@ -18,12 +18,15 @@ typedef struct fmi_range {
     uint64_t size_bytes;
 } fmi_range;
 
-// Tries to make memory free again (retire what is complete; later attempts wait for the oldest work). False: nothing is left to try.
-// Waits no longer than until the deadline. Called without the pool's lock.
+// Tries to make memory free again (retire what is complete; later attempts wait for the oldest work). False: nothing is in flight, and
+// nothing is left that could be let go. Waits no longer than until the deadline. Called without the pool's lock.
 typedef bool (*fmi_pool_reclaim)(void *user, uint32_t attempt, uint64_t deadline);
 
 // Lets go of what complete work still holds. Called before memory is looked for, without the pool's lock.
 typedef void (*fmi_pool_settle)(void *user);
+
+// Adds to the last error, the sentence of a request that is refused, who holds the memory. Called without the pool's lock.
+typedef void (*fmi_pool_explain)(void *user);
 
 typedef struct fmi_pool_settings {
     uint64_t limit_bytes;      // native bytes of both kinds together
@@ -39,18 +42,21 @@ typedef struct fmi_pool {
     bool poison; // fill memory that comes back, so that a late use shows (manual devices)
     // Told of each range that comes back, without the lock; NULL = nobody (all but manual devices).
     void (*watch)(fmi_backend *backend, const fmi_block *block, uint64_t offset_bytes, uint64_t size_bytes);
-    fmi_pool_settle settle;         // set once by the device room
-    fmi_pool_reclaim reclaim;       // and this
-    void *reclaim_user;             // of both, and this
-    const fmi_ablations *ablations; // and this
-    pthread_mutex_t growth[2];      // by fm_memory_kind: held by who adds a block; taken before `lock`
-    pthread_mutex_t lock;           // guards the five below and every range's fields
-    fmi_pool_block *blocks[2];      // by fm_memory_kind
-    fmi_heap heaps[2];              // by fm_memory_kind
+    fmi_pool_settle settle;    // set once by the device room
+    fmi_pool_reclaim reclaim;  // and this
+    fmi_pool_explain explain;  // and this; NULL: nothing is added
+    void *reclaim_user;        // of all three, and this
+    fmi_ablations *ablations;  // and this
+    pthread_mutex_t growth[2]; // by fm_memory_kind: held by who adds a block; taken before `lock`
+    pthread_mutex_t lock;      // guards the five below and every range's fields
+    fmi_pool_block *blocks[2]; // by fm_memory_kind
+    fmi_heap heaps[2];         // by fm_memory_kind
     fmi_ranges ranges;
     fmi_memory **orders; // by stream index: memory that the stream may take over, newest first
     uint32_t order_capacity;
     uint64_t empty_bytes;           // of blocks that nothing uses; guarded by the lock
+    _Atomic(uint64_t) returns;      // times that a range came back to the heap, or reserved bytes to the limit
+    _Atomic(uint32_t) leaving;      // blocks that are out of the heap and still count against the limit
     _Atomic(uint32_t) region_count; // every region is below this
     _Atomic(uint64_t)
         recycled; // times that memory which had been used before was handed out again; the engine compares

@@ -1,6 +1,7 @@
 // Memory: what it holds when it is new or used again, by whom it may be used again, and what happens at the limit.
 #include "groups.h"
 #include "support.h"
+#include "threads.h"
 
 enum { DIRTY_BYTES = 1 << 20 };
 
@@ -223,6 +224,72 @@ static void memory_tiny_limit_answers_and_never_hangs(void **state)
     ct_finish(f, commands); // work that needs no memory goes on
 }
 
+// LEARNED-23: one buffer is alive at a time, and the next is asked for while the last one's work is in flight: never refused.
+static void memory_at_the_limit_is_had_while_work_ends(void **state)
+{
+    ct_fixture *f = *state;
+    enum { BYTES = 3 << 20 };
+    limit_memory(f, 5 << 20, 1 << 20);
+    ct_random random = {23};
+    for (uint32_t i = 0; i < ct_scaled(2500); i++) {
+        fm_buffer buffer = create(f, BYTES, FM_MEMORY_DEVICE, FM_BUFFER_UNINITIALIZED);
+        fm_commands *commands = ct_begin(f);
+        CT_OK(fm_fill(commands, buffer, 0, 4096 * (uint64_t)(1 + ct_random_below(&random, 64)), i));
+        CT_OK(fm_buffer_destroy(f->device, buffer));
+        ct_commit(&commands, f->stream);
+    }
+}
+
+enum { SHARE_BYTES = 1 << 20, SHARERS = 5, SHARE_ROUNDS = 60 };
+
+// Each has one buffer alive at most; the sizes vary for every second thread.
+static void have_a_share(ct_worker *worker)
+{
+    ct_fixture *f = worker->fixture;
+    ct_random random = {worker->index + 1};
+    fm_stream stream;
+    CT_WORKER_OK(worker, fm_stream_create(f->device, NULL, &stream));
+    for (uint32_t i = 0; i < SHARE_ROUNDS; i++) {
+        uint64_t size = worker->index % 2 ? SHARE_BYTES : 1024 * (uint64_t)(1 + ct_random_below(&random, 1024));
+        fm_buffer buffer;
+        fm_commands *commands;
+        fm_buffer_info info = {.size_bytes = size, .flags = FM_BUFFER_UNINITIALIZED};
+        CT_WORKER_OK(worker, fm_buffer_create(f->device, &info, &buffer));
+        CT_WORKER_OK(worker, fm_commands_begin(f->device, NULL, &commands));
+        CT_WORKER_OK(worker, fm_fill(commands, buffer, 0, FM_WHOLE_SIZE, i + worker->index));
+        CT_WORKER_OK(worker, fm_commit(&commands, &(fm_commit_info){.stream = stream}, NULL));
+        uint32_t word = 0;
+        CT_WORKER_OK(worker, fm_buffer_read(f->device, stream, buffer, size - 4, 4, &word, CT_TIMEOUT_NS));
+        CT_WORKER_TRUE(worker, word == i + worker->index);
+        CT_WORKER_OK(worker, fm_buffer_destroy(f->device, buffer));
+    }
+}
+
+// LEARNED-23: threads whose live buffers fit into the limit together are never refused, whatever the others' work still keeps.
+static void memory_of_threads_that_fit_together_is_never_refused(void **state)
+{
+    ct_fixture *f = *state;
+    limit_memory(f, (SHARERS + 1) * SHARE_BYTES, SHARE_BYTES / 2);
+    ct_run_workers(f, SHARERS, have_a_share, NULL);
+    assert_true(ct_stats(f).bytes_reserved <= (SHARERS + 1) * SHARE_BYTES);
+}
+
+static void memory_refused_says_who_holds_it(void **state)
+{
+    ct_fixture *f = *state;
+    limit_memory(f, 8 << 20, 1 << 20);
+    fm_buffer small, large, none;
+    CT_OK(fm_buffer_create(f->device, &(fm_buffer_info){.size_bytes = 1 << 20, .label = "small"}, &small));
+    CT_OK(fm_buffer_create(f->device, &(fm_buffer_info){.size_bytes = 5 << 20, .label = "weights"}, &large));
+    fm_buffer_info more = {.size_bytes = 4 << 20, .label = "activations"};
+    CT_STATUS(fm_buffer_create(f->device, &more, &none), FM_ERROR_OUT_OF_MEMORY);
+    const char *said = fm_last_error();
+    const char *first = strstr(said, "'weights' 5242880"), *second = strstr(said, "'small' 1048576");
+    if (!first || !second || first > second || !strstr(said, "'activations'")) fail_msg("%s", said);
+    CT_OK(fm_buffer_destroy(f->device, large));
+    CT_OK(fm_buffer_create(f->device, &more, &none));
+}
+
 int ct_group_memory(void)
 {
     const struct CMUnitTest tests[] = {
@@ -236,6 +303,9 @@ int ct_group_memory(void)
         CT_TEST(memory_over_the_limit_is_out_of_memory_and_loses_nothing),
         CT_TEST(memory_small_limit_lets_many_operations_finish),
         CT_TEST(memory_tiny_limit_answers_and_never_hangs),
+        CT_TEST(memory_at_the_limit_is_had_while_work_ends),
+        CT_TEST(memory_of_threads_that_fit_together_is_never_refused),
+        CT_TEST(memory_refused_says_who_holds_it),
     };
     return cmocka_run_group_tests_name("memory", tests, NULL, NULL);
 }

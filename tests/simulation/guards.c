@@ -177,6 +177,38 @@ static void guard_memory_that_could_not_be_zeroed_is_not_taken_over(void **state
     md_expect(f, f->b, v.fresh, WORDS, 0);
 }
 
+// The request's second look has found nothing: only now the last work ends.
+static void end_all_work(void *user)
+{
+    visit *v = user;
+    md_step(v->f, MD_ALL);
+    v->reuses++;
+}
+
+static void end_all_work_at_the_second_look(void *user)
+{
+    visit *v = user;
+    OK(fm_testing_come_in(v->f->device, FM_TESTING_NO_ROOM, end_all_work, v));
+}
+
+// Guard: what comes back while a request looks whether anything is in flight is looked at (memory/pool.c, is_final). Nothing is in flight any
+// more then, and that is no reason to refuse (LEARNED-23).
+static void guard_memory_of_work_that_ends_at_the_last_moment_is_had(void **state)
+{
+    md_fixture *f = *state;
+    enum { LIMIT = 1 << 20, MOST = 700 << 10 };
+    md_reopen(f, &(fm_device_info){.memory_limit_bytes = LIMIT, .block_size_bytes = 64 << 10});
+    visit v = {.f = f, .buffer = md_buffer(f, MOST)};
+    md_commit_fill(f, f->a, v.buffer, 1);
+    OK(fm_buffer_destroy(f->device, v.buffer));
+    OK(fm_testing_come_in(f->device, FM_TESTING_NO_ROOM, end_all_work_at_the_second_look, &v));
+    v.fresh = md_buffer(f, MOST);
+    assert_int_equal(v.reuses, 1);
+    STATUS(fm_buffer_create(f->device, &(fm_buffer_info){.size_bytes = MOST}, &v.buffer), FM_ERROR_OUT_OF_MEMORY);
+    md_run(f);
+    md_expect(f, f->b, v.fresh, WORDS, 0);
+}
+
 int main(void)
 {
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, md_delete)
@@ -188,6 +220,7 @@ int main(void)
         TEST(guard_memory_of_a_donated_buffer_is_in_flight_when_its_last_handle_dies),
         TEST(guard_buffer_of_a_failed_stream_takes_nothing_over),
         TEST(guard_memory_that_could_not_be_zeroed_is_not_taken_over),
+        TEST(guard_memory_of_work_that_ends_at_the_last_moment_is_had),
     };
     return cmocka_run_group_tests_name("guards", tests, NULL, NULL);
 }

@@ -1,6 +1,8 @@
 // Pool: ranges never overlap, come back whole, stay within the limit, and pressure loses nothing. Runs on a fake backend.
 #include "memory/pool.h"
 
+#include "base/clock.h"
+
 #include <pthread.h>
 #include <sched.h>
 #include <setjmp.h>
@@ -15,9 +17,11 @@ enum { WHILE_LOOKS = 2000 };
 typedef struct fake {
     uint64_t allocated_bytes;
     _Atomic(uint32_t) blocks;
-    _Atomic(uint32_t) coming; // threads that are about to ask for memory
-    uint32_t awaited;         // a native allocation takes until so many are, and a while longer
-    uint64_t refuse_above;    // native allocations fail beyond this many bytes in all
+    _Atomic(uint32_t) coming;          // threads that are about to ask for memory
+    uint32_t awaited;                  // a native allocation takes until so many are, and a while longer
+    uint64_t refuse_above;             // native allocations fail beyond this many bytes in all
+    void (*while_freeing)(void *user); // called once, in the middle of giving a block back
+    void *while_freeing_user;
 } fake;
 
 static fm_status allocate(fmi_backend *backend, fm_memory_kind kind, uint64_t size_bytes, fmi_block *out)
@@ -39,6 +43,11 @@ static fm_status allocate(fmi_backend *backend, fm_memory_kind kind, uint64_t si
 static void release(fmi_backend *backend, fmi_block *block)
 {
     fake *f = (fake *)(void *)backend;
+    void (*while_freeing)(void *) = f->while_freeing;
+    f->while_freeing = NULL;
+    if (while_freeing) {
+        while_freeing(f->while_freeing_user);
+    }
     f->allocated_bytes -= block->size_bytes;
     f->blocks--;
 }
@@ -210,6 +219,71 @@ static void pool_pressure_reclaims_until_it_fits(void **state)
     assert_int_equal(h.left, 0);
     fmi_memory *b;
     assert_int_equal(fmi_pool_alloc(&pool, FM_MEMORY_DEVICE, 3 * BLOCK, &b), FM_ERROR_OUT_OF_MEMORY);
+    fmi_pool_release(&pool, a);
+    fmi_pool_destroy(&pool);
+}
+
+// What retirement does when the last work ends at the very moment of its look: it lets everything go, and says that nothing is in flight.
+static bool let_go_of_the_last(void *user, uint32_t attempt, uint64_t deadline)
+{
+    (void)deadline;
+    hoard *h = user;
+    h->calls++;
+    while (attempt > 0 && h->left > 0) {
+        fmi_pool_release(h->pool, h->held[--h->left]);
+    }
+    return attempt == 0;
+}
+
+// LEARNED-23: what comes back after a look is looked at, even if nothing more is in flight.
+static void pool_what_the_last_reclaim_frees_is_had(void **state)
+{
+    (void)state;
+    fake f;
+    fmi_pool pool;
+    open_pool(&pool, &f, 4 * BLOCK);
+    hoard h = {.pool = &pool, .left = 1};
+    assert_int_equal(fmi_pool_alloc(&pool, FM_MEMORY_DEVICE, 3 * BLOCK, &h.held[0]), FM_OK);
+    pool.reclaim = let_go_of_the_last;
+    pool.reclaim_user = &h;
+    fmi_memory *a, *b;
+    assert_int_equal(fmi_pool_alloc(&pool, FM_MEMORY_HOST, 2 * BLOCK, &a), FM_OK);
+    uint32_t calls = h.calls;
+    assert_int_equal(fmi_pool_alloc(&pool, FM_MEMORY_HOST, 3 * BLOCK, &b), FM_ERROR_OUT_OF_MEMORY);
+    assert_int_equal(h.calls, calls + 2); // it does not ask again and again where nothing comes back
+    fmi_pool_release(&pool, a);
+    fmi_pool_destroy(&pool);
+}
+
+typedef struct meanwhile {
+    fmi_pool *pool;
+    fm_status status;
+} meanwhile;
+
+static void ask_meanwhile(void *context)
+{
+    meanwhile *m = context;
+    fmi_memory *none;
+    uint64_t now = fmi_now_ns();
+    m->status = fmi_pool_alloc_until(m->pool, FM_MEMORY_HOST, 4 * BLOCK, now + 2000000, &none);
+}
+
+// LEARNED-23: blocks on their way back to the driver still count against the limit. Who asks meanwhile is not refused for good.
+static void pool_block_on_its_way_back_is_waited_for(void **state)
+{
+    (void)state;
+    fake f;
+    fmi_pool pool;
+    open_pool(&pool, &f, 4 * BLOCK);
+    fmi_memory *a;
+    assert_int_equal(fmi_pool_alloc(&pool, FM_MEMORY_DEVICE, 2 * BLOCK, &a), FM_OK);
+    fmi_pool_release(&pool, a); // cached
+    meanwhile m = {.pool = &pool, .status = FM_OK};
+    f.while_freeing = ask_meanwhile;
+    f.while_freeing_user = &m;
+    fmi_pool_trim(&pool);
+    assert_int_equal(m.status, FM_TIMEOUT); // not out of memory: a moment later there is enough
+    assert_int_equal(fmi_pool_alloc(&pool, FM_MEMORY_HOST, 4 * BLOCK, &a), FM_OK);
     fmi_pool_release(&pool, a);
     fmi_pool_destroy(&pool);
 }
@@ -387,6 +461,8 @@ int main(void)
         cmocka_unit_test(pool_over_the_limit_is_refused_and_smaller_is_served),
         cmocka_unit_test(pool_driver_refusal_leaves_the_books_right),
         cmocka_unit_test(pool_pressure_reclaims_until_it_fits),
+        cmocka_unit_test(pool_what_the_last_reclaim_frees_is_had),
+        cmocka_unit_test(pool_block_on_its_way_back_is_waited_for),
         cmocka_unit_test(pool_settles_before_it_grows),
         cmocka_unit_test(pool_exact_fit_is_found_before_more_is_asked_for),
         cmocka_unit_test(pool_memory_in_use_goes_to_its_own_stream_alone),

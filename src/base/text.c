@@ -55,6 +55,16 @@ void fmi_text_format(fmi_text *text, const char *format, ...)
     va_end(again);
 }
 
+void fmi_text_append_float(fmi_text *text, float value)
+{
+    char digits[40];
+    snprintf(digits, sizeof digits, "%.8e", (double)value);
+    size_t whole = (size_t)(digits[0] == '-') + 1;
+    const char *fraction = strpbrk(digits + whole, "0123456789"); // behind the locale's point
+    fmi_text_append(text, digits, whole);
+    fmi_text_format(text, ".%s", fraction);
+}
+
 const char *fmi_text_get(const fmi_text *text)
 {
     return text->data ? text->data : "";

@@ -38,6 +38,44 @@ void fmi_translator_emit(fmi_translator *translator, const char *format, ...)
     }
 }
 
+void fmi_translator_emit_number(fmi_translator *translator, const fmi_number *number)
+{
+    if (translator->input->target != FMI_BODY_CHECK) {
+        fmi_edit_write_number(number, translator->input->target == FMI_BODY_C, translator->out);
+    }
+}
+
+void fmi_translator_emit_edit(fmi_translator *translator, const fmi_operation_place *place, fmi_edit_kind part)
+{
+    bool is_division = place->operation == FMI_OPERATION_DIVIDE || place->operation == FMI_OPERATION_REST;
+    translator->use->features |= is_division ? FMI_USES_DIVISION : 0;
+    if (translator->input->target != FMI_BODY_CHECK) {
+        fmi_edit_write(place, part, translator->input->target == FMI_BODY_C, translator->out);
+    }
+}
+
+// Writes the notes that stand before a token: of operations that end here, then of those that begin.
+static void emit_edits(fmi_translator *translator, uint32_t at, fmi_edit_kind kind, uint32_t from)
+{
+    uint32_t count;
+    const fmi_edit *edits = fmi_edits_find(translator->tokens, at, &count);
+    for (uint32_t i = 0; i < count; i++) {
+        if (edits[i].kind == kind && edits[i].place.first >= from &&
+            !(kind == FMI_EDIT_CLOSE && at == translator->closed_at &&
+              edits[i].place.first >= translator->closed_from) &&
+            fmi_edit_is_for(&edits[i], translator->input->target == FMI_BODY_C)) {
+            fmi_translator_emit_edit(translator, &edits[i].place, kind);
+        }
+    }
+}
+
+void fmi_translator_close(fmi_translator *translator, uint32_t from, uint32_t at)
+{
+    emit_edits(translator, at, FMI_EDIT_CLOSE, from);
+    translator->closed_from = from;
+    translator->closed_at = at;
+}
+
 // Spaces keep their width and their line ends; what else a comment may hide from one compiler or another becomes a blank.
 static void emit_space(fmi_translator *translator, const fmi_token *token)
 {
@@ -155,8 +193,8 @@ static fm_status translate_special(fmi_translator *translator, const fmi_name *n
     } else if (name->dtype == FM_DTYPE_I32 || name->dtype == FM_DTYPE_I64) {
         emit_signed(translator, name);
     } else {
-        // Nine digits tell every float from its neighbours.
-        fmi_translator_emit(translator, "(%.8ef)", (double)(float)name->value);
+        const fmi_number number = {.type = FMI_TYPE_FLOAT, .real = (float)name->value};
+        fmi_translator_emit_number(translator, &number);
     }
     return FM_OK;
 }
@@ -322,6 +360,26 @@ static void mark_token(fmi_translator *translator, uint32_t index)
     }
 }
 
+// Writes what stands in the place of token `*at` and those behind it, and leaves `*at` at the last of them. False: the token itself does.
+static bool translate_replaced(fmi_translator *translator, uint32_t *at)
+{
+    const fmi_edit *edit = fmi_edits_find_replacement(translator->tokens, *at);
+    if (!edit || !fmi_edit_is_for(edit, translator->input->target == FMI_BODY_C)) {
+        return false;
+    }
+    if (edit->kind == FMI_EDIT_OPERATOR) {
+        fmi_translator_emit_edit(translator, &edit->place, FMI_EDIT_OPERATOR);
+        return true;
+    }
+    fmi_translator_emit_number(translator, &edit->number);
+    for (; *at + 1 < edit->place.end; ++*at) {
+        if (translator->tokens->list[*at + 1].kind == FMI_TOKEN_SPACE) {
+            emit_token(translator, *at + 1);
+        }
+    }
+    return true;
+}
+
 fm_status fmi_translate_range(fmi_translator *translator, uint32_t begin, uint32_t end)
 {
     if (translator->depth == MAX_DEPTH) {
@@ -331,7 +389,12 @@ fm_status fmi_translate_range(fmi_translator *translator, uint32_t begin, uint32
     translator->depth++;
     for (uint32_t i = begin; i < end; i++) {
         const fmi_token *token = &translator->tokens->list[i];
+        emit_edits(translator, i, FMI_EDIT_CLOSE, 0);
         mark_token(translator, i);
+        emit_edits(translator, i, FMI_EDIT_OPEN, 0);
+        if (token->is_edited && translate_replaced(translator, &i)) {
+            continue;
+        }
         if (token->kind == FMI_TOKEN_NAME) {
             fm_status status = translate_name(translator, &i);
             if (status != FM_OK) {

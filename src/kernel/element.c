@@ -187,6 +187,14 @@ static bool is_statement(const fmi_tokens *tokens, const struct access *access)
            fmi_token_is(tokens, before, "else");
 }
 
+// A part of the words for an operation that has its own; nothing without `edit`.
+static void emit_operation(fmi_translator *translator, const fmi_edit *edit, fmi_edit_kind part)
+{
+    if (edit) {
+        fmi_translator_emit_edit(translator, &edit->place, part);
+    }
+}
+
 // x[i] = v, or x[i] op= v as x[i] = x[i] op (v); wrapped in a load where the assignment's own value is used.
 static fm_status emit_store(fmi_translator *translator, const struct access *access, uint32_t *at)
 {
@@ -198,6 +206,8 @@ static fm_status emit_store(fmi_translator *translator, const struct access *acc
     if (end == tokens->count) {
         return fmi_token_fail(tokens, access->at, "this store has no ';' behind it");
     }
+    const fmi_edit *edit = op_length ? fmi_edits_find_replacement(tokens, op) : NULL;
+    edit = edit && fmi_edit_is_for(edit, translator->input->target == FMI_BODY_C) ? edit : NULL;
     bool is_value = !is_statement(tokens, access);
     fmi_translator_emit(translator, "%s", is_value ? conversion->load_open : "");
     fmi_translator_emit(translator, "%s", is_value ? "(" : "");
@@ -210,14 +220,22 @@ static fm_status emit_store(fmi_translator *translator, const struct access *acc
         status = check_repeatable(translator, access);
         bool was_flat = translator->is_flat;
         translator->is_flat = true;
+        emit_operation(translator, edit, FMI_EDIT_OPEN);
         status = status == FM_OK ? emit_load(translator, access) : status;
         translator->is_flat = was_flat;
-        fmi_translator_emit(translator, " %.*s (", (int)op_length, tokens->list[op].start);
+        if (!edit) {
+            fmi_translator_emit(translator, " %.*s ", (int)op_length, tokens->list[op].start);
+        }
+        emit_operation(translator, edit, FMI_EDIT_OPERATOR);
+        fmi_translator_emit(translator, "(");
     }
     if (status == FM_OK) {
         status = fmi_translate_range(translator, op + 1, end);
     }
-    fmi_translator_emit(translator, "%s%s", op_length ? ")" : "", conversion->store_close);
+    fmi_translator_close(translator, op + 1, end);
+    fmi_translator_emit(translator, "%s", op_length ? ")" : "");
+    emit_operation(translator, edit, FMI_EDIT_CLOSE);
+    fmi_translator_emit(translator, "%s", conversion->store_close);
     fmi_translator_emit(translator, "%s%s", is_value ? ")" : "", is_value ? conversion->load_close : "");
     *at = end - 1;
     return status;

@@ -157,6 +157,38 @@ static const char math[] =
     "uint fm_popcount(uint v) { return uint(bitCount(v)); }\n";
 // clang-format on
 
+// Integer division with a value for every divisor; what GLSL leaves open is never computed. See docs/kernel-language.md, "Numbers".
+// clang-format off
+#define DIVISION(type, unsigned_type, s) \
+    type " fm_divide_" s "(" type " n, " type " d) {\n" \
+    "    bool h = " unsigned_type "(d) + 1u <= 1u;\n" \
+    "    " type " q = n / (h ? " type "(1) : d);\n" \
+    "    return h ? (d == 0 ? " type "(-1) : 0 - n) : q;\n" \
+    "}\n" \
+    type " fm_rest_" s "(" type " n, " type " d) {\n" \
+    "    " type " e = " unsigned_type "(d) + 1u <= 1u ? " type "(1) : d;\n" \
+    "    " type " r = n - e * (n / e);\n" \
+    "    return d == 0 ? n : r;\n" \
+    "}\n"
+#define UNSIGNED_DIVISION(type, s) \
+    type " fm_divide_" s "(" type " n, " type " d) {\n" \
+    "    " type " q = n / (d == 0 ? " type "(1) : d);\n" \
+    "    return d == 0 ? ~" type "(0) : q;\n" \
+    "}\n" \
+    type " fm_rest_" s "(" type " n, " type " d) {\n" \
+    "    " type " r = n % (d == 0 ? " type "(1) : d);\n" \
+    "    return d == 0 ? n : r;\n" \
+    "}\n"
+#define DIVISION_INTO(type, s) \
+    type " fm_divide_into_" s "(inout " type " n, " type " d) { return n = fm_divide_" s "(n, d); }\n" \
+    type " fm_rest_into_" s "(inout " type " n, " type " d) { return n = fm_rest_" s "(n, d); }\n"
+static const char division[] =
+    DIVISION("int", "uint", "i") UNSIGNED_DIVISION("uint", "u") DIVISION_INTO("int", "i") DIVISION_INTO("uint", "u");
+static const char wide_division[] =
+    DIVISION("int64_t", "uint64_t", "l") UNSIGNED_DIVISION("uint64_t", "m") DIVISION_INTO("int64_t", "l")
+    DIVISION_INTO("uint64_t", "m");
+// clang-format on
+
 static void write_helpers(const fmi_generated *generated, fmi_text *text)
 {
     const fmi_kernel_source *source = generated->source;
@@ -168,6 +200,16 @@ static void write_helpers(const fmi_generated *generated, fmi_text *text)
     // What a store of a storage dtype converts through.
     fmi_text_format(text, "float fm_float(float v) { return v; }\nint fm_int(int v) { return v; }\nuint fm_uint(uint "
                           "v) { return v; }\n");
+    if (uses_int64(generated)) {
+        fmi_text_format(text,
+                        "int64_t fm_long(int64_t v) { return v; }\nuint64_t fm_ulong(uint64_t v) { return v; }\n");
+    }
+    if (generated->features & FMI_USES_DIVISION) {
+        fmi_text_append(text, division, sizeof division - 1);
+        if (uses_int64(generated)) {
+            fmi_text_append(text, wide_division, sizeof wide_division - 1);
+        }
+    }
     if (has_dtype(generated, FM_DTYPE_BF16)) {
         fmi_text_format(text, "uint fm_bf16(float v) {\n"
                               "    uint b = floatBitsToUint(v);\n"

@@ -428,6 +428,8 @@ fm_status fmi_grammar_check(const fmi_grammar_input *input, fmi_unit *unit)
     if (status == FM_OK && fmi_parser_token(&parser)->kind != FMI_TOKEN_END) {
         status = fmi_token_fail(parser.tokens, parser.at, "'}' closes nothing");
     }
+    fmi_edits_sort(&unit->header);
+    fmi_edits_sort(&unit->body);
     free(parser.symbols);
     free(parser.uses);
     return status;

@@ -6,10 +6,12 @@
 
 enum { MAX_ARGUMENTS = FMI_MAX_HELPER_PARAMS };
 
-// An argument's type and first token: calls stand within calls, so little is kept.
+// An argument's type and its tokens: calls stand within calls, so little is kept.
 struct argument {
     uint32_t at;
-    uint32_t type; // fmi_type
+    uint32_t end;
+    uint8_t type; // fmi_type
+    bool is_known;
 };
 
 struct call {
@@ -45,7 +47,7 @@ static fm_status parse_arguments(fmi_parser *parser, struct call *call)
         if (status == FM_OK) {
             status = fmi_parse_check_value(parser, &argument);
         }
-        call->arguments[call->count++] = (struct argument){argument.at, argument.type};
+        call->arguments[call->count++] = (struct argument){argument.at, parser->at, argument.type, argument.is_known};
         if (status == FM_OK) {
             status = fmi_parse_check_order(parser, uses, middle, parser->use_count);
         }
@@ -109,6 +111,20 @@ static fm_status check_floats(fmi_parser *parser, const struct call *call)
         }
     }
     return FM_OK;
+}
+
+// A target's compiler computes a function of literals in double precision, and goes on with that.
+static fm_status note_known_arguments(fmi_parser *parser, const struct call *call, fmi_type type)
+{
+    const struct argument *first_float = NULL;
+    for (uint32_t i = 0; i < call->count; i++) {
+        if (!call->arguments[i].is_known) {
+            return FM_OK;
+        }
+        first_float = !first_float && call->arguments[i].type == FMI_TYPE_FLOAT ? &call->arguments[i] : first_float;
+    }
+    return first_float ? fmi_parse_note_opaque(parser, first_float->at, first_float->end, FMI_TYPE_FLOAT)
+                       : fmi_parse_note_opaque(parser, call->at, parser->at, type);
 }
 
 static fm_status check_function(fmi_parser *parser, const fmi_word *word, const struct call *call, fmi_type *out)
@@ -192,6 +208,7 @@ fm_status fmi_parse_call(fmi_parser *parser, fmi_value *out)
         status = check_helper(parser, helper, &call, &type);
     } else if (word->kind == FMI_WORD_FUNCTION) {
         status = check_function(parser, word, &call, &type);
+        status = status == FM_OK ? note_known_arguments(parser, &call, type) : status;
     } else if (word->kind == FMI_WORD_ATOMIC) {
         status = check_atomic(parser, word, &call, &type);
     } else if (call.count) {

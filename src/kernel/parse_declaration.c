@@ -29,7 +29,7 @@ static fm_status parse_sizes(fmi_parser *parser, fmi_symbol *symbol)
         fmi_value size;
         fmi_parse_begin_expression(parser);
         fm_status status = fmi_parse_expression(parser, &size);
-        if (status == FM_OK && !(size.is_known && size.type != FMI_TYPE_BOOL && !fmi_type_is_64_bit(size.type) &&
+        if (status == FM_OK && !(size.is_known && fmi_type_is_integer((fmi_type)size.type) && !fmi_type_is_64_bit((fmi_type)size.type) &&
                                  size.number >= 1 && size.number <= MAX_SIZE)) {
             status = fmi_token_fail(parser->tokens, size.at,
                                     "an array's size is a number from 1 to %d that is known when the kernel is "
@@ -125,6 +125,7 @@ static fm_status parse_initialiser(fmi_parser *parser, fmi_symbol *symbol)
         fmi_parse_convert(&value, (fmi_type)symbol->type);
         symbol->is_known = value.is_known;
         symbol->number = value.number;
+        symbol->real = value.real;
     }
     return status;
 }

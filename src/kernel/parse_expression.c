@@ -168,41 +168,6 @@ static fm_status find_type(fmi_parser *parser, const struct operator* op, uint32
                           fmi_type_phrase(b), hint);
 }
 
-static int64_t divide(fmi_type type, bool gives_rest, int64_t a, int64_t b)
-{
-    if (type == FMI_TYPE_ULONG || type == FMI_TYPE_UINT) {
-        return (int64_t)(gives_rest ? (uint64_t)a % (uint64_t)b : (uint64_t)a / (uint64_t)b);
-    }
-    if (b == -1) {
-        return gives_rest ? 0 : (int64_t)(0 - (uint64_t)a);
-    }
-    return gives_rest ? a % b : a / b;
-}
-
-// The value of two known numbers, which both have `type` (of a shift: the left one).
-static int64_t compute(const struct operator* op, fmi_type type, int64_t a, int64_t b)
-{
-    uint64_t x = (uint64_t)a, y = (uint64_t)b;
-    bool is_unsigned = type == FMI_TYPE_ULONG;
-    bool is_less = is_unsigned ? x < y : a < b;
-    switch (op->text[0]) {
-    case '|': return op->kind == 'l' ? a || b : a | b;
-    case '&': return op->kind == 'l' ? a && b : a & b;
-    case '^': return a ^ b;
-    case '=': return a == b;
-    case '!': return a != b;
-    case '<': return op->kind == 's' ? (int64_t)(x << (y & 63)) : op->text[1] ? is_less || a == b : is_less;
-    case '>':
-        return op->kind == 's' ? (is_unsigned ? (int64_t)(x >> (y & 63)) : a >> (y & 63))
-               : op->text[1]   ? !is_less
-                               : !is_less && a != b;
-    case '+': return (int64_t)(x + y);
-    case '-': return (int64_t)(x - y);
-    case '*': return (int64_t)(x * y);
-    default: return divide(type, op->text[0] == '%', a, b);
-    }
-}
-
 static fm_status combine(fmi_parser *parser, const struct operator* op, uint32_t at, fmi_value *left, fmi_value *right)
 {
     fmi_type type = FMI_TYPE_VOID;
@@ -227,17 +192,24 @@ static fm_status combine(fmi_parser *parser, const struct operator* op, uint32_t
         fmi_parse_convert(right, type);
     }
     bool gives_bool = strchr("cel", op->kind) != NULL;
-    bool is_whole = type != FMI_TYPE_FLOAT && type != FMI_TYPE_ANY;
-    *left = (fmi_value){
-        .type = gives_bool ? FMI_TYPE_BOOL : (uint8_t)type,
-        .is_fixed = left->is_fixed && right->is_fixed,
-        .is_known = left->is_known && right->is_known && is_whole,
-        .at = left->at,
-        .variable = UINT32_MAX,
-        .uses = left->uses,
-        .number = left->is_known && right->is_known && is_whole ? compute(op, type, left->number, right->number) : 0};
-    fmi_parse_convert(left, (fmi_type)left->type); // cuts what ran over
-    return FM_OK;
+    fmi_value value = {.type = gives_bool ? FMI_TYPE_BOOL : (uint8_t)type,
+                       .is_fixed = left->is_fixed && right->is_fixed,
+                       .is_known = left->is_known && right->is_known,
+                       .at = left->at,
+                       .variable = UINT32_MAX,
+                       .uses = left->uses};
+    if (!value.is_known) {
+        status = fmi_parse_note_operation(parser, at, type, left, right, false);
+    } else {
+        fmi_parse_compute(op->text, type, left, right, &value);
+        fmi_parse_convert(&value, (fmi_type)value.type); // cuts what ran over
+        bool is_division = op->text[0] == '/' || op->text[0] == '%';
+        if (type == FMI_TYPE_FLOAT || (is_division && right->number == -1)) {
+            status = fmi_parse_note_number(parser, &value);
+        }
+    }
+    *left = value;
+    return status;
 }
 
 static fm_status parse_binary(fmi_parser *parser, int least, fmi_value *out)
@@ -305,7 +277,8 @@ static fm_status parse_conditional(fmi_parser *parser, fmi_value *out)
                            .at = out->at,
                            .variable = UINT32_MAX,
                            .uses = out->uses,
-                           .number = is_known ? chosen->number : 0};
+                           .number = is_known ? chosen->number : 0,
+                           .real = is_known ? chosen->real : 0};
     }
     return status;
 }
@@ -374,6 +347,9 @@ static fm_status assign(fmi_parser *parser, uint32_t at, fmi_value *target, fmi_
     }
     if (status == FM_OK) {
         status = note_change(parser, target);
+    }
+    if (status == FM_OK && op) {
+        status = fmi_parse_note_operation(parser, at, type, target, value, true);
     }
     *target = (fmi_value){.type = (uint8_t)type, .at = target->at, .variable = UINT32_MAX, .uses = target->uses};
     return status;

@@ -4,24 +4,13 @@
 
 #include "base/error.h"
 
-#include <float.h>
+#include <locale.h>
+#include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { MAX_LITERAL = 128 };
-
-void fmi_parse_convert(fmi_value *value, fmi_type type)
-{
-    value->type = (uint8_t)type;
-    switch (type) {
-    case FMI_TYPE_BOOL: value->number = value->number != 0; break;
-    case FMI_TYPE_INT: value->number = (int32_t)(uint32_t)(uint64_t)value->number; break;
-    case FMI_TYPE_UINT: value->number = (uint32_t)(uint64_t)value->number; break;
-    case FMI_TYPE_LONG:
-    case FMI_TYPE_ULONG: break;
-    default: value->is_known = false; break;
-    }
-}
 
 static fmi_value make_value(const fmi_parser *parser, fmi_type type, uint32_t at)
 {
@@ -49,29 +38,21 @@ static void parse_integer(fmi_parser *parser, fmi_value *out)
     fmi_parser_skip(parser);
 }
 
-// The size of a float literal, near enough to tell whether it is over the largest one. No locale has a say in it.
-static double measure_float(const char *p, const char *end)
+// The floats that the literal gives at once and by way of a double, as a target's compiler may read it. No locale has a say in it.
+static bool read_float(const fmi_token *token, float *out_at_once, float *out_by_double)
 {
-    double value = 0, scale = 1;
-    for (; p < end && (*p | 32) != 'e' && (*p | 32) != 'f'; p++) {
-        if (*p == '.') {
-            scale = 0.1;
-        } else if (scale < 1) {
-            value += (*p - '0') * scale;
-            scale *= 0.1;
-        } else {
-            value = value * 10 + (*p - '0');
-        }
+    char text[MAX_LITERAL + 1];
+    size_t length = token->length - ((token->start[token->length - 1] | 32) == 'f');
+    memcpy(text, token->start, length);
+    text[length] = 0;
+    locale_t plain = newlocale(LC_ALL_MASK, "C", (locale_t)0);
+    if (!plain) {
+        return false;
     }
-    bool is_negative = p + 1 < end && p[1] == '-';
-    int exponent = 0;
-    for (p += p + 1 < end && (p[1] == '-' || p[1] == '+') ? 2 : 1; p < end && (*p | 32) != 'f'; p++) {
-        exponent = exponent < 1000 ? exponent * 10 + (*p - '0') : exponent;
-    }
-    for (; exponent > 0 && value > 0 && value < (double)FLT_MAX * 10; exponent--) {
-        value *= is_negative ? 0.1 : 10;
-    }
-    return value;
+    *out_at_once = strtof_l(text, NULL, plain);
+    *out_by_double = (float)strtod_l(text, NULL, plain);
+    freelocale(plain);
+    return true;
 }
 
 static fm_status parse_float(fmi_parser *parser, fmi_value *out)
@@ -80,13 +61,18 @@ static fm_status parse_float(fmi_parser *parser, fmi_value *out)
     if (token->length > MAX_LITERAL) {
         return fmi_token_fail(parser->tokens, parser->at, "this number has more than %d characters", (int)MAX_LITERAL);
     }
-    if (measure_float(token->start, token->start + token->length) > (double)FLT_MAX) {
+    float real, rounded_twice;
+    if (!read_float(token, &real, &rounded_twice)) {
+        return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "no host memory to read the kernel's text");
+    }
+    if (isinf(real)) {
         return fmi_token_fail(parser->tokens, parser->at, "this is over the largest float, 3.4028234e38");
     }
     *out = make_value(parser, FMI_TYPE_FLOAT, parser->at);
-    out->is_fixed = true;
+    out->is_fixed = out->is_known = true;
+    out->real = real;
     fmi_parser_skip(parser);
-    return FM_OK;
+    return real == rounded_twice ? FM_OK : fmi_parse_note_number(parser, out);
 }
 
 // `type(value)`.
@@ -106,17 +92,18 @@ static fm_status parse_cast(fmi_parser *parser, fmi_value *out)
         status = fmi_parser_expect(parser, ")");
     }
     if (status == FM_OK) {
-        out->is_known = out->is_known && out->type != FMI_TYPE_FLOAT;
+        bool is_of_float = out->type == FMI_TYPE_FLOAT || type == FMI_TYPE_FLOAT;
         out->is_lvalue = false;
         out->variable = UINT32_MAX;
         out->at = at;
         fmi_parse_convert(out, type);
+        status = out->is_known && is_of_float ? fmi_parse_note_number(parser, out) : FM_OK;
     }
     return status;
 }
 
 // One `[index]`; `size` 0: not known.
-static fm_status parse_index(fmi_parser *parser, uint32_t size)
+static fm_status parse_index(fmi_parser *parser, uint32_t size, bool *out_is_known)
 {
     fmi_value index;
     fmi_parser_skip(parser);
@@ -136,6 +123,7 @@ static fm_status parse_index(fmi_parser *parser, uint32_t size)
                                      (long long)index.number, size - 1)
                     : fmi_token_fail(parser->tokens, index.at, "the index %lld is below 0", (long long)index.number);
     }
+    *out_is_known = index.is_known;
     return fmi_parser_expect(parser, "]");
 }
 
@@ -147,7 +135,9 @@ static fm_status parse_indexes(fmi_parser *parser, fmi_value *value)
         if (value->dims == 0) {
             return fmi_token_fail(parser->tokens, parser->at, "this is no array, so it has no elements");
         }
-        status = parse_index(parser, value->sizes ? *value->sizes : 0);
+        bool is_known = false;
+        status = parse_index(parser, value->sizes ? *value->sizes : 0, &is_known);
+        value->is_element = value->is_element && is_known;
         value->sizes += value->sizes != NULL;
         value->dims--;
         value->variable = UINT32_MAX;
@@ -161,17 +151,19 @@ static fm_status parse_kernel_name(fmi_parser *parser, const fmi_name *name, fmi
     *out = make_value(parser, fmi_type_of_dtype((fm_dtype)name->dtype), at);
     fmi_parser_skip(parser);
     if (name->kind == FMI_NAME_SPECIAL) {
-        out->is_fixed = true;
-        out->is_known = out->type != FMI_TYPE_FLOAT;
-        out->number = !out->is_known                ? 0
-                      : name->dtype == FM_DTYPE_U64 ? (int64_t)(uint64_t)name->value
-                                                    : (int64_t)name->value;
+        out->is_fixed = out->is_known = true;
+        if (name->dtype == FM_DTYPE_F32) {
+            out->real = (float)name->value;
+        } else {
+            out->number = name->dtype == FM_DTYPE_U64 ? (int64_t)(uint64_t)name->value : (int64_t)name->value;
+        }
         return FM_OK;
     }
     if (name->kind == FMI_NAME_CONSTANT) {
         return FM_OK;
     }
     out->is_lvalue = true;
+    out->is_storage = name->kind == FMI_NAME_BUFFER && fmi_dtype_is_storage((fm_dtype)name->dtype);
     out->dims = 1;
     uint32_t size = name->count;
     out->sizes = size ? &name->count : NULL;
@@ -241,7 +233,9 @@ static fm_status parse_variable(fmi_parser *parser, fmi_value *out)
     out->is_const = symbol->is_const;
     out->is_known = symbol->is_known;
     out->number = symbol->number;
+    out->real = symbol->real;
     out->dims = symbol->dim_count;
+    out->is_element = symbol->is_const && symbol->dim_count;
     fmi_parser_skip(parser);
     fm_status status = FM_OK;
     if (!symbol->is_const) {
@@ -252,6 +246,9 @@ static fm_status parse_variable(fmi_parser *parser, fmi_value *out)
     out->sizes = sizes;
     status = status == FM_OK ? parse_indexes(parser, out) : status;
     out->sizes = NULL;
+    if (status == FM_OK && out->is_element && out->dims == 0) {
+        status = fmi_parse_note_opaque(parser, at, parser->at, (fmi_type)symbol->type);
+    }
     return status;
 }
 
@@ -339,6 +336,7 @@ static fm_status apply_unary(fmi_parser *parser, uint32_t at, fmi_value *value)
                     : op == '~' ? ~value->number
                     : op == '-' ? (int64_t)(0 - (uint64_t)value->number)
                                 : value->number;
+    value->real = op == '-' ? -value->real : value->real;
     value->at = at;
     value->is_lvalue = false;
     value->variable = UINT32_MAX;
@@ -352,7 +350,9 @@ static fm_status parse_unary(fmi_parser *parser, fmi_value *out)
     if (fmi_token_is_step(parser->tokens, at)) {
         fmi_parser_skip(parser);
         fm_status status = fmi_parse_operand(parser, out);
-        return status == FM_OK ? fmi_parse_step(parser, out, at) : status;
+        status = status == FM_OK ? fmi_parse_step(parser, out, at) : status;
+        out->at = at;
+        return status;
     }
     const fmi_token *token = fmi_parser_token(parser);
     if (token->kind == FMI_TOKEN_OPERATOR && token->length == 1 && strchr("+-!~", *token->start)) {

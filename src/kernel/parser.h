@@ -4,6 +4,7 @@
 #ifndef FMI_KERNEL_PARSER_H
 #define FMI_KERNEL_PARSER_H
 
+#include "kernel/edits.h"
 #include "kernel/grammar.h"
 #include "kernel/hints.h"
 #include "kernel/types.h"
@@ -27,11 +28,12 @@ typedef struct fmi_symbol {
     uint8_t kind;   // fmi_symbol_kind
     uint8_t type;   // fmi_type; of a helper what it gives
     bool is_const;
-    bool is_known; // `number` is its value wherever it is used
+    bool is_known; // `number` or `real` is its value wherever it is used
     bool is_open;  // a helper whose text is being read
     uint8_t dim_count;
     uint8_t param_count;
     int64_t number;
+    float real;
     uint32_t inlined; // helper calls in a helper, and in those that it calls
     uint32_t dims[FMI_MAX_DIMS];
     uint8_t params[FMI_MAX_HELPER_PARAMS]; // fmi_type
@@ -50,13 +52,16 @@ typedef struct fmi_value {
     bool is_lvalue;
     bool is_const;         // an lvalue that must not be changed
     bool is_fixed;         // made of literals alone: what a table of the header may hold
-    bool is_known;         // an integer or bool whose value is `number`
+    bool is_known;         // an integer or bool whose value is `number`, or a float whose value is `real`
+    bool is_storage;       // an element that is converted when it is stored
+    bool is_element;       // of a const array, with indexes that are all known
     uint8_t dims;          // dimensions that no index has taken yet: an array
     uint32_t at;           // its first token
     uint32_t variable;     // index of the use that it is, if it is a variable itself; else UINT32_MAX
     uint32_t uses;         // its uses are [uses, parser->use_count) when it has been read
     const uint32_t *sizes; // of `dims`
     int64_t number;
+    float real;
 } fmi_value;
 
 typedef struct fmi_parser {
@@ -121,8 +126,19 @@ fm_status fmi_parse_step(fmi_parser *parser, fmi_value *target, uint32_t at);
 fm_status fmi_parse_operand(fmi_parser *parser, fmi_value *out);
 fm_status fmi_parse_fail_unknown(const fmi_parser *parser, uint32_t at,
                                  bool is_function); // names the nearest known name
-// `value` as one of `type`, its known number included.
+
+// known.c: numbers that are known when the kernel is compiled. A float is one of single precision, on every device.
+// `value` as one of `type`, its known number included. A float that does not fit an integer becomes the nearest one that does, NaN becomes 0.
 void fmi_parse_convert(fmi_value *value, fmi_type type);
+// What `left op right` gives, of two known numbers that both have `type` (of a shift: the left one); `out` has its type already.
+void fmi_parse_compute(const char *op, fmi_type type, const fmi_value *left, const fmi_value *right, fmi_value *out);
+// Has the known `value` stand for the tokens from its first to the parser's place.
+fm_status fmi_parse_note_number(fmi_parser *parser, const fmi_value *value);
+// Notes `left op right` of integers whose value a target leaves open; `stores`: it is `left op= right`.
+fm_status fmi_parse_note_operation(fmi_parser *parser, uint32_t op, fmi_type type, const fmi_value *left,
+                                   const fmi_value *right, bool stores);
+// Keeps a target's compiler from computing with the value of tokens [first, parser's place) in double precision.
+fm_status fmi_parse_note_opaque(fmi_parser *parser, uint32_t first, uint32_t end, fmi_type type);
 
 // parse_call.c. `name ( … )`, the name is the next token.
 fm_status fmi_parse_call(fmi_parser *parser, fmi_value *out);

@@ -405,6 +405,7 @@ fm_status fmi_tokens_cut(const char *text, size_t length, bool is_header, fmi_to
 void fmi_tokens_free(fmi_tokens *tokens)
 {
     free(tokens->list);
+    free(tokens->edits);
     *tokens = (fmi_tokens){0};
 }
 

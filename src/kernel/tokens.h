@@ -26,6 +26,7 @@ typedef struct fmi_token {
     uint8_t kind;    // fmi_token_kind
     uint8_t note;    // of a function's name: what grammar.h found out about it (fmi_type or FMI_NOTE_HELPER); else 0
     bool is_final;   // came out of a macro's argument: not expanded again
+    bool is_edited;  // edits.h has a note about it
     uint32_t macro_length;
     const char *macro; // the macro that it comes from, whose use is at `line` and `column`; NULL: from none; borrowed
 } fmi_token;
@@ -36,7 +37,10 @@ typedef struct fmi_tokens {
     uint32_t capacity;
     const char *text; // borrowed: what lines and columns count in
     size_t length;
-    const char *place; // "" or "header ": how sentences name the text
+    const char *place;      // "" or "header ": how sentences name the text
+    struct fmi_edit *edits; // owned: what the grammar has noted (edits.h)
+    uint32_t edit_count;
+    uint32_t edit_capacity;
 } fmi_tokens;
 
 // Cuts `text`. A header may hold #define, #undef and conditionals; a body no directives. On error the last error says

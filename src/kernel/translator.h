@@ -5,6 +5,7 @@
 #define FMI_KERNEL_TRANSLATOR_H
 
 #include "kernel/body.h"
+#include "kernel/edits.h"
 #include "kernel/tokens.h"
 
 typedef struct fmi_translator {
@@ -13,11 +14,22 @@ typedef struct fmi_translator {
     fmi_text *out;            // borrowed
     fmi_body_use *use;
     uint32_t depth; // of ranges inside ranges, bounded because each is a call
-    bool is_flat;   // inside a repeated index: line ends and comments were there the first time
+    uint32_t
+        closed_from; // of notes that end before token `closed_at`, those that begin here or later have been written
+    uint32_t closed_at;
+    bool is_flat; // inside a repeated index: line ends and comments were there the first time
 } fmi_translator;
 
 // Appends text to the output; does nothing when only checking.
 void fmi_translator_emit(fmi_translator *translator, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+void fmi_translator_emit_number(fmi_translator *translator, const fmi_number *number);
+
+// Writes what the notes that begin at token `from` or later have before token `at`, once for all.
+void fmi_translator_close(fmi_translator *translator, uint32_t from, uint32_t at);
+
+// Writes a part of an operation's note.
+void fmi_translator_emit_edit(fmi_translator *translator, const fmi_operation_place *place, fmi_edit_kind part);
 
 // Translates tokens [begin, end).
 fm_status fmi_translate_range(fmi_translator *translator, uint32_t begin, uint32_t end);

@@ -33,6 +33,7 @@ enum {
     FMI_USES_ABS = 1u << 6,
     FMI_USES_INT64 = 1u << 8,
     FMI_USES_HIDDEN_FLOW = 1u << 7, // a return inside a loop
+    FMI_USES_DIVISION = 1u << 10,   // divisions whose divisor is not known
     FMI_USES_MATH = 1u << 9,        // functions that GLSL is given in its own words
 };
 

@@ -18,6 +18,8 @@
     X(wide)                                                                                                            \
     X(template)                                                                                                        \
     X(language)                                                                                                        \
+    X(division)                                                                                                        \
+    X(literals)                                                                                                        \
     X(workgroup)                                                                                                       \
     X(messages)                                                                                                        \
     X(library)                                                                                                         \

@@ -29,8 +29,9 @@ static fm_status parse_sizes(fmi_parser *parser, fmi_symbol *symbol)
         fmi_value size;
         fmi_parse_begin_expression(parser);
         fm_status status = fmi_parse_expression(parser, &size);
-        if (status == FM_OK && !(size.is_known && fmi_type_is_integer((fmi_type)size.type) && !fmi_type_is_64_bit((fmi_type)size.type) &&
-                                 size.number >= 1 && size.number <= MAX_SIZE)) {
+        if (status == FM_OK &&
+            !(size.is_known && fmi_type_is_integer((fmi_type)size.type) && !fmi_type_is_64_bit((fmi_type)size.type) &&
+              size.number >= 1 && size.number <= MAX_SIZE)) {
             status = fmi_token_fail(parser->tokens, size.at,
                                     "an array's size is a number from 1 to %d that is known when the kernel is "
                                     "compiled, of literals and specialisation values",

@@ -1,4 +1,4 @@
-// What is known when a kernel is compiled is computed in single precision, as everything else, whoever does it (VALUE-2): literals, tables of the
+// What is known when a kernel is compiled is computed in single precision, as everything else, whoever does it: literals, tables of the
 // header, specialisation values, functions of them. Each text gives a float, compared bit by bit with what C computes in float.
 #include "groups.h"
 #include "support.h"

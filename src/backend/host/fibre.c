@@ -7,7 +7,6 @@
 
 #include "kernel/host_entry.h"
 
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -74,10 +73,7 @@ typedef struct fibres {
     int outcome;          // of the group, as fmi_fibre_run_group returns it
 } fibres;
 
-// Destroys a thread's fibres with the thread.
-static pthread_key_t key;
-static pthread_once_t key_once = PTHREAD_ONCE_INIT;
-static _Thread_local fibres *own; // also what the key holds
+static _Thread_local fibres *own;
 
 #ifndef USE_UCONTEXT
 // Saves the callee's registers on the stack it leaves, and takes those of the other stack.
@@ -202,9 +198,12 @@ static void begin(fibres *all, uint32_t index)
 #endif
 }
 
-static void destroy(void *value)
+void fmi_fibres_free(void)
 {
-    fibres *all = value;
+    fibres *all = own;
+    if (!all) {
+        return;
+    }
 #ifdef HAVE_TSAN
     for (uint32_t i = 0; i < all->capacity; i++) {
         __tsan_destroy_fiber(all->list[i].fiber);
@@ -218,14 +217,6 @@ static void destroy(void *value)
     }
     free(all);
     own = NULL;
-    pthread_setspecific(key, NULL);
-}
-
-static void create_key(void)
-{
-    if (pthread_key_create(&key, destroy) != 0) {
-        abort(); // a process has 1024; this is the library's only one
-    }
 }
 
 // The calling thread's fibres, `count` of them or more; NULL without memory.
@@ -234,13 +225,9 @@ static fibres *get_fibres(uint32_t count)
     if (own && own->capacity >= count) {
         return own;
     }
-    pthread_once(&key_once, create_key);
-    if (own) {
-        destroy(own);
-    }
+    fmi_fibres_free();
     fibres *all = calloc(1, sizeof *all);
-    if (!all || pthread_setspecific(key, all) != 0) {
-        free(all);
+    if (!all) {
         return NULL;
     }
     own = all;
@@ -249,7 +236,7 @@ static fibres *get_fibres(uint32_t count)
     void *memory = mmap(NULL, count * all->stride_bytes, PROT_READ | PROT_WRITE,
                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
     if (memory == MAP_FAILED) {
-        destroy(all);
+        fmi_fibres_free();
         return NULL;
     }
     all->memory = memory;

@@ -1,6 +1,7 @@
 // Fibres: the work-items of one workgroup, each on a stack of its own, so that barrier() can leave one in the middle and go on with
 // the next. Only kernels that call barrier() come here; all others run in a plain loop (kernel/generate_c.c).
-// A set of fibres belongs to one thread, is made at its first such workgroup and freed with the thread. Nothing is locked.
+// A set of fibres belongs to one thread, is made at its first such workgroup and freed by it before it ends. No thread-specific key does that:
+// a process has few, and one would outlive the library when that is unloaded. Nothing is locked.
 #ifndef FMI_BACKEND_HOST_FIBRE_H
 #define FMI_BACKEND_HOST_FIBRE_H
 
@@ -20,6 +21,9 @@ typedef void (*fmi_fibre_item)(void *state, uint32_t number);
 // did not meet at one barrier, and 2 without memory for stacks: then the rest of the group has not run (fmi_fibre_explain).
 // Compiled kernels know it as fm_run_group.
 int fmi_fibre_run_group(fmi_fibre_item item, void *state, uint32_t count);
+
+// Frees the calling thread's fibres, if it has any. Every thread that has run a workgroup calls it before it ends.
+void fmi_fibres_free(void);
 
 // Called by a body on its fibre: returns when every work-item of the group has called it. `place` says where in the kernel's text it
 // stands (FMI_BARRIER_PLACE in kernel/host_entry.h). Compiled kernels know it as fm_barrier_at.

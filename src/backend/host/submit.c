@@ -87,6 +87,7 @@ void *fmi_host_worker_main(void *context)
         }
     }
     pthread_mutex_unlock(&backend->lock);
+    fmi_fibres_free();
     return NULL;
 }
 
@@ -121,6 +122,7 @@ void *fmi_host_queue_main(void *context)
         pthread_cond_broadcast(&backend->finished);
     }
     pthread_mutex_unlock(&backend->lock);
+    fmi_fibres_free();
     return NULL;
 }
 

@@ -296,6 +296,7 @@ static void pass(fmi_backend *backend, bool run)
         device->races += races;
         if (run) {
             fmi_host_run(command, 0, 1, &queue->batches[(queue->completed + 1) % MANUAL_MOST_BATCHES]);
+            fmi_fibres_free(); // the thread is the test's, and may end at any time
         }
         if (++queue->done == queue->order_count) {
             report_times(device, &queue->batches[(queue->completed + 1) % MANUAL_MOST_BATCHES]);

@@ -1,5 +1,14 @@
 // Devices: list, open, describe, count, close. Everything else belongs to one open device.
 // Handles of one device used with another are an error, never undefined (FM_ERROR_FOREIGN_HANDLE).
+//
+// fork: a device belongs to the process that opened it. In a child every call on a device of the parent's, or on a command list of one,
+// answers FM_ERROR_LOST_IN_FORK at once, fm_device_close too; it waits for nothing, frees nothing and leaves the parent's work alone. The
+// child may open devices of its own, also while threads of the parent record, compile and wait: the fork waits for what must not be
+// cut in two, two seconds at most; a child that it did not wait for can open none (FM_ERROR_LOST_IN_FORK). Fork while the
+// parent's devices are idle if the child is to open a Vulkan device: what a driver's own threads hold is held for good in the child. A child that was made in
+// a callback or a host function must not return from it.
+//
+// dlclose: with all devices closed nothing of the library stays, no thread, key or memory. Vulkan is loaded while a device of it is open.
 #ifndef FERMATA_DEVICE_H
 #define FERMATA_DEVICE_H
 
@@ -159,23 +168,27 @@ typedef struct fm_device_stats {
 
 // Lists the devices that fm_device_open can open, best first (the order of "auto").
 // Parameters: `entries`, room for `*count` entries, or NULL to only count; `count`, in: room, out: devices there are.
-// Errors: FM_ERROR_INVALID_ARGUMENT (`count` is NULL), FM_ERROR_OUT_OF_HOST_MEMORY. More devices than room is no error.
+// Errors: FM_ERROR_INVALID_ARGUMENT (`count` is NULL), FM_ERROR_OUT_OF_HOST_MEMORY, FM_ERROR_BACKEND (a driver fails),
+// FM_ERROR_LOST_IN_FORK (see above). More devices than room is no error. Nothing is remembered: what was installed since the last call is found.
 // Thread-safety: any thread. Lifetime: `entries` is filled with copies.
 FM_API fm_status fm_device_list(fm_device_entry *entries, uint32_t *count);
 
 // Opens a device and stores it in `*out_device`.
 // Parameters: `name`: "auto" or NULL (discrete GPU, integrated GPU, CPU Vulkan, host: the first that opens), "host",
 // "vulkan" (the best Vulkan device), "vulkan:N" (by number), "vulkan:TEXT" (part of the driver's device name, any case);
-// `info`: settings, NULL for the defaults, copied; `out_device`: NULL is stored on error.
+// `info`: settings, NULL for the defaults, copied; `out_device`: NULL is stored on error. Only drivers that `name` speaks of are loaded: "host"
+// loads none.
 // Errors: FM_ERROR_NO_DEVICE (no device of that name), FM_ERROR_UNSUPPORTED (it lacks what Fermata or `info` needs),
-// FM_ERROR_INVALID_ARGUMENT (a setting or environment variable out of range), FM_ERROR_OUT_OF_MEMORY, FM_ERROR_BACKEND.
-// Thread-safety: any thread. Lifetime: until fm_device_close.
+// FM_ERROR_INVALID_ARGUMENT (a setting or environment variable out of range), FM_ERROR_OUT_OF_MEMORY, FM_ERROR_BACKEND,
+// FM_ERROR_LOST_IN_FORK (see above).
+// Thread-safety: any thread. Lifetime: until fm_device_close, in the process that opened it.
 FM_API fm_status fm_device_open(const char *name, const fm_device_info *info, fm_device **out_device);
 
 // Closes a device: waits for all committed work, frees everything that belongs to it, and nulls `*device`.
 // Parameters: `device`, transferred; a pointer to NULL is allowed and does nothing; `timeout_ns`: how long to wait for work.
 // Errors: FM_ERROR_BUSY (command lists are still being recorded: commit or cancel them first, or the call came from a
-// completion callback), FM_TIMEOUT (work is not done), FM_ERROR_CLOSED. On error the device stays open and the caller's.
+// completion callback), FM_TIMEOUT (work is not done), FM_ERROR_CLOSED, FM_ERROR_LOST_IN_FORK. On error the device stays open and
+// the caller's.
 // Work that a failed or lost device can no longer finish does not keep it open.
 // Thread-safety: no other call on this device may run at the same time. Later calls with the old pointer answer
 // FM_ERROR_CLOSED, and handles of the device are dead.

@@ -4,14 +4,16 @@
 #define FMI_DEVICE_DEVICE_H
 
 #include "base/error.h"
+#include "base/shell.h"
 #include "kernel/warmup.h"
 #include "record/recorder.h"
 #include "retire/retire.h"
 #include "schedule/engine.h"
 
 enum {
-    FMI_DEVICE_CLOSED = 0,
+    FMI_DEVICE_CLOSED = FMI_SHELL_CLOSED,
     FMI_DEVICE_OPEN = 1,
+    FMI_DEVICE_LOST = FMI_SHELL_LOST, // the parent's: nothing of it is touched
 };
 
 // Settings in force: fm_device_info with defaults and environment applied.
@@ -20,7 +22,8 @@ typedef struct fmi_config {
 } fmi_config;
 
 struct fm_device {
-    _Atomic(uint32_t) state; // FMI_DEVICE_*; release store when open, acquire load by every call
+    _Atomic(uint32_t)
+        state; // FMI_DEVICE_*, first as in every shell; release store when open, acquire load by every call
     fmi_config config;
     char name[32];
     const fmi_backend_ops *ops;

@@ -4,7 +4,7 @@
 
 #include "backend/manual/manual.h"
 #include "base/clock.h"
-#include "base/shell.h"
+#include "base/process.h"
 #include "kernel/disk.h"
 
 #include <string.h>
@@ -22,6 +22,11 @@ fm_status fmi_device_refuse(const fm_device *device, const char *caller)
 {
     if (!device) {
         return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "%s: device is NULL", caller);
+    }
+    if (atomic_load_explicit(&device->state, memory_order_relaxed) == FMI_DEVICE_LOST) {
+        return fmi_fail(FM_ERROR_LOST_IN_FORK,
+                        "%s: the device was opened before this process was forked, and is the parent's; open one here",
+                        caller);
     }
     return fmi_fail(FM_ERROR_CLOSED, "%s: the device has been closed", caller);
 }
@@ -210,7 +215,10 @@ fm_status fm_device_open(const char *name, const fm_device_info *info, fm_device
     }
     *out_device = NULL;
     fmi_config config;
-    fm_status status = fmi_config_read(info, &config);
+    fm_status status = fmi_process_check("fm_device_open");
+    if (status == FM_OK) {
+        status = fmi_config_read(info, &config);
+    }
     if (status != FM_OK) {
         return status;
     }

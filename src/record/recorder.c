@@ -4,7 +4,6 @@
 
 #include "base/assert.h"
 #include "base/error.h"
-#include "base/shell.h"
 #include "record/label.h"
 
 #include <stdlib.h>
@@ -188,6 +187,12 @@ fm_status fmi_recorder_refuse(const fm_commands *commands, uint32_t state, const
     }
     if (state == FMI_RECORDER_INSIDE) {
         return fmi_fail(FM_ERROR_BUSY, "%s: another thread is inside this command list", caller);
+    }
+    if (state == FMI_RECORDER_LOST) {
+        return fmi_fail(FM_ERROR_LOST_IN_FORK,
+                        "%s: the command list was begun before this process was forked, and is the parent's; begin one "
+                        "on a device that is opened here",
+                        caller);
     }
     return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "%s: the command list is not being recorded (committed or cancelled)",
                     caller);

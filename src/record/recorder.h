@@ -5,6 +5,7 @@
 #define FMI_RECORD_RECORDER_H
 
 #include "base/ablation.h"
+#include "base/shell.h"
 #include "kernel/object.h"
 #include "memory/buffer.h"
 #include "record/lane.h"
@@ -13,9 +14,10 @@
 #include <fermata/commands.h>
 
 typedef enum fmi_recorder_state {
-    FMI_RECORDER_CLOSED = 0,
+    FMI_RECORDER_CLOSED = FMI_SHELL_CLOSED,
     FMI_RECORDER_IDLE = 1,   // being recorded, nobody inside a call
     FMI_RECORDER_INSIDE = 2, // a call is in progress
+    FMI_RECORDER_LOST = FMI_SHELL_LOST,
 } fmi_recorder_state;
 
 // "Held already by this list?" by slot index: a stamp with the recorder's epoch and the handle's generation says yes, and where the slot
@@ -47,7 +49,7 @@ typedef struct fmi_record_room {
 } fmi_record_room;
 
 struct fm_commands {
-    _Atomic(uint32_t) state; // fmi_recorder_state; entering acquires, leaving releases
+    _Atomic(uint32_t) state; // fmi_recorder_state, first as in every shell; entering acquires, leaving releases
     uint32_t epoch;          // counts lists of this recorder; a stamp of another epoch is void
     uint64_t epoch_key;      // the same, as it stands in the key of a stamp
     fmi_record_room *room;

@@ -25,6 +25,7 @@ static void status_values_never_change(void **state)
     assert_int_equal(FM_TIMEOUT, 3);
     assert_int_equal(FM_ERROR_INVALID_ARGUMENT, -1);
     assert_int_equal(FM_ERROR_CANCELLED, -17);
+    assert_int_equal(FM_ERROR_LOST_IN_FORK, -18);
 }
 
 // The build, the pkg-config file and the CMake package take theirs from the same header: scripts/check-install compares.

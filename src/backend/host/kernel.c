@@ -1,8 +1,9 @@
 // Host backend: generated C is compiled by libtcc, which plays the part of a driver's compiler; host functions are called as they are.
-// libtcc keeps process-wide state while it compiles, so one compile runs at a time in the process.
+// libtcc keeps process-wide state while it compiles, so one compile runs at a time in the process, and no fork cuts it in two.
 #include "backend/host/host.h"
 
 #include "base/error.h"
+#include "base/process.h"
 #include "base/text.h"
 #include "kernel/host_symbols.h"
 
@@ -31,7 +32,19 @@ static void forget_failed_compile(void)
     fmi_tcc_in_sizeof = fmi_tcc_in_generic = 0;
 }
 
-static pthread_mutex_t compiler = PTHREAD_MUTEX_INITIALIZER; // held while libtcc works
+static pthread_mutex_t compiler = PTHREAD_MUTEX_INITIALIZER; // held while libtcc works; in a section
+
+static void enter_compiler(void)
+{
+    fmi_process_enter();
+    pthread_mutex_lock(&compiler);
+}
+
+static void leave_compiler(void)
+{
+    pthread_mutex_unlock(&compiler);
+    fmi_process_leave();
+}
 
 // Bytes of stack that the compiled body of a work-item takes, read from libtcc's only prologue on x86-64:
 // push %rbp; mov %rsp, %rbp; sub $N, %rsp. 0 where it is not that.
@@ -116,9 +129,9 @@ fm_status fmi_host_create_kernel(fmi_backend *backend, const fmi_kernel_code *co
         *out = binary;
         return FM_OK;
     }
-    pthread_mutex_lock(&compiler);
+    enter_compiler();
     fm_status status = compile(code, binary, log);
-    pthread_mutex_unlock(&compiler);
+    leave_compiler();
     if (status != FM_OK) {
         fmi_host_destroy_kernel(backend, binary);
         return status;
@@ -131,9 +144,9 @@ void fmi_host_destroy_kernel(fmi_backend *backend, fmi_kernel_binary *binary)
 {
     (void)backend;
     if (binary->compiled) {
-        pthread_mutex_lock(&compiler);
+        enter_compiler();
         tcc_delete(binary->compiled);
-        pthread_mutex_unlock(&compiler);
+        leave_compiler();
     }
     free(binary->name);
     free(binary);

@@ -3,6 +3,7 @@
 #include "backend/vulkan/vulkan.h"
 
 #include "base/error.h"
+#include "base/process.h"
 #include "base/text.h"
 
 #include <stdlib.h>
@@ -214,7 +215,9 @@ static fm_status create_pipeline(fmi_backend *backend, const fmi_kernel_code *co
     };
     bool is_filled;
     VkPipelineCache cache = create_pipeline_cache(backend, code, &is_filled);
+    fmi_process_enter(); // a driver's compiler has state of the whole process
     result = backend->vk.vkCreateComputePipelines(backend->device, cache, 1, &info, NULL, &binary->pipeline);
+    fmi_process_leave();
     if (result == VK_SUCCESS && cache && !is_filled) {
         get_driver_data(backend, cache, code->out_driver_data);
     }

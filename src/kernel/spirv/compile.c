@@ -1,21 +1,59 @@
 // GLSL to SPIR-V. See compile.h.
-// glslang keeps its state per shader and per thread, and locks what threads share itself, so compiles run side by side.
+// glslang keeps its state per shader and per thread, and locks what threads share itself, so compiles run side by side. What they share
+// is made by the first one and given back when the library is unloaded; no fork cuts a compile in two.
 // SPIR-V is not optimized here: drivers do that, and glslang's output is what they know best.
 #include "kernel/spirv/compile.h"
 
 #include "base/error.h"
+#include "base/process.h"
 
 #include <glslang/Include/glslang_c_interface.h>
 #include <glslang/Public/resource_limits_c.h>
 #include <limits.h>
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdlib.h>
 
-static pthread_once_t initialised = PTHREAD_ONCE_INIT;
+// What glslang's own end leaves behind in the versions that have it: two thread-specific keys, of which a process has 1024. They are C++ and
+// in no header; weak, as newer versions have none of them.
+extern bool glslang_detach_process(void) __asm__("_ZN7glslang13DetachProcessEv") __attribute__((weak));
+extern bool glslang_free_key(void *key) __asm__("_ZN7glslang15OS_FreeTLSIndexEPv") __attribute__((weak));
+extern void *glslang_pool_key __asm__("_ZN7glslang9PoolIndexE") __attribute__((weak));
 
-static void initialise(void)
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; // guards `started`; held in a section
+static bool started;
+
+static void free_keys(void)
 {
-    glslang_initialize_process();
+    if (glslang_detach_process) {
+        (void)glslang_detach_process();
+    }
+    if (&glslang_pool_key && glslang_free_key && glslang_pool_key) {
+        (void)glslang_free_key(glslang_pool_key);
+        glslang_pool_key = NULL;
+    }
+}
+
+static bool start(void)
+{
+    pthread_mutex_lock(&lock);
+    if (!started) {
+        started = glslang_initialize_process() != 0;
+        if (!started) {
+            free_keys(); // it may have got one of two, and would not ask again
+        }
+    }
+    bool ready = started;
+    pthread_mutex_unlock(&lock);
+    return ready;
+}
+
+static void __attribute__((destructor)) stop(void)
+{
+    if (started && fmi_process_goes_on()) {
+        glslang_finalize_process();
+        free_keys();
+    }
 }
 
 static fm_status copy_words(glslang_program_t *program, uint32_t **out_words, size_t *out_size_bytes)
@@ -51,9 +89,12 @@ static fm_status generate(glslang_shader_t *shader, int messages, fmi_text *log,
     return status;
 }
 
-fm_status fmi_spirv_compile(const char *glsl, fmi_text *log, uint32_t **out_words, size_t *out_size_bytes)
+static fm_status compile(const char *glsl, fmi_text *log, uint32_t **out_words, size_t *out_size_bytes)
 {
-    pthread_once(&initialised, initialise);
+    if (!start()) {
+        return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "the compiler cannot start: it wants host memory and two of the "
+                                                     "process's thread-specific keys");
+    }
     // Workgroup sizes are checked against the device, not against glslang's idea of one.
     glslang_resource_t limits = *glslang_default_resource();
     limits.max_compute_work_group_size_x = limits.max_compute_work_group_size_y = limits.max_compute_work_group_size_z =
@@ -83,5 +124,13 @@ fm_status fmi_spirv_compile(const char *glsl, fmi_text *log, uint32_t **out_word
         fmi_text_format(log, "%s\n", glslang_shader_get_info_log(shader));
     }
     glslang_shader_delete(shader);
+    return status;
+}
+
+fm_status fmi_spirv_compile(const char *glsl, fmi_text *log, uint32_t **out_words, size_t *out_size_bytes)
+{
+    fmi_process_enter();
+    fm_status status = compile(glsl, log, out_words, out_size_bytes);
+    fmi_process_leave();
     return status;
 }

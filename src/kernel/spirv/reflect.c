@@ -4,6 +4,7 @@
 #include "kernel/spirv/reflect.h"
 
 #include "base/error.h"
+#include "base/process.h"
 
 #include <spirv-tools/libspirv.h>
 #include <spirv_cross/spirv_cross_c.h>
@@ -12,7 +13,7 @@
 
 enum { MAX_ID_BOUND = 1 << 20 }; // SPIRV-Cross allocates in proportion to it; real modules stay far below
 
-fm_status fmi_spirv_check(const uint32_t *words, size_t size_bytes)
+static fm_status check(const uint32_t *words, size_t size_bytes)
 {
     if (size_bytes % 4 != 0 || size_bytes < 20) {
         return fmi_fail(FM_ERROR_COMPILE,
@@ -304,7 +305,7 @@ static fm_status read_group_size(const struct reader *reader)
     return FM_OK;
 }
 
-fm_status fmi_spirv_reflect(const uint32_t *words, size_t size_bytes, fmi_reflection *out)
+static fm_status reflect(const uint32_t *words, size_t size_bytes, fmi_reflection *out)
 {
     static fm_status (*const steps[])(const struct reader *) = {refuse_other_kinds, read_bindings, read_push_constants,
                                                                 read_group_size};
@@ -318,5 +319,22 @@ fm_status fmi_spirv_reflect(const uint32_t *words, size_t size_bytes, fmi_reflec
         status = steps[i](&reader);
     }
     spvc_context_destroy(reader.context);
+    return status;
+}
+
+// Both libraries make tables for the whole process when they are first used.
+fm_status fmi_spirv_check(const uint32_t *words, size_t size_bytes)
+{
+    fmi_process_enter();
+    fm_status status = check(words, size_bytes);
+    fmi_process_leave();
+    return status;
+}
+
+fm_status fmi_spirv_reflect(const uint32_t *words, size_t size_bytes, fmi_reflection *out)
+{
+    fmi_process_enter();
+    fm_status status = reflect(words, size_bytes, out);
+    fmi_process_leave();
     return status;
 }

@@ -203,6 +203,12 @@ typedef bool (*fmi_list_visitor)(void *user, const char *name, const char *descr
 typedef struct fmi_backend_ops {
     const char *prefix; // "host", "vulkan"
 
+    // Optional, both or none (NULL: to list and open loads nothing that is not the library's own). Any thread. Between `load` and its `unload`
+    // drivers stay loaded, so that `list` and `open` need not load them twice; an open device keeps them by itself. Where no driver is found, or
+    // on an error, `*out_loaded` is false and there is nothing to list or to unload.
+    fm_status (*load)(bool *out_loaded);
+    void (*unload)(void);
+
     // Required. Any thread. Visits the devices; none is no error.
     fm_status (*list)(fmi_list_visitor visit, void *user);
 

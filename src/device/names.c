@@ -1,6 +1,9 @@
 // Device names: listing in order of preference, and what "auto", "vulkan" and "vulkan:TEXT" mean.
-// Any thread; asks each backend for its devices and keeps nothing.
+// Any thread; asks backends for their devices at each call and keeps nothing, so what is installed meanwhile is found. A backend that loads
+// drivers is asked only when the name may mean a device of it: a driver can end the program.
 #include "device/device.h"
+
+#include "base/process.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,12 +25,16 @@ typedef struct found {
     const fmi_backend_ops *ops;
 } found;
 
+enum { MOST_BACKENDS = sizeof backends / sizeof backends[0] };
+
 // Everything listed so far, best kind first; equal kinds stay in the backend's order.
 typedef struct listing {
     found *items;
     uint32_t count;
     bool out_of_memory;
     const fmi_backend_ops *ops; // the backend being asked
+    bool asked[MOST_BACKENDS];  // each once
+    bool loaded[MOST_BACKENDS]; // what it loaded for that stays loaded until the listing ends
 } listing;
 
 static bool visit(void *user, const char *name, const char *description, fm_device_kind kind)
@@ -50,21 +57,35 @@ static bool visit(void *user, const char *name, const char *description, fm_devi
     return true;
 }
 
-static fm_status list_all(listing *l)
+// Lists the devices of one backend, if it has not been asked yet.
+static fm_status ask(listing *l, size_t backend)
 {
-    *l = (listing){0};
-    for (size_t i = 0; backends[i]; i++) {
-        l->ops = backends[i];
-        fm_status status = backends[i]->list(visit, l);
-        if (status == FM_OK && l->out_of_memory) {
-            status = fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "no host memory to list devices");
-        }
-        if (status != FM_OK) {
-            free(l->items);
+    if (l->asked[backend]) {
+        return FM_OK;
+    }
+    l->asked[backend] = true;
+    l->ops = backends[backend];
+    if (l->ops->load) {
+        fm_status status = l->ops->load(&l->loaded[backend]);
+        if (!l->loaded[backend]) {
             return status;
         }
     }
-    return FM_OK;
+    fm_status status = l->ops->list(visit, l);
+    if (status == FM_OK && l->out_of_memory) {
+        status = fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "no host memory to list devices");
+    }
+    return status;
+}
+
+static void end_listing(listing *l)
+{
+    for (size_t i = 0; backends[i]; i++) {
+        if (l->loaded[i]) {
+            backends[i]->unload();
+        }
+    }
+    free(l->items);
 }
 
 fm_status fm_device_list(fm_device_entry *entries, uint32_t *count)
@@ -72,18 +93,29 @@ fm_status fm_device_list(fm_device_entry *entries, uint32_t *count)
     if (!count) {
         return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_device_list: count is NULL");
     }
-    listing l;
-    fm_status status = list_all(&l);
-    if (status != FM_OK) {
+    listing l = {0};
+    fm_status status = fmi_process_check("fm_device_list");
+    for (size_t i = 0; backends[i] && status == FM_OK; i++) {
+        status = ask(&l, i);
+    }
+    if (status == FM_OK) {
+        for (uint32_t i = 0; entries && i < *count && i < l.count; i++) {
+            entries[i] = l.items[i].entry;
+        }
+        *count = l.count;
+    } else {
         fmi_error_prefix("fm_device_list");
-        return status;
     }
-    for (uint32_t i = 0; entries && i < *count && i < l.count; i++) {
-        entries[i] = l.items[i].entry;
-    }
-    *count = l.count;
-    free(l.items);
-    return FM_OK;
+    end_listing(&l);
+    return status;
+}
+
+// May `name` mean a device of this backend?
+static bool speaks_of(const char *name, const fmi_backend_ops *ops)
+{
+    size_t length = strlen(ops->prefix);
+    return strcmp(name, "auto") == 0 ||
+           (strncmp(name, ops->prefix, length) == 0 && (!name[length] || name[length] == ':'));
 }
 
 // Does `name` mean this device?
@@ -113,6 +145,64 @@ static void append_names(char *text, size_t size, const listing *l)
     }
 }
 
+// There is no such device: says which there are, of all backends if the name is of none; else of the one that was asked and of those
+// that load nothing.
+static fm_status refuse_name(listing *l, const char *name)
+{
+    bool known = false;
+    for (size_t i = 0; backends[i]; i++) {
+        known = known || l->asked[i];
+    }
+    bool none_found = l->count == 0;
+    for (size_t i = 0; backends[i]; i++) {
+        if (!known || !backends[i]->load) {
+            fm_status status = ask(l, i);
+            if (status != FM_OK) {
+                return status;
+            }
+        }
+    }
+    char names[1024] = "";
+    append_names(names, sizeof names, l);
+    bool vulkan = none_found && strncmp(name, "vulkan", 6) == 0;
+    return fmi_fail(FM_ERROR_NO_DEVICE, "there is no device '%s'%s; there are: %s", name,
+                    vulkan ? " (no Vulkan driver was found)" : "", names);
+}
+
+// Asks the backends that `name` speaks of. One that cannot answer does not keep "auto" from the others.
+static fm_status look_for(listing *l, const char *name, const fmi_config *config)
+{
+    fm_status failed = FM_OK;
+    for (size_t i = 0; backends[i]; i++) {
+        fm_status status = speaks_of(name, backends[i]) ? ask(l, i) : FM_OK;
+        if (status != FM_OK && strcmp(name, "auto") != 0) {
+            return status;
+        }
+        if (status != FM_OK) {
+            failed = status;
+            fmi_device_warn(config, "fm_device_open: no device of kind '%s' can be listed: %s", backends[i]->prefix,
+                            fm_last_error());
+        }
+    }
+    return l->count > 0 ? FM_OK : failed;
+}
+
+// Opens the first of the listed devices that `name` means and that opens.
+static fm_status open_first(listing *l, const char *name, const fmi_backend_settings *settings, fm_device *device)
+{
+    bool tried = false;
+    fm_status status = FM_ERROR_NO_DEVICE;
+    for (uint32_t i = 0; i < l->count && status != FM_OK; i++) {
+        if (matches(name, &l->items[i])) {
+            tried = true;
+            device->ops = l->items[i].ops;
+            status = device->ops->open(l->items[i].entry.name, settings, &device->backend, &device->caps);
+            snprintf(device->name, sizeof device->name, "%s", l->items[i].entry.name);
+        }
+    }
+    return tried ? status : refuse_name(l, name);
+}
+
 fm_status fmi_open_backend(const char *name, const fmi_config *config, fm_device *device)
 {
     fmi_backend_settings settings = {config->info.binding_mode, config->info.batches_in_flight, config->info.queues,
@@ -124,28 +214,11 @@ fm_status fmi_open_backend(const char *name, const fmi_config *config, fm_device
         return device->ops->open(name, &settings, &device->backend, &device->caps);
     }
 #endif
-    listing l;
-    fm_status status = list_all(&l);
-    if (status != FM_OK) {
-        return status;
+    listing l = {0};
+    fm_status status = look_for(&l, name, config);
+    if (status == FM_OK) {
+        status = open_first(&l, name, &settings, device);
     }
-    bool tried = false;
-    status = FM_ERROR_NO_DEVICE;
-    for (uint32_t i = 0; i < l.count && status != FM_OK; i++) {
-        if (matches(name, &l.items[i])) {
-            tried = true;
-            device->ops = l.items[i].ops;
-            status = device->ops->open(l.items[i].entry.name, &settings, &device->backend, &device->caps);
-            snprintf(device->name, sizeof device->name, "%s", l.items[i].entry.name);
-        }
-    }
-    if (!tried) {
-        char names[1024] = "";
-        append_names(names, sizeof names, &l);
-        bool vulkan = strncmp(name, "vulkan", 6) == 0 && !strstr(names, "vulkan");
-        status = fmi_fail(FM_ERROR_NO_DEVICE, "there is no device '%s'%s; there are: %s", name,
-                          vulkan ? " (no Vulkan driver was found)" : "", names);
-    }
-    free(l.items);
+    end_listing(&l);
     return status;
 }

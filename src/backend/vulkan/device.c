@@ -1,8 +1,10 @@
 // Devices: list, open with exactly the features that the other files use, describe, close; and the table of the backend.
-// Any thread for list and open; close runs alone. The instance is shared and lives in volk.c.
+// Any thread for list and open; close runs alone. The instance is shared and lives in volk.c. What the loader and drivers have for the whole
+// process is made and destroyed here and in kernel.c, in sections that no fork cuts in two (base/process.h).
 #include "backend/vulkan/vulkan.h"
 
 #include "base/error.h"
+#include "base/process.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -154,17 +156,27 @@ static fm_status enumerate(VkInstance instance, VkPhysicalDevice **out, uint32_t
     return FM_OK;
 }
 
+static fm_status load(bool *out_loaded)
+{
+    VkInstance instance = VK_NULL_HANDLE;
+    fm_status status = fmi_vulkan_instance_hold(&instance);
+    *out_loaded = instance != VK_NULL_HANDLE;
+    return status;
+}
+
 // `visit` runs outside every lock: it may open what it is shown.
 static fm_status list(fmi_list_visitor visit, void *user)
 {
     VkInstance instance = VK_NULL_HANDLE;
-    fm_status status = fmi_vulkan_instance_get(&instance);
+    fm_status status = fmi_vulkan_instance_hold(&instance);
     if (!instance) {
         return status;
     }
     VkPhysicalDevice *devices = NULL;
     uint32_t count = 0;
+    fmi_process_enter();
     status = enumerate(instance, &devices, &count);
+    fmi_process_leave();
     uint32_t number = 0;
     for (uint32_t i = 0; i < count; i++) {
         vulkan_offer offer;
@@ -178,6 +190,7 @@ static fm_status list(fmi_list_visitor visit, void *user)
         }
     }
     free(devices);
+    fmi_vulkan_instance_release();
     return status;
 }
 
@@ -401,17 +414,21 @@ static void quiesce(fmi_backend *backend)
     (void)backend->vk.vkDeviceWaitIdle(backend->device);
 }
 
+// Frees what there is of a device, and lets go of the instance.
 static void close_backend(fmi_backend *backend)
 {
     if (backend->device) {
         quiesce(backend);
+        fmi_process_enter();
         fmi_vulkan_slots_destroy(backend);
         for (uint32_t q = 0; q < backend->queue_count; q++) {
             backend->vk.vkDestroySemaphore(backend->device, backend->queues[q].timeline, NULL);
         }
         backend->vk.vkDestroyDevice(backend->device, NULL);
+        fmi_process_leave();
     }
     free(backend);
+    fmi_vulkan_instance_release();
 }
 
 static fm_status open_device(VkInstance instance, fmi_backend *backend, const char *name,
@@ -456,7 +473,7 @@ static fm_status open_backend(const char *name, const fmi_backend_settings *sett
 {
     *out = NULL;
     VkInstance instance = VK_NULL_HANDLE;
-    fm_status status = fmi_vulkan_instance_get(&instance);
+    fm_status status = fmi_vulkan_instance_hold(&instance);
     if (!instance) {
         return status != FM_OK
                    ? status
@@ -464,9 +481,12 @@ static fm_status open_backend(const char *name, const fmi_backend_settings *sett
     }
     fmi_backend *backend = calloc(1, sizeof *backend);
     if (!backend) {
+        fmi_vulkan_instance_release();
         return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "No host memory is left to open '%s'.", name);
     }
+    fmi_process_enter();
     status = open_device(instance, backend, name, settings, out_caps);
+    fmi_process_leave();
     if (status != FM_OK) {
         close_backend(backend);
         return status;
@@ -477,6 +497,8 @@ static fm_status open_backend(const char *name, const fmi_backend_settings *sett
 
 const fmi_backend_ops fmi_backend_vulkan = {
     .prefix = "vulkan",
+    .load = load,
+    .unload = fmi_vulkan_instance_release,
     .list = list,
     .open = open_backend,
     .close = close_backend,

@@ -1,24 +1,30 @@
 // The way into Vulkan: volk itself, the one instance that all devices share, and the names of results.
-// volk keeps its entry points in process-wide variables, so the instance is process-wide as well: created when it is first
-// asked for, and kept: unloading drivers again costs time, and leaks with some. Any thread; `shared.lock` guards creation.
+// volk keeps its entry points in process-wide variables, so the instance is process-wide as well. It lives while somebody uses it, a device
+// or whoever lists devices, and goes with the last one, together with the loader: drivers run threads, and what was not
+// found once may be there the next time. A child of fork leaves its parent's instance alone and makes its own.
+// Any thread; `shared.lock` guards making and destroying, in sections that no fork cuts in two.
 #include "backend/vulkan/vulkan.h"
 
 #include "base/error.h"
+#include "base/process.h"
 
+#include <dlfcn.h>
 #include <pthread.h>
 #include <string.h>
 
 // Compiled here, once: Debian ships volk as source.
 #include <volk.c>
 
-// The one variable of this backend. Nothing of it, nor of volk's, changes once there is an instance, so whoever got the
-// instance (under the lock) may read them without.
+// The one variable of this backend. Nothing of it but `users`, nor of volk's, changes while there is an instance, so whoever holds the
+// instance may read them without the lock.
 static struct {
     pthread_mutex_t lock;
-    bool has_loader;     // volkInitialize has succeeded
+    uint32_t users;      // that hold the instance
+    uint32_t generation; // of the process that it was made in (base/process.h)
     bool has_labels;     // the instance has VK_EXT_debug_utils
     uint32_t version;    // of Vulkan, that the instance was created for
-    VkInstance instance; // VK_NULL_HANDLE until a driver is found
+    void *loader;        // of dlopen; there while there is an instance
+    VkInstance instance; // VK_NULL_HANDLE while nobody uses it
 } shared = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 // Does the loader or a driver offer debug labels? Lack of memory counts as no.
@@ -38,13 +44,34 @@ static bool offers_labels(void)
     return false;
 }
 
-// Creates the instance; `shared.lock` is held. No loader, no driver, or only old ones: FM_OK and no instance.
+// Not by volkInitialize, which never gives the loader back. False: there is none.
+static bool open_loader(void)
+{
+    shared.loader = dlopen("libvulkan.so.1", RTLD_NOW | RTLD_LOCAL);
+    if (!shared.loader) {
+        shared.loader = dlopen("libvulkan.so", RTLD_NOW | RTLD_LOCAL);
+    }
+    void *symbol = shared.loader ? dlsym(shared.loader, "vkGetInstanceProcAddr") : NULL;
+    if (!symbol) {
+        return false;
+    }
+    PFN_vkGetInstanceProcAddr entry;
+    memcpy(&entry, &symbol, sizeof entry); // ISO C has no cast from object to function pointers
+    volkInitializeCustom(entry);
+    return true;
+}
+
+static void close_loader(void)
+{
+    if (shared.loader) {
+        dlclose(shared.loader);
+        shared.loader = NULL;
+    }
+}
+
+// Creates the instance for a loader that is there; `shared.lock` is held.
 static fm_status create_instance(void)
 {
-    if (!shared.has_loader && volkInitialize() != VK_SUCCESS) {
-        return FM_OK;
-    }
-    shared.has_loader = true;
     uint32_t version = volkGetInstanceVersion();
     if (version < VK_API_VERSION_1_2) {
         return FM_OK;
@@ -76,13 +103,48 @@ static fm_status create_instance(void)
     return FM_OK;
 }
 
-fm_status fmi_vulkan_instance_get(VkInstance *out)
+// The first user: loads Vulkan. No loader, no driver, or only old ones: FM_OK and no instance.
+static fm_status start(void)
 {
-    pthread_mutex_lock(&shared.lock);
-    fm_status status = shared.instance ? FM_OK : create_instance();
-    *out = shared.instance;
-    pthread_mutex_unlock(&shared.lock);
+    fm_status status = open_loader() ? create_instance() : FM_OK;
+    if (!shared.instance) {
+        close_loader();
+    }
     return status;
+}
+
+fm_status fmi_vulkan_instance_hold(VkInstance *out)
+{
+    fm_status status = FM_OK;
+    fmi_process_enter();
+    pthread_mutex_lock(&shared.lock);
+    if (shared.generation != fmi_process_generation()) {
+        // The parent's instance and its reference to the loader: not even given back, for the driver's threads are not here.
+        shared.instance = VK_NULL_HANDLE;
+        shared.users = 0;
+        shared.generation = fmi_process_generation();
+    }
+    if (!shared.instance) {
+        status = start();
+    }
+    *out = shared.instance;
+    shared.users += shared.instance != VK_NULL_HANDLE;
+    pthread_mutex_unlock(&shared.lock);
+    fmi_process_leave();
+    return status;
+}
+
+void fmi_vulkan_instance_release(void)
+{
+    fmi_process_enter();
+    pthread_mutex_lock(&shared.lock);
+    if (--shared.users == 0) {
+        vkDestroyInstance(shared.instance, NULL);
+        shared.instance = VK_NULL_HANDLE;
+        close_loader();
+    }
+    pthread_mutex_unlock(&shared.lock);
+    fmi_process_leave();
 }
 
 bool fmi_vulkan_instance_has_labels(void)

@@ -122,10 +122,11 @@ struct fmi_backend {
 };
 
 // volk.c: the loader and the one instance that all devices share.
-// Stores the instance, creating it on first use; VK_NULL_HANDLE with FM_OK where there is no loader or driver. It lives as
-// long as the process.
-fm_status fmi_vulkan_instance_get(VkInstance *out);
-// Has the instance VK_EXT_debug_utils? Which version of Vulkan was it created for? Only once there is one.
+// Holds the instance, which the first user makes and whose last one destroys it; VK_NULL_HANDLE with FM_OK where there is no loader or
+// driver. Only what was stored is released.
+fm_status fmi_vulkan_instance_hold(VkInstance *out);
+void fmi_vulkan_instance_release(void);
+// Has the instance VK_EXT_debug_utils? Which version of Vulkan was it created for? Only for who holds it.
 bool fmi_vulkan_instance_has_labels(void);
 uint32_t fmi_vulkan_instance_version(void);
 const char *fmi_vulkan_result_name(VkResult result);

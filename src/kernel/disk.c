@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -115,7 +116,7 @@ static bool read_all(int fd, uint8_t *bytes, size_t size_bytes)
     return true;
 }
 
-static bool write_all(int fd, const char *bytes, size_t size_bytes)
+static bool write_pieces(int fd, const char *bytes, size_t size_bytes)
 {
     for (size_t done = 0; done < size_bytes;) {
         errno = ENOSPC; // a write of nothing gives no reason
@@ -126,6 +127,28 @@ static bool write_all(int fd, const char *bytes, size_t size_bytes)
         done += count > 0 ? (size_t)count : 0;
     }
     return true;
+}
+
+// Writes everything. A write beyond a limit of the process (ulimit -f) raises a signal that would end the program: it is kept from this
+// thread, and taken back if it was raised here. What the program does with that signal elsewhere stays its own.
+static bool write_all(int fd, const char *bytes, size_t size_bytes)
+{
+    sigset_t too_large, callers, before;
+    sigemptyset(&too_large);
+    sigaddset(&too_large, SIGXFSZ);
+    sigemptyset(&before);
+    pthread_sigmask(SIG_BLOCK, &too_large, &callers);
+    sigpending(&before);
+    bool is_written = write_pieces(fd, bytes, size_bytes);
+    int cause = errno;
+    if (!is_written && cause == EFBIG && !sigismember(&before, SIGXFSZ)) {
+        const struct timespec at_once = {0, 0};
+        while (sigtimedwait(&too_large, NULL, &at_once) < 0 && errno == EINTR) {
+        }
+    }
+    pthread_sigmask(SIG_SETMASK, &callers, NULL);
+    errno = cause;
+    return is_written;
 }
 
 // Reads a whole file of ours, if it is one; NULL otherwise. The size is bounded before memory is taken for it.

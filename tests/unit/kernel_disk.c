@@ -6,7 +6,9 @@
 #include "kernel/disk_folder.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -14,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -333,6 +336,133 @@ static void disk_folder_that_cannot_be_written_is_read_and_told_of_once(void **s
     assert_int_equal(WEXITSTATUS(status), 0);
 }
 
+// Runs `body` in a process of its own, which exits with 0 if all is as it should be.
+static void expect_child(void (*body)(void))
+{
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        body();
+        _exit(99);
+    }
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    if (WIFSIGNALED(status)) {
+        fail_msg("ended by signal %d", WTERMSIG(status));
+    }
+    assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+static volatile sig_atomic_t raised;
+
+static void note_signal(int number)
+{
+    (void)number;
+    raised++;
+}
+
+// Stores files that the process may not write, and exits unless the log is told once and the signals stay as they are.
+static void store_beyond_the_limit(bool is_pending)
+{
+    fmi_disk *disk = open_disk(folder, 1 << 20);
+    store(disk, 1, 100);
+    if (setrlimit(RLIMIT_FSIZE, &(struct rlimit){600, 600}) != 0) {
+        _exit(1);
+    }
+    for (uint32_t i = 2; i < 5; i++) {
+        store(disk, i, 10000);
+    }
+    if (load(disk, 1, 100) != 1 || load(disk, 2, 10000) != 0) {
+        _exit(2);
+    }
+    if (warnings != 1 || !is_told(folder, strerror(EFBIG)) || count_files(FMI_DISK_TEMPORARY, false) != 0) {
+        _exit(3);
+    }
+    sigset_t blocked, pending;
+    sigemptyset(&pending);
+    sigpending(&pending);
+    pthread_sigmask(SIG_BLOCK, NULL, &blocked);
+    if (raised || sigismember(&pending, SIGXFSZ) != is_pending || sigismember(&blocked, SIGXFSZ) != is_pending) {
+        _exit(4);
+    }
+    _exit(0);
+}
+
+static void store_with_the_default_action(void)
+{
+    signal(SIGXFSZ, SIG_DFL);
+    store_beyond_the_limit(false);
+}
+
+static void store_with_a_handler(void)
+{
+    signal(SIGXFSZ, note_signal);
+    store_beyond_the_limit(false);
+}
+
+static void store_while_the_programs_own_is_pending(void)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGXFSZ);
+    signal(SIGXFSZ, note_signal);
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+    raise(SIGXFSZ);
+    store_beyond_the_limit(true);
+}
+
+// `ulimit -f`: a write beyond it raises a signal whose default is to end the process.
+static void disk_beyond_a_file_size_limit_raises_no_signal(void **state)
+{
+    (void)state;
+    expect_child(store_with_the_default_action);
+    expect_child(store_with_a_handler);
+    expect_child(store_while_the_programs_own_is_pending);
+}
+
+enum { NO_MOUNT = 77 };
+
+static void fill_a_small_disk(void)
+{
+    if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
+        mount("none", folder, "tmpfs", 0, "size=16k,mode=0700") != 0) {
+        _exit(NO_MOUNT);
+    }
+    fmi_disk *disk = open_disk(folder, 1 << 20);
+    for (uint32_t i = 1; i < 10; i++) {
+        store(disk, i, 3000);
+    }
+    uint32_t there = 0;
+    for (uint32_t i = 1; i < 10; i++) {
+        int answer = load(disk, i, 3000);
+        if (answer < 0) {
+            _exit(1);
+        }
+        there += (uint32_t)answer;
+    }
+    bool is_right = there > 0 && there < 9 && warnings == 1 && is_told(folder, strerror(ENOSPC)) &&
+                    count_files(FMI_DISK_TEMPORARY, false) == 0;
+    _exit(is_right ? 0 : 2);
+}
+
+static void disk_of_16_kilobytes_keeps_what_fits(void **state)
+{
+    (void)state;
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        fill_a_small_disk();
+    }
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    if (WEXITSTATUS(status) == NO_MOUNT) {
+        print_message("no tmpfs can be mounted here: not tested\n");
+        skip();
+    }
+    assert_int_equal(WEXITSTATUS(status), 0);
+}
+
 static void disk_full_is_no_failure(void **state)
 {
     (void)state;
@@ -503,6 +633,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(disk_folder_of_a_relative_path_is_not_used, set_up, tear_down),
         cmocka_unit_test_setup_teardown(disk_folder_that_cannot_be_written_is_read_and_told_of_once, set_up, tear_down),
         cmocka_unit_test_setup_teardown(disk_full_is_no_failure, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(disk_beyond_a_file_size_limit_raises_no_signal, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(disk_of_16_kilobytes_keeps_what_fits, set_up, tear_down),
         cmocka_unit_test_setup_teardown(disk_limit_deletes_the_least_recently_used, set_up, tear_down),
         cmocka_unit_test_setup_teardown(disk_processes_share_a_folder, set_up, tear_down),
         cmocka_unit_test_setup_teardown(disk_writer_killed_100_times_leaves_only_whole_files, set_up, tear_down),

@@ -124,7 +124,8 @@ FM_API fm_status fm_read(fm_commands *commands, fm_buffer buffer, uint64_t offse
 // Thread-safety: the list's owner. Needed only in lists that are untracked. Lifetime: nothing is held.
 FM_API fm_status fm_barrier(fm_commands *commands);
 
-// Opens a named group of commands, for error sentences and GPU debuggers.
+// Opens a named group of commands, for error sentences and GPU debuggers. They show the open groups as "outer/inner"; where that has more than
+// 255 bytes, the innermost ones behind ".../".
 // Parameters: `commands`, borrowed; `label`, copied, not NULL. Errors: FM_ERROR_BUSY, FM_ERROR_INVALID_ARGUMENT, FM_ERROR_OUT_OF_HOST_MEMORY.
 // Thread-safety: the list's owner. Lifetime: open until fm_label_pop or the commit.
 FM_API fm_status fm_label_push(fm_commands *commands, const char *label);

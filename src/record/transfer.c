@@ -237,6 +237,27 @@ fm_status fm_barrier(fm_commands *commands)
     return status;
 }
 
+// What of the outer groups' path goes in front of a name of so many bytes: all of it, or behind ".../" the innermost groups that fit.
+// `*out_length`: its bytes and the slash behind it; 0: no group fits.
+static const char *outer_path(const char *path, size_t name_length, const char **out_prefix, size_t *out_length)
+{
+    static const char prefix[] = ".../";
+    size_t length = strlen(path) + 1;
+    if (length + name_length <= FMI_LABEL_PATH_BYTES) {
+        *out_length = length;
+        return path;
+    }
+    const char *from = path;
+    while (length > 0 && sizeof prefix - 1 + length + name_length > FMI_LABEL_PATH_BYTES) {
+        const char *slash = memchr(from, '/', length - 1);
+        length = slash ? length - (size_t)(slash + 1 - from) : 0;
+        from = slash ? slash + 1 : from;
+    }
+    *out_prefix = prefix;
+    *out_length = length;
+    return from;
+}
+
 fm_status fm_label_push(fm_commands *commands, const char *label)
 {
     if (!label) {
@@ -246,16 +267,19 @@ fm_status fm_label_push(fm_commands *commands, const char *label)
     if (status != FM_OK) {
         return status;
     }
-    const fmi_label *outer = commands->labels;
-    size_t outer_length = outer ? strlen(outer->path) + 1 : 0;
-    size_t length = strlen(label);
-    fmi_label *inner = fmi_arena_alloc(&commands->list->arena, sizeof *inner + outer_length + length + 1);
+    size_t length = strlen(label), outer_length = 0;
+    const char *prefix = "";
+    const char *outer = commands->labels ? outer_path(commands->labels->path, length, &prefix, &outer_length) : "";
+    size_t prefix_length = strlen(prefix);
+    fmi_label *inner =
+        fmi_arena_alloc(&commands->list->arena, sizeof *inner + prefix_length + outer_length + length + 1);
     if (inner) {
-        if (outer) {
-            memcpy(inner->path, outer->path, outer_length - 1);
-            inner->path[outer_length - 1] = '/';
+        memcpy(inner->path, prefix, prefix_length);
+        memcpy(inner->path + prefix_length, outer, outer_length);
+        memcpy(inner->path + prefix_length + outer_length, label, length + 1);
+        if (outer_length > 0) {
+            inner->path[prefix_length + outer_length - 1] = '/'; // in place of the outer path's zero byte
         }
-        memcpy(inner->path + outer_length, label, length + 1);
         inner->outer = commands->labels;
         commands->labels = inner;
     } else {

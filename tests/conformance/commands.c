@@ -259,6 +259,20 @@ static void labels_open_and_close(void **state)
     ct_expect_words(f, buffer, 16, 2);
 }
 
+// Pushes without a pop are a common mistake: the list runs, and costs what its commands cost.
+static void labels_left_open_by_the_thousand_change_nothing(void **state)
+{
+    ct_fixture *f = *state;
+    fm_buffer buffer = ct_buffer(f, 64);
+    fm_commands *commands = ct_begin(f);
+    for (uint32_t i = 0; i < 3000; i++) {
+        CT_OK(fm_label_push(commands, i % 2 ? "layer.attention.qkv." : "layer.mlp"));
+        CT_OK(fm_fill(commands, buffer, 0, FM_WHOLE_SIZE, i));
+    }
+    ct_finish(f, commands);
+    ct_expect_words(f, buffer, 16, 2999);
+}
+
 static void recording_without_a_list_is_refused(void **state)
 {
     ct_fixture *f = *state;
@@ -351,6 +365,7 @@ int ct_group_commands(void)
         CT_TEST(commit_of_an_empty_list_behind_work_waits_for_it),
         CT_TEST(commit_order_decides_not_record_order),
         CT_TEST(labels_open_and_close),
+        CT_TEST(labels_left_open_by_the_thousand_change_nothing),
         CT_TEST(recording_without_a_list_is_refused),
         CT_TEST(commit_at_the_limit_blocks_or_says_so),
         CT_TEST(commit_at_the_limit_times_out_and_keeps_the_list),

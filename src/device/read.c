@@ -46,6 +46,9 @@ static fm_status wait_for(const reader *r, uint64_t value)
         }
         return fmi_wait_until(retirement, has_retired, &target, r->timeout_ns);
     }
+    if (fmi_stream_is_over(r->stream, value)) {
+        return fmi_stream_status(r->stream, value, "fm_buffer_read");
+    }
     atomic_fetch_add_explicit(&retirement->reading, 1, memory_order_relaxed);
     fm_status status = fmi_stream_wait(retirement, r->stream, value, fmi_remaining_ns(r->deadline), "fm_buffer_read");
     atomic_fetch_sub_explicit(&retirement->reading, 1, memory_order_relaxed);
@@ -91,7 +94,7 @@ static bool look(const reader *r, const fmi_buffer *buffer, fm_status *out_statu
     }
     // After `use`: every list that it counts has its value already.
     uint64_t last = atomic_load(&r->stream->committed);
-    *out_status = fmi_use_home(use) ? wait_for(r, last) : FM_OK;
+    *out_status = wait_for(r, last); // also where none of it uses the buffer: the read has its place behind it all
     if (*out_status == FM_TIMEOUT) {
         return true;
     }

@@ -184,6 +184,39 @@ static void buffer_read_sees_all_earlier_work_of_its_stream(void **state)
     }
 }
 
+// The same for a buffer that none of that work uses, in either kind of memory, whether any list has ever used it or not.
+static void buffer_read_of_what_nothing_uses_waits_for_its_stream_too(void **state)
+{
+    ct_fixture *f = *state;
+    fm_stream other;
+    CT_OK(fm_stream_create(f->device, NULL, &other));
+    fm_buffer door = ct_buffer(f, 64), used = ct_buffer(f, 64), unused = ct_buffer(f, 64), on_host = {0};
+    CT_OK(fm_buffer_create(f->device, &(fm_buffer_info){.size_bytes = 64, .memory = FM_MEMORY_HOST}, &on_host));
+    fm_commands *commands = ct_begin(f);
+    CT_OK(fm_fill(commands, used, 0, FM_WHOLE_SIZE, 0));
+    ct_finish(f, commands);
+    const fm_buffer buffers[] = {unused, on_host, used};
+    uint32_t word = 0xA5A5A5A5;
+    if (ct_gate_is_exact(f)) {
+        fm_point point = ct_commit_gate(f, f->stream, door);
+        for (uint32_t i = 0; i < 3; i++) {
+            CT_STATUS(fm_buffer_read(f->device, f->stream, buffers[i], 0, 4, &word, 1000000), FM_TIMEOUT);
+            CT_STATUS(fm_buffer_read(f->device, f->stream, buffers[i], 0, 4, &word, 0), FM_TIMEOUT);
+        }
+        CT_OK(fm_buffer_read(f->device, other, unused, 0, 4, &word, CT_TIMEOUT_NS)); // a stream of its own
+        assert_int_equal(word, 0);
+        CT_STATUS(fm_point_poll(f->device, point), FM_NOT_READY);
+        ct_gate_open(f);
+    }
+    for (uint32_t i = 0; i < 3; i++) {
+        fm_point point = ct_commit_gate(f, f->stream, door);
+        word = 0xA5A5A5A5;
+        CT_OK(fm_buffer_read(f->device, f->stream, buffers[i], 0, 4, &word, CT_TIMEOUT_NS));
+        CT_OK(fm_point_poll(f->device, point));
+        assert_int_equal(word, 0);
+    }
+}
+
 // READ-4: a program that only reads back collects what is complete as it goes, and so stays bounded.
 static void buffer_read_alone_keeps_memory_bounded(void **state)
 {
@@ -217,6 +250,7 @@ int ct_group_readback(void)
         CT_TEST(read_from_a_buffer_destroyed_at_once_matches),
         CT_TEST(read_into_a_destination_is_not_done_before_the_point),
         CT_TEST(buffer_read_sees_all_earlier_work_of_its_stream),
+        CT_TEST(buffer_read_of_what_nothing_uses_waits_for_its_stream_too),
         CT_TEST(buffer_read_alone_keeps_memory_bounded),
     };
     return cmocka_run_group_tests_name("readback", tests, NULL, NULL);

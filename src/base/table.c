@@ -134,6 +134,15 @@ uint64_t fmi_table_publish(fmi_table *table, fmi_slot *slot)
     return id;
 }
 
+void fmi_table_publish_nameless(fmi_table *table, fmi_slot *slot)
+{
+    uint64_t word = atomic_load_explicit(&slot->word, memory_order_relaxed);
+    FMI_ASSERT("HANDLE-1", HOLDS(word) == 0 && (GENERATION(word) & 1) == 0);
+    (void)table;
+    // HANDLE-4: the generation stays even, as of an object whose handle is dead: no id matches it. Release: see fmi_table_hold_slot.
+    atomic_store_explicit(&slot->word, WORD(GENERATION(word), 1), memory_order_release);
+}
+
 // Refuses a handle of this table: its object is gone, or dying (lists hold it, and it still has its label), or never was.
 static fm_status refuse_stale(fmi_table *table, uint64_t id)
 {
@@ -146,8 +155,9 @@ static fm_status refuse_stale(fmi_table *table, uint64_t id)
         now = GENERATION(atomic_load(&fmi_table_slot(table, index)->word));
     }
     if (held) {
-        if (table->label_of && GENERATION(atomic_load(&held->word)) == generation + 1 && (generation & 1)) {
-            snprintf(label, sizeof label, "'%.90s' ", table->label_of(held));
+        const char *known = table->label_of ? table->label_of(held) : NULL;
+        if (known && GENERATION(atomic_load(&held->word)) == generation + 1 && (generation & 1)) {
+            snprintf(label, sizeof label, "'%.90s' ", known);
         }
         fmi_table_release(table, held);
     }

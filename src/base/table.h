@@ -39,7 +39,7 @@ typedef struct fmi_table {
     uint32_t first_generation; // odd; differs from device to device, so that old handles rarely meet a live one
     fmi_slot_free free_object;
     void *user;
-    const char *(*label_of)(const fmi_slot *slot); // for sentences, of an object that is held; NULL: none has a label
+    const char *(*label_of)(const fmi_slot *slot); // for sentences, of an object that is held; NULL: it has none
     pthread_mutex_t lock;                          // guards the two below and slots' next_free
     uint32_t free_head;                            // index + 1; 0 = none
     uint32_t slot_count;                           // slots that exist
@@ -68,6 +68,9 @@ uint64_t fmi_table_next_id(const fmi_table *table, const fmi_slot *slot);
 
 // Makes the slot's object alive with one hold, the owner's, and returns its handle.
 uint64_t fmi_table_publish(fmi_table *table, fmi_slot *slot);
+
+// Makes the slot's object the library's own, with one hold: no handle names it and no look-up finds it. The last hold's drop frees it.
+void fmi_table_publish_nameless(fmi_table *table, fmi_slot *slot);
 
 // Makes a handle dead, drops what shares keep unused, and leaves the owner's hold with the caller, who looks at the object a last time and
 // releases it. Sequentially consistent.

@@ -39,7 +39,8 @@ static void free_kernel(void *unused, fmi_slot *slot)
 
 static const char *buffer_label(const fmi_slot *slot)
 {
-    return fmi_buffer_label((const fmi_buffer *)slot);
+    const fmi_buffer *buffer = (const fmi_buffer *)slot;
+    return buffer->is_staging ? NULL : fmi_buffer_label(buffer); // that one is nobody's who has a handle
 }
 
 static const char *kernel_name(const fmi_slot *slot)

@@ -7,14 +7,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-fm_status fmi_buffer_create_on(fmi_table *table, fmi_memory *memory, uint64_t size_bytes, const char *label,
-                               uint64_t *out_id, fmi_buffer **out)
+// A slot for a buffer object on the memory. NULL: no host memory, which is the last error.
+static fmi_buffer *fill_slot(fmi_table *table, fmi_memory *memory, uint64_t size_bytes, const char *label)
 {
     char *copy = label ? strdup(label) : NULL;
     fmi_buffer *buffer = label && !copy ? NULL : (fmi_buffer *)fmi_table_reserve(table);
     if (!buffer) {
         free(copy);
-        return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "no host memory for a buffer object");
+        fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "no host memory for a buffer object");
+        return NULL;
     }
     buffer->size_bytes = size_bytes;
     buffer->block = &memory->block->native;
@@ -22,6 +23,17 @@ fm_status fmi_buffer_create_on(fmi_table *table, fmi_memory *memory, uint64_t si
     buffer->region = memory->region;
     buffer->memory = memory;
     buffer->label = copy;
+    buffer->is_staging = false;
+    return buffer;
+}
+
+fm_status fmi_buffer_create_on(fmi_table *table, fmi_memory *memory, uint64_t size_bytes, const char *label,
+                               uint64_t *out_id, fmi_buffer **out)
+{
+    fmi_buffer *buffer = fill_slot(table, memory, size_bytes, label);
+    if (!buffer) {
+        return FM_ERROR_OUT_OF_HOST_MEMORY;
+    }
     *out_id = fmi_table_publish(table, &buffer->slot);
     *out = buffer;
     return FM_OK;
@@ -40,6 +52,35 @@ fm_status fmi_buffer_create(fmi_table *table, fmi_pool *pool, fm_memory_kind kin
         fmi_pool_release(pool, memory);
     }
     return status;
+}
+
+fm_status fmi_buffer_create_staging(fmi_table *table, fmi_pool *pool, uint64_t size_bytes, uint64_t deadline,
+                                    fmi_buffer **out)
+{
+    fmi_memory *memory;
+    fm_status status = fmi_pool_alloc_until(pool, FM_MEMORY_HOST, size_bytes, deadline, &memory);
+    if (status != FM_OK) {
+        return status;
+    }
+    fmi_buffer *buffer = fill_slot(table, memory, size_bytes, NULL);
+    if (!buffer) {
+        fmi_pool_release(pool, memory);
+        return FM_ERROR_OUT_OF_HOST_MEMORY;
+    }
+    buffer->is_staging = true;
+    // Never taken over before its lists have retired: the planner does not track staging memory (FMI_SPAN_PRIVATE).
+    atomic_store(&memory->use, (uint64_t)FMI_USE_MANY << FMI_USE_HOME_SHIFT);
+    fmi_table_publish_nameless(table, &buffer->slot);
+    *out = buffer;
+    return FM_OK;
+}
+
+void fmi_buffer_drop_staging(fmi_table *table, fmi_pool *pool, fmi_buffer *buffer)
+{
+    if (!fmi_slot_is_last_hold(&buffer->slot)) {
+        fmi_pool_orphan(pool, buffer->memory);
+    }
+    fmi_table_release(table, &buffer->slot);
 }
 
 fm_status fmi_buffer_destroy(fmi_table *table, fmi_pool *pool, uint64_t id)

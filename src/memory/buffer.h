@@ -1,7 +1,7 @@
 // The object behind an fm_buffer handle: memory of the pool, with its size and label.
 // Lives in the device's buffer table; lists hold the object, and the object keeps the memory (HOLD-4). Several objects may share one
 // memory, of which at most one has a live handle: the others were donated or taken over and live as long as their lists. Staging
-// memory of lists is made of the same objects, without a public handle.
+// memory of lists is made of the same objects, which no handle names: whoever guesses one finds nothing.
 #ifndef FMI_MEMORY_BUFFER_H
 #define FMI_MEMORY_BUFFER_H
 
@@ -14,6 +14,7 @@ typedef struct fmi_buffer {
     const fmi_block *block; // of the memory, and the two below, too: so that binding looks at one struct
     uint64_t offset_bytes;
     uint32_t region;    // the planner's name for the memory
+    bool is_staging;    // no handle names it; its owner knows it by its address
     fmi_memory *memory; // at least size_bytes; NULL once FM_ABLATE_DONATION_KEEPS_HOLD took it away
     char *label;        // NULL = none
 } fmi_buffer;
@@ -29,6 +30,13 @@ fm_status fmi_buffer_create_on(fmi_table *table, fmi_memory *memory, uint64_t si
 
 // Destroys a handle. Memory that lists still use is noted as orphaned and offered to its stream.
 fm_status fmi_buffer_destroy(fmi_table *table, fmi_pool *pool, uint64_t id);
+
+// Creates staging memory, which the host can reach and no handle names; the caller owns it. Errors as fmi_buffer_create.
+fm_status fmi_buffer_create_staging(fmi_table *table, fmi_pool *pool, uint64_t size_bytes, uint64_t deadline,
+                                    fmi_buffer **out);
+
+// Its owner lets go of it. What lists still use is noted as orphaned.
+void fmi_buffer_drop_staging(fmi_table *table, fmi_pool *pool, fmi_buffer *buffer);
 
 // The table's free function: lets go of the memory. `pool` is the fmi_pool.
 void fmi_buffer_free(void *pool, fmi_slot *slot);

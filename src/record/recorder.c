@@ -217,7 +217,9 @@ static void undo_chain(const fm_commands *commands, fmi_table *table, fmi_stamps
     for (; count > 0; count--) {
         fmi_slot *slot = (*chain)->slots[(*chain)->count - 1];
         fmi_list_forget_hold(chain);
-        stamps->entries[slot->index].key = 0; // no list's epoch
+        if (slot->index < stamps->capacity) {     // staging memory has no stamp
+            stamps->entries[slot->index].key = 0; // no list's epoch
+        }
         if (pool) {
             forget_use(pool, ((fmi_buffer *)slot)->memory);
         }
@@ -230,6 +232,9 @@ void fmi_recorder_undo(fm_commands *commands)
     fmi_record_room *room = commands->room;
     undo_chain(commands, room->buffers, &commands->buffer_stamps, &commands->list->buffers, commands->new_buffers,
                room->pool);
+    if (commands->new_buffers > 0) {
+        commands->staging_epoch = 0; // one of them may be its hold
+    }
     undo_chain(commands, room->kernels, &commands->kernel_stamps, &commands->list->kernels, commands->new_kernels,
                NULL);
     // A call holds one at most, and a fixed one with its kernel, without whose stamp its note is void.

@@ -66,8 +66,9 @@ struct fm_commands {
     const fmi_kernel_binary **fixed_variants;
     fmi_variant_stamps variant_stamps;
     uint64_t deadline;        // of the memory that it stages (base/clock.h): a synchronous call's; UINT64_MAX = none
-    fm_buffer staging;        // its chunk of staging memory, kept from list to list; null = none yet
+    fmi_buffer *staging;      // its chunk of staging memory, kept from list to list; NULL = none yet
     uint64_t staging_used;    // bytes of it given out
+    uint32_t staging_epoch;   // the list that holds it already, by its epoch; 0 = none
     struct fmi_label *labels; // innermost open label
     fm_commands *next;        // in the lane, while not in use
 };

@@ -8,43 +8,32 @@
 
 enum { CHUNK_BYTES = 256 << 10, ALIGNMENT_BYTES = 16 };
 
-// A new staging buffer; the caller owns the handle.
-static fm_status new_staging(const fm_commands *commands, uint64_t size_bytes, fm_buffer *out)
-{
-    fmi_record_room *room = commands->room;
-    fmi_buffer *buffer;
-    fm_status status =
-        fmi_buffer_create(room->buffers, room->pool, FM_MEMORY_HOST, size_bytes, commands->deadline, &out->id, &buffer);
-    if (status == FM_OK) {
-        // Never taken over before its lists have retired: the planner does not track staging memory (FMI_SPAN_PRIVATE).
-        atomic_store(&buffer->memory->use, (uint64_t)FMI_USE_MANY << FMI_USE_HOME_SHIFT);
-    }
-    return status;
-}
-
 // Holds staging memory for the list: a reusable one until its last copy is done, whatever becomes of the call. In every build, also where
 // buffers are not held (FMI_WITHOUT_HOLDS): nobody else keeps it.
-static fm_status hold(fm_commands *commands, fm_buffer handle, fmi_buffer **out)
+static fm_status hold(fm_commands *commands, fmi_buffer *buffer)
 {
     fmi_list *list = commands->list;
-    uint32_t new_buffers = commands->new_buffers;
-    fm_status status = fmi_recorder_hold(commands, commands->room->buffers, &commands->buffer_stamps,
-                                         list->reusable ? &list->staging : &list->buffers, handle.id, (fmi_slot **)out);
-    commands->new_buffers = list->reusable ? new_buffers : commands->new_buffers;
-    return status;
+    if (!fmi_list_note_hold(list, list->reusable ? &list->staging : &list->buffers, &buffer->slot)) {
+        return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "no host memory to hold staging memory");
+    }
+    fmi_table_hold_more(&buffer->slot);
+    fmi_memory_bind(buffer->memory);
+    list->bound = true;
+    list->highest_region = buffer->region > list->highest_region ? buffer->region : list->highest_region;
+    commands->new_buffers += !list->reusable;
+    return FM_OK;
 }
 
 // Memory of its own for a large transfer; only the list keeps it.
 static fm_status stage_alone(fm_commands *commands, uint64_t size_bytes, fmi_buffer **out)
 {
     fmi_record_room *room = commands->room;
-    fm_buffer handle;
-    fm_status status = new_staging(commands, size_bytes, &handle);
+    fm_status status = fmi_buffer_create_staging(room->buffers, room->pool, size_bytes, commands->deadline, out);
     if (status != FM_OK) {
         return status;
     }
-    status = hold(commands, handle, out);
-    fmi_buffer_destroy(room->buffers, room->pool, handle.id); // frees it if the hold failed
+    status = hold(commands, *out);
+    fmi_buffer_drop_staging(room->buffers, room->pool, *out); // frees it if the hold failed
     return status;
 }
 
@@ -52,22 +41,28 @@ static fm_status stage_alone(fm_commands *commands, uint64_t size_bytes, fmi_buf
 static fm_status stage_in_chunk(fm_commands *commands, uint64_t size_bytes, fmi_buffer **out, uint64_t *out_offset)
 {
     fmi_record_room *room = commands->room;
+    fm_status status = FM_OK;
     uint64_t offset = (commands->staging_used + ALIGNMENT_BYTES - 1) & ~(uint64_t)(ALIGNMENT_BYTES - 1);
-    if (commands->staging.id == 0 || offset + size_bytes > CHUNK_BYTES) {
-        fm_buffer fresh;
-        fm_status status = new_staging(commands, CHUNK_BYTES, &fresh);
+    if (!commands->staging || offset + size_bytes > CHUNK_BYTES) {
+        fmi_buffer *fresh;
+        status = fmi_buffer_create_staging(room->buffers, room->pool, CHUNK_BYTES, commands->deadline, &fresh);
         if (status != FM_OK) {
             return status;
         }
-        if (commands->staging.id) {
-            fmi_buffer_destroy(room->buffers, room->pool, commands->staging.id);
+        if (commands->staging) {
+            fmi_buffer_drop_staging(room->buffers, room->pool, commands->staging);
         }
         commands->staging = fresh;
+        commands->staging_epoch = 0;
         offset = 0;
     }
-    fm_status status = hold(commands, commands->staging, out);
+    if (commands->staging_epoch != commands->epoch) {
+        status = hold(commands, commands->staging);
+    }
     if (status == FM_OK) {
+        commands->staging_epoch = commands->epoch;
         commands->staging_used = offset + size_bytes;
+        *out = commands->staging;
         *out_offset = offset;
     }
     return status;
@@ -89,14 +84,14 @@ fm_status fmi_recorder_stage(fm_commands *commands, const fmi_buffer *user, uint
     return status;
 }
 
-// The staging memory of a recorder that is not in use; null: none has any.
-static fm_buffer take_staging(fmi_lane *lane)
+// The staging memory of a recorder that is not in use; NULL: none has any.
+static fmi_buffer *take_staging(fmi_lane *lane)
 {
-    fm_buffer chunk = {0};
+    fmi_buffer *chunk = NULL;
     pthread_mutex_lock(&lane->lock);
-    for (fm_commands *idle = lane->recorders; idle && chunk.id == 0; idle = idle->next) {
+    for (fm_commands *idle = lane->recorders; idle && !chunk; idle = idle->next) {
         chunk = idle->staging;
-        idle->staging.id = 0;
+        idle->staging = NULL;
     }
     pthread_mutex_unlock(&lane->lock);
     return chunk;
@@ -105,9 +100,9 @@ static fm_buffer take_staging(fmi_lane *lane)
 void fmi_record_drop_staging(fmi_record_room *room)
 {
     for (uint32_t i = 0; i < FMI_LANES; i++) {
-        fm_buffer chunk;
-        while ((chunk = take_staging(&room->lanes[i])).id != 0) {
-            fmi_buffer_destroy(room->buffers, room->pool, chunk.id);
+        fmi_buffer *chunk;
+        while ((chunk = take_staging(&room->lanes[i])) != NULL) {
+            fmi_buffer_drop_staging(room->buffers, room->pool, chunk);
         }
     }
 }

@@ -78,6 +78,44 @@ static void buffer_handle_that_was_never_given_out_is_refused(void **state)
     CT_OK(fm_buffer_get_size(f->device, buffer, &size));
 }
 
+// HANDLE-4: every slot, with every generation near those that are in use and the low ones: only the user's own answer.
+static void buffer_handle_that_is_guessed_finds_nothing(void **state)
+{
+    ct_fixture *f = *state;
+    enum { SLOTS = 300, NEAR = 24, LARGE = 200000 };
+    uint8_t *bytes = malloc(LARGE);
+    assert_non_null(bytes);
+    memset(bytes, 'S', LARGE);
+    fm_buffer own[] = {ct_buffer(f, LARGE), ct_buffer(f, 64)};
+    fm_commands *open = ct_begin(f), *committed = ct_begin(f);
+    CT_OK(fm_upload(open, own[0], 0, 64, bytes)); // staged, in the recorder's chunk and alone
+    CT_OK(fm_upload(open, own[0], 64, LARGE - 64, bytes));
+    ct_record_gate(f, committed, own[1]);
+    CT_OK(fm_upload(committed, own[1], 0, 4, "word"));
+    uint32_t word = 0;
+    CT_OK(fm_read(committed, own[1], 0, 4, &word));
+    fm_point point = ct_commit(&committed, f->stream);
+    uint32_t found = 0;
+    for (uint64_t slot = 0; slot < SLOTS; slot++) {
+        for (uint32_t g = 0; g < 3 * NEAR; g++) {
+            uint32_t generation = g < 2 * NEAR ? (uint32_t)own[0].id - NEAR + g : g - 2 * NEAR;
+            fm_buffer guess = {(own[0].id & ~UINT64_C(0xffffffffffffff)) | slot << 32 | generation};
+            uint64_t size = 0;
+            bool is_own = guess.id == own[0].id || guess.id == own[1].id;
+            CT_STATUS(fm_buffer_get_size(f->device, guess, &size), is_own ? FM_OK : FM_ERROR_STALE_HANDLE);
+            found += is_own;
+            if (!is_own) CT_STATUS(fm_buffer_destroy(f->device, guess), FM_ERROR_STALE_HANDLE);
+        }
+    }
+    assert_int_equal(found, 2);
+    ct_gate_open(f);
+    CT_OK(fm_point_wait(f->device, point, CT_TIMEOUT_NS));
+    assert_memory_equal(&word, "word", 4);
+    ct_finish(f, open);
+    ct_expect_content(f, own[0], bytes, LARGE);
+    free(bytes);
+}
+
 static void buffer_destroy_of_bad_handles_is_an_answer(void **state)
 {
     ct_fixture *f = *state;
@@ -294,6 +332,7 @@ int ct_group_buffer(void)
         CT_TEST(buffer_size_is_the_created_one),
         CT_TEST(buffer_get_size_refuses_bad_handles),
         CT_TEST(buffer_handle_that_was_never_given_out_is_refused),
+        CT_TEST(buffer_handle_that_is_guessed_finds_nothing),
         CT_TEST(buffer_destroy_of_bad_handles_is_an_answer),
         CT_TEST(buffer_old_handles_stay_stale),
         CT_TEST(buffer_write_and_read_of_any_range_match),

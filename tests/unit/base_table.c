@@ -133,6 +133,37 @@ static void table_many_objects_have_distinct_slots(void **state)
     assert_int_equal(f.freed, COUNT);
 }
 
+// HANDLE-4: an object without a handle: no id finds it, its holders do, and the last of them frees it.
+static void table_nameless_object_is_found_by_no_id(void **state)
+{
+    (void)state;
+    fixture f;
+    open_table(&f, 5);
+    uint64_t before = add(&f, 1);
+    assert_int_equal(fmi_table_kill(&f.table, before), FM_OK);
+    fmi_slot *slot = fmi_table_reserve(&f.table);
+    assert_int_equal(slot->index, fmi_id_index(before));
+    fmi_table_publish_nameless(&f.table, slot);
+    assert_int_equal(f.table.alive, 1);
+    assert_false(fmi_slot_is_alive(slot));
+    fmi_slot *held;
+    for (uint32_t i = 0; i < 100; i++) { // of earlier generations, of this one, and of later ones
+        uint64_t id = (before & ~UINT64_C(0xffffffff)) | (uint32_t)(fmi_id_generation(before) - 50 + i);
+        assert_null(fmi_table_find(&f.table, id));
+        assert_false(fmi_table_try_hold(&f.table, id, &held));
+        assert_int_equal(fmi_table_kill(&f.table, id), FM_ERROR_STALE_HANDLE);
+    }
+    fmi_table_hold_more(slot);
+    fmi_table_release(&f.table, slot);
+    assert_int_equal(f.freed, 1);
+    fmi_table_release(&f.table, slot);
+    assert_int_equal(f.freed, 2);
+    uint64_t after = add(&f, 2);
+    assert_ptr_equal(fmi_table_find(&f.table, after), slot);
+    assert_int_equal(fmi_table_kill(&f.table, before), FM_ERROR_STALE_HANDLE);
+    fmi_table_destroy(&f.table);
+}
+
 static void *hold_and_release(void *context)
 {
     race *r = context;
@@ -167,6 +198,7 @@ int main(void)
         cmocka_unit_test(table_destroyed_object_lives_until_last_release),
         cmocka_unit_test(table_recycled_slot_refuses_old_handles),
         cmocka_unit_test(table_many_objects_have_distinct_slots),
+        cmocka_unit_test(table_nameless_object_is_found_by_no_id),
         cmocka_unit_test(table_holds_race_with_destroy_and_stay_exact),
     };
     return cmocka_run_group_tests_name("base_table", tests, NULL, NULL);

@@ -37,7 +37,15 @@ int main(void)
     check(fm_kernel_create(device, &axpy_info, &axpy));
 
     fm_binding bindings[] = {{.buffer = xs}, {.buffer = ys}};
-    fm_dispatch_info dispatch = {axpy, {1, 1, 1}, bindings, 2, &a, sizeof a}; // one workgroup
+    fm_dispatch_info dispatch = {
+        .kernel = axpy,
+        .group_count = {4}, // work-items; 1 on the axes that are left out
+        .flags = FM_DISPATCH_ITEMS,
+        .bindings = bindings,
+        .binding_count = 2,
+        .constants = &a,
+        .constants_size_bytes = sizeof a,
+    };
     check(fm_commands_begin(device, NULL, &commands));
     check(fm_upload(commands, xs, 0, sizeof x, x));
     check(fm_upload(commands, ys, 0, sizeof y, y));

@@ -41,16 +41,30 @@ typedef struct fm_binding {
         dtype; // for parameters created with FM_DTYPE_NONE; otherwise FM_DTYPE_NONE or the parameter's (or GLSL array's) own
 } fm_binding;
 
+// Bits of fm_dispatch_info.flags.
+enum {
+    // group_count is in work-items: the library divides by the kernel's group size and rounds up, so that the last workgroup of an axis may
+    // have work-items beyond the count, which the kernel must leave alone. y and z may stay unset: 0 is 1 there. x of 0 is refused. A host
+    // function has no group size: its workgroups are work-items.
+    FM_DISPATCH_ITEMS = 1u,
+    // A count of 0 on any axis, y and z included, means that nothing is dispatched: everything else is checked, the answer is FM_OK, and the
+    // list is as before. For counts that are data. In a reusable list such a dispatch keeps its number, and fm_patch can give it work.
+    FM_DISPATCH_MAY_BE_EMPTY = 2u,
+};
+
 // One dispatch.
 typedef struct fm_dispatch_info {
     fm_kernel kernel; // held until the list's point
-    // Workgroups per axis, each 1 or more, FM_MAX_GROUPS in all; GLSL, SPIR-V: also within fm_device_properties.max_group_count.
+    // Workgroups per axis (work-items with FM_DISPATCH_ITEMS), each 1 or more, FM_MAX_GROUPS in all; times the kernel's group size FM_MAX_ITEMS
+    // at most on each axis; GLSL, SPIR-V: also within fm_device_properties.max_group_count. Without flags an axis that is left at 0 is an
+    // error, never a 1: {n, 0, 0} is refused.
     uint32_t group_count[3];
     // In the order of the kernel's parameters (GLSL and SPIR-V: by rising binding number); copied.
     const fm_binding *bindings;
     uint32_t binding_count;        // exactly the kernel's
     const void *constants;         // copied
     uint32_t constants_size_bytes; // exactly the kernel's
+    uint32_t flags;                // FM_DISPATCH_*
 } fm_dispatch_info;
 
 // How to commit.
@@ -78,7 +92,8 @@ FM_API fm_status fm_commands_cancel(fm_commands **commands);
 // Parameters: `commands`, borrowed; `info`, copied.
 // Errors: FM_ERROR_NULL_HANDLE, FM_ERROR_STALE_HANDLE, FM_ERROR_FOREIGN_HANDLE (which binding is in fm_last_error),
 // FM_ERROR_OUT_OF_RANGE (a binding exceeds its buffer, or has fewer bytes than a GLSL or SPIR-V block of fixed size), FM_ERROR_INVALID_ARGUMENT (wrong count, size, alignment or dtype, a binding that
-// ends within an element of a portable kernel's, a group count of 0, more than FM_MAX_GROUPS workgroups), FM_ERROR_COMPILE or FM_ERROR_UNSUPPORTED (a variant chosen by dtypes,
+// ends within an element of a portable kernel's, a group count of 0 without FM_DISPATCH_MAY_BE_EMPTY, more than FM_MAX_GROUPS workgroups, more than
+// FM_MAX_ITEMS work-items on an axis, unknown flags), FM_ERROR_COMPILE or FM_ERROR_UNSUPPORTED (a variant chosen by dtypes,
 // or a GLSL or SPIR-V kernel beyond the device's group counts), FM_ERROR_BUSY, FM_ERROR_OUT_OF_HOST_MEMORY.
 // On error nothing is recorded and the list is as before.
 // Thread-safety: the list's owner (THREAD-2). Lifetime: everything bound is held from here until the list is complete or

@@ -13,6 +13,9 @@ extern "C" {
 // Most bindings that one kernel can have.
 #define FM_MAX_BINDINGS 16
 
+// Most work-items of one dispatch on one axis, so that each has a global_id of 32 bits. The same on every device.
+#define FM_MAX_ITEMS (UINT64_C(1) << 32)
+
 // A kernel. Plain value; {0} is the null handle.
 typedef struct fm_kernel {
     uint64_t id;

@@ -195,6 +195,24 @@ static void take_params(fmi_kernel *kernel, const fm_kernel_info *info)
     kernel->binds_descriptors = is_module || (is_generated && kernel->caps->binding_mode == FM_BINDING_DESCRIPTORS);
 }
 
+// Once it is known: of a module, after that has been read.
+static void take_group_size(fmi_kernel *kernel)
+{
+    enum { FACTOR_BITS = 21 }; // of each of three factors, so that their product has 63
+    uint32_t largest = 1;
+    for (int axis = 0; axis < 3; axis++) {
+        // A host function is called once for all of its workgroups, whatever it makes of them.
+        uint32_t size = kernel->language == FM_KERNEL_HOST_FUNCTION ? 1 : kernel->source->group_size[axis];
+        kernel->group_size[axis] = size;
+        largest = size > largest ? size : largest;
+    }
+    uint32_t small = (1u << FACTOR_BITS) - 1;
+    while ((uint64_t)small * largest > FM_MAX_ITEMS) {
+        small >>= 1;
+    }
+    kernel->large_count_bits = ~small;
+}
+
 // Fills a kernel whose info is checked; what is done so far is undone by the caller.
 static fm_status fill(fmi_kernel *kernel, const fm_kernel_info *info)
 {
@@ -210,6 +228,9 @@ static fm_status fill(fmi_kernel *kernel, const fm_kernel_info *info)
     } else if (info->language != FM_KERNEL_HOST_FUNCTION) {
         status = fmi_kernel_read_module(kernel);
     }
+    if (status == FM_OK) {
+        take_group_size(kernel);
+    }
     if (status != FM_OK || info->language == FM_KERNEL_HOST_FUNCTION) {
         return status == FM_OK ? wrap_function(kernel) : status;
     }
@@ -221,6 +242,29 @@ static fm_status fill(fmi_kernel *kernel, const fm_kernel_info *info)
         }
     }
     return status;
+}
+
+// A list without its count leaves the body with names that nobody has declared: says so before what the compiler said. A count of 0 alone
+// is no mistake, because a program may have a list that is empty.
+static void name_forgotten_count(const fm_kernel_info *info)
+{
+    const struct {
+        const char *list;
+        const char *count;
+        bool is_forgotten;
+    } lists[] = {
+        {"params", "param_count", info->params && !info->param_count},
+        {"constants", "constant_count", info->constants && !info->constant_count},
+        {"shared", "shared_count", info->shared && !info->shared_count},
+        {"specials", "special_count", info->specials && !info->special_count},
+    };
+    for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++) {
+        if (lists[i].is_forgotten) {
+            char prefix[80];
+            snprintf(prefix, sizeof prefix, "%s is given, but %s is 0", lists[i].list, lists[i].count);
+            fmi_error_prefix(prefix);
+        }
+    }
 }
 
 fm_status fmi_kernel_create(fmi_cache *cache, const fm_kernel_info *info, fmi_kernel **out)
@@ -255,6 +299,9 @@ fm_status fmi_kernel_create(fmi_cache *cache, const fm_kernel_info *info, fmi_ke
 fail:
     if (kernel) {
         fmi_kernel_destroy(kernel);
+    }
+    if (status == FM_ERROR_COMPILE) {
+        name_forgotten_count(info);
     }
     fmi_error_prefix("fm_kernel_create");
     return status;

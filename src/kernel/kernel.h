@@ -22,6 +22,9 @@ typedef struct fmi_kernel {
     fm_kernel_language language;
     uint32_t param_count;
     uint32_t constants_size_bytes;
+    uint32_t group_size[3]; // work-items in a workgroup; {1, 1, 1} of a host function
+    // Group counts that have none of these bits keep FM_MAX_ITEMS on each axis, and their product has 63 bits at most.
+    uint32_t large_count_bits;
     uint8_t access[FM_MAX_BINDINGS]; // fm_access
     uint8_t dtype[FM_MAX_BINDINGS];  // fm_dtype; FM_DTYPE_NONE: from the binding, or not known (GLSL, SPIR-V)
     uint64_t fixed_dtypes;           // the key when every dtype is given

@@ -4,6 +4,7 @@
 #include "record/label.h"
 #include "record/recorder.h"
 #include "record/reusable.h"
+#include "record/shape.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -142,43 +143,6 @@ static FMI_HOT fm_status choose_variant(fm_commands *commands, fmi_kernel_object
     return status;
 }
 
-static fm_status __attribute__((cold)) refuse_shape(const fmi_kernel *kernel, const fm_dispatch_info *info)
-{
-    if (info->binding_count != kernel->param_count) {
-        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_dispatch: kernel '%s' takes %u bindings, not %u", kernel->name,
-                        kernel->param_count, info->binding_count);
-    }
-    if (info->constants_size_bytes != kernel->constants_size_bytes) {
-        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_dispatch: kernel '%s' takes %u bytes of constants, not %u",
-                        kernel->name, kernel->constants_size_bytes, info->constants_size_bytes);
-    }
-    if (!info->bindings && info->binding_count) {
-        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_dispatch: bindings is NULL");
-    }
-    if (!info->constants && info->constants_size_bytes) {
-        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_dispatch: constants is NULL");
-    }
-    return fmi_fail(FM_ERROR_INVALID_ARGUMENT,
-                    "fm_dispatch: kernel '%s': group_count is {%u, %u, %u}; each must be 1 or more, and their product "
-                    "%llu at most",
-                    kernel->name, info->group_count[0], info->group_count[1], info->group_count[2],
-                    (unsigned long long)FM_MAX_GROUPS);
-}
-
-// Each axis 1 or more, and the product within FM_MAX_GROUPS. No product of more than 64 bits is formed; 0 - 1 is over every limit.
-static inline bool groups_fit(const uint32_t n[3])
-{
-    uint64_t plane = (uint64_t)n[0] * n[1];
-    return plane - 1 < FM_MAX_GROUPS && plane * n[2] - 1 < FM_MAX_GROUPS;
-}
-
-static FMI_HOT bool shape_fits(const fmi_kernel *kernel, const fm_dispatch_info *info)
-{
-    return info->binding_count == kernel->param_count && info->constants_size_bytes == kernel->constants_size_bytes &&
-           (info->bindings || !info->binding_count) && (info->constants || !info->constants_size_bytes) &&
-           groups_fit(info->group_count);
-}
-
 static fm_status __attribute__((cold))
 refuse_range(const fmi_kernel *kernel, uint32_t i, const fm_binding *b, const fmi_buffer *buffer, uint64_t size)
 {
@@ -288,7 +252,30 @@ static FMI_HOT bool groups_exceed(const fmi_record_room *room, const fmi_kernel_
            room->ops->accepts_group_count && !room->ops->accepts_group_count(room->backend, binary, groups);
 }
 
-static FMI_HOT fm_status record_dispatch(fm_commands *commands, const fm_dispatch_info *info)
+// What a bound dispatch must be besides: not beyond the device's group counts, made of whole elements, and as large as its module's blocks.
+static FMI_HOT fm_status check_bound(const fmi_record_room *room, const fmi_kernel *kernel,
+                                     const fm_dispatch_info *info, const fmi_command *command, const bound_bits *bits,
+                                     const fmi_kernel_binary *binary, const uint32_t groups[3])
+{
+    if (groups_exceed(room, binary, groups)) {
+        return refuse_group_count(room->caps, kernel, groups);
+    }
+    fm_status status = FM_OK;
+    if (__builtin_expect((bits->sizes & kernel->element_mask) != 0, 0)) {
+        status = check_whole_elements(kernel, info, command);
+    }
+    if (__builtin_expect(kernel->has_least_bytes, 0) && status == FM_OK) {
+        status = check_least_bytes(kernel, command);
+    }
+    return status;
+}
+
+// What a dispatch may be beyond a plain one: NULL of those that have nothing of it, which the compiler then leaves out.
+typedef struct special_way {
+    bool keeps_empty; // one of no workgroups becomes a command as well
+} special_way;
+
+static FMI_HOT fm_status record_dispatch(fm_commands *commands, const fm_dispatch_info *info, const special_way *way)
 {
     fmi_record_room *room = commands->room;
     fmi_list *list = commands->list;
@@ -301,8 +288,19 @@ static FMI_HOT fm_status record_dispatch(fm_commands *commands, const fm_dispatc
     }
     fmi_kernel_object *object = (fmi_kernel_object *)slot;
     const fmi_kernel *kernel = object->kernel;
-    if (__builtin_expect(!shape_fits(kernel, info), 0)) {
-        return refuse_shape(kernel, info);
+    const uint32_t *groups = info->group_count;
+    uint32_t resolved[3];
+    bool is_empty = false;
+    if (way) {
+        status = fmi_shape_resolve(kernel, info, resolved, &is_empty);
+        if (status != FM_OK) {
+            return status;
+        }
+        groups = resolved;
+    }
+    if (__builtin_expect(!fmi_shape_arguments_fit(kernel, info), 0) ||
+        (!is_empty && __builtin_expect(!fmi_shape_groups_fit(kernel, groups), 0))) {
+        return fmi_shape_refuse(kernel, info, groups);
     }
     // Written where it stays. A refused binding leaves it out of the list; its few bytes go back with the list.
     fmi_command *command =
@@ -316,22 +314,19 @@ static FMI_HOT fm_status record_dispatch(fm_commands *commands, const fm_dispatc
     if (status == FM_OK) {
         status = choose_variant(commands, object, info, bits.dtypes != 0, &binary);
     }
+    if (status == FM_OK) {
+        status = check_bound(room, kernel, info, command, &bits, binary, groups);
+    }
     if (__builtin_expect(status != FM_OK, 0)) {
         return status;
     }
-    if (groups_exceed(room, binary, info->group_count)) {
-        return refuse_group_count(room->caps, kernel, info->group_count);
-    }
-    if (__builtin_expect((bits.sizes & kernel->element_mask) != 0, 0) &&
-        (status = check_whole_elements(kernel, info, command)) != FM_OK) {
-        return status;
-    }
-    if (__builtin_expect(kernel->has_least_bytes, 0) && (status = check_least_bytes(kernel, command)) != FM_OK) {
-        return status;
+    if (is_empty && !way->keeps_empty) {
+        fmi_recorder_undo(commands); // the list is as before
+        return FM_OK;
     }
     command->binary = binary;
     command->label = commands->labels ? commands->labels->path : NULL;
-    memcpy(command->group_count, info->group_count, sizeof command->group_count);
+    memcpy(command->group_count, groups, sizeof command->group_count);
     fmi_copy_constants(&command->spans[kernel->param_count], info->constants, info->constants_size_bytes);
     if (__builtin_expect(list->reusable, 0) && !fmi_reusable_note_dispatch(list, command, info)) {
         return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "fm_dispatch: no host memory for a command");
@@ -340,9 +335,15 @@ static FMI_HOT fm_status record_dispatch(fm_commands *commands, const fm_dispatc
     return FM_OK;
 }
 
-fm_status fmi_record_dispatch(fm_commands *commands, const fm_dispatch_info *info)
+static fm_status __attribute__((noinline))
+record_special(fm_commands *commands, const fm_dispatch_info *info, const special_way *way)
 {
-    return record_dispatch(commands, info);
+    return record_dispatch(commands, info, way);
+}
+
+fm_status fmi_record_dispatch_aside(fm_commands *commands, const fm_dispatch_info *info)
+{
+    return record_special(commands, info, &(special_way){.keeps_empty = true});
 }
 
 fm_status fm_dispatch(fm_commands *commands, const fm_dispatch_info *info)
@@ -352,7 +353,9 @@ fm_status fm_dispatch(fm_commands *commands, const fm_dispatch_info *info)
     }
     fm_status status = fmi_recorder_enter(commands, "fm_dispatch");
     if (status == FM_OK) {
-        status = record_dispatch(commands, info);
+        status = __builtin_expect(info->flags != 0, 0)
+                     ? record_special(commands, info, &(special_way){.keeps_empty = commands->list->reusable})
+                     : record_dispatch(commands, info, NULL);
         fmi_recorder_leave(commands, status);
     }
     return status;

@@ -3,6 +3,7 @@
 #include "record/reusable.h"
 
 #include "base/error.h"
+#include "record/shape.h"
 
 #include <string.h>
 
@@ -90,9 +91,18 @@ static fm_status hold_all(fm_commands *commands, const fmi_list *list)
     return FM_OK;
 }
 
+// A dispatch that is empty as it stands has its place in the list alone (FM_DISPATCH_MAY_BE_EMPTY).
+static bool runs_nothing(const fmi_command *command)
+{
+    return command->kind == FMI_COMMAND_DISPATCH && fmi_shape_is_empty(command->group_count);
+}
+
 static fm_status copy_commands(const fmi_list *list, fmi_list *copy)
 {
     for (const fmi_command *command = list->first; command; command = command->next) {
+        if (runs_nothing(command)) {
+            continue;
+        }
         fmi_command *twin = fmi_list_new_command(copy, (fmi_command_kind)command->kind, command->span_count,
                                                  command->constants_size_bytes);
         if (!twin) {
@@ -182,7 +192,10 @@ static fm_status replace(fm_commands *commands, fmi_use *use, const fm_dispatch_
     }
     fmi_recorder_forget_stamps(commands);
     commands->list = aside;
-    fm_status status = fmi_record_dispatch(commands, info);
+    fm_status status = fmi_record_dispatch_aside(commands, info);
+    if (status != FM_OK) {
+        fmi_error_prefix("fm_patch");
+    }
     commands->list = list;
     commands->new_buffers = commands->new_kernels = commands->new_variants = 0;
     fmi_recorder_forget_stamps(commands);

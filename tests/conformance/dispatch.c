@@ -113,10 +113,18 @@ static void dispatch_of_the_most_groups_is_recorded(void **state)
     ct_fixture *f = *state;
     scene s;
     set_scene(f, &s);
+    // Of one work-item each: what larger ones come to on an axis has a limit of its own.
+    const fm_kernel_info create = {.name = "small",
+                                   .code = "x[0] = 1u;",
+                                   .params = &(fm_kernel_param){"x", FM_DTYPE_U32, FM_ACCESS_WRITE},
+                                   .param_count = 1,
+                                   .group_size = {1, 1, 1}};
+    fm_kernel small = {0};
+    CT_OK(fm_kernel_create(f->device, &create, &small));
     static const uint32_t most[][3] = {{65536, 65536, 1},  {1, 65536, 65536},  {1u << 31, 1, 2}, {UINT32_MAX, 1, 1},
                                        {1, UINT32_MAX, 1}, {1, 1, UINT32_MAX}, {640, 6700417, 1}};
     for (size_t i = 0; i < sizeof most / sizeof most[0]; i++) {
-        fm_dispatch_info info = s.info;
+        fm_dispatch_info info = ct_dispatch_info(small, 1, CT_BINDINGS({.buffer = s.target}), NULL, 0);
         memcpy(info.group_count, most[i], sizeof most[i]);
         CT_OK(fm_dispatch(s.commands, &info));
     }

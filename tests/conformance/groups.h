@@ -27,6 +27,7 @@
     X(prepare)                                                                                                         \
     X(disk_cache)                                                                                                      \
     X(dispatch)                                                                                                        \
+    X(grid)                                                                                                            \
     X(commands)                                                                                                        \
     X(reusable)                                                                                                        \
     X(transfer)                                                                                                        \

@@ -186,6 +186,53 @@ static void kernel_create_from_text_that_does_not_compile_is_a_compile_error(voi
     expect_create(f, &info, FM_ERROR_COMPILE);
 }
 
+// What the body names is not declared then, and the reason is not in the body.
+static void kernel_create_with_a_list_but_no_count_says_so(void **state)
+{
+    ct_fixture *f = *state;
+    const fm_kernel_param params[] = {{"x", FM_DTYPE_F32, FM_ACCESS_WRITE}};
+    const fm_kernel_constant constants[] = {{"c", FM_DTYPE_F32}};
+    const fm_kernel_shared shared[] = {{"s", FM_DTYPE_F32, 64}};
+    const fm_kernel_special specials[] = {{"N", FM_DTYPE_U32, 4}};
+    const fm_kernel_info right = {.name = "forgetful",
+                                  .code = "if (local_id.x < N) { s[local_id.x] = c; x[local_id.x] = s[local_id.x]; }",
+                                  .params = params,
+                                  .param_count = 1,
+                                  .constants = constants,
+                                  .constant_count = 1,
+                                  .shared = shared,
+                                  .shared_count = 1,
+                                  .specials = specials,
+                                  .special_count = 1};
+    static const char *const lists[] = {"params", "constants", "shared", "specials"};
+    static const char *const counts[] = {"param_count", "constant_count", "shared_count", "special_count"};
+    fm_kernel kernel;
+    CT_OK(fm_kernel_create(f->device, &right, &kernel));
+    for (int forgotten = 0; forgotten < 4; forgotten++) {
+        for (int list = 0; list < 2; list++) { // the list without its count, then the count without its list
+            fm_kernel_info info = right;
+            if (forgotten == 0) list ? (void)(info.params = NULL) : (void)(info.param_count = 0);
+            if (forgotten == 1) list ? (void)(info.constants = NULL) : (void)(info.constant_count = 0);
+            if (forgotten == 2) list ? (void)(info.shared = NULL) : (void)(info.shared_count = 0);
+            if (forgotten == 3) list ? (void)(info.specials = NULL) : (void)(info.special_count = 0);
+            char sentence[80];
+            snprintf(sentence, sizeof sentence, list ? "%s is NULL, but %s is 1" : "%s is given, but %s is 0",
+                     lists[forgotten], counts[forgotten]);
+            expect_create(f, &info, list ? FM_ERROR_INVALID_ARGUMENT : FM_ERROR_COMPILE);
+            if (!strstr(fm_last_error(), sentence)) fail_msg("\"%s\" is not in: %s", sentence, fm_last_error());
+        }
+    }
+    // An empty list may have an address.
+    CT_OK(fm_kernel_create(f->device,
+                           &(fm_kernel_info){.name = "none",
+                                             .code = "uint i = 0u;",
+                                             .params = params,
+                                             .constants = constants,
+                                             .shared = shared,
+                                             .specials = specials},
+                           &kernel));
+}
+
 static void kernel_destroy_of_bad_handles_is_an_answer(void **state)
 {
     ct_fixture *f = *state;
@@ -357,6 +404,7 @@ int ct_group_kernel(void)
         CT_TEST(kernel_create_over_a_limit_is_invalid),
         CT_TEST(kernel_create_with_too_many_constants_is_invalid),
         CT_TEST(kernel_create_from_text_that_does_not_compile_is_a_compile_error),
+        CT_TEST(kernel_create_with_a_list_but_no_count_says_so),
         CT_TEST(kernel_destroy_of_bad_handles_is_an_answer),
         CT_TEST(kernel_create_copies_its_texts),
         CT_TEST(kernel_of_the_same_name_is_another_kernel),

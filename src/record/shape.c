@@ -1,0 +1,106 @@
+// What a dispatch's flags make of its counts, and one sentence for each shape that is refused. See shape.h.
+// No state; nothing is locked.
+#include "record/shape.h"
+
+#include "base/error.h"
+
+bool fmi_shape_groups_fit_slowly(const fmi_kernel *kernel, const uint32_t n[3])
+{
+    for (int axis = 0; axis < 3; axis++) {
+        if ((uint64_t)n[axis] * kernel->group_size[axis] > FM_MAX_ITEMS) {
+            return false;
+        }
+    }
+    // No product of more than 64 bits is formed.
+    uint64_t plane = (uint64_t)n[0] * n[1];
+    return plane - 1 < FM_MAX_GROUPS && plane * n[2] - 1 < FM_MAX_GROUPS;
+}
+
+fm_status fmi_shape_resolve(const fmi_kernel *kernel, const fm_dispatch_info *info, uint32_t out_groups[3],
+                            bool *out_is_empty)
+{
+    const uint32_t known = FM_DISPATCH_ITEMS | FM_DISPATCH_MAY_BE_EMPTY;
+    if (info->flags & ~known) {
+        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_dispatch: kernel '%s': flags %#x are unknown", kernel->name,
+                        info->flags & ~known);
+    }
+    bool is_items = (info->flags & FM_DISPATCH_ITEMS) != 0;
+    bool may_be_empty = (info->flags & FM_DISPATCH_MAY_BE_EMPTY) != 0;
+    for (int axis = 0; axis < 3; axis++) {
+        uint32_t count = info->group_count[axis];
+        if (is_items && count == 0 && axis > 0 && !may_be_empty) {
+            count = 1;
+        }
+        uint32_t size = kernel->group_size[axis];
+        out_groups[axis] = is_items ? count / size + (count % size != 0) : count;
+    }
+    *out_is_empty = may_be_empty && fmi_shape_is_empty(out_groups);
+    return FM_OK;
+}
+
+static fm_status refuse_bindings(const fmi_kernel *kernel, const fm_dispatch_info *info)
+{
+    if (info->bindings && info->binding_count == 0) {
+        return fmi_fail(FM_ERROR_INVALID_ARGUMENT,
+                        "fm_dispatch: bindings is given, but binding_count is 0; kernel '%s' takes %u", kernel->name,
+                        kernel->param_count);
+    }
+    if (!info->bindings && info->binding_count) {
+        return fmi_fail(FM_ERROR_INVALID_ARGUMENT,
+                        "fm_dispatch: bindings is NULL, but binding_count is %u; kernel '%s' takes %u",
+                        info->binding_count, kernel->name, kernel->param_count);
+    }
+    return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_dispatch: kernel '%s' takes %u bindings, not %u", kernel->name,
+                    kernel->param_count, info->binding_count);
+}
+
+static fm_status refuse_constants(const fmi_kernel *kernel, const fm_dispatch_info *info)
+{
+    if (info->constants && info->constants_size_bytes == 0) {
+        return fmi_fail(FM_ERROR_INVALID_ARGUMENT,
+                        "fm_dispatch: constants is given, but constants_size_bytes is 0; kernel '%s' takes %u bytes",
+                        kernel->name, kernel->constants_size_bytes);
+    }
+    if (!info->constants && info->constants_size_bytes) {
+        return fmi_fail(FM_ERROR_INVALID_ARGUMENT,
+                        "fm_dispatch: constants is NULL, but constants_size_bytes is %u; kernel '%s' takes %u bytes",
+                        info->constants_size_bytes, kernel->name, kernel->constants_size_bytes);
+    }
+    return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_dispatch: kernel '%s' takes %u bytes of constants, not %u",
+                    kernel->name, kernel->constants_size_bytes, info->constants_size_bytes);
+}
+
+static fm_status refuse_groups(const fmi_kernel *kernel, const fm_dispatch_info *info, const uint32_t groups[3])
+{
+    bool is_items = (info->flags & FM_DISPATCH_ITEMS) != 0;
+    for (int axis = 0; axis < 3; axis++) {
+        if (groups[axis] == 0) {
+            return fmi_fail(FM_ERROR_INVALID_ARGUMENT,
+                            "fm_dispatch: kernel '%s': group_count is {%u, %u, %u}: axis %c is 0; an axis that is not "
+                            "used is 1%s, and a count that may be 0 needs FM_DISPATCH_MAY_BE_EMPTY",
+                            kernel->name, info->group_count[0], info->group_count[1], info->group_count[2], "xyz"[axis],
+                            is_items ? "" : " (or unset with FM_DISPATCH_ITEMS)");
+        }
+    }
+    for (int axis = 0; axis < 3; axis++) {
+        uint64_t items = (uint64_t)groups[axis] * kernel->group_size[axis];
+        if (items > FM_MAX_ITEMS) {
+            return fmi_fail(FM_ERROR_INVALID_ARGUMENT,
+                            "fm_dispatch: kernel '%s': %u workgroups of %u are %llu work-items on axis %c; %llu at "
+                            "most have a number of 32 bits",
+                            kernel->name, groups[axis], kernel->group_size[axis], (unsigned long long)items,
+                            "xyz"[axis], (unsigned long long)FM_MAX_ITEMS);
+        }
+    }
+    return fmi_fail(FM_ERROR_INVALID_ARGUMENT,
+                    "fm_dispatch: kernel '%s': {%u, %u, %u} workgroups are too many; their product is %llu at most",
+                    kernel->name, groups[0], groups[1], groups[2], (unsigned long long)FM_MAX_GROUPS);
+}
+
+fm_status fmi_shape_refuse(const fmi_kernel *kernel, const fm_dispatch_info *info, const uint32_t groups[3])
+{
+    if (info->binding_count != kernel->param_count || (!info->bindings && info->binding_count)) {
+        return refuse_bindings(kernel, info);
+    }
+    return fmi_shape_arguments_fit(kernel, info) ? refuse_groups(kernel, info, groups) : refuse_constants(kernel, info);
+}

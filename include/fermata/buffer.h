@@ -92,6 +92,21 @@ FM_API fm_status fm_buffer_write(fm_device *device, fm_stream stream, fm_buffer 
 FM_API fm_status fm_buffer_read(fm_device *device, fm_stream stream, fm_buffer buffer, uint64_t offset_bytes,
                                 uint64_t size_bytes, void *destination, uint64_t timeout_ns);
 
+// Stores the host address of a range of a buffer, for the caller to read and write where it lies. Nothing is copied and nothing has to be
+// undone: the memory is mapped for as long as it lives, and it is coherent.
+// The library does not know when the host looks or writes; the caller orders that by points. Bytes that a list writes may be read, and
+// bytes that it uses may be written, once its point is complete. What was written before a list's commit, the list sees.
+// Parameters: `device`; `buffer`, borrowed; `offset_bytes` and `size_bytes`, the range (FM_WHOLE_SIZE: to the buffer's end); `out_pointer`,
+// NULL is stored on error. A buffer's first byte is aligned to 64 bytes at least.
+// Errors: handle errors, FM_ERROR_OUT_OF_RANGE, FM_ERROR_INVALID_ARGUMENT (`out_pointer` is NULL), FM_ERROR_UNSUPPORTED (device memory that the
+// host cannot reach: FM_MEMORY_HOST is always reached, FM_MEMORY_DEVICE where it is the host's own), FM_WOULD_BLOCK (the buffer was
+// created for a stream, and took over memory that this stream's earlier work still uses: wait for the stream first),
+// FM_ERROR_BACKEND (memory that was taken over could not be zeroed), FM_ERROR_CLOSED.
+// Thread-safety: any thread. Lifetime: the pointer may be used until the caller destroys the buffer or closes the device; after
+// fm_buffer_donate it is the output's, until that is destroyed. Lists that hold the memory longer do not prolong it.
+FM_API fm_status fm_buffer_map(fm_device *device, fm_buffer buffer, uint64_t offset_bytes, uint64_t size_bytes,
+                               void **out_pointer);
+
 #ifdef __cplusplus
 }
 #endif

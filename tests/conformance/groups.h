@@ -10,6 +10,7 @@
     X(settings)                                                                                                        \
     X(buffer)                                                                                                          \
     X(memory)                                                                                                          \
+    X(map)                                                                                                             \
     X(kernel)                                                                                                          \
     X(glsl)                                                                                                            \
     X(host_function)                                                                                                   \

@@ -67,6 +67,21 @@ typedef struct fm_dispatch_info {
     uint32_t flags;                // FM_DISPATCH_*
 } fm_dispatch_info;
 
+// A copy of rows: `slice_count` slices of `row_count` rows of `row_size_bytes` bytes.
+typedef struct fm_copy_rect_info {
+    fm_buffer source;                       // held until the list's point
+    uint64_t source_offset_bytes;           // of the first row's first byte
+    uint64_t source_row_pitch_bytes;        // from a row's first byte to the next row's; 0 = rows lie end to end
+    uint64_t source_slice_pitch_bytes;      // from a slice's first byte to the next slice's; 0 = row pitch times rows
+    fm_buffer destination;                  // held until the list's point
+    uint64_t destination_offset_bytes;      // these four as above
+    uint64_t destination_row_pitch_bytes;   //
+    uint64_t destination_slice_pitch_bytes; //
+    uint64_t row_size_bytes;                // 0: a no-op
+    uint64_t row_count;                     // of a slice; 0: a no-op
+    uint64_t slice_count;                   // 0 = 1
+} fm_copy_rect_info;
+
 // How to commit.
 typedef struct fm_commit_info {
     fm_stream stream;      // where the list is ordered
@@ -115,6 +130,25 @@ FM_API fm_status fm_copy(fm_commands *commands, fm_buffer source, uint64_t sourc
 // Thread-safety: the list's owner. Lifetime: the buffer is held until the list is complete or cancelled (HOLD-1).
 FM_API fm_status fm_fill(fm_commands *commands, fm_buffer buffer, uint64_t offset_bytes, uint64_t size_bytes,
                          uint32_t value);
+
+// Records a fill of a range with a repeated pattern of 1, 2, 4, 8 or 16 bytes, which begins anew at the range's first byte. What repeats
+// every 4 bytes, in a range that begins and ends on a multiple of 4, costs what fm_fill costs.
+// Parameters: `commands`, borrowed; `buffer`; `offset_bytes` and `size_bytes`, multiples of the pattern's size (a size of 0: a no-op), or
+// FM_WHOLE_SIZE: to the end (a last part gets the pattern's first bytes); `pattern`, copied, NULL only for a no-op; `pattern_size_bytes`.
+// Errors: handle errors, FM_ERROR_OUT_OF_RANGE, FM_ERROR_INVALID_ARGUMENT (another size of pattern, not a multiple of it, a NULL), FM_ERROR_BUSY,
+// FM_ERROR_OUT_OF_HOST_MEMORY.
+// Thread-safety: the list's owner. Lifetime: the buffer is held until the list is complete or cancelled (HOLD-1).
+FM_API fm_status fm_fill_pattern(fm_commands *commands, fm_buffer buffer, uint64_t offset_bytes, uint64_t size_bytes,
+                                 const void *pattern, uint32_t pattern_size_bytes);
+
+// Records a copy of rows of bytes, which may lie at different distances in source and destination: a rectangle of a matrix, or slices of such
+// rectangles. Source and destination may be one buffer if no row that is read overlaps one that is written. A device copies row by row:
+// many rows of a few bytes are better copied by a kernel.
+// Parameters: `commands`, borrowed; `info`, copied.
+// Errors: handle errors, FM_ERROR_OUT_OF_RANGE (the last row's end exceeds its buffer), FM_ERROR_INVALID_ARGUMENT (a pitch that is less than
+// a row or slice, rows overlap, a NULL), FM_ERROR_BUSY, FM_ERROR_OUT_OF_HOST_MEMORY.
+// Thread-safety: the list's owner. Lifetime: both buffers are held until the list is complete or cancelled (HOLD-1).
+FM_API fm_status fm_copy_rect(fm_commands *commands, const fm_copy_rect_info *info);
 
 // Records a write of host bytes into a buffer; the bytes are captured at this call.
 // Parameters: `commands`, borrowed; `buffer`; `offset_bytes`; `size_bytes`, 0 or more (0: a no-op), or FM_WHOLE_SIZE: to

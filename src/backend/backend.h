@@ -78,9 +78,24 @@ typedef enum fmi_command_kind {
     FMI_COMMAND_COPY = 1,     // spans: [0] source, [1] destination, equal sizes; also uploads and read-backs
     FMI_COMMAND_FILL = 2,     // spans: [0] destination; its offset and size are multiples of 4
     FMI_COMMAND_BARRIER = 3,  // for the planner; never reaches a backend
+    // spans: [0] destination, of any offset and size; constants: FMI_PATTERN_BYTES, repeated from its first byte on
+    FMI_COMMAND_FILL_PATTERN = 4,
+    // spans: [0] source, [1] destination, each from the first row's first byte to the last row's end; constants: an fmi_rect
+    FMI_COMMAND_COPY_RECT = 5,
 } fmi_command_kind;
 
-// One recorded command. Constants of a dispatch follow the spans (FMI_COMMAND_CONSTANTS).
+enum { FMI_PATTERN_BYTES = 16 };
+
+// The rows of a FMI_COMMAND_COPY_RECT; more than one, each of 1 byte or more. No row that is read overlaps one that is written.
+typedef struct fmi_rect {
+    uint64_t row_size_bytes;
+    uint64_t row_count;            // of a slice
+    uint64_t slice_count;          // 1 or more
+    uint64_t row_pitch_bytes[2];   // by span: from one row's first byte to the next one's
+    uint64_t slice_pitch_bytes[2]; // by span
+} fmi_rect;
+
+// One recorded command. Constants follow the spans (FMI_COMMAND_CONSTANTS).
 typedef struct fmi_command {
     struct fmi_command *next; // in the list, in recorded order
     uint8_t kind;             // fmi_command_kind

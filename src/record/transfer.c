@@ -1,5 +1,6 @@
-// Copies, fills, uploads and read-backs, barriers and labels: everything that a list records but dispatches.
+// Copies, uploads and read-backs, barriers and labels: what a list records but dispatches, fills (fill.c) and copies of rows (rect.c).
 // One check-hold-append a function; all run as the list's owner.
+#include "record/transfer.h"
 #include "base/error.h"
 #include "record/label.h"
 #include "record/recorder.h"
@@ -7,9 +8,8 @@
 
 #include <string.h>
 
-// Checks and holds one side of a transfer and makes its span, which has the size that FM_WHOLE_SIZE stands for; 0 is a size like any other.
-static fm_status side(fm_commands *commands, const char *what, fm_buffer handle, uint64_t offset_bytes,
-                      uint64_t size_bytes, uint32_t access, fmi_span *out, fmi_buffer **out_buffer)
+fm_status fmi_transfer_side(fm_commands *commands, const char *what, fm_buffer handle, fmi_range range, uint32_t access,
+                            fmi_span *out, fmi_buffer **out_buffer)
 {
     fmi_buffer *buffer;
     fm_status status = fmi_recorder_hold_buffer(commands, handle, &buffer);
@@ -17,46 +17,54 @@ static fm_status side(fm_commands *commands, const char *what, fm_buffer handle,
         fmi_error_prefix(what);
         return status;
     }
-    size_bytes = fmi_buffer_rest(buffer, offset_bytes, size_bytes);
-    status = fmi_check_range(what, buffer, offset_bytes, size_bytes);
+    uint64_t size_bytes = fmi_buffer_rest(buffer, range.offset_bytes, range.size_bytes);
+    status = fmi_check_range(what, buffer, range.offset_bytes, size_bytes);
     if (status == FM_OK) {
-        *out = fmi_buffer_span(buffer, offset_bytes, size_bytes, access);
+        *out = fmi_buffer_span(buffer, range.offset_bytes, size_bytes, access);
         *out_buffer = buffer;
     }
     return status;
 }
 
-// A transfer of no bytes: its handles and offsets are right, nothing is recorded, and what the checks held is let go.
-static fm_status record_nothing(fm_commands *commands)
+fm_status fmi_transfer_nothing(fm_commands *commands)
 {
     fmi_recorder_undo(commands);
     return FM_OK;
 }
 
-// Puts a filled command in the list; a reusable list also notes what it names.
-static bool link_command(fmi_list *list, fmi_command *command, fm_buffer first, fm_buffer second)
+fmi_command *fmi_transfer_new(fm_commands *commands, fmi_command_kind kind, uint32_t span_count,
+                              uint32_t constants_size_bytes)
 {
-    if (list->reusable && !fmi_reusable_note_transfer(list, command, first, second)) {
-        return false;
+    fmi_command *command = fmi_list_new_command(commands->list, kind, span_count, constants_size_bytes);
+    if (command) {
+        command->label = commands->labels ? commands->labels->path : NULL;
     }
-    fmi_list_link(list, command);
-    return true;
+    return command;
 }
 
-// `first` and `second`: the buffers that the caller named; null: none.
-static fm_status append_copy(fm_commands *commands, const char *caller, fmi_span source, fmi_span destination,
-                             fm_buffer first, fm_buffer second)
+fm_status fmi_transfer_link(fm_commands *commands, const char *caller, fmi_command *command, fm_buffer first,
+                            fm_buffer second)
 {
-    fmi_command *command = fmi_list_new_command(commands->list, FMI_COMMAND_COPY, 2, 0);
-    if (!command || !link_command(commands->list, command, first, second)) {
+    fmi_list *list = commands->list;
+    if (!command || (list->reusable && !fmi_reusable_note_transfer(list, command, first, second))) {
         return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "%s: no host memory for a command", caller);
     }
-    command->label = commands->labels ? commands->labels->path : NULL;
-    source.access |= FM_ACCESS_READ;
-    destination.access |= FM_ACCESS_WRITE;
-    command->spans[0] = source;
-    command->spans[1] = destination;
+    fmi_list_link(list, command);
     return FM_OK;
+}
+
+fm_status fmi_transfer_copy(fm_commands *commands, const char *caller, fmi_span source, fmi_span destination,
+                            fm_buffer first, fm_buffer second)
+{
+    fmi_command *command = fmi_transfer_new(commands, FMI_COMMAND_COPY, 2, 0);
+    fm_status status = fmi_transfer_link(commands, caller, command, first, second);
+    if (status == FM_OK) {
+        source.access |= FM_ACCESS_READ;
+        destination.access |= FM_ACCESS_WRITE;
+        command->spans[0] = source;
+        command->spans[1] = destination;
+    }
+    return status;
 }
 
 fm_status fm_copy(fm_commands *commands, fm_buffer source, uint64_t source_offset_bytes, fm_buffer destination,
@@ -68,11 +76,12 @@ fm_status fm_copy(fm_commands *commands, fm_buffer source, uint64_t source_offse
     }
     fmi_span from, to;
     fmi_buffer *buffer;
-    status = side(commands, "fm_copy: source", source, source_offset_bytes, size_bytes, FM_ACCESS_READ, &from, &buffer);
+    status = fmi_transfer_side(commands, "fm_copy: source", source, (fmi_range){source_offset_bytes, size_bytes},
+                               FM_ACCESS_READ, &from, &buffer);
     if (status == FM_OK) {
         size_bytes = from.size_bytes;
-        status = side(commands, "fm_copy: destination", destination, destination_offset_bytes, size_bytes,
-                      FM_ACCESS_WRITE, &to, &buffer);
+        status = fmi_transfer_side(commands, "fm_copy: destination", destination,
+                                   (fmi_range){destination_offset_bytes, size_bytes}, FM_ACCESS_WRITE, &to, &buffer);
     }
     if (status == FM_OK && from.region == to.region && source_offset_bytes < destination_offset_bytes + size_bytes &&
         destination_offset_bytes < source_offset_bytes + size_bytes) {
@@ -80,54 +89,10 @@ fm_status fm_copy(fm_commands *commands, fm_buffer source, uint64_t source_offse
                           (unsigned long long)source_offset_bytes, (unsigned long long)destination_offset_bytes);
     }
     if (status == FM_OK) {
-        status = size_bytes == 0 ? record_nothing(commands)
-                                 : append_copy(commands, "fm_copy", from, to, source, destination);
+        status = size_bytes == 0 ? fmi_transfer_nothing(commands)
+                                 : fmi_transfer_copy(commands, "fm_copy", from, to, source, destination);
     }
     fmi_recorder_leave(commands, status);
-    return status;
-}
-
-static fm_status fill(fm_commands *commands, fm_buffer handle, uint64_t offset_bytes, uint64_t size_bytes,
-                      uint32_t value)
-{
-    fmi_buffer *buffer;
-    fm_status status = fmi_recorder_hold_buffer(commands, handle, &buffer);
-    if (status != FM_OK) {
-        fmi_error_prefix("fm_fill");
-        return status;
-    }
-    if (size_bytes == FM_WHOLE_SIZE) {
-        size_bytes = fmi_buffer_rest(buffer, offset_bytes, size_bytes);
-    } else if (size_bytes % 4 != 0) {
-        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_fill: size_bytes %llu is not a multiple of 4",
-                        (unsigned long long)size_bytes);
-    }
-    if (offset_bytes % 4 != 0) {
-        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_fill: offset_bytes %llu is not a multiple of 4",
-                        (unsigned long long)offset_bytes);
-    }
-    status = fmi_check_range("fm_fill", buffer, offset_bytes, size_bytes);
-    if (status != FM_OK || size_bytes == 0) {
-        return status == FM_OK ? record_nothing(commands) : status;
-    }
-    fmi_command *command = fmi_list_new_command(commands->list, FMI_COMMAND_FILL, 1, 0);
-    if (!command || !link_command(commands->list, command, handle, (fm_buffer){0})) {
-        return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "fm_fill: no host memory for a command");
-    }
-    command->label = commands->labels ? commands->labels->path : NULL;
-    command->fill_value = value;
-    // Rounded up to words: the allocation is, too, and the last word's rest is nobody's.
-    command->spans[0] = fmi_buffer_span(buffer, offset_bytes, (size_bytes + 3) & ~(uint64_t)3, FM_ACCESS_WRITE);
-    return FM_OK;
-}
-
-fm_status fm_fill(fm_commands *commands, fm_buffer buffer, uint64_t offset_bytes, uint64_t size_bytes, uint32_t value)
-{
-    fm_status status = fmi_recorder_enter(commands, "fm_fill");
-    if (status == FM_OK) {
-        status = fill(commands, buffer, offset_bytes, size_bytes, value);
-        fmi_recorder_leave(commands, status);
-    }
     return status;
 }
 
@@ -141,7 +106,8 @@ fm_status fm_upload(fm_commands *commands, fm_buffer buffer, uint64_t offset_byt
     fmi_span to;
     fmi_staged staged;
     fmi_buffer *target;
-    status = side(commands, "fm_upload", buffer, offset_bytes, size_bytes, FM_ACCESS_WRITE, &to, &target);
+    status = fmi_transfer_side(commands, "fm_upload", buffer, (fmi_range){offset_bytes, size_bytes}, FM_ACCESS_WRITE,
+                               &to, &target);
     bool moves = status == FM_OK && to.size_bytes > 0;
     if (moves && !source) {
         status = fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_upload: source is NULL");
@@ -151,11 +117,11 @@ fm_status fm_upload(fm_commands *commands, fm_buffer buffer, uint64_t offset_byt
             fmi_error_prefix("fm_upload");
         }
     } else if (status == FM_OK) {
-        status = record_nothing(commands);
+        status = fmi_transfer_nothing(commands);
     }
     if (status == FM_OK && moves) {
         memcpy(staged.mapped, source, (size_t)to.size_bytes);
-        status = append_copy(commands, "fm_upload", staged.span, to, buffer, (fm_buffer){0});
+        status = fmi_transfer_copy(commands, "fm_upload", staged.span, to, buffer, (fm_buffer){0});
     }
     fmi_recorder_leave(commands, status);
     return status;
@@ -166,15 +132,14 @@ static fm_status copy_out(fm_commands *commands, fm_buffer buffer, const fmi_buf
                           fmi_staged *out)
 {
     fm_status status = fmi_recorder_stage(commands, source, from.size_bytes, out);
-    return status == FM_OK ? append_copy(commands, "read-back", from, out->span, buffer, (fm_buffer){0}) : status;
+    return status == FM_OK ? fmi_transfer_copy(commands, "read-back", from, out->span, buffer, (fm_buffer){0}) : status;
 }
 
 fm_status fmi_record_copy_out(fm_commands *commands, fm_buffer buffer, fmi_range range, fmi_staged *out)
 {
     fmi_span from;
     fmi_buffer *source;
-    fm_status status =
-        side(commands, "source", buffer, range.offset_bytes, range.size_bytes, FM_ACCESS_READ, &from, &source);
+    fm_status status = fmi_transfer_side(commands, "source", buffer, range, FM_ACCESS_READ, &from, &source);
     return status == FM_OK ? copy_out(commands, buffer, source, from, out) : status;
 }
 
@@ -188,10 +153,9 @@ static fm_status read_back(fm_commands *commands, fm_buffer buffer, fmi_range ra
     }
     fmi_span from;
     fmi_buffer *source;
-    fm_status status =
-        side(commands, "source", buffer, range.offset_bytes, range.size_bytes, FM_ACCESS_READ, &from, &source);
+    fm_status status = fmi_transfer_side(commands, "source", buffer, range, FM_ACCESS_READ, &from, &source);
     if (status != FM_OK || from.size_bytes == 0) {
-        return status == FM_OK ? record_nothing(commands) : status;
+        return status == FM_OK ? fmi_transfer_nothing(commands) : status;
     }
     if (!destination) {
         return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "destination is NULL");

@@ -32,6 +32,8 @@
     X(commands)                                                                                                        \
     X(reusable)                                                                                                        \
     X(transfer)                                                                                                        \
+    X(pattern)                                                                                                         \
+    X(rect)                                                                                                            \
     X(stream)                                                                                                          \
     X(point)                                                                                                           \
     X(points)                                                                                                          \

@@ -96,6 +96,47 @@ static void run_fill(const fmi_command *command)
     }
 }
 
+static void run_fill_pattern(const fmi_command *command)
+{
+    const fmi_span *span = &command->spans[0];
+    const void *pattern = FMI_COMMAND_CONSTANTS(command);
+    uint8_t *at = span->block->mapped + span->offset_bytes, *end = at + span->size_bytes;
+    for (; end - at >= FMI_PATTERN_BYTES; at += FMI_PATTERN_BYTES) {
+        memcpy(at, pattern, FMI_PATTERN_BYTES);
+    }
+    memcpy(at, pattern, (size_t)(end - at));
+}
+
+static void run_copy_rect(const fmi_command *command)
+{
+    fmi_rect r;
+    memcpy(&r, FMI_COMMAND_CONSTANTS(command), sizeof r);
+    const uint8_t *from = command->spans[0].block->mapped + command->spans[0].offset_bytes;
+    uint8_t *to = command->spans[1].block->mapped + command->spans[1].offset_bytes;
+    for (uint64_t slice = 0; slice < r.slice_count; slice++) {
+        for (uint64_t row = 0; row < r.row_count; row++) {
+            memcpy(to + slice * r.slice_pitch_bytes[1] + row * r.row_pitch_bytes[1],
+                   from + slice * r.slice_pitch_bytes[0] + row * r.row_pitch_bytes[0], (size_t)r.row_size_bytes);
+        }
+    }
+}
+
+// Everything but a dispatch: on one thread.
+static void run_transfer(const fmi_command *command)
+{
+    const fmi_span *from = &command->spans[0], *to = &command->spans[1];
+    switch ((fmi_command_kind)command->kind) {
+    case FMI_COMMAND_COPY:
+        memcpy(to->block->mapped + to->offset_bytes, from->block->mapped + from->offset_bytes, (size_t)to->size_bytes);
+        break;
+    case FMI_COMMAND_FILL: run_fill(command); break;
+    case FMI_COMMAND_FILL_PATTERN: run_fill_pattern(command); break;
+    case FMI_COMMAND_COPY_RECT: run_copy_rect(command); break;
+    case FMI_COMMAND_DISPATCH:
+    case FMI_COMMAND_BARRIER: break; // never here
+    }
+}
+
 void fmi_host_run(const fmi_command *command, uint32_t part, uint32_t parts, const fmi_batch_plan *plan)
 {
     if (__atomic_load_n(&plan->list_status[command->list], __ATOMIC_RELAXED) != FM_OK) {
@@ -103,12 +144,7 @@ void fmi_host_run(const fmi_command *command, uint32_t part, uint32_t parts, con
     }
     if (command->kind == FMI_COMMAND_DISPATCH) {
         run_dispatch(command, part, parts, plan);
-    } else if (part > 0) {
-        return;
-    } else if (command->kind == FMI_COMMAND_COPY) {
-        const fmi_span *from = &command->spans[0], *to = &command->spans[1];
-        memcpy(to->block->mapped + to->offset_bytes, from->block->mapped + from->offset_bytes, (size_t)to->size_bytes);
-    } else {
-        run_fill(command);
+    } else if (part == 0) {
+        run_transfer(command);
     }
 }

@@ -101,11 +101,6 @@ static void switch_label(vulkan_encoder *encoder, const char *label)
     }
 }
 
-static inline VkBuffer buffer_of(const fmi_span *span)
-{
-    return ((const fmi_vulkan_memory *)span->block->native)->buffer;
-}
-
 // Is it a write to host-kind memory? 1 or 0.
 static inline uint32_t writes_host(const fmi_span *span)
 {
@@ -162,7 +157,7 @@ static inline void encode_descriptors(vulkan_encoder *encoder, const fmi_command
     bool changed = encoder->described != binary || arguments;
     for (uint32_t i = 0; i < binary->span_count; i++) {
         const fmi_span *span = &command->spans[i];
-        VkBuffer buffer = buffer_of(span);
+        VkBuffer buffer = fmi_vulkan_buffer_of(span);
         changed |= (descriptors[i].buffer != buffer) | (descriptors[i].offset != span->offset_bytes) |
                    (descriptors[i].range != span->size_bytes);
         descriptors[i] = (VkDescriptorBufferInfo){buffer, span->offset_bytes, span->size_bytes};
@@ -277,15 +272,29 @@ static inline void encode_dispatch(vulkan_encoder *encoder, const fmi_command *c
 static void encode_transfer(vulkan_encoder *encoder, const fmi_command *command)
 {
     const fmi_span *spans = command->spans;
-    if (command->kind == FMI_COMMAND_COPY) {
+    switch ((fmi_command_kind)command->kind) {
+    case FMI_COMMAND_COPY: {
         VkBufferCopy region = {spans[0].offset_bytes, spans[1].offset_bytes, spans[0].size_bytes};
-        encoder->backend->vk.vkCmdCopyBuffer(encoder->commands, buffer_of(&spans[0]), buffer_of(&spans[1]), 1, &region);
-        encoder->host_writes |= writes_host(&spans[1]) * TRANSFERS;
-    } else {
-        encoder->backend->vk.vkCmdFillBuffer(encoder->commands, buffer_of(&spans[0]), spans[0].offset_bytes,
-                                             spans[0].size_bytes, command->fill_value);
-        encoder->host_writes |= writes_host(&spans[0]) * TRANSFERS;
+        encoder->backend->vk.vkCmdCopyBuffer(encoder->commands, fmi_vulkan_buffer_of(&spans[0]),
+                                             fmi_vulkan_buffer_of(&spans[1]), 1, &region);
+        break;
     }
+    case FMI_COMMAND_FILL:
+        encoder->backend->vk.vkCmdFillBuffer(encoder->commands, fmi_vulkan_buffer_of(&spans[0]), spans[0].offset_bytes,
+                                             spans[0].size_bytes, command->fill_value);
+        break;
+    case FMI_COMMAND_FILL_PATTERN: {
+        fm_status status =
+            fmi_vulkan_encode_pattern(encoder->backend, encoder->slot, encoder->commands, command, &encoder->barriers);
+        encoder->status = status == FM_OK ? encoder->status : status;
+        break;
+    }
+    case FMI_COMMAND_COPY_RECT: fmi_vulkan_encode_rect(encoder->backend, encoder->commands, command); break;
+    case FMI_COMMAND_DISPATCH:
+    case FMI_COMMAND_BARRIER: return; // never here
+    }
+    encoder->host_writes |=
+        writes_host(&spans[command->span_count - 1]) * TRANSFERS; // the last span is the destination
 }
 
 // Stamps the moment at which everything encoded so far is done.

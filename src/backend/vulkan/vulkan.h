@@ -121,6 +121,11 @@ struct fmi_backend {
     atomic_bool lost; // the device is lost; set once, never cleared; relaxed: nothing is published with it
 };
 
+static inline VkBuffer fmi_vulkan_buffer_of(const fmi_span *span)
+{
+    return ((const fmi_vulkan_memory *)span->block->native)->buffer;
+}
+
 // volk.c: the loader and the one instance that all devices share.
 // Holds the instance, which the first user makes and whose last one destroys it; VK_NULL_HANDLE with FM_OK where there is no loader or
 // driver. Only what was stored is released.
@@ -163,6 +168,12 @@ fm_status fmi_vulkan_slot_take_set(fmi_backend *backend, fmi_vulkan_slot *slot, 
 
 // Fills the durations of a timed batch that is complete and whose slot has not been taken again.
 void fmi_vulkan_read_times(fmi_backend *backend, const fmi_batch_plan *plan);
+
+// transfer.c
+// Encodes a FMI_COMMAND_FILL_PATTERN, with barriers of its own inside, which are added to `*barriers`.
+fm_status fmi_vulkan_encode_pattern(fmi_backend *backend, fmi_vulkan_slot *slot, VkCommandBuffer commands,
+                                    const fmi_command *command, uint32_t *barriers);
+void fmi_vulkan_encode_rect(const fmi_backend *backend, VkCommandBuffer commands, const fmi_command *command);
 
 // submit.c
 fm_status fmi_vulkan_submit(fmi_backend *backend, fmi_batch_plan *plan);

@@ -1,0 +1,139 @@
+// Transfers that are more than one Vulkan command: fills with patterns that vkCmdFillBuffer does not know, and copies of rows.
+// Called by submit.c, one thread at a time. Knows no waves: what needs an order within one command brings its own barrier.
+#include "backend/vulkan/vulkan.h"
+
+#include <string.h>
+
+enum {
+    SEED_BYTES = 16 << 10, // of a pattern that the host lays out; the device copies it on
+    MOST_REGIONS = 64,     // of one vkCmdCopyBuffer
+};
+
+// Copies of one buffer to another, given to the driver MOST_REGIONS at a time.
+typedef struct region_writer {
+    const fmi_backend *backend;
+    VkCommandBuffer commands;
+    VkBuffer source;
+    VkBuffer destination;
+    uint32_t count;
+    VkBufferCopy regions[MOST_REGIONS];
+} region_writer;
+
+static void flush(region_writer *w)
+{
+    if (w->count) {
+        w->backend->vk.vkCmdCopyBuffer(w->commands, w->source, w->destination, w->count, w->regions);
+    }
+    w->count = 0;
+}
+
+static void add(region_writer *w, uint64_t from, uint64_t to, uint64_t size_bytes)
+{
+    if (size_bytes == 0) {
+        return;
+    }
+    w->regions[w->count++] = (VkBufferCopy){from, to, size_bytes};
+    if (w->count == MOST_REGIONS) {
+        flush(w);
+    }
+}
+
+// What was copied is there before it is copied on.
+static void wait_for_copies(const fmi_backend *backend, VkCommandBuffer commands, uint32_t *barriers)
+{
+    const VkMemoryBarrier copies = {
+        .sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER,
+        .srcAccessMask = VK_ACCESS_TRANSFER_WRITE_BIT,
+        .dstAccessMask = VK_ACCESS_TRANSFER_READ_BIT | VK_ACCESS_TRANSFER_WRITE_BIT,
+    };
+    ++*barriers;
+    backend->vk.vkCmdPipelineBarrier(commands, VK_PIPELINE_STAGE_TRANSFER_BIT, VK_PIPELINE_STAGE_TRANSFER_BIT, 0, 1,
+                                     &copies, 0, NULL, 0, NULL);
+}
+
+// A pattern of one word: the words are filled, and up to 3 bytes before and behind them copied.
+static void encode_words(region_writer *w, const fmi_span *to, const uint8_t *pattern, uint64_t seed)
+{
+    uint64_t head = -to->offset_bytes & 3;
+    head = head < to->size_bytes ? head : to->size_bytes;
+    uint64_t middle = (to->size_bytes - head) & ~(uint64_t)3, tail = to->size_bytes - head - middle;
+    if (middle) {
+        uint32_t word;
+        memcpy(&word, pattern + head, sizeof word);
+        w->backend->vk.vkCmdFillBuffer(w->commands, w->destination, to->offset_bytes + head, middle, word);
+    }
+    add(w, seed, to->offset_bytes, head);
+    add(w, seed + head, to->offset_bytes + head + middle, tail);
+    flush(w);
+}
+
+// Any other: the seed, `unit` bytes at `from`, is copied to the range's first part, that part to the next ones, and so on; each step makes it MOST_REGIONS times as much.
+static void encode_steps(region_writer *w, const fmi_span *to, uint64_t from, uint64_t unit, uint32_t *barriers)
+{
+    uint64_t done = 0;
+    while (done < to->size_bytes) {
+        uint64_t first = done, left = to->size_bytes - first;
+        uint64_t end = left / MOST_REGIONS < unit ? to->size_bytes : first + unit * MOST_REGIONS;
+        for (; done < end; done += unit) {
+            add(w, from, to->offset_bytes + done, end - done < unit ? end - done : unit);
+        }
+        flush(w);
+        done = end;
+        if (done < to->size_bytes) {
+            wait_for_copies(w->backend, w->commands, barriers);
+            w->source = w->destination;
+            from = to->offset_bytes;
+            unit = done;
+        }
+    }
+}
+
+fm_status fmi_vulkan_encode_pattern(fmi_backend *backend, fmi_vulkan_slot *slot, VkCommandBuffer commands,
+                                    const fmi_command *command, uint32_t *barriers)
+{
+    const fmi_span *to = &command->spans[0];
+    const uint8_t *pattern = FMI_COMMAND_CONSTANTS(command);
+    bool is_word = memcmp(pattern, pattern + 4, FMI_PATTERN_BYTES - 4) == 0;
+    uint64_t rounded = (to->size_bytes + FMI_PATTERN_BYTES - 1) & ~(uint64_t)(FMI_PATTERN_BYTES - 1);
+    uint64_t seed_bytes = is_word ? FMI_PATTERN_BYTES : rounded < SEED_BYTES ? rounded : SEED_BYTES;
+    fmi_vulkan_arguments seed;
+    fm_status status = fmi_vulkan_slot_take_arguments(backend, slot, (uint32_t)seed_bytes, &seed);
+    if (status != FM_OK) {
+        return status;
+    }
+    for (uint64_t at = 0; at < seed_bytes; at += FMI_PATTERN_BYTES) {
+        memcpy(seed.mapped + at, pattern, FMI_PATTERN_BYTES);
+    }
+    region_writer w = {
+        .backend = backend,
+        .commands = commands,
+        .source = seed.buffer,
+        .destination = fmi_vulkan_buffer_of(to),
+    };
+    if (is_word) {
+        encode_words(&w, to, pattern, seed.offset_bytes);
+    } else {
+        encode_steps(&w, to, seed.offset_bytes, seed_bytes, barriers);
+    }
+    return FM_OK;
+}
+
+void fmi_vulkan_encode_rect(const fmi_backend *backend, VkCommandBuffer commands, const fmi_command *command)
+{
+    const fmi_span *from = &command->spans[0], *to = &command->spans[1];
+    fmi_rect r;
+    memcpy(&r, FMI_COMMAND_CONSTANTS(command), sizeof r);
+    region_writer w = {
+        .backend = backend,
+        .commands = commands,
+        .source = fmi_vulkan_buffer_of(from),
+        .destination = fmi_vulkan_buffer_of(to),
+    };
+    for (uint64_t slice = 0; slice < r.slice_count; slice++) {
+        for (uint64_t row = 0; row < r.row_count; row++) {
+            add(&w, from->offset_bytes + slice * r.slice_pitch_bytes[0] + row * r.row_pitch_bytes[0],
+                to->offset_bytes + slice * r.slice_pitch_bytes[1] + row * r.row_pitch_bytes[1], r.row_size_bytes);
+        }
+    }
+    flush(&w);
+}

@@ -37,6 +37,14 @@ typedef struct fm_buffer_info {
     fm_stream stream;
 } fm_buffer_info;
 
+// One side of a copy between devices.
+typedef struct fm_copy_side {
+    fm_device *device;
+    fm_stream stream; // after whose earlier work
+    fm_buffer buffer;
+    uint64_t offset_bytes;
+} fm_copy_side;
+
 // Creates a buffer whose content reads as zero (unless FM_BUFFER_UNINITIALIZED).
 // Parameters: `device`; `info`, copied; `out_buffer`, the null handle is stored on error.
 // Errors: FM_ERROR_INVALID_ARGUMENT (a NULL, a size of 0, unknown flags or kind), FM_ERROR_OUT_OF_MEMORY (over the
@@ -91,6 +99,19 @@ FM_API fm_status fm_buffer_write(fm_device *device, fm_stream stream, fm_buffer 
 // Lifetime: `destination` is the caller's again on return, whatever the answer: nothing is written there later.
 FM_API fm_status fm_buffer_read(fm_device *device, fm_stream stream, fm_buffer buffer, uint64_t offset_bytes,
                                 uint64_t size_bytes, void *destination, uint64_t timeout_ns);
+
+// Copies bytes between buffers of two devices, after all earlier work on both sides' streams, and returns when they are there. They go
+// through the host in pieces: about 32 MiB of staging memory in all, whatever the size. What other threads commit to the streams
+// meanwhile may stand between two pieces. Both sides on one device is one copy on the device, as fm_copy.
+// Parameters: `source` and `destination`, copied, and what they name borrowed; `size_bytes` (FM_WHOLE_SIZE: to the end of the source's buffer; 0
+// bytes: handles and offsets are checked, and nothing is waited for); `timeout_ns`, for the whole.
+// Errors: as fm_buffer_read for the source and as fm_buffer_write for the destination, and the sentence says which side it was;
+// FM_ERROR_INVALID_ARGUMENT also for ranges of one buffer that overlap. After any error part of the destination's range may have been
+// written, and after FM_TIMEOUT part of it still may be.
+// Thread-safety: any thread; waits for its own lists alone, outside every lock (READ-1).
+// Lifetime: the buffers may be destroyed meanwhile; FM_ERROR_STALE_HANDLE then ends the copy.
+FM_API fm_status fm_buffer_copy_across(const fm_copy_side *source, const fm_copy_side *destination, uint64_t size_bytes,
+                                       uint64_t timeout_ns);
 
 // Stores the host address of a range of a buffer, for the caller to read and write where it lies. Nothing is copied and nothing has to be
 // undone: the memory is mapped for as long as it lives, and it is coherent.

@@ -33,6 +33,7 @@
     X(reusable)                                                                                                        \
     X(transfer)                                                                                                        \
     X(pattern)                                                                                                         \
+    X(across)                                                                                                          \
     X(rect)                                                                                                            \
     X(stream)                                                                                                          \
     X(point)                                                                                                           \

@@ -1,0 +1,77 @@
+// Transfers beyond the plain ones, as exact orders of calls on the manual device: their place among other streams' work, and what they hold.
+// Each test fails with its guard taken out of the source; none has a clock.
+#include "manual_fixture.h"
+
+enum { WORDS = 256, BYTES = WORDS * 4 };
+
+static int set_up(void **state)
+{
+    *state = md_new(sizeof(md_fixture), &(fm_device_info){.batches_in_flight = 1});
+    return 0;
+}
+
+static const uint32_t *look(md_fixture *f, fm_buffer buffer)
+{
+    void *pointer = NULL;
+    OK(fm_buffer_map(f->device, buffer, 0, FM_WHOLE_SIZE, &pointer));
+    return pointer;
+}
+
+// Nothing but the source's stream orders the copy behind the fill of another buffer; in one wave it would run first.
+static void across_on_one_device_stands_behind_the_sources_stream(void **state)
+{
+    md_fixture *f = *state;
+    OK(fm_testing_set_order(f->device, 1)); // of one wave, the last first
+    fm_buffer busy = md_buffer(f, BYTES), other = md_buffer(f, BYTES);
+    fm_copy_side from = {f->device, f->a, md_buffer(f, BYTES), 0}, to = {f->device, f->b, md_buffer(f, BYTES), 0};
+    md_commit_fill(f, f->a, from.buffer, 5);
+    md_run(f);
+    md_expect(f, f->a, from.buffer, WORDS, 5);
+    OK(fm_testing_step_in_waits(f->device, 0));
+    md_commit_fill(f, f->b, busy, 1); // in flight: what follows shares the next batch
+    md_commit_fill(f, f->a, other, 2);
+    STATUS(fm_buffer_copy_across(&from, &to, FM_WHOLE_SIZE, 0), FM_TIMEOUT);
+    md_step(f, 1);
+    STATUS(fm_point_poll(f->device, (fm_point){f->a, 2}), FM_NOT_READY); // the next batch is submitted here
+    md_step(f, 1);
+    assert_int_equal(look(f, other)[0], 2);
+    assert_int_equal(look(f, to.buffer)[0], 0);
+    md_run(f);
+    md_expect(f, f->b, to.buffer, WORDS, 5);
+}
+
+// HOLD-1: destroyed right after the commit; the tear-down finds no command that touched what nothing held.
+static void patterns_and_rows_hold_their_buffers(void **state)
+{
+    md_fixture *f = *state;
+    fm_buffer x = md_buffer(f, BYTES), y = md_buffer(f, BYTES), z = md_buffer(f, BYTES);
+    const uint32_t pair[2] = {3, 4};
+    fm_commands *commands = md_begin(f, 0);
+    OK(fm_fill_pattern(commands, x, 0, FM_WHOLE_SIZE, pair, 8));
+    OK(fm_copy_rect(commands, &(fm_copy_rect_info){.source = x,
+                                                   .source_row_pitch_bytes = 16,
+                                                   .destination = y,
+                                                   .destination_row_pitch_bytes = 32,
+                                                   .row_size_bytes = 8,
+                                                   .row_count = 32}));
+    OK(fm_copy(commands, y, 0, z, 0, FM_WHOLE_SIZE));
+    md_commit(commands, f->a);
+    OK(fm_buffer_destroy(f->device, x));
+    OK(fm_buffer_destroy(f->device, y));
+    fm_buffer thief = md_buffer(f, BYTES); // would get the memory, were it free
+    md_run(f);
+    uint32_t words[WORDS];
+    OK(fm_buffer_read(f->device, f->a, z, 0, BYTES, words, MD_SECOND));
+    for (uint32_t i = 0; i < WORDS; i++) assert_int_equal(words[i], i % 8 < 2 ? pair[i % 2] : 0);
+    md_expect(f, f->a, thief, WORDS, 0);
+}
+
+int main(void)
+{
+#define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, md_delete)
+    const struct CMUnitTest tests[] = {
+        TEST(across_on_one_device_stands_behind_the_sources_stream),
+        TEST(patterns_and_rows_hold_their_buffers),
+    };
+    return cmocka_run_group_tests_name("transfers", tests, NULL, NULL);
+}

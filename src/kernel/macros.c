@@ -21,14 +21,20 @@ static bool is_same(const fmi_token *a, const fmi_token *b)
            (a->kind == FMI_TOKEN_SPACE || (a->length == b->length && memcmp(a->start, b->start, a->length) == 0));
 }
 
+// Also one that is undefined by now.
+static fmi_macro *find_any(const fmi_macros *macros, const fmi_token *name)
+{
+    uint32_t i = fmi_index_first(&macros->index, name->start, name->length);
+    while (i != FMI_INDEX_NONE && !is_same(macros->list[i].name, name)) {
+        i = fmi_index_next(&macros->index, i);
+    }
+    return i == FMI_INDEX_NONE ? NULL : &macros->list[i];
+}
+
 fmi_macro *fmi_macros_find(const fmi_macros *macros, const fmi_token *name)
 {
-    for (uint32_t i = 0; i < macros->count; i++) {
-        if (is_same(macros->list[i].name, name)) {
-            return &macros->list[i];
-        }
-    }
-    return NULL;
+    fmi_macro *macro = find_any(macros, name);
+    return macro && macro->is_defined ? macro : NULL;
 }
 
 const fmi_name *fmi_macros_find_special(const fmi_macros *macros, const fmi_token *name)
@@ -128,13 +134,16 @@ static fm_status add(fmi_macros *macros, const fmi_macro *macro)
         macros->list = list;
         macros->capacity = capacity;
     }
-    macros->list[macros->count++] = *macro;
-    return FM_OK;
+    fm_status status = fmi_index_add(&macros->index, macro->name->start, macro->name->length);
+    if (status == FM_OK) {
+        macros->list[macros->count++] = *macro;
+    }
+    return status;
 }
 
 fm_status fmi_macros_define(fmi_macros *macros, const fmi_token *line, uint32_t count)
 {
-    fmi_macro macro = {.name = line};
+    fmi_macro macro = {.name = line, .is_defined = true};
     fm_status status = check_name(macros, line);
     uint32_t at = 1;
     if (status == FM_OK && count > 1 && fmi_token_equals(&line[1], "(")) {
@@ -151,7 +160,11 @@ fm_status fmi_macros_define(fmi_macros *macros, const fmi_token *line, uint32_t 
     }
     macro.text = line + at;
     macro.text_count = count - at;
-    fmi_macro *old = fmi_macros_find(macros, line);
+    fmi_macro *old = find_any(macros, line);
+    if (old && !old->is_defined) {
+        *old = macro;
+        return FM_OK;
+    }
     if (old && !is_same_macro(old, &macro)) {
         return fmi_token_fail_at(macros->where, line,
                                  "macro '%.*s' has another text already (line %u); #undef it first", (int)line->length,
@@ -168,7 +181,7 @@ fm_status fmi_macros_undefine(fmi_macros *macros, const fmi_token *line, uint32_
     }
     fmi_macro *macro = status == FM_OK ? fmi_macros_find(macros, line) : NULL;
     if (macro) {
-        *macro = macros->list[--macros->count];
+        macro->is_defined = false;
     }
     return status;
 }
@@ -365,6 +378,7 @@ fm_status fmi_macros_apply(fmi_macros *macros, fmi_tokens *body)
 
 void fmi_macros_free(fmi_macros *macros)
 {
+    fmi_index_free(&macros->index);
     free(macros->list);
     *macros = (fmi_macros){0};
 }

@@ -5,6 +5,7 @@
 #define FMI_KERNEL_MACROS_H
 
 #include "kernel/body.h"
+#include "kernel/index.h"
 
 typedef struct fmi_macro {
     const fmi_token *name;   // borrowed, as are all tokens here: in the header as it was cut
@@ -13,6 +14,7 @@ typedef struct fmi_macro {
     uint32_t param_count;
     const fmi_token *text;
     uint32_t text_count;
+    bool is_defined;  // false behind its #undef
     bool is_function; // is used with arguments
     bool is_active;   // is being expanded, and does not expand in its own text
 } fmi_macro;
@@ -22,10 +24,11 @@ typedef struct fmi_macros {
     const fmi_name *names;   // of the kernel; specialisations come last; borrowed
     uint32_t name_count;
     uint32_t special_count;
-    fmi_macro *list; // owned
+    fmi_macro *list; // owned; each name once, also those that are undefined by now
     uint32_t count;
     uint32_t capacity;
-    uint32_t made; // tokens that expansion has made, in all
+    fmi_index index; // of `list`, by the same numbers
+    uint32_t made;   // tokens that expansion has made, in all
 } fmi_macros;
 
 // Replaces the tokens of `header` (cut, not matched) by what its directives and macros leave of it, line by line; `macros` knows its macros then

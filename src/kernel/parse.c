@@ -411,7 +411,8 @@ fm_status fmi_grammar_check(const fmi_grammar_input *input, fmi_unit *unit)
                          .tokens = &unit->header,
                          .is_header = true,
                          .at = find_first(&unit->header),
-                         .declaring = UINT32_MAX};
+                         .declaring = UINT32_MAX,
+                         .index = {.steps = &unit->steps}};
     fm_status status = FM_OK;
     while (status == FM_OK && fmi_parser_token(&parser)->kind != FMI_TOKEN_END) {
         status = parse_header_part(&parser);
@@ -430,6 +431,7 @@ fm_status fmi_grammar_check(const fmi_grammar_input *input, fmi_unit *unit)
     }
     fmi_edits_sort(&unit->header);
     fmi_edits_sort(&unit->body);
+    fmi_index_free(&parser.index);
     free(parser.symbols);
     free(parser.uses);
     return status;

@@ -7,6 +7,7 @@
 #include "kernel/edits.h"
 #include "kernel/grammar.h"
 #include "kernel/hints.h"
+#include "kernel/index.h"
 #include "kernel/types.h"
 
 enum {
@@ -78,7 +79,8 @@ typedef struct fmi_parser {
     fmi_symbol *symbols; // owned; innermost last
     uint32_t symbol_count;
     uint32_t symbol_capacity;
-    fmi_use *uses; // owned
+    fmi_index index; // of the symbols, by the same numbers
+    fmi_use *uses;   // owned
     uint32_t use_count;
     uint32_t use_capacity;
     uint32_t change_count; // uses of the expression that change what they name

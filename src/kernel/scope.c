@@ -1,6 +1,6 @@
 // Names that header and body declare. See parser.h.
-// Searched from the innermost outward, one by one: a kernel has some dozens. Names of the kernel itself cannot be declared again, because the
-// translator takes each of them for the kernel's.
+// Searched from the innermost outward. Names of the kernel itself cannot be declared again, because the translator takes each of them for the
+// kernel's.
 #include "kernel/parser.h"
 
 #include "base/error.h"
@@ -18,12 +18,11 @@ static bool is_named(const fmi_symbol *symbol, const fmi_token *name)
 
 fmi_symbol *fmi_scope_find(const fmi_parser *parser, const fmi_token *name)
 {
-    for (uint32_t i = parser->symbol_count; i-- > 0;) {
-        if (is_named(&parser->symbols[i], name)) {
-            return &parser->symbols[i];
-        }
+    uint32_t i = fmi_index_first(&parser->index, name->start, name->length);
+    while (i != FMI_INDEX_NONE && !is_named(&parser->symbols[i], name)) {
+        i = fmi_index_next(&parser->index, i);
     }
-    return NULL;
+    return i == FMI_INDEX_NONE ? NULL : &parser->symbols[i];
 }
 
 const fmi_name *fmi_scope_find_kernel_name(const fmi_parser *parser, const fmi_token *name)
@@ -91,6 +90,10 @@ fm_status fmi_scope_declare(fmi_parser *parser, uint32_t at, const fmi_symbol *s
         parser->symbols = list;
         parser->symbol_capacity = capacity;
     }
+    status = fmi_index_add(&parser->index, parser->tokens->list[at].start, parser->tokens->list[at].length);
+    if (status != FM_OK) {
+        return status;
+    }
     fmi_symbol *added = &parser->symbols[parser->symbol_count++];
     *added = *symbol;
     added->name = parser->tokens->list[at].start;
@@ -102,6 +105,7 @@ fm_status fmi_scope_declare(fmi_parser *parser, uint32_t at, const fmi_symbol *s
 void fmi_scope_close(fmi_parser *parser, uint32_t symbol_count)
 {
     parser->symbol_count = symbol_count;
+    fmi_index_cut(&parser->index, symbol_count);
 }
 
 void fmi_scope_suggest(const fmi_parser *parser, const fmi_token *name, bool is_function, char out[FMI_MAX_HINT])

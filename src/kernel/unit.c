@@ -39,7 +39,10 @@ static fm_status read_body(const fmi_unit_input *input, fmi_macros *macros, fmi_
 fm_status fmi_unit_read(const fmi_unit_input *input, fmi_unit *out)
 {
     *out = (fmi_unit){0};
-    fmi_macros macros = {.names = input->names, .name_count = input->name_count, .special_count = input->special_count};
+    fmi_macros macros = {.names = input->names,
+                         .name_count = input->name_count,
+                         .special_count = input->special_count,
+                         .index = {.steps = &out->steps}};
     fm_status status = read_header(input, &macros, out);
     if (status == FM_OK) {
         status = read_body(input, &macros, out);

@@ -9,6 +9,7 @@ typedef struct fmi_unit {
     fmi_tokens header; // empty without one
     fmi_tokens body;
     fmi_tokens raw; // the header as it was cut; tokens that come from macros point into its text
+    uint64_t steps; // names that look-ups of macros and of what the texts declare have come by
 } fmi_unit;
 
 // What to read; everything borrowed until fmi_unit_free.

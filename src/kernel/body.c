@@ -76,20 +76,19 @@ void fmi_translator_close(fmi_translator *translator, uint32_t from, uint32_t at
     translator->closed_at = at;
 }
 
-// Spaces keep their width and their line ends; what else a comment may hide from one compiler or another becomes a blank.
+// Spaces keep their width and their line ends. A comment becomes a blank: no compiler reads the user's own words.
 static void emit_space(fmi_translator *translator, const fmi_token *token)
 {
     const char *p = token->start, *end = p + token->length;
     while (p < end) {
-        const char *first = p;
-        while (p < end && ((unsigned char)*p >= ' ' || *p == '\n') && *p != '\\') {
-            p++;
+        const char *behind = *p == '/' ? fmi_text_skip_comment(p, end) : p + 1;
+        fmi_text_append(translator->out, *p == '\n' ? "\n" : " ", 1);
+        for (const char *inner = p + 1; inner < behind; inner++) {
+            if (*inner == '\n') {
+                fmi_text_append(translator->out, "\n", 1);
+            }
         }
-        fmi_text_append(translator->out, first, (size_t)(p - first));
-        if (p < end) {
-            fmi_text_append(translator->out, " ", 1);
-            p++;
-        }
+        p = behind;
     }
 }
 

@@ -27,18 +27,28 @@ struct reader {
 static bool ends_line(const fmi_token *space)
 {
     const char *p = space->start, *end = p + space->length;
-    for (; p < end && *p != '\n'; p++) {
-        if (*p == '\\') {
-            p++;
-        } else if (*p == '/' && p + 1 < end && p[1] == '*') {
-            for (p += 3; p < end && (*p != '/' || p[-1] != '*'); p++) {
-            }
-        } else if (*p == '/') {
-            p = memchr(p, '\n', (size_t)(end - p));
-            return p != NULL;
-        }
+    while (p < end && *p != '\n') {
+        size_t hidden = fmi_text_continues(p, end);
+        p = *p == '/' ? fmi_text_skip_comment(p, end) : p + (hidden ? hidden : 1);
     }
     return p < end;
+}
+
+// Fails if one of these tokens has no meaning; they count.
+static fm_status refuse_bad(const fmi_macros *macros, const fmi_token *list, const fmi_token *end)
+{
+    for (; list < end; list++) {
+        if (list->kind == FMI_TOKEN_BAD) {
+            return fmi_tokens_refuse(macros->where, list);
+        }
+    }
+    return FM_OK;
+}
+
+// True for the `#` of a directive.
+static bool is_directive(const fmi_token *token)
+{
+    return token->kind == FMI_TOKEN_OPERATOR && fmi_token_equals(token, "#");
 }
 
 // One value of an `#if`; `list` ends before `end`.
@@ -207,7 +217,10 @@ static fm_status resolve_defined(fmi_macros *macros, const fmi_token *line, uint
 fm_status fmi_macros_evaluate(fmi_macros *macros, const fmi_token *line, uint32_t count, bool *out_is_true)
 {
     fmi_tokens resolved = {0}, expanded = {0};
-    fm_status status = resolve_defined(macros, line, count, &resolved);
+    fm_status status = refuse_bad(macros, line, line + count);
+    if (status == FM_OK) {
+        status = resolve_defined(macros, line, count, &resolved);
+    }
     if (status == FM_OK) {
         status = fmi_macros_expand(macros, resolved.list, resolved.count, &expanded, 1);
     }
@@ -305,6 +318,10 @@ static fm_status carry_out(struct reader *reader, const fmi_token *line, const f
     if (!is_active(reader)) {
         return FM_OK;
     }
+    fm_status status = refuse_bad(reader->macros, line, end);
+    if (status != FM_OK) {
+        return status;
+    }
     if (count == 0) {
         return fmi_token_fail_at(reader->macros->where, word, "a macro's name is missing here");
     }
@@ -336,18 +353,20 @@ fm_status fmi_macros_read(fmi_macros *macros, fmi_tokens *header, fmi_tokens *ra
     fm_status status = FM_OK;
     while (at < end && status == FM_OK) {
         const fmi_token *last = at;
-        if (fmi_token_equals(at, "#")) {
+        if (is_directive(at)) {
             while (last < end && !(last->kind == FMI_TOKEN_SPACE && ends_line(last))) {
                 last++;
             }
             status = carry_out(&reader, at, last);
             status = status == FM_OK ? keep_line_ends(at, last, header) : status;
         } else {
-            while (last < end && !fmi_token_equals(last, "#")) {
+            while (last < end && !is_directive(last)) {
                 last++;
             }
-            status = is_active(&reader) ? fmi_macros_expand(macros, at, (uint32_t)(last - at), header, 0)
-                                        : keep_line_ends(at, last, header);
+            status = is_active(&reader) ? refuse_bad(macros, at, last) : keep_line_ends(at, last, header);
+            if (status == FM_OK && is_active(&reader)) {
+                status = fmi_macros_expand(macros, at, (uint32_t)(last - at), header, 0);
+            }
         }
         at = last;
     }

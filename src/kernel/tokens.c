@@ -19,6 +19,7 @@ struct cutter {
     size_t line_start;
     bool is_header;
     bool is_line_start; // nothing but spaces since the last line end
+    bool is_quiet;      // mistakes are found, not said
     fmi_tokens *out;
 };
 
@@ -54,7 +55,9 @@ static fm_status fail_with_excerpt(const fmi_tokens *tokens, uint32_t line, uint
 
 static fm_status fail_at(const struct cutter *cutter, size_t at, const char *sentence)
 {
-    return fail_with_excerpt(cutter->out, cutter->line, (uint32_t)(at - cutter->line_start + 1), sentence);
+    return cutter->is_quiet
+               ? FM_ERROR_COMPILE
+               : fail_with_excerpt(cutter->out, cutter->line, (uint32_t)(at - cutter->line_start + 1), sentence);
 }
 
 fm_status fmi_tokens_push(fmi_tokens *tokens, const fmi_token *token)
@@ -84,13 +87,15 @@ fm_status fmi_tokens_end(fmi_tokens *tokens)
     return status;
 }
 
-static fm_status push(struct cutter *cutter, fmi_token_kind kind, size_t start, uint32_t line, size_t column)
+static fm_status push(struct cutter *cutter, fmi_token_kind kind, uint8_t note, size_t start, uint32_t line,
+                      size_t column)
 {
     const fmi_token token = {.start = cutter->text + start,
                              .length = (uint32_t)(cutter->at - start),
                              .line = line,
                              .column = (uint32_t)column,
-                             .kind = (uint8_t)kind};
+                             .kind = (uint8_t)kind,
+                             .note = note};
     return fmi_tokens_push(cutter->out, &token);
 }
 
@@ -101,54 +106,59 @@ static void end_line(struct cutter *cutter)
     cutter->is_line_start = true;
 }
 
-// Moves past one comment, which starts here.
-static fm_status skip_comment(struct cutter *cutter)
+size_t fmi_text_continues(const char *p, const char *end)
 {
-    if (look(cutter, 1) == '/') {
-        while (cutter->at < cutter->length && cutter->text[cutter->at] != '\n') {
-            cutter->at++;
-        }
-        if (cutter->at > 0 && cutter->text[cutter->at - 1] == '\\') {
-            return fail_at(cutter, cutter->at - 1, "a comment must not end in a backslash");
-        }
-        return FM_OK;
-    }
-    size_t start = cutter->at;
-    cutter->at += 2;
-    while (look(cutter, 0) != '*' || look(cutter, 1) != '/') {
-        if (cutter->at >= cutter->length) {
-            return fail_at(cutter, start, "a comment has no end");
-        }
-        if (cutter->text[cutter->at++] == '\n') {
-            bool was_line_start = cutter->is_line_start;
-            end_line(cutter);
-            cutter->is_line_start = was_line_start;
-        }
-    }
-    cutter->at += 2;
-    return FM_OK;
+    size_t length = end - p > 2 && p[1] == '\r' ? 3 : 2;
+    return (size_t)(end - p) >= length && *p == '\\' && p[length - 1] == '\n' ? length : 0;
 }
 
-// Moves past blanks, line ends, comments and, in a header, backslashes that continue a line.
+const char *fmi_text_skip_comment(const char *p, const char *end)
+{
+    if (p[1] == '*') {
+        for (p += 2; end - p > 1 && (p[0] != '*' || p[1] != '/'); p++) {
+        }
+        return end - p > 1 ? p + 2 : NULL;
+    }
+    for (; p < end && *p != '\n'; p++) {
+        size_t hidden = fmi_text_continues(p, end);
+        p += hidden ? hidden - 1 : 0;
+    }
+    return p;
+}
+
+// Moves past `length` bytes of comments and hidden line ends, which leave the line's start what it is.
+static void skip_lines(struct cutter *cutter, size_t length)
+{
+    bool was_line_start = cutter->is_line_start;
+    for (size_t end = cutter->at + length; cutter->at < end;) {
+        if (cutter->text[cutter->at++] == '\n') {
+            end_line(cutter);
+        }
+    }
+    cutter->is_line_start = was_line_start;
+}
+
+// Moves past blanks, line ends, comments and backslashes that continue a line.
 static fm_status skip_space(struct cutter *cutter)
 {
+    const char *end = cutter->text + cutter->length;
     while (cutter->at < cutter->length) {
-        char c = look(cutter, 0);
+        const char *here = cutter->text + cutter->at;
+        char c = *here;
+        size_t hidden = fmi_text_continues(here, end);
         if (c == '\n') {
             cutter->at++;
             end_line(cutter);
         } else if (c == ' ' || c == '\t' || c == '\r' || c == '\f' || c == '\v') {
             cutter->at++;
         } else if (c == '/' && (look(cutter, 1) == '/' || look(cutter, 1) == '*')) {
-            fm_status status = skip_comment(cutter);
-            if (status != FM_OK) {
-                return status;
+            const char *behind = fmi_text_skip_comment(here, end);
+            if (!behind) {
+                return fail_at(cutter, cutter->at, "a comment has no end");
             }
-        } else if (c == '\\' && cutter->is_header && look(cutter, 1) == '\n') {
-            bool was_line_start = cutter->is_line_start;
-            cutter->at += 2;
-            end_line(cutter);
-            cutter->is_line_start = was_line_start;
+            skip_lines(cutter, (size_t)(behind - here));
+        } else if (hidden) {
+            skip_lines(cutter, hidden);
         } else {
             break;
         }
@@ -201,6 +211,11 @@ static fm_status check_integer(const struct cutter *cutter, size_t start, size_t
         }
     }
     uint64_t most = is_long ? (is_unsigned ? UINT64_MAX : INT64_MAX) : (is_unsigned ? UINT32_MAX : INT32_MAX);
+    for (size_t i = 0; base == 8 && i < digits; i++) {
+        if (text[i] > '7') {
+            return fail_at(cutter, start, "a number that begins with 0 is octal: its digits are 0 to 7");
+        }
+    }
     if (digits == 0 || !fits(text + skip, digits, base, most)) {
         return fail_at(cutter, start,
                        is_long ? "an integer does not fit 64 bits: a long (with the suffix l) is at most "
@@ -262,9 +277,15 @@ static fm_status cut_number(struct cutter *cutter, fmi_token_kind *out_kind)
 // True if the name behind a `#`, which has been read, is `name`.
 static bool is_directive(const struct cutter *cutter, const char *name)
 {
+    const char *end = cutter->text + cutter->length;
     size_t at = cutter->at + (look(cutter, 0) == '#'), length = strlen(name);
-    while (at < cutter->length && (cutter->text[at] == ' ' || cutter->text[at] == '\t')) {
-        at++;
+    for (bool is_space = true; at < cutter->length && is_space;) {
+        const char *here = cutter->text + at;
+        bool is_comment = *here == '/' && end - here > 1 && here[1] == '*';
+        const char *behind = is_comment ? fmi_text_skip_comment(here, end) : here + fmi_text_continues(here, end);
+        behind += behind == here && (*here == ' ' || *here == '\t');
+        is_space = behind && behind != here;
+        at += is_space ? (size_t)(behind - here) : 0;
     }
     return cutter->length - at >= length && memcmp(cutter->text + at, name, length) == 0 &&
            !(at + length < cutter->length && is_name_part(cutter->text[at + length]));
@@ -314,6 +335,7 @@ static fm_status cut_operator(struct cutter *cutter)
     }
     return fail_at(cutter, cutter->at,
                    *here == '"' || *here == '\'' ? "there are no strings and no character constants"
+                   : *here == '\\'               ? "a backslash continues its line only as the last character of it"
                                                  : "this character has no meaning in a kernel");
 }
 
@@ -334,6 +356,38 @@ static fm_status cut_token(struct cutter *cutter, fmi_token_kind *out_kind)
     return cut_operator(cutter);
 }
 
+// A header may leave parts of itself out, whatever stands in them, so a bad token is refused by whoever comes to it.
+static fm_status cut_or_keep(struct cutter *cutter, fmi_token_kind *out_kind, uint8_t *out_note)
+{
+    size_t start = cutter->at;
+    cutter->is_quiet = cutter->is_header;
+    fm_status status = cut_token(cutter, out_kind);
+    cutter->is_quiet = false;
+    if (status == FM_OK || !cutter->is_header) {
+        return status;
+    }
+    cutter->at += cutter->at == start;
+    *out_kind = FMI_TOKEN_BAD;
+    *out_note = cutter->is_line_start;
+    return FM_OK;
+}
+
+fm_status fmi_tokens_refuse(const fmi_tokens *tokens, const fmi_token *bad)
+{
+    fmi_tokens where = *tokens;
+    size_t at = (size_t)(bad->start - tokens->text);
+    fmi_token_kind kind;
+    struct cutter cutter = {.text = tokens->text,
+                            .length = tokens->length,
+                            .at = at,
+                            .line = bad->line,
+                            .line_start = at + 1 - bad->column,
+                            .is_header = true,
+                            .is_line_start = bad->note != 0,
+                            .out = &where};
+    return cut_token(&cutter, &kind);
+}
+
 static fm_status cut_all(struct cutter *cutter)
 {
     while (cutter->at < cutter->length) {
@@ -341,13 +395,14 @@ static fm_status cut_all(struct cutter *cutter)
         uint32_t line = cutter->line;
         size_t column = start - cutter->line_start + 1;
         fmi_token_kind kind = FMI_TOKEN_SPACE;
+        uint8_t note = 0;
         fm_status status = skip_space(cutter);
         if (status == FM_OK && cutter->at == start) {
-            status = cut_token(cutter, &kind);
+            status = cut_or_keep(cutter, &kind, &note);
             cutter->is_line_start = false;
         }
         if (status == FM_OK) {
-            status = push(cutter, kind, start, line, column);
+            status = push(cutter, kind, note, start, line, column);
         }
         if (status != FM_OK) {
             return status;

@@ -14,6 +14,7 @@ typedef enum fmi_token_kind {
     FMI_TOKEN_INTEGER,
     FMI_TOKEN_FLOAT,
     FMI_TOKEN_OPERATOR, // also brackets and, in a header, the `#` of a directive
+    FMI_TOKEN_BAD,      // only in a header: what has no meaning, refused unless its `#if` leaves it out
     FMI_TOKEN_END,      // one past the last, so that looking ahead is always allowed
 } fmi_token_kind;
 
@@ -24,9 +25,11 @@ typedef struct fmi_token {
     uint32_t column; // from 1, in bytes
     uint32_t match;  // brackets: index of the partner; 0 elsewhere (and before fmi_tokens_match)
     uint8_t kind;    // fmi_token_kind
-    uint8_t note;    // of a function's name: what grammar.h found out about it (fmi_type or FMI_NOTE_HELPER); else 0
-    bool is_final;   // came out of a macro's argument: not expanded again
-    bool is_edited;  // edits.h has a note about it
+    uint8_t
+        note; // of a function's name: what grammar.h found out about it (fmi_type or FMI_NOTE_HELPER); of a bad token: 1 if it is
+        // its line's first; else 0
+    bool is_final; // came out of a macro's argument: not expanded again
+    bool is_edited; // edits.h has a note about it
     uint32_t macro_length;
     const char *macro; // the macro that it comes from, whose use is at `line` and `column`; NULL: from none; borrowed
 } fmi_token;
@@ -54,6 +57,14 @@ fm_status fmi_tokens_end(fmi_tokens *tokens);
 
 // Finds each bracket's partner, once macros are expanded. FM_ERROR_COMPILE for one that has none.
 fm_status fmi_tokens_match(const fmi_tokens *tokens);
+
+// Fails with what is wrong with a bad token of this text.
+fm_status fmi_tokens_refuse(const fmi_tokens *tokens, const fmi_token *bad);
+
+// The bytes of a backslash and the line end that it hides, if they begin at `p`; else 0.
+size_t fmi_text_continues(const char *p, const char *end);
+// Where the comment that begins at `p` ends: behind its `*/`, or at the line end, which is no part of it; NULL: it has no end.
+const char *fmi_text_skip_comment(const char *p, const char *end);
 
 // True if token `index` is exactly `text`.
 bool fmi_token_is(const fmi_tokens *tokens, uint32_t index, const char *text);

@@ -319,6 +319,10 @@ static void header_holds_functions_constants_and_macros(void **state)
          "2;\n",
          "u[0] = uint(GRID[1][0] - GRID[0][n & 1u]); u[1] = FLAGS[n & 1u] ? 1u : 2u; u[2] = uint(HALF * 8.0);",
          {5, 2, 4}},
+        {"#define SUM n + \\\r\n FIVE\r\n# /* x */ define TWO 2u // two \\\r\n not this\r\n#if 0\nit's \"no\" code "
+         "@\n#endif\n",
+         "u[0] = SUM; // \\\n u[1] = 9u;\nu[2] = \\\r\n TWO;\r\n",
+         {12, 0, 2}},
         {"#define MAX(a, b) ((a) > (b) ? (a) : (b))\n#define NEG -1\n#define STORE(i, v) u[i] = v * n\n",
          "STORE(0u, 2u); int i = 3; u[1] = uint(i-NEG); u[2] = MAX(MAX(1u,\n 2u), 3u);",
          {14, 4, 3}}, // also parameters

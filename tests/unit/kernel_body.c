@@ -260,7 +260,9 @@ static void body_text_that_is_no_code_is_refused(void **state)
     refuse("x[(0]);", "']' closes nothing");
     refuse("#define A 1\n", "no preprocessor lines");
     refuse("/* ", "a comment has no end");
-    refuse("// a \\\nx[0] = 1.0f;", "backslash");
+    refuse("k[0] = 1; \\ k[1] = 1;",
+           "line 1, column 11: a backslash continues its line only as the last character of it");
+    refuse("k[0] = 08;", "line 1, column 8: a number that begins with 0 is octal: its digits are 0 to 7");
     refuse("\"s\"", "no strings");
     refuse("k[0] = 'c';", "no strings");
     refuse("k[0] = 2147483648;", "does not fit 32 bits");
@@ -273,7 +275,7 @@ static void body_text_that_is_no_code_is_refused(void **state)
     refuse("x[0] = 1.0lf;", "neither an int");
     refuse("x[0] = 1.5e;", "no digits");
     refuse("x[0] = 1.2.3;", "neither an int");
-    refuse("k[0] = 1 \\ 2;", "no meaning");
+    refuse("k[0] = 1 \\ 2;", "line 1, column 10: a backslash continues its line only as the last character of it");
     refuse("\xc3\xa9", "no meaning");
     refuse("@", "no meaning");
 }

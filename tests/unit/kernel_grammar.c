@@ -91,6 +91,87 @@ static void macro_text_stands_where_its_name_was(void **state)
     expect_expansion("#define F(a) a\n", "F(FIVE) F(n)", "FIVE n");
 }
 
+// Lines that a backslash continues, whichever line ends an editor writes, and comments wherever a blank may stand.
+static void line_goes_on_behind_a_backslash(void **state)
+{
+    (void)state;
+    expect_expansion("#define A 1 + \\\r\n 2\r\n#define B \\\r\n\\\r\n 3\r\n", "v = A * B;", "v = 1 + 2 * 3 ;");
+    expect_expansion("#define A 1 // one \\\n 2\n", "A", "1");
+    expect_expansion("#define A 1 // one \\\r\n #define B 2\r\n", "A B", "1 B");
+    expect_expansion("", "a // no \\\n b\n c \\\r\n d", "a c d");
+    expect_expansion("# /* x */ define /* y */ A /* z */ 1\n /* w */ # \\\n ifdef A\n#define B 2\n#endif\n", "A B",
+                     "1 2");
+    expect_expansion("#define A /* over\n lines */ 1\n", "A", "1");
+    refuse("#define A 1 \\ \n", "x[0] = 1.0;", "header line 1, column 13: a backslash continues its line only as");
+    refuse("#define A 1 \\", "x[0] = 1.0;", "header line 1, column 13: a backslash continues its line only as");
+    refuse("\n\n#define A 1 \\\r\n /* open", "x[0] = 1.0;", "header line 4, column 2: a comment has no end");
+}
+
+// What an `#if` leaves out may be no code at all; what counts is refused where it stands.
+static void text_that_a_condition_leaves_out_may_be_anything(void **state)
+{
+    (void)state;
+    static const char junk[] =
+        "it's \"not\" code @ $ ` 0b11 08 1.2.3 #\n#pragma once\n#include <math.h>\n#define Q '\n";
+    fmi_text header = {0};
+    fmi_text_format(&header, "#if 0\n%s#elif 0\n%s#else\n#define A 1\n#endif\n#if 1\n#else\n%s#endif\n", junk, junk,
+                    junk);
+    expect_expansion(fmi_text_get(&header), "A Q", "1 Q");
+    fmi_text_free(&header);
+    refuse("#if 0\n'\n#else\n  @\n#endif\n", "x[0] = 1.0;", "header line 4, column 3: this character has no meaning");
+    refuse("#if 1\n 'a'\n#endif\n", "x[0] = 1.0;", "header line 2, column 2: there are no strings");
+    refuse("#if FIVE > '0'\n#endif\n", "x[0] = 1.0;", "header line 1, column 12: there are no strings");
+    refuse("#if 0\n#elif 0b1\n#endif\n", "x[0] = 1.0;", "header line 2, column 7: there are no binary numbers");
+    refuse("#define A 1.0h\n", "x[0] = 1.0;", "header line 1, column 11: there are no half numbers");
+    refuse("float f() { return 1.0; }\n#pragma once\n", "x[0] = 1.0;", "header line 2, column 1: there are no pragmas");
+    refuse("#include <math.h>\n", "x[0] = 1.0;", "header line 1, column 1: there is no #include");
+}
+
+// Names that look-ups come by while a text of `count` pieces is read.
+static uint64_t count_steps(const char *piece, bool is_header, int count)
+{
+    fmi_text text = {0};
+    for (int i = 0; i < count; i++) {
+        char number[16];
+        snprintf(number, sizeof number, "%d", i);
+        for (const char *p = piece; *p; p++) {
+            fmi_text_append(&text, *p == '@' ? number : p, *p == '@' ? strlen(number) : 1);
+        }
+    }
+    fmi_unit unit;
+    const fmi_grammar_input input = {.names = names, .name_count = sizeof names / sizeof names[0], .special_count = 1};
+    assert_int_equal(read_unit(is_header ? fmi_text_get(&text) : NULL, is_header ? "x[0] = 1.0;" : fmi_text_get(&text),
+                               &unit),
+                     FM_OK);
+    assert_int_equal(fmi_grammar_check(&input, &unit), FM_OK);
+    uint64_t steps = unit.steps;
+    fmi_unit_free(&unit);
+    fmi_text_free(&text);
+    return steps;
+}
+
+// A look-up takes the same number of steps however many names there are.
+static void look_ups_grow_with_the_text_alone(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *piece;
+        bool is_header;
+    } cases[] = {{"float v@ = 1.0; v@ += 1.0;\n", false},
+                 {"{ float v@ = 1.0; float w = v@; }\n", false},
+                 {"#define M@ 1.0\n#undef M@\n#define M@ 2.0\n", true},
+                 {"#define N@ 1.0\nconst float c@ = N@;\n", true},
+                 {"float f@(float v) { return v; }\n", true}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        uint64_t few = count_steps(cases[i].piece, cases[i].is_header, 2000);
+        uint64_t many = count_steps(cases[i].piece, cases[i].is_header, 16000);
+        assert_true(few >= 2000);
+        if (many > 10 * few)
+            fail_msg("'%s': %d times takes %llu steps, 8 times as often %llu", cases[i].piece, 2000,
+                     (unsigned long long)few, (unsigned long long)many);
+    }
+}
+
 static void condition_counts_as_its_line_says(void **state)
 {
     (void)state;
@@ -242,7 +323,7 @@ static void random_text_never_does_harm(void **state)
         "0",      "2.5",    "3u",        "4l",          "if (",    "else ",    "for (",   "while",    "do ",
         "return", "break",  "true",      "#if ",        "#else\n", "#endif\n", "\n",      "#define ", "M",
         "M(",     "N",      "barrier()", "global_id.x", " ",       "\\\n",     "defined", "#undef ",  "atomic_add(",
-        "/* ",    "*/",     "//"};
+        "/* ",    "*/",     "//",        "\\\r\n",      "'",       "0b1",      "#pragma "};
     uint32_t random = 7;
     uint32_t taken = 0;
     for (int round = 0; round < 40000; round++) {
@@ -265,6 +346,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(macro_text_stands_where_its_name_was),
+        cmocka_unit_test(line_goes_on_behind_a_backslash),
+        cmocka_unit_test(text_that_a_condition_leaves_out_may_be_anything),
+        cmocka_unit_test(look_ups_grow_with_the_text_alone),
         cmocka_unit_test(condition_counts_as_its_line_says),
         cmocka_unit_test(text_that_would_grow_without_end_is_refused),
         cmocka_unit_test(nesting_is_bounded),

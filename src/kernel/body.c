@@ -249,7 +249,7 @@ static fm_status translate_return(fmi_translator *translator, uint32_t at)
     return FM_OK;
 }
 
-// `min` and the like exist in C once for each type; the grammar has noted which it is.
+// `min` and the like exist in C once for each type, and functions of bits in both; the grammar has noted which it is.
 static const char *find_suffix(const fmi_translator *translator, const fmi_word *word, uint32_t at)
 {
     static const char *const suffixes[] = {[FMI_TYPE_INT] = "_i",
@@ -258,7 +258,7 @@ static const char *find_suffix(const fmi_translator *translator, const fmi_word 
                                            [FMI_TYPE_ULONG] = "_m",
                                            [FMI_TYPE_FLOAT] = "_f"};
     uint8_t note = translator->tokens->list[at].note;
-    bool has_types = translator->input->target == FMI_BODY_C && word->shape == 'n';
+    bool has_types = word->shape == 'z' || (translator->input->target == FMI_BODY_C && word->shape == 'n');
     return has_types && note < FMI_TYPE_COUNT && suffixes[note] ? suffixes[note] : "";
 }
 
@@ -267,7 +267,7 @@ static void translate_plain(fmi_translator *translator, const fmi_word *word, ui
     const fmi_tokens *tokens = translator->tokens;
     const char *replacement = translator->input->target == FMI_BODY_C ? word->c : word->glsl;
     bool is_call = fmi_token_is(tokens, fmi_token_next(tokens, at), "(");
-    bool is_own = word->kind == FMI_WORD_FUNCTION && (!is_call || tokens->list[at].note == FMI_NOTE_HELPER);
+    bool is_own = tokens->list[at].note == FMI_NOTE_OWN || (word->kind == FMI_WORD_FUNCTION && !is_call);
     if (is_own) {
         emit_name(translator, at);
         return;
@@ -345,6 +345,31 @@ static fm_status translate_name(fmi_translator *translator, uint32_t *at)
     return FM_OK;
 }
 
+// `-INFINITY`: libtcc takes no minus before an infinity where a constant is wanted, so the minus moves into its cast. False: it is none.
+static bool translate_negative(fmi_translator *translator, uint32_t *at)
+{
+    const fmi_tokens *tokens = translator->tokens;
+    if (translator->input->target != FMI_BODY_C || !fmi_token_is(tokens, *at, "-")) {
+        return false;
+    }
+    uint32_t next = fmi_token_next(tokens, *at);
+    const fmi_token *name = &tokens->list[next];
+    const fmi_word *word = name->kind == FMI_TOKEN_NAME ? fmi_word_find(name->start, name->length) : NULL;
+    if (!word || word->kind != FMI_WORD_VALUE || name->note == FMI_NOTE_OWN || fmi_translator_find(translator, next) ||
+        fmi_rules_is_value_end(tokens, fmi_token_previous(tokens, *at))) {
+        return false;
+    }
+    for (uint32_t i = *at + 1; i < next; i++) {
+        emit_token(translator, i);
+    }
+    const char *cast = "((float)";
+    bool has_cast = strncmp(word->c, cast, strlen(cast)) == 0; // NaN has none, and no sign that counts
+    fmi_translator_emit(translator, "%s%s%s", has_cast ? cast : "", has_cast ? "-" : "",
+                        word->c + (has_cast ? strlen(cast) : 0));
+    *at = next;
+    return true;
+}
+
 // Starts a line that tells which token it holds. Written-out copies have no place.
 static void mark_token(fmi_translator *translator, uint32_t index)
 {
@@ -403,7 +428,7 @@ fm_status fmi_translate_range(fmi_translator *translator, uint32_t begin, uint32
         }
         if (token->kind == FMI_TOKEN_INTEGER || token->kind == FMI_TOKEN_FLOAT) {
             emit_number(translator, i);
-        } else {
+        } else if (!translate_negative(translator, &i)) {
             emit_token(translator, i);
         }
     }

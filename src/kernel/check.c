@@ -44,9 +44,11 @@ static fm_status check_name(const char *kernel, const char *what, uint32_t index
                         "kernel '%s': %s %u: '%s' starts with fm_ or gl_, which are reserved", kernel, what, index,
                         name);
     }
-    // GLSL's own words are free: names are given a prefix before GLSL sees them.
+    // GLSL's own words are free: names are given a prefix before GLSL sees them. So are functions, which the body then cannot call.
     const fmi_word *word = fmi_word_find(name, strlen(name));
-    if (word && word->kind != FMI_WORD_GLSL) {
+    bool is_free =
+        !word || word->kind == FMI_WORD_GLSL || word->kind == FMI_WORD_FUNCTION || word->kind == FMI_WORD_VALUE;
+    if (!is_free) {
         return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "kernel '%s': %s %u: '%s' is a word of the kernel language", kernel,
                         what, index, name);
     }

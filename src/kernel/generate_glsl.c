@@ -4,6 +4,7 @@
 #include "kernel/generate.h"
 
 #include "base/error.h"
+#include "kernel/prelude.h"
 
 #define INT64_EXTENSION "GL_EXT_shader_explicit_arithmetic_types_int64"
 
@@ -229,6 +230,7 @@ static void write_helpers(const fmi_generated *generated, fmi_text *text)
     if (generated->features & FMI_USES_MATH) {
         fmi_text_append(text, math, sizeof math - 1);
     }
+    fmi_prelude_append(generated->features | (uses_int64(generated) ? FMI_USES_INT64 : 0), text);
 }
 
 // Copies of the arguments, so that an argument block in memory is read once, whatever the body stores.

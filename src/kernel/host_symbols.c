@@ -59,6 +59,62 @@ static float reciprocal_sqrt(float value)
     return 1.0f / sqrtf(value);
 }
 
+static float power_of_10(float value)
+{
+    return (float)pow(10.0, (double)value);
+}
+
+static uint32_t count_leading(uint32_t value)
+{
+    return value ? (uint32_t)__builtin_clz(value) : 32;
+}
+
+static uint32_t count_trailing(uint32_t value)
+{
+    return value ? (uint32_t)__builtin_ctz(value) : 32;
+}
+
+static uint32_t count_leading_64(uint64_t value)
+{
+    return value ? (uint32_t)__builtin_clzll(value) : 64;
+}
+
+static uint32_t count_trailing_64(uint64_t value)
+{
+    return value ? (uint32_t)__builtin_ctzll(value) : 64;
+}
+
+static float min_nan(float a, float b)
+{
+    return a != a || b != b ? NAN : b < a ? b : a;
+}
+
+static float max_nan(float a, float b)
+{
+    return a != a || b != b ? NAN : a < b ? b : a;
+}
+
+// Casts that saturate: no conversion is undefined, because the range is looked at first.
+static int32_t float_to_int_sat(float v)
+{
+    return v != v ? 0 : v >= 0x1p31f ? INT32_MAX : v <= -0x1p31f ? INT32_MIN : (int32_t)v;
+}
+
+static uint32_t float_to_uint_sat(float v)
+{
+    return !(v > 0) ? 0 : v >= 0x1p32f ? UINT32_MAX : (uint32_t)v;
+}
+
+static int64_t float_to_long_sat(float v)
+{
+    return v != v ? 0 : v >= 0x1p63f ? INT64_MAX : v <= -0x1p63f ? INT64_MIN : (int64_t)v;
+}
+
+static uint64_t float_to_ulong_sat(float v)
+{
+    return !(v > 0) ? 0 : v >= 0x1p64f ? UINT64_MAX : (uint64_t)v;
+}
+
 // Atomics on elements. Relaxed, as on a GPU: what orders memory between commands is the batch's waves.
 #define ATOMICS(type, suffix)                                                                                          \
     static type add_##suffix(type *element, type value)                                                                \
@@ -159,6 +215,23 @@ const fmi_host_symbol fmi_host_symbols[] = {
     MATH(truncf),
     MATH(rintf),
     SYMBOL("fm_rsqrt", reciprocal_sqrt),
+    MATH(roundf),
+    MATH(fmodf),
+    MATH(sinhf),
+    MATH(coshf),
+    MATH(erff),
+    MATH(atan2f),
+    SYMBOL("fm_exp10", power_of_10),
+    SYMBOL("fm_clz_u", count_leading),
+    SYMBOL("fm_ctz_u", count_trailing),
+    SYMBOL("fm_clz_m", count_leading_64),
+    SYMBOL("fm_ctz_m", count_trailing_64),
+    SYMBOL("fm_min_nan", min_nan),
+    SYMBOL("fm_max_nan", max_nan),
+    SYMBOL("fm_int_sat", float_to_int_sat),
+    SYMBOL("fm_uint_sat", float_to_uint_sat),
+    SYMBOL("fm_long_sat", float_to_long_sat),
+    SYMBOL("fm_ulong_sat", float_to_ulong_sat),
     SYMBOL("fm_half_to_float", fmi_half_to_float),
     SYMBOL("fm_float_to_half", fmi_float_to_half),
     ATOMIC_SYMBOLS(i32),

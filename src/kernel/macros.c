@@ -54,7 +54,8 @@ static fm_status check_name(const fmi_macros *macros, const fmi_token *name)
         return fmi_token_fail_at(macros->where, name, "a macro's name is missing here");
     }
     const fmi_word *word = fmi_word_find(name->start, name->length);
-    if ((word && word->kind != FMI_WORD_FUNCTION) || fmi_token_equals(name, "defined")) {
+    if ((word && word->kind != FMI_WORD_FUNCTION && word->kind != FMI_WORD_VALUE) ||
+        fmi_token_equals(name, "defined")) {
         return fmi_token_fail_at(macros->where, name, "'%.*s' is a word of the language, which no macro may change",
                                  length, name->start);
     }

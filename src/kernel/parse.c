@@ -352,7 +352,6 @@ static fm_status parse_helper(fmi_parser *parser, fmi_type type)
     if (status != FM_OK) {
         return status;
     }
-    parser->tokens->list[at].note = FMI_NOTE_HELPER;
     parser->scope = 1;
     parser->inlined = 0;
     parser->result = (uint8_t)type;

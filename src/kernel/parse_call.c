@@ -127,6 +127,21 @@ static fm_status note_known_arguments(fmi_parser *parser, const struct call *cal
                        : fmi_parse_note_opaque(parser, call->at, parser->at, type);
 }
 
+// Functions of an integer's bits, of which there are two: for 32 and for 64.
+static fm_status check_bits(fmi_parser *parser, const struct call *call, fmi_type *out)
+{
+    const struct argument *argument = &call->arguments[0];
+    fmi_type type = (fmi_type)argument->type;
+    *out = FMI_TYPE_UINT;
+    if (!fmi_type_is_integer(type)) {
+        const fmi_token *name = &parser->tokens->list[call->at];
+        return fmi_token_fail(parser->tokens, argument->at, "'%.*s' takes an integer, and this is %s",
+                              (int)name->length, name->start, fmi_type_phrase(type));
+    }
+    parser->tokens->list[call->at].note = fmi_type_is_64_bit(type) ? FMI_TYPE_ULONG : FMI_TYPE_UINT;
+    return FM_OK;
+}
+
 static fm_status check_function(fmi_parser *parser, const fmi_word *word, const struct call *call, fmi_type *out)
 {
     if (call->count != word->arity) {
@@ -138,15 +153,18 @@ static fm_status check_function(fmi_parser *parser, const fmi_word *word, const 
         status = check_one_type(parser, call, out);
         parser->tokens->list[call->at].note = (uint8_t)*out;
         return status;
+    case 'z': return check_bits(parser, call, out);
     case 'c':
     case 'v':
         *out = word->shape == 'c' ? FMI_TYPE_UINT : FMI_TYPE_FLOAT;
         return check_all(parser, call, 0, FMI_TYPE_UINT);
     default:
-        *out = word->shape == 'b'   ? FMI_TYPE_BOOL
-               : word->shape == 'u' ? FMI_TYPE_UINT
-               : word->shape == 'i' ? FMI_TYPE_INT
-                                    : FMI_TYPE_FLOAT;
+        *out = word->shape == 'b'                         ? FMI_TYPE_BOOL
+               : word->shape == 'u' || word->shape == 'U' ? FMI_TYPE_UINT
+               : word->shape == 'i' || word->shape == 'I' ? FMI_TYPE_INT
+               : word->shape == 'L'                       ? FMI_TYPE_LONG
+               : word->shape == 'M'                       ? FMI_TYPE_ULONG
+                                                          : FMI_TYPE_FLOAT;
         return check_floats(parser, call);
     }
 }
@@ -183,7 +201,7 @@ static fm_status check_helper(fmi_parser *parser, const fmi_symbol *helper, stru
                               "keep what a helper gives in a variable",
                               (int)name->length, name->start, (int)FMI_MAX_INLINED);
     }
-    parser->tokens->list[call->at].note = FMI_NOTE_HELPER;
+    parser->tokens->list[call->at].note = FMI_NOTE_OWN;
     *out = (fmi_type)helper->type;
     return status;
 }

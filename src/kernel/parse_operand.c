@@ -228,6 +228,7 @@ static fm_status parse_variable(fmi_parser *parser, fmi_value *out)
         return fmi_token_fail(parser->tokens, at, "'%.*s' is a helper function and is called with parentheses",
                               (int)name->length, name->start);
     }
+    parser->tokens->list[at].note = FMI_NOTE_OWN;
     *out = make_value(parser, (fmi_type)symbol->type, at);
     out->is_lvalue = true;
     out->is_const = symbol->is_const;
@@ -274,10 +275,17 @@ static fm_status parse_name(fmi_parser *parser, fmi_value *out)
         fmi_parser_skip(parser);
         return FM_OK;
     }
+    if (word && word->kind == FMI_WORD_VALUE && !fmi_scope_find(parser, name)) {
+        *out = make_value(parser, FMI_TYPE_FLOAT, parser->at);
+        out->is_fixed = true;
+        fmi_parser_skip(parser);
+        return FM_OK;
+    }
     if (word && word->kind == FMI_WORD_ID) {
         return parse_id(parser, out);
     }
-    if (word && word->kind != FMI_WORD_FUNCTION && word->kind != FMI_WORD_ATOMIC && word->kind != FMI_WORD_BARRIER) {
+    if (word && word->kind != FMI_WORD_FUNCTION && word->kind != FMI_WORD_ATOMIC && word->kind != FMI_WORD_BARRIER &&
+        word->kind != FMI_WORD_VALUE) {
         return fmi_token_fail(parser->tokens, parser->at, "'%.*s' stands where a value is wanted", (int)name->length,
                               name->start);
     }

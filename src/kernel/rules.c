@@ -13,8 +13,7 @@ static const fmi_word *word_at(const fmi_tokens *tokens, uint32_t index)
     return fmi_word_find(tokens->list[index].start, tokens->list[index].length);
 }
 
-// True if an operator behind token `index` has a value to its left, so that `*` and `&` are operators of two values.
-static bool is_value_end(const fmi_tokens *tokens, uint32_t index)
+bool fmi_rules_is_value_end(const fmi_tokens *tokens, uint32_t index)
 {
     if (index == UINT32_MAX) {
         return false;
@@ -65,7 +64,8 @@ fm_status fmi_rules_refuse_word(const fmi_tokens *tokens, uint32_t index)
 static fm_status check_operator(const fmi_tokens *tokens, uint32_t index)
 {
     uint32_t before = fmi_token_previous(tokens, index);
-    if ((fmi_token_is(tokens, index, "*") || fmi_token_is(tokens, index, "&")) && !is_value_end(tokens, before)) {
+    if ((fmi_token_is(tokens, index, "*") || fmi_token_is(tokens, index, "&")) &&
+        !fmi_rules_is_value_end(tokens, before)) {
         return fmi_token_fail(tokens, index, "there are no pointers: no value is at the left of '%.1s'",
                               tokens->list[index].start);
     }

@@ -52,7 +52,7 @@ static fm_status check_name(const fmi_parser *parser, uint32_t at, const fmi_sym
     int length = (int)name->length;
     const fmi_name *taken = find_taken(parser, name);
     const fmi_word *word = fmi_word_find(name->start, name->length);
-    if (word && word->kind != FMI_WORD_FUNCTION) {
+    if (word && word->kind != FMI_WORD_FUNCTION && word->kind != FMI_WORD_VALUE) {
         return fmi_token_fail(parser->tokens, at, "'%.*s' is a word of the language: this needs another name", length,
                               name->start);
     }
@@ -94,6 +94,7 @@ fm_status fmi_scope_declare(fmi_parser *parser, uint32_t at, const fmi_symbol *s
     if (status != FM_OK) {
         return status;
     }
+    parser->tokens->list[at].note = FMI_NOTE_OWN;
     fmi_symbol *added = &parser->symbols[parser->symbol_count++];
     *added = *symbol;
     added->name = parser->tokens->list[at].start;

@@ -25,9 +25,8 @@ typedef struct fmi_token {
     uint32_t column; // from 1, in bytes
     uint32_t match;  // brackets: index of the partner; 0 elsewhere (and before fmi_tokens_match)
     uint8_t kind;    // fmi_token_kind
-    uint8_t
-        note; // of a function's name: what grammar.h found out about it (fmi_type or FMI_NOTE_HELPER); of a bad token: 1 if it is
-        // its line's first; else 0
+    uint8_t note; // of a name: what grammar.h found out about it (fmi_type or FMI_NOTE_OWN); of a bad token: 1 if it is
+    // its line's first; else 0
     bool is_final; // came out of a macro's argument: not expanded again
     bool is_edited; // edits.h has a note about it
     uint32_t macro_length;

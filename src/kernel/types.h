@@ -19,7 +19,7 @@ typedef enum fmi_type {
     FMI_TYPE_ULONG,
     FMI_TYPE_FLOAT,
     FMI_TYPE_COUNT,
-    FMI_NOTE_HELPER = 100, // fmi_token.note: the name is a helper function's, whatever else it could be
+    FMI_NOTE_OWN = 100, // fmi_token.note: the name is one that the text declares, whatever else it could be
 } fmi_type;
 
 // "int"; of FMI_TYPE_ANY "any".

@@ -10,6 +10,7 @@
 #define PLAIN(word, glsl, c, feature, kind) {word, glsl, c, feature, kind, 0, 0}
 #define FUNCTION(word, glsl, c, shape, arity) {word, glsl, c, 0, FMI_WORD_FUNCTION, arity, shape}
 #define HELPED(word, c, shape, arity) {word, "fm_" word, c, FMI_USES_MATH, FMI_WORD_FUNCTION, arity, shape}
+#define WRITTEN(word, c, feature, shape, arity) {word, "fm_" word, c, FMI_USES_##feature, FMI_WORD_FUNCTION, arity, shape}
 #define ATOMIC(word, glsl, arity) {word, glsl, "fm_" word, 0, FMI_WORD_ATOMIC, arity, 0}
 
 static const fmi_word words[] = {
@@ -46,6 +47,17 @@ static const fmi_word words[] = {
     HELPED("fract", "fm_fract", 'f', 1), HELPED("sign", "fm_sign", 'f', 1), HELPED("mix", "fm_mix", 'f', 3),
     HELPED("isnan", "fm_isnan", 'b', 1), HELPED("isinf", "fm_isinf", 'b', 1),
     HELPED("popcount", "fm_popcount", 'c', 1),
+    WRITTEN("round", "roundf", ROUNDING, 'f', 1), WRITTEN("fmod", "fmodf", ROUNDING, 'f', 2),
+    WRITTEN("exp10", "fm_exp10", EXPONENTIAL, 'f', 1), WRITTEN("sinh", "sinhf", EXPONENTIAL, 'f', 1),
+    WRITTEN("cosh", "coshf", EXPONENTIAL, 'f', 1), WRITTEN("erf", "erff", EXPONENTIAL, 'f', 1),
+    WRITTEN("atan2", "atan2f", ATAN2, 'f', 2),
+    WRITTEN("clz", "fm_clz", BITS, 'z', 1), WRITTEN("ctz", "fm_ctz", BITS, 'z', 1),
+    WRITTEN("min_nan", "fm_min_nan", LIMITS, 'f', 2), WRITTEN("max_nan", "fm_max_nan", LIMITS, 'f', 2),
+    WRITTEN("int_sat", "fm_int_sat", LIMITS, 'I', 1), WRITTEN("uint_sat", "fm_uint_sat", LIMITS, 'U', 1),
+    WRITTEN("long_sat", "fm_long_sat", LIMITS | FMI_USES_INT64, 'L', 1),
+    WRITTEN("ulong_sat", "fm_ulong_sat", LIMITS | FMI_USES_INT64, 'M', 1),
+    PLAIN("INFINITY", "(1.0 / 0.0)", "((float)1e300)", 0, FMI_WORD_VALUE),
+    PLAIN("NAN", "(0.0 / 0.0)", "(0.0f / 0.0f)", 0, FMI_WORD_VALUE),
     FUNCTION("as_uint", "floatBitsToUint", "fm_as_uint", 'u', 1),
     FUNCTION("as_int", "floatBitsToInt", "fm_as_int", 'i', 1),
     FUNCTION("as_float", "uintBitsToFloat", "fm_as_float", 'v', 1),

@@ -13,6 +13,7 @@ typedef enum fmi_word_kind {
     FMI_WORD_KEYWORD,  // the same in all languages
     FMI_WORD_TYPE,     // a type; before `(` a cast
     FMI_WORD_LITERAL,  // true, false
+    FMI_WORD_VALUE,    // INFINITY, NAN: a float, unless the text gives the name to something of its own
     FMI_WORD_RETURN,
     FMI_WORD_ID,       // a built-in with members x, y, z
     FMI_WORD_FUNCTION, // a function; replaced only before `(`
@@ -35,6 +36,12 @@ enum {
     FMI_USES_HIDDEN_FLOW = 1u << 7, // a return inside a loop
     FMI_USES_DIVISION = 1u << 10,   // divisions whose divisor is not known
     FMI_USES_MATH = 1u << 9,        // functions that GLSL is given in its own words
+    // Functions of prelude.h.
+    FMI_USES_ROUNDING = 1u << 16,    // round, fmod
+    FMI_USES_EXPONENTIAL = 1u << 17, // exp10, sinh, cosh, erf
+    FMI_USES_ATAN2 = 1u << 18,
+    FMI_USES_BITS = 1u << 19,   // clz, ctz
+    FMI_USES_LIMITS = 1u << 20, // min_nan, max_nan and casts that saturate
 };
 
 typedef struct fmi_word {
@@ -46,7 +53,7 @@ typedef struct fmi_word {
     uint8_t arity;    // arguments of a function
     char
         shape; // of a function: 'f' floats to float, 'n' numbers of one type to it, 'b' float to bool, 'u' float to uint, 'i' float to int,
-               // 'v' uint to float, 'c' uint to uint
+    // 'v' uint to float, 'c' uint to uint, 'z' integer to uint, 'I', 'U', 'L' and 'M' float to int, uint, long and ulong
 } fmi_word;
 
 // Finds a word; NULL if it is none. `name` need not end in a zero byte.

@@ -15,6 +15,7 @@
     X(glsl)                                                                                                            \
     X(host_function)                                                                                                   \
     X(builtins)                                                                                                        \
+    X(functions)                                                                                                       \
     X(dtypes)                                                                                                          \
     X(wide)                                                                                                            \
     X(template)                                                                                                        \

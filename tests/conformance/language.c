@@ -95,7 +95,7 @@ static void expect_results(ct_fixture *f, const result *cases, size_t count)
 static void name_that_is_not_of_the_language_is_refused(void **state)
 {
     static const refusal cases[] = {
-        {NULL, "x[0] = round(1.5);", "line 1, column 8: there is no function 'round' in the language"},
+        {NULL, "x[0] = lround(1.5);", "line 1, column 8: there is no function 'lround' in the language"},
         {NULL, "x[0] = mod(1.5, 2.0);", "column 8: there is no function 'mod'"},
         {NULL, "x[0] = dot(1.5, 2.0);", "there is no function 'dot'"},
         {NULL, "u[0] = uint(bitCount(n));", "column 13: there is no function 'bitCount'"},

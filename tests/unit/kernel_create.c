@@ -203,7 +203,7 @@ static void create_wrong_name_is_refused(void **state)
                  {"gl_x", "reserved"},
                  {"float", "kernel language"},
                  {"global_id", "kernel language"},
-                 {"sqrt", "kernel language"},
+                 {"atomic_add", "kernel language"},
                  {"double", "kernel language"},
                  {"y", "'y' is given twice"},
                  {"a", "'a' is given twice"}};

@@ -48,6 +48,7 @@ typedef enum fm_dtype {
     FM_DTYPE_BF16 = 7, // bfloat16: the upper half of a float
     FM_DTYPE_I64 = 8,  // long
     FM_DTYPE_U64 = 9,  // ulong
+    FM_DTYPE_F64 = 10, // double
 } fm_dtype;
 
 // One device that could be opened.

@@ -46,13 +46,13 @@ typedef struct fm_kernel_param {
 // One constant of a portable kernel. Constants lie one behind the other as in a C struct: 4 bytes each, or 8 at a multiple of 8.
 typedef struct fm_kernel_constant {
     const char *name; // an identifier
-    fm_dtype dtype;   // FM_DTYPE_F32, FM_DTYPE_I32, FM_DTYPE_U32, FM_DTYPE_I64 or FM_DTYPE_U64
+    fm_dtype dtype;   // FM_DTYPE_F32, FM_DTYPE_I32, FM_DTYPE_U32, FM_DTYPE_I64, FM_DTYPE_U64 or FM_DTYPE_F64
 } fm_kernel_constant;
 
 // One workgroup-shared array of a portable kernel.
 typedef struct fm_kernel_shared {
     const char *name; // an identifier
-    fm_dtype dtype;   // FM_DTYPE_F32, FM_DTYPE_I32, FM_DTYPE_U32, FM_DTYPE_I64 or FM_DTYPE_U64
+    fm_dtype dtype;   // FM_DTYPE_F32, FM_DTYPE_I32, FM_DTYPE_U32, FM_DTYPE_I64, FM_DTYPE_U64 or FM_DTYPE_F64
     uint32_t count;   // elements, 1 or more
 } fm_kernel_shared;
 
@@ -60,7 +60,7 @@ typedef struct fm_kernel_shared {
 // the language wants a constant: array sizes, loop bounds that a compiler unrolls, #if.
 typedef struct fm_kernel_special {
     const char *name; // an identifier
-    fm_dtype dtype;   // FM_DTYPE_F32, FM_DTYPE_I32, FM_DTYPE_U32, FM_DTYPE_I64 or FM_DTYPE_U64
+    fm_dtype dtype;   // FM_DTYPE_F32, FM_DTYPE_I32, FM_DTYPE_U32, FM_DTYPE_I64, FM_DTYPE_U64 or FM_DTYPE_F64
     double
         value; // finite, and exactly one of that dtype's values, of 64-bit integers up to ±2^53; to F32 it is rounded
 } fm_kernel_special;

@@ -55,10 +55,10 @@ void fmi_text_format(fmi_text *text, const char *format, ...)
     va_end(again);
 }
 
-void fmi_text_append_float(fmi_text *text, float value)
+void fmi_text_append_real(fmi_text *text, double value)
 {
     char digits[40];
-    snprintf(digits, sizeof digits, "%.8e", (double)value);
+    snprintf(digits, sizeof digits, "%.16e", value);
     size_t whole = (size_t)(digits[0] == '-') + 1;
     const char *fraction = strpbrk(digits + whole, "0123456789"); // behind the locale's point
     fmi_text_append(text, digits, whole);

@@ -16,8 +16,8 @@ typedef struct fmi_text {
 void fmi_text_append(fmi_text *text, const char *bytes, size_t length);
 void fmi_text_format(fmi_text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-// Appends `value`, which is finite, with the nine digits that tell every float from its neighbours; a point stands in it in every locale.
-void fmi_text_append_float(fmi_text *text, float value);
+// Appends `value`, which is finite, with the 17 digits that tell every double from its neighbours; a point stands in it in every locale.
+void fmi_text_append_real(fmi_text *text, double value);
 
 // The text so far, never NULL. Borrowed until the next append or fmi_text_free.
 const char *fmi_text_get(const fmi_text *text);

@@ -114,7 +114,7 @@ static void emit_name(fmi_translator *translator, uint32_t index)
     emit_token(translator, index);
 }
 
-// A literal: without its `f` one would be a double in C, and long ones have other suffixes there.
+// A literal: without its `f` one would be a double in C, where doubles have no suffix and long ones have another.
 static void emit_number(fmi_translator *translator, uint32_t index)
 {
     const fmi_token *token = &translator->tokens->list[index];
@@ -127,6 +127,14 @@ static void emit_number(fmi_translator *translator, uint32_t index)
         }
         fmi_translator_emit(translator, "%s%s", is_unsigned ? "u" : "",
                             translator->input->target == FMI_BODY_C ? "ll" : "l");
+        return;
+    }
+    if (fmi_token_is_double(token)) {
+        translator->use->features |= FMI_USES_FLOAT64;
+        if (translator->input->target != FMI_BODY_CHECK) {
+            fmi_text_append(translator->out, token->start, token->length - 2u);
+        }
+        fmi_translator_emit(translator, "%s", translator->input->target == FMI_BODY_C ? "" : "lf");
         return;
     }
     emit_token(translator, index);
@@ -183,7 +191,7 @@ static fm_status translate_special(fmi_translator *translator, const fmi_name *n
         return fmi_token_fail(tokens, at, "'%s' is a specialisation value and cannot be changed", name->name);
     }
     bool is_long = name->dtype == FM_DTYPE_I64 || name->dtype == FM_DTYPE_U64;
-    translator->use->features |= is_long ? FMI_USES_INT64 : 0;
+    translator->use->features |= is_long ? FMI_USES_INT64 : name->dtype == FM_DTYPE_F64 ? FMI_USES_FLOAT64 : 0;
     if (name->dtype == FM_DTYPE_U32) {
         fmi_translator_emit(translator, "%uu", (unsigned)name->value);
     } else if (name->dtype == FM_DTYPE_U64) {
@@ -191,6 +199,13 @@ static fm_status translate_special(fmi_translator *translator, const fmi_name *n
                             translator->input->target == FMI_BODY_C ? "ull" : "ul");
     } else if (name->dtype == FM_DTYPE_I32 || name->dtype == FM_DTYPE_I64) {
         emit_signed(translator, name);
+    } else if (name->dtype == FM_DTYPE_F64) {
+        bool is_check = translator->input->target == FMI_BODY_CHECK;
+        fmi_translator_emit(translator, "(");
+        if (!is_check) {
+            fmi_text_append_real(translator->out, name->value);
+        }
+        fmi_translator_emit(translator, "%s)", translator->input->target == FMI_BODY_C ? "" : "lf");
     } else {
         const fmi_number number = {.type = FMI_TYPE_FLOAT, .real = (float)name->value};
         fmi_translator_emit_number(translator, &number);
@@ -252,13 +267,12 @@ static fm_status translate_return(fmi_translator *translator, uint32_t at)
 // `min` and the like exist in C once for each type, and functions of bits in both; the grammar has noted which it is.
 static const char *find_suffix(const fmi_translator *translator, const fmi_word *word, uint32_t at)
 {
-    static const char *const suffixes[] = {[FMI_TYPE_INT] = "_i",
-                                           [FMI_TYPE_UINT] = "_u",
-                                           [FMI_TYPE_LONG] = "_l",
-                                           [FMI_TYPE_ULONG] = "_m",
-                                           [FMI_TYPE_FLOAT] = "_f"};
+    static const char *const suffixes[] = {[FMI_TYPE_INT] = "_i",   [FMI_TYPE_UINT] = "_u",  [FMI_TYPE_LONG] = "_l",
+                                           [FMI_TYPE_ULONG] = "_m", [FMI_TYPE_FLOAT] = "_f", [FMI_TYPE_DOUBLE] = "_d"};
     uint8_t note = translator->tokens->list[at].note;
-    bool has_types = word->shape == 'z' || (translator->input->target == FMI_BODY_C && word->shape == 'n');
+    bool is_c = translator->input->target == FMI_BODY_C;
+    bool has_types =
+        word->shape == 'z' || (is_c && word->shape == 'n') || (is_c && word->shape == 'b' && note == FMI_TYPE_DOUBLE);
     return has_types && note < FMI_TYPE_COUNT && suffixes[note] ? suffixes[note] : "";
 }
 
@@ -266,6 +280,9 @@ static void translate_plain(fmi_translator *translator, const fmi_word *word, ui
 {
     const fmi_tokens *tokens = translator->tokens;
     const char *replacement = translator->input->target == FMI_BODY_C ? word->c : word->glsl;
+    if (word->shape == 'g' && tokens->list[at].note == FMI_TYPE_DOUBLE) {
+        replacement = NULL; // doubles have the plain name in C, too
+    }
     bool is_call = fmi_token_is(tokens, fmi_token_next(tokens, at), "(");
     bool is_own = tokens->list[at].note == FMI_NOTE_OWN || (word->kind == FMI_WORD_FUNCTION && !is_call);
     if (is_own) {

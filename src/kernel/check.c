@@ -130,12 +130,10 @@ static fm_status check_params(const fmi_backend_caps *caps, const fm_kernel_info
 static fm_status check_value_dtype(const fmi_backend_caps *caps, const char *kernel, const char *what, const char *name,
                                    fm_dtype dtype)
 {
-    bool is_value = dtype == FM_DTYPE_F32 || dtype == FM_DTYPE_I32 || dtype == FM_DTYPE_U32 || dtype == FM_DTYPE_I64 ||
-                    dtype == FM_DTYPE_U64;
-    if (!is_value) {
+    if (!fmi_dtype_name(dtype) || fmi_dtype_is_storage(dtype)) {
         return fmi_fail(FM_ERROR_INVALID_ARGUMENT,
-                        "kernel '%s': %s '%s' must be FM_DTYPE_F32, FM_DTYPE_I32, FM_DTYPE_U32, FM_DTYPE_I64 or "
-                        "FM_DTYPE_U64; other dtypes are for elements of buffers",
+                        "kernel '%s': %s '%s' must be FM_DTYPE_F32, FM_DTYPE_I32, FM_DTYPE_U32, FM_DTYPE_I64, "
+                        "FM_DTYPE_U64 or FM_DTYPE_F64; other dtypes are for elements of buffers",
                         kernel, what, name);
     }
     return check_dtype(caps, kernel, name, dtype);
@@ -217,6 +215,9 @@ static bool fits(fm_dtype dtype, double value)
 {
     if (dtype == FM_DTYPE_F32) {
         return value >= -(double)FLT_MAX && value <= (double)FLT_MAX;
+    }
+    if (dtype == FM_DTYPE_F64) {
+        return isfinite(value);
     }
     if (dtype == FM_DTYPE_I64 || dtype == FM_DTYPE_U64) { // what a double counts without a gap
         return value >= (dtype == FM_DTYPE_I64 ? -MAX_EXACT : 0) && value <= MAX_EXACT && value == trunc(value);

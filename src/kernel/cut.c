@@ -146,9 +146,9 @@ static fm_status fail_number(const struct cutter *cutter, size_t start, size_t e
     bool is_half = !is_binary && (text[end - start - 1] | 32) == 'h';
     return fail_at(cutter, start,
                    is_binary ? "there are no binary numbers: write them as 0x…"
-                   : is_half
-                       ? "there are no half numbers, half is a dtype of buffer elements: write a float (1.0f)"
-                       : "a number is neither an int, a uint (1u), a long (1l), a ulong (1ul) nor a float (1.0f)");
+                   : is_half ? "there are no half numbers, half is a dtype of buffer elements: write a float (1.0f)"
+                             : "a number is neither an int, a uint (1u), a long (1l), a ulong (1ul), a float (1.0f) "
+                               "nor a double (1.0lf)");
 }
 
 static fm_status check_integer(const struct cutter *cutter, size_t start, size_t end)
@@ -192,7 +192,7 @@ static const char *skip_digits(const char *p, const char *end)
     return p;
 }
 
-// Digits, at most one point among them, an exponent, and perhaps `f`: nothing else is a float.
+// Digits, at most one point among them, an exponent, and perhaps `f` or `lf`: nothing else is a float.
 static fm_status check_float(const struct cutter *cutter, size_t start, size_t end)
 {
     const char *p = skip_digits(cutter->text + start, cutter->text + end);
@@ -208,7 +208,8 @@ static fm_status check_float(const struct cutter *cutter, size_t start, size_t e
         }
         p = skip_digits(p, last);
     }
-    if (p != last && !(p + 1 == last && (*p | 32) == 'f')) {
+    bool is_double = last - p == 2 && (p[0] | 32) == 'l' && (p[1] | 32) == 'f';
+    if (p != last && !is_double && !(p + 1 == last && (*p | 32) == 'f')) {
         return fail_number(cutter, start, end);
     }
     return FM_OK;

@@ -88,7 +88,7 @@ static fm_status read_binary(struct value_reader *reader, int least, int64_t *ou
 static fm_status read_name(struct value_reader *reader, const fmi_token *token, int64_t *out)
 {
     const fmi_name *special = fmi_macros_find_special(reader->macros, token);
-    if (special && special->dtype != FM_DTYPE_F32) {
+    if (special && special->dtype != FM_DTYPE_F32 && special->dtype != FM_DTYPE_F64) {
         *out = (int64_t)special->value;
         return FM_OK;
     }

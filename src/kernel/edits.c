@@ -210,9 +210,9 @@ void fmi_edit_write_number(const fmi_number *number, bool is_c, fmi_text *out)
     default:
         if (isnan(number->real) || isinf(number->real)) {
             fmi_text_format(out, "(%s.0f / 0.0f)", isnan(number->real) ? "0" : number->real > 0 ? "1" : "-1");
-        } else { // nine digits tell every float from its neighbours
+        } else { // all digits: it may become a double
             fmi_text_append(out, "(", 1);
-            fmi_text_append_float(out, number->real);
+            fmi_text_append_real(out, (double)number->real);
             fmi_text_append(out, "f)", 2);
         }
         break;

@@ -11,11 +11,12 @@ static const char *const element_types[] = {
     [FM_DTYPE_F32] = "float",           [FM_DTYPE_F16] = "unsigned short", [FM_DTYPE_I32] = "int",
     [FM_DTYPE_U32] = "unsigned",        [FM_DTYPE_I8] = "signed char",     [FM_DTYPE_U8] = "unsigned char",
     [FM_DTYPE_BF16] = "unsigned short", [FM_DTYPE_I64] = "long long",      [FM_DTYPE_U64] = "unsigned long long",
+    [FM_DTYPE_F64] = "double",
 };
 
-// The functions that host_symbols.c gives, and what is worth compiling in place. `min` and the like follow GLSL for NaN.
+// The functions that host_symbols.c gives, then what is worth compiling in place. `min` and the like follow GLSL for NaN.
 // clang-format off
-static const char prelude[] =
+static const char declarations[] =
     "#line 1 \"generated\"\n"
     "struct fm_args {\n"
     "    void *const *bindings; const void *constants; unsigned long long first, last; unsigned group_count[3];\n"
@@ -39,18 +40,25 @@ static const char prelude[] =
     "    t fm_atomic_exchange_##n(t *, t); t fm_atomic_compare_exchange_##n(t *, t, t);\n"
     "FM_ATOMICS(int, i32)\n"
     "FM_ATOMICS(unsigned, u32)\n"
-    "#undef FM_ATOMICS\n"
+    "#undef FM_ATOMICS\n";
+static const char functions[] =
     "#define FM_ORDER(t, n) \\\n"
     "    static inline t fm_min_##n(t a, t b) { return b < a ? b : a; } \\\n"
     "    static inline t fm_max_##n(t a, t b) { return a < b ? b : a; } \\\n"
     "    static inline t fm_clamp_##n(t v, t a, t b) { v = v < a ? a : v; return b < v ? b : v; }\n"
     "FM_ORDER(float, f)\n"
+    "FM_ORDER(double, d)\n"
     "FM_ORDER(int, i)\n"
     "FM_ORDER(unsigned, u)\n"
     "FM_ORDER(long long, l)\n"
     "FM_ORDER(unsigned long long, m)\n"
     "#undef FM_ORDER\n"
+    "double fma(double, double, double); double sqrt(double); double floor(double); double ceil(double); double trunc(double);\n"
     "union fm_bits { float f; int i; unsigned u; };\n"
+    "union fm_wide_bits { double d; unsigned long long m; };\n"
+    "static inline double fm_abs_d(double v) { union fm_wide_bits p; p.d = v; p.m = p.m << 1 >> 1; return p.d; }\n"
+    "static inline _Bool fm_isnan_d(double v) { union fm_wide_bits p; p.d = v; return p.m << 1 > 0xffe0000000000000ull; }\n"
+    "static inline _Bool fm_isinf_d(double v) { union fm_wide_bits p; p.d = v; return p.m << 1 == 0xffe0000000000000ull; }\n"
     "static inline float fm_abs_f(float v) { union fm_bits p; p.f = v; p.u &= 0x7fffffffu; return p.f; }\n"
     "static inline int fm_abs_i(int v) { return v < 0 ? (int)(0u - (unsigned)v) : v; }\n"
     "static inline unsigned fm_abs_u(unsigned v) { return v; }\n"
@@ -236,7 +244,8 @@ fm_status fmi_generate_c(fmi_generated *generated)
     fm_status status = fmi_generate_texts(generated, FMI_BODY_C, &header, &body, &use);
     if (status == FM_OK) {
         generated->features = use.features;
-        fmi_text_append(text, prelude, sizeof prelude - 1);
+        fmi_text_append(text, declarations, sizeof declarations - 1);
+        fmi_text_append(text, functions, sizeof functions - 1);
         fmi_text_format(text, "#line 1 \"header\"\n");
         fmi_text_append(text, fmi_text_get(&header), header.length);
         fmi_text_format(text, "\n#line 1 \"generated\"\n");

@@ -22,6 +22,7 @@ static const struct {
     [FM_DTYPE_BF16] = {"uint16_t", "GL_EXT_shader_16bit_storage"},
     [FM_DTYPE_I64] = {"int64_t", INT64_EXTENSION},
     [FM_DTYPE_U64] = {"uint64_t", INT64_EXTENSION},
+    [FM_DTYPE_F64] = {"double", NULL},
 };
 
 static const char *const access_words[] = {
@@ -48,6 +49,16 @@ static bool uses_int64(const fmi_generated *generated)
               has_dtype(generated, FM_DTYPE_U64);
     for (uint32_t i = generated->param_count; i < source->name_count; i++) {
         is |= source->names[i].dtype == FM_DTYPE_I64 || source->names[i].dtype == FM_DTYPE_U64;
+    }
+    return is;
+}
+
+static bool uses_float64(const fmi_generated *generated)
+{
+    const fmi_kernel_source *source = generated->source;
+    bool is = (generated->features & FMI_USES_FLOAT64) || has_dtype(generated, FM_DTYPE_F64);
+    for (uint32_t i = generated->param_count; i < source->name_count; i++) {
+        is |= source->names[i].dtype == FM_DTYPE_F64;
     }
     return is;
 }
@@ -156,6 +167,15 @@ static const char math[] =
     "bool fm_isnan(float v) { return (floatBitsToUint(v) & 0x7fffffffu) > 0x7f800000u; }\n"
     "bool fm_isinf(float v) { return (floatBitsToUint(v) & 0x7fffffffu) == 0x7f800000u; }\n"
     "uint fm_popcount(uint v) { return uint(bitCount(v)); }\n";
+static const char wide_math[] =
+    "bool fm_isnan(double v) {\n"
+    "    uvec2 b = unpackDouble2x32(v) & uvec2(0xffffffffu, 0x7fffffffu);\n"
+    "    return b.y > 0x7ff00000u || (b.y == 0x7ff00000u && b.x != 0u);\n"
+    "}\n"
+    "bool fm_isinf(double v) {\n"
+    "    uvec2 b = unpackDouble2x32(v) & uvec2(0xffffffffu, 0x7fffffffu);\n"
+    "    return b.y == 0x7ff00000u && b.x == 0u;\n"
+    "}\n";
 // clang-format on
 
 // Integer division with a value for every divisor; what GLSL leaves open is never computed. See docs/kernel-language.md, "Numbers".
@@ -227,8 +247,12 @@ static void write_helpers(const fmi_generated *generated, fmi_text *text)
                             "}\n");
         }
     }
+    if ((generated->features & FMI_USES_ABS) && uses_float64(generated)) {
+        fmi_text_format(text, "double fm_abs(double v) { return abs(v); }\n");
+    }
     if (generated->features & FMI_USES_MATH) {
         fmi_text_append(text, math, sizeof math - 1);
+        fmi_text_append(text, wide_math, uses_float64(generated) ? sizeof wide_math - 1 : 0);
     }
     fmi_prelude_append(generated->features | (uses_int64(generated) ? FMI_USES_INT64 : 0), text);
 }

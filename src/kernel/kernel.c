@@ -19,8 +19,10 @@ static const struct {
     [FM_DTYPE_NONE] = {NULL, 0},   [FM_DTYPE_F32] = {"float", 4},     [FM_DTYPE_F16] = {"half", 2},
     [FM_DTYPE_I32] = {"int", 4},   [FM_DTYPE_U32] = {"uint", 4},      [FM_DTYPE_I8] = {"int8", 1},
     [FM_DTYPE_U8] = {"uint8", 1},  [FM_DTYPE_BF16] = {"bfloat16", 2}, [FM_DTYPE_I64] = {"long", 8},
-    [FM_DTYPE_U64] = {"ulong", 8},
+    [FM_DTYPE_U64] = {"ulong", 8}, [FM_DTYPE_F64] = {"double", 8},
 };
+_Static_assert(sizeof dtypes_table / sizeof dtypes_table[0] == FMI_DTYPE_END,
+               "a dtype more or less: see FMI_DTYPE_END");
 
 const char *fmi_dtype_name(fm_dtype dtype)
 {
@@ -169,6 +171,11 @@ static fm_status check_body(const fmi_kernel *kernel)
         return fmi_fail(FM_ERROR_UNSUPPORTED,
                         "kernel '%s': its text uses long or ulong; device '%s' does not offer 64-bit integers",
                         kernel->name, kernel->caps->description);
+    }
+    if ((features & FMI_USES_FLOAT64) && !(kernel->caps->dtype_mask & (1u << FM_DTYPE_F64))) {
+        return fmi_fail(FM_ERROR_UNSUPPORTED,
+                        "kernel '%s': its text uses double; device '%s' does not offer 64-bit floats", kernel->name,
+                        kernel->caps->description);
     }
     return FM_OK;
 }

@@ -35,7 +35,7 @@ void fmi_parse_convert(fmi_value *value, fmi_type type)
     if (!value->is_known) {
         return;
     }
-    if (from == FMI_TYPE_FLOAT && type != FMI_TYPE_FLOAT) {
+    if (from == FMI_TYPE_FLOAT && type != FMI_TYPE_FLOAT && type != FMI_TYPE_DOUBLE) {
         value->number = type == FMI_TYPE_BOOL ? value->real != 0 : fit(value->real, type);
     }
     switch (type) {
@@ -138,7 +138,7 @@ fm_status fmi_parse_note_operation(fmi_parser *parser, uint32_t op, fmi_type typ
 
 fm_status fmi_parse_note_opaque(fmi_parser *parser, uint32_t first, uint32_t end, fmi_type type)
 {
-    if (!fmi_type_is_number(type) || type == FMI_TYPE_ANY) {
+    if (!fmi_type_is_number(type) || type == FMI_TYPE_ANY || type == FMI_TYPE_DOUBLE) {
         return FM_OK;
     }
     const fmi_operation_place place = {

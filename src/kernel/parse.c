@@ -404,11 +404,31 @@ static uint32_t find_first(const fmi_tokens *tokens)
     return tokens->count && tokens->list[0].kind == FMI_TOKEN_SPACE ? fmi_token_next(tokens, 0) : 0;
 }
 
+// True if the kernel or a text of it names doubles.
+static bool find_doubles(const fmi_grammar_input *input, const fmi_unit *unit)
+{
+    for (uint32_t i = 0; i < input->name_count; i++) {
+        if (input->names[i].dtype == FM_DTYPE_F64) {
+            return true;
+        }
+    }
+    const fmi_tokens *texts[] = {&unit->header, &unit->body};
+    for (int k = 0; k < 2; k++) {
+        for (uint32_t i = 0; i < texts[k]->count; i++) {
+            if (fmi_token_is_double(&texts[k]->list[i]) || fmi_token_is(texts[k], i, "double")) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
 fm_status fmi_grammar_check(const fmi_grammar_input *input, fmi_unit *unit)
 {
     fmi_parser parser = {.input = input,
                          .tokens = &unit->header,
                          .is_header = true,
+                         .has_doubles = find_doubles(input, unit),
                          .at = find_first(&unit->header),
                          .declaring = UINT32_MAX,
                          .index = {.steps = &unit->steps}};

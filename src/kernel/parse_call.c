@@ -83,14 +83,16 @@ static fm_status check_one_type(fmi_parser *parser, const struct call *call, fmi
         }
         if (type != FMI_TYPE_ANY && own != FMI_TYPE_ANY && own != type) {
             const fmi_token *name = &parser->tokens->list[call->at];
+            bool is_double = type == FMI_TYPE_DOUBLE || own == FMI_TYPE_DOUBLE;
             bool is_float = type == FMI_TYPE_FLOAT || own == FMI_TYPE_FLOAT;
             bool is_uint = type == FMI_TYPE_UINT || own == FMI_TYPE_UINT;
             return fmi_token_fail(parser->tokens, argument->at,
                                   "the arguments of '%.*s' have one type, and these are %s and %s: cast one%s",
                                   (int)name->length, name->start, fmi_type_phrase(type), fmi_type_phrase(own),
-                                  is_float  ? ", or write 3.0 for 3"
-                                  : is_uint ? ", or write 3u for 3"
-                                            : ", or write 3l for 3");
+                                  is_double  ? ", or write 3.0lf for 3.0"
+                                  : is_float ? ", or write 3.0 for 3"
+                                  : is_uint  ? ", or write 3u for 3"
+                                             : ", or write 3l for 3");
         }
         type = own == FMI_TYPE_ANY ? type : own;
     }
@@ -142,6 +144,24 @@ static fm_status check_bits(fmi_parser *parser, const struct call *call, fmi_typ
     return FM_OK;
 }
 
+// What is there for float and for double, but not for both at once.
+static fm_status check_reals(fmi_parser *parser, const struct call *call, fmi_type *out)
+{
+    fm_status status = check_one_type(parser, call, out);
+    for (uint32_t i = 0; i < call->count && status == FM_OK; i++) {
+        fmi_type type = (fmi_type)call->arguments[i].type;
+        if (!fmi_type_is_real(type)) {
+            const fmi_token *name = &parser->tokens->list[call->at];
+            return fmi_token_fail(parser->tokens, call->arguments[i].at,
+                                  "'%.*s' takes floats or doubles, and this is %s: cast it with float(…), or write 2.0 "
+                                  "for 2",
+                                  (int)name->length, name->start, fmi_type_phrase(type));
+        }
+    }
+    parser->tokens->list[call->at].note = (uint8_t)*out;
+    return status;
+}
+
 static fm_status check_function(fmi_parser *parser, const fmi_word *word, const struct call *call, fmi_type *out)
 {
     if (call->count != word->arity) {
@@ -154,13 +174,17 @@ static fm_status check_function(fmi_parser *parser, const fmi_word *word, const 
         parser->tokens->list[call->at].note = (uint8_t)*out;
         return status;
     case 'z': return check_bits(parser, call, out);
+    case 'g': return check_reals(parser, call, out);
+    case 'b':
+        status = check_reals(parser, call, out);
+        *out = FMI_TYPE_BOOL;
+        return status;
     case 'c':
     case 'v':
         *out = word->shape == 'c' ? FMI_TYPE_UINT : FMI_TYPE_FLOAT;
         return check_all(parser, call, 0, FMI_TYPE_UINT);
     default:
-        *out = word->shape == 'b'                         ? FMI_TYPE_BOOL
-               : word->shape == 'u' || word->shape == 'U' ? FMI_TYPE_UINT
+        *out = word->shape == 'u' || word->shape == 'U'   ? FMI_TYPE_UINT
                : word->shape == 'i' || word->shape == 'I' ? FMI_TYPE_INT
                : word->shape == 'L'                       ? FMI_TYPE_LONG
                : word->shape == 'M'                       ? FMI_TYPE_ULONG

@@ -97,7 +97,7 @@ static fm_status parse_list(fmi_parser *parser, fmi_symbol *symbol, uint32_t dim
 
 static fm_status count_bytes(fmi_parser *parser, uint32_t at, const fmi_symbol *symbol)
 {
-    uint64_t bytes = fmi_type_is_64_bit((fmi_type)symbol->type) ? 8 : 4;
+    uint64_t bytes = fmi_type_size((fmi_type)symbol->type);
     for (uint32_t i = 0; i < symbol->dim_count && bytes <= FMI_MAX_LOCAL_BYTES; i++) {
         bytes *= symbol->dims[i];
     }

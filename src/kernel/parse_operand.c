@@ -38,19 +38,19 @@ static void parse_integer(fmi_parser *parser, fmi_value *out)
     fmi_parser_skip(parser);
 }
 
-// The floats that the literal gives at once and by way of a double, as a target's compiler may read it. No locale has a say in it.
-static bool read_float(const fmi_token *token, float *out_at_once, float *out_by_double)
+// The numbers that the literal gives at once and by way of a double, as a target's compiler may read it. No locale has a say in it.
+static bool read_real(const fmi_token *token, float *out_float, double *out_double)
 {
     char text[MAX_LITERAL + 1];
-    size_t length = token->length - ((token->start[token->length - 1] | 32) == 'f');
-    memcpy(text, token->start, length);
-    text[length] = 0;
+    size_t suffix = fmi_token_is_double(token) ? 2 : (token->start[token->length - 1] | 32) == 'f';
+    memcpy(text, token->start, token->length - suffix);
+    text[token->length - suffix] = 0;
     locale_t plain = newlocale(LC_ALL_MASK, "C", (locale_t)0);
     if (!plain) {
         return false;
     }
-    *out_at_once = strtof_l(text, NULL, plain);
-    *out_by_double = (float)strtod_l(text, NULL, plain);
+    *out_float = strtof_l(text, NULL, plain);
+    *out_double = strtod_l(text, NULL, plain);
     freelocale(plain);
     return true;
 }
@@ -58,21 +58,27 @@ static bool read_float(const fmi_token *token, float *out_at_once, float *out_by
 static fm_status parse_float(fmi_parser *parser, fmi_value *out)
 {
     const fmi_token *token = fmi_parser_token(parser);
+    bool is_double = fmi_token_is_double(token);
     if (token->length > MAX_LITERAL) {
         return fmi_token_fail(parser->tokens, parser->at, "this number has more than %d characters", (int)MAX_LITERAL);
     }
-    float real, rounded_twice;
-    if (!read_float(token, &real, &rounded_twice)) {
+    float real;
+    double wide;
+    if (!read_real(token, &real, &wide)) {
         return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "no host memory to read the kernel's text");
     }
-    if (isinf(real)) {
-        return fmi_token_fail(parser->tokens, parser->at, "this is over the largest float, 3.4028234e38");
+    if (is_double ? isinf(wide) : isinf(real)) {
+        return fmi_token_fail(parser->tokens, parser->at, "this is over the largest %s",
+                              is_double ? "double, 1.7976931348623157e308" : "float, 3.4028234e38");
     }
-    *out = make_value(parser, FMI_TYPE_FLOAT, parser->at);
-    out->is_fixed = out->is_known = true;
+    *out = make_value(parser, is_double ? FMI_TYPE_DOUBLE : FMI_TYPE_FLOAT, parser->at);
+    out->is_fixed = true;
+    out->is_known = !is_double;
     out->real = real;
     fmi_parser_skip(parser);
-    return real == rounded_twice ? FM_OK : fmi_parse_note_number(parser, out);
+    // Where a float may become a double, a target's compiler must not take more digits for it than a float has.
+    bool is_same = is_double || (parser->has_doubles ? (double)real == wide : real == (float)wide);
+    return is_same ? FM_OK : fmi_parse_note_number(parser, out);
 }
 
 // `type(value)`.
@@ -151,10 +157,11 @@ static fm_status parse_kernel_name(fmi_parser *parser, const fmi_name *name, fmi
     *out = make_value(parser, fmi_type_of_dtype((fm_dtype)name->dtype), at);
     fmi_parser_skip(parser);
     if (name->kind == FMI_NAME_SPECIAL) {
-        out->is_fixed = out->is_known = true;
+        out->is_fixed = true;
+        out->is_known = name->dtype != FM_DTYPE_F64;
         if (name->dtype == FM_DTYPE_F32) {
             out->real = (float)name->value;
-        } else {
+        } else if (out->is_known) {
             out->number = name->dtype == FM_DTYPE_U64 ? (int64_t)(uint64_t)name->value : (int64_t)name->value;
         }
         return FM_OK;

@@ -69,7 +69,8 @@ typedef struct fmi_parser {
     const fmi_grammar_input *input;
     fmi_tokens *tokens; // of the text that is being read
     bool is_header;
-    uint32_t at; // the next token; never a space
+    bool has_doubles; // somewhere in the kernel
+    uint32_t at;      // the next token; never a space
     uint32_t depth;
     uint32_t operator_count; // of the expression: a target's compiler recurses along a chain of them
     uint32_t

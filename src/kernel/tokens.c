@@ -88,6 +88,11 @@ void fmi_tokens_free(fmi_tokens *tokens)
     *tokens = (fmi_tokens){0};
 }
 
+bool fmi_token_is_double(const fmi_token *token)
+{
+    return token->kind == FMI_TOKEN_FLOAT && token->length > 2 && (token->start[token->length - 2] | 32) == 'l';
+}
+
 bool fmi_token_is(const fmi_tokens *tokens, uint32_t index, const char *text)
 {
     size_t length = strlen(text);

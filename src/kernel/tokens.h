@@ -27,7 +27,7 @@ typedef struct fmi_token {
     uint8_t kind;    // fmi_token_kind
     uint8_t note; // of a name: what grammar.h found out about it (fmi_type or FMI_NOTE_OWN); of a bad token: 1 if it is
     // its line's first; else 0
-    bool is_final; // came out of a macro's argument: not expanded again
+    bool is_final;  // came out of a macro's argument: not expanded again
     bool is_edited; // edits.h has a note about it
     uint32_t macro_length;
     const char *macro; // the macro that it comes from, whose use is at `line` and `column`; NULL: from none; borrowed
@@ -64,6 +64,9 @@ fm_status fmi_tokens_refuse(const fmi_tokens *tokens, const fmi_token *bad);
 size_t fmi_text_continues(const char *p, const char *end);
 // Where the comment that begins at `p` ends: behind its `*/`, or at the line end, which is no part of it; NULL: it has no end.
 const char *fmi_text_skip_comment(const char *p, const char *end);
+
+// True for a literal of 64 bits, `1.0lf`.
+bool fmi_token_is_double(const fmi_token *token);
 
 // True if token `index` is exactly `text`.
 bool fmi_token_is(const fmi_tokens *tokens, uint32_t index, const char *text);

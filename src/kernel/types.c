@@ -7,10 +7,11 @@
 static const struct {
     const char *name;
     const char *phrase;
-} types[] = {[FMI_TYPE_VOID] = {"void", "nothing"},   [FMI_TYPE_ANY] = {"any", "an element"},
-             [FMI_TYPE_BOOL] = {"bool", "a bool"},    [FMI_TYPE_INT] = {"int", "an int"},
-             [FMI_TYPE_UINT] = {"uint", "a uint"},    [FMI_TYPE_LONG] = {"long", "a long"},
-             [FMI_TYPE_ULONG] = {"ulong", "a ulong"}, [FMI_TYPE_FLOAT] = {"float", "a float"}};
+} types[] = {[FMI_TYPE_VOID] = {"void", "nothing"},     [FMI_TYPE_ANY] = {"any", "an element"},
+             [FMI_TYPE_BOOL] = {"bool", "a bool"},      [FMI_TYPE_INT] = {"int", "an int"},
+             [FMI_TYPE_UINT] = {"uint", "a uint"},      [FMI_TYPE_LONG] = {"long", "a long"},
+             [FMI_TYPE_ULONG] = {"ulong", "a ulong"},   [FMI_TYPE_FLOAT] = {"float", "a float"},
+             [FMI_TYPE_DOUBLE] = {"double", "a double"}};
 
 const char *fmi_type_name(fmi_type type)
 {
@@ -44,6 +45,7 @@ fmi_type fmi_type_of_dtype(fm_dtype dtype)
     case FM_DTYPE_U8: return FMI_TYPE_UINT;
     case FM_DTYPE_I64: return FMI_TYPE_LONG;
     case FM_DTYPE_U64: return FMI_TYPE_ULONG;
+    case FM_DTYPE_F64: return FMI_TYPE_DOUBLE;
     default: return FMI_TYPE_ANY;
     }
 }
@@ -53,9 +55,19 @@ bool fmi_type_is_integer(fmi_type type)
     return type == FMI_TYPE_ANY || (type >= FMI_TYPE_INT && type <= FMI_TYPE_ULONG);
 }
 
+bool fmi_type_is_real(fmi_type type)
+{
+    return type == FMI_TYPE_ANY || type == FMI_TYPE_FLOAT || type == FMI_TYPE_DOUBLE;
+}
+
 bool fmi_type_is_number(fmi_type type)
 {
-    return type == FMI_TYPE_FLOAT || fmi_type_is_integer(type);
+    return fmi_type_is_real(type) || fmi_type_is_integer(type);
+}
+
+uint32_t fmi_type_size(fmi_type type)
+{
+    return fmi_type_is_64_bit(type) || type == FMI_TYPE_DOUBLE ? 8 : 4;
 }
 
 bool fmi_type_is_64_bit(fmi_type type)
@@ -73,7 +85,8 @@ bool fmi_type_fits(fmi_type from, fmi_type to)
     }
     switch (from) {
     case FMI_TYPE_INT: return to != FMI_TYPE_BOOL;
-    case FMI_TYPE_UINT: return to == FMI_TYPE_FLOAT || fmi_type_is_64_bit(to);
+    case FMI_TYPE_UINT: return to == FMI_TYPE_FLOAT || to == FMI_TYPE_DOUBLE || fmi_type_is_64_bit(to);
+    case FMI_TYPE_FLOAT: return to == FMI_TYPE_DOUBLE;
     case FMI_TYPE_LONG: return to == FMI_TYPE_ULONG;
     default: return false;
     }

@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 // Also the note on the name of a function that exists once for each of them (fmi_token.note).
 typedef enum fmi_type {
@@ -18,6 +19,7 @@ typedef enum fmi_type {
     FMI_TYPE_LONG,
     FMI_TYPE_ULONG,
     FMI_TYPE_FLOAT,
+    FMI_TYPE_DOUBLE,
     FMI_TYPE_COUNT,
     FMI_NOTE_OWN = 100, // fmi_token.note: the name is one that the text declares, whatever else it could be
 } fmi_type;
@@ -35,8 +37,12 @@ fmi_type fmi_type_find(const char *name, size_t length);
 fmi_type fmi_type_of_dtype(fm_dtype dtype);
 
 bool fmi_type_is_integer(fmi_type type); // also FMI_TYPE_ANY
+bool fmi_type_is_real(fmi_type type);    // float or double; also FMI_TYPE_ANY
 bool fmi_type_is_number(fmi_type type);  // also FMI_TYPE_ANY
-bool fmi_type_is_64_bit(fmi_type type);
+bool fmi_type_is_64_bit(fmi_type type);  // long or ulong
+
+// The bytes of a variable.
+uint32_t fmi_type_size(fmi_type type);
 
 // True if a value of `from` can stand where one of `to` is wanted.
 bool fmi_type_fits(fmi_type from, fmi_type to);

@@ -22,6 +22,7 @@ static const fmi_word words[] = {
     PLAIN("uint", NULL, "unsigned", 0, FMI_WORD_TYPE),
     PLAIN("long", "int64_t", "long long", FMI_USES_INT64, FMI_WORD_TYPE),
     PLAIN("ulong", "uint64_t", "unsigned long long", FMI_USES_INT64, FMI_WORD_TYPE),
+    PLAIN("double", NULL, "double", FMI_USES_FLOAT64, FMI_WORD_TYPE),
     PLAIN("bool", NULL, "_Bool", 0, FMI_WORD_TYPE),
     PLAIN("true", NULL, "1", 0, FMI_WORD_LITERAL),
     PLAIN("false", NULL, "0", 0, FMI_WORD_LITERAL),
@@ -34,7 +35,7 @@ static const fmi_word words[] = {
     {"abs", "fm_abs", "fm_abs", FMI_USES_ABS, FMI_WORD_FUNCTION, 1, 'n'},
     FUNCTION("min", NULL, "fm_min", 'n', 2), FUNCTION("max", NULL, "fm_max", 'n', 2),
     FUNCTION("clamp", NULL, "fm_clamp", 'n', 3),
-    FUNCTION("fma", NULL, "fmaf", 'f', 3), FUNCTION("sqrt", NULL, "sqrtf", 'f', 1),
+    FUNCTION("fma", NULL, "fmaf", 'g', 3), FUNCTION("sqrt", NULL, "sqrtf", 'g', 1),
     FUNCTION("rsqrt", "inversesqrt", "fm_rsqrt", 'f', 1),
     FUNCTION("exp", NULL, "expf", 'f', 1), FUNCTION("exp2", NULL, "exp2f", 'f', 1),
     FUNCTION("log", NULL, "logf", 'f', 1), FUNCTION("log2", NULL, "log2f", 'f', 1),
@@ -42,8 +43,8 @@ static const fmi_word words[] = {
     FUNCTION("cos", NULL, "cosf", 'f', 1), FUNCTION("tan", NULL, "tanf", 'f', 1),
     FUNCTION("asin", NULL, "asinf", 'f', 1), FUNCTION("acos", NULL, "acosf", 'f', 1),
     FUNCTION("atan", NULL, "atanf", 'f', 1), FUNCTION("tanh", NULL, "tanhf", 'f', 1),
-    FUNCTION("floor", NULL, "floorf", 'f', 1), FUNCTION("ceil", NULL, "ceilf", 'f', 1),
-    FUNCTION("trunc", NULL, "truncf", 'f', 1), FUNCTION("rint", "roundEven", "rintf", 'f', 1),
+    FUNCTION("floor", NULL, "floorf", 'g', 1), FUNCTION("ceil", NULL, "ceilf", 'g', 1),
+    FUNCTION("trunc", NULL, "truncf", 'g', 1), FUNCTION("rint", "roundEven", "rintf", 'f', 1),
     HELPED("fract", "fm_fract", 'f', 1), HELPED("sign", "fm_sign", 'f', 1), HELPED("mix", "fm_mix", 'f', 3),
     HELPED("isnan", "fm_isnan", 'b', 1), HELPED("isinf", "fm_isinf", 'b', 1),
     HELPED("popcount", "fm_popcount", 'c', 1),
@@ -67,7 +68,7 @@ static const fmi_word words[] = {
 };
 
 static const char *const c_words[] = {
-    "auto", "case", "char", "default", "double", "enum", "extern", "goto", "inline", "register", "restrict", "short", "signed", "sizeof",
+    "auto", "case", "char", "default", "enum", "extern", "goto", "inline", "register", "restrict", "short", "signed", "sizeof",
     "static", "struct", "switch", "typedef", "union", "unsigned", "volatile", "asm", "typeof", "_Alignas", "_Alignof", "_Atomic", "_Bool",
     "_Complex", "_Generic", "_Imaginary", "_Noreturn", "_Static_assert", "_Thread_local", "__asm__", "__asm", "__attribute__",
     "__attribute", "__typeof__", "__typeof", "__extension__", "__builtin_va_list", "__label__",

@@ -42,6 +42,7 @@ enum {
     FMI_USES_ATAN2 = 1u << 18,
     FMI_USES_BITS = 1u << 19,   // clz, ctz
     FMI_USES_LIMITS = 1u << 20, // min_nan, max_nan and casts that saturate
+    FMI_USES_FLOAT64 = 1u << 21,
 };
 
 typedef struct fmi_word {
@@ -52,7 +53,7 @@ typedef struct fmi_word {
     uint8_t kind;     // fmi_word_kind
     uint8_t arity;    // arguments of a function
     char
-        shape; // of a function: 'f' floats to float, 'n' numbers of one type to it, 'b' float to bool, 'u' float to uint, 'i' float to int,
+        shape; // of a function: 'f' floats to float, 'g' floats or doubles to it, 'n' numbers of one type to it, 'b' float or double to bool, 'u' float to uint, 'i' float to int,
     // 'v' uint to float, 'c' uint to uint, 'z' integer to uint, 'I', 'U', 'L' and 'M' float to int, uint, long and ulong
 } fmi_word;
 

@@ -88,7 +88,7 @@ static fm_status choose_dtypes(const fmi_kernel *kernel, const fm_dispatch_info 
             return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_dispatch: binding %u of kernel '%s' must name its dtype", i,
                             kernel->name);
         }
-        if (dtype > FM_DTYPE_U64) {
+        if (dtype >= FMI_DTYPE_END) {
             return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_dispatch: binding %u names the unknown dtype %u", i, dtype);
         }
         key |= (uint64_t)dtype << (4 * i);

@@ -138,7 +138,7 @@ static void dispatch_with_a_part_of_an_element_is_invalid(void **state)
         fm_dtype dtype;
         uint64_t element_bytes;
     } dtypes[] = {{FM_DTYPE_F32, 4}, {FM_DTYPE_F16, 2}, {FM_DTYPE_I32, 4},  {FM_DTYPE_U32, 4}, {FM_DTYPE_I8, 1},
-                  {FM_DTYPE_U8, 1},  {FM_DTYPE_I64, 8}, {FM_DTYPE_BF16, 2}, {FM_DTYPE_U64, 8}};
+                  {FM_DTYPE_U8, 1},  {FM_DTYPE_I64, 8}, {FM_DTYPE_BF16, 2}, {FM_DTYPE_U64, 8}, {FM_DTYPE_F64, 8}};
     fm_buffer seven = ct_buffer(f, 7), large = ct_buffer(f, 256);
     for (size_t i = 0; i < sizeof dtypes / sizeof dtypes[0]; i++) {
         if (!(f->properties.dtype_mask & 1u << dtypes[i].dtype)) continue;
@@ -260,7 +260,7 @@ static void dispatch_with_a_wrong_dtype_is_invalid(void **state)
     ct_fixture *f = *state;
     scene s;
     set_scene(f, &s);
-    const fm_dtype wrong[] = {FM_DTYPE_F32, FM_DTYPE_I32, FM_DTYPE_F16, (fm_dtype)10, (fm_dtype)-1};
+    const fm_dtype wrong[] = {FM_DTYPE_F32, FM_DTYPE_I32, FM_DTYPE_F16, (fm_dtype)11, (fm_dtype)-1};
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
         s.bindings[1].dtype = wrong[i];
         CT_STATUS(fm_dispatch(s.commands, &s.info), FM_ERROR_INVALID_ARGUMENT);

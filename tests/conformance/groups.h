@@ -16,6 +16,7 @@
     X(host_function)                                                                                                   \
     X(builtins)                                                                                                        \
     X(functions)                                                                                                       \
+    X(double)                                                                                                          \
     X(dtypes)                                                                                                          \
     X(wide)                                                                                                            \
     X(template)                                                                                                        \

@@ -103,7 +103,7 @@ static void kernel_create_with_bad_types_is_invalid(void **state)
 {
     ct_fixture *f = *state;
     const fm_kernel_param params[] = {
-        {"x", (fm_dtype)10, FM_ACCESS_READ},
+        {"x", (fm_dtype)11, FM_ACCESS_READ},
         {"x", (fm_dtype)-1, FM_ACCESS_READ},
         {"x", FM_DTYPE_U32, (fm_access)0},
         {"x", FM_DTYPE_U32, (fm_access)4},
@@ -114,7 +114,7 @@ static void kernel_create_with_bad_types_is_invalid(void **state)
         info.params = &params[i];
         expect_create(f, &info, FM_ERROR_INVALID_ARGUMENT);
     }
-    const fm_dtype dtypes[] = {FM_DTYPE_NONE, FM_DTYPE_F16, FM_DTYPE_I8, FM_DTYPE_U8, (fm_dtype)10};
+    const fm_dtype dtypes[] = {FM_DTYPE_NONE, FM_DTYPE_F16, FM_DTYPE_I8, FM_DTYPE_U8, (fm_dtype)11};
     for (size_t i = 0; i < sizeof dtypes / sizeof dtypes[0]; i++) {
         fm_kernel_constant constant = {"n", dtypes[i]};
         fm_kernel_info info = good_info();

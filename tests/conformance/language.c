@@ -159,7 +159,7 @@ static void conversion_that_is_not_everywhere_is_refused(void **state)
         {NULL, "x[0] = -true;", "'-' does not take a bool"},
         {NULL, "k[0] = n > 1u && n;", "'&&' does not take a bool and a uint"},
         {NULL, "x[0] = min(a, 2);", "the arguments of 'min' have one type, and these are a float and an int"},
-        {NULL, "x[0] = sqrt(4);", "column 13: 'sqrt' takes floats, and this is an int"},
+        {NULL, "x[0] = sqrt(4);", "column 13: 'sqrt' takes floats or doubles, and this is an int"},
         {NULL, "x[0] = n > 1u ? 1.0 : true;", "the two values of '?' are a float and a bool"},
         {NULL, "x[0] = sqrt(1.0, 2.0);", "column 8: 'sqrt' takes 1 argument, not 2"},
         {"float f(int v) { return 1.0; }", "x[0] = f(n);", "column 10: this argument is an int, and this is a uint"},

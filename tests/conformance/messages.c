@@ -73,8 +73,8 @@ static void compile_error_points_into_the_header(void **state)
                  "header line 3, column 14: ", "nothing;");
     expect_error(*state, "#define A 1\n#if A\nfloat f(float v) { return lost; }\n#endif\n", "x[0] = f(1.0f);",
                  "header line 3, column 27: ", "lost; }");
-    expect_error(*state, "float f(float v)\n{ return double(v); }", "x[0] = f(1.0f);",
-                 "header line 2, column 10: ", "double(v)");
+    expect_error(*state, "float f(float v)\n{ return half(v); }", "x[0] = f(1.0f);",
+                 "header line 2, column 10: ", "half(v)");
 }
 
 // A helper that stands below its use: C would take it for one that gives an int, and 3.5 for 3 (KEY-6).

@@ -21,14 +21,15 @@ uint32_t numbers_size(fm_dtype dtype)
     case FM_DTYPE_F16:
     case FM_DTYPE_BF16: return 2;
     case FM_DTYPE_I64:
-    case FM_DTYPE_U64: return 8;
+    case FM_DTYPE_U64:
+    case FM_DTYPE_F64: return 8;
     default: return 4;
     }
 }
 
 const char *numbers_name(fm_dtype dtype)
 {
-    static const char *const names[] = {"none", "f32", "f16", "i32", "u32", "i8", "u8", "bf16", "i64", "u64"};
+    static const char *const names[] = {"none", "f32", "f16", "i32", "u32", "i8", "u8", "bf16", "i64", "u64", "f64"};
     return names[dtype];
 }
 
@@ -64,11 +65,12 @@ void numbers_store(fm_dtype dtype, void *element, double value)
     uint16_t narrowed = dtype == FM_DTYPE_F16    ? narrow_bits(&half, value)
                         : dtype == FM_DTYPE_BF16 ? narrow_bits(&brain, value)
                                                  : 0;
-    uint64_t whole = dtype == FM_DTYPE_U64               ? (uint64_t)value
-                     : dtype == FM_DTYPE_F32 || narrowed ? 0
-                     : isnan(value)                      ? 0
-                                                         : (uint64_t)(int64_t)value;
+    uint64_t whole = dtype == FM_DTYPE_U64                                        ? (uint64_t)value
+                     : dtype == FM_DTYPE_F32 || dtype == FM_DTYPE_F64 || narrowed ? 0
+                     : isnan(value)                                               ? 0
+                                                                                  : (uint64_t)(int64_t)value;
     const void *from = dtype == FM_DTYPE_F32                             ? (const void *)&single
+                       : dtype == FM_DTYPE_F64                           ? (const void *)&value
                        : dtype == FM_DTYPE_F16 || dtype == FM_DTYPE_BF16 ? (const void *)&narrowed
                                                                          : (const void *)&whole; // little-endian
     memcpy(element, from, numbers_size(dtype));
@@ -83,6 +85,7 @@ double numbers_load(fm_dtype dtype, const void *element)
         uint32_t u32;
         int8_t i8;
         uint8_t u8;
+        double f64;
         int64_t i64;
         uint64_t u64;
     } bits = {.u64 = 0};
@@ -95,6 +98,7 @@ double numbers_load(fm_dtype dtype, const void *element)
     case FM_DTYPE_U32: return bits.u32;
     case FM_DTYPE_I8: return bits.i8;
     case FM_DTYPE_U8: return bits.u8;
+    case FM_DTYPE_F64: return bits.f64;
     case FM_DTYPE_I64: return (double)bits.i64;
     default: return (double)bits.u64;
     }

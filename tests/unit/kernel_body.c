@@ -242,7 +242,7 @@ static void body_mistake_is_named_with_line_and_column(void **state)
     refuse("float k = 1.0f;", "'k' is a parameter of the kernel: a variable needs another name");
     refuse("uint s[3];", "'s' is a shared array of the kernel: a variable needs another name");
     refuse("barrier(1);", "without arguments");
-    refuse("double d;", "'double' is no word");
+    refuse("struct d;", "'struct' is no word");
     refuse("vec2 v;", "'vec2' is no word");
     refuse("atomic_add(x[0], 1.0f);", "atomic_add works on int and uint elements");
     refuse("atomic_add(u[0], 1u);", "those of 'u' are uint8");
@@ -272,7 +272,7 @@ static void body_text_that_is_no_code_is_refused(void **state)
     refuse("k[0] = 1lu;", "neither an int");
     refuse("k[0] = 9223372036854775808l;", "does not fit 64 bits");
     refuse("k[0] = 18446744073709551616ul;", "does not fit 64 bits");
-    refuse("x[0] = 1.0lf;", "neither an int");
+    refuse("x[0] = 1.0d;", "neither an int");
     refuse("x[0] = 1.5e;", "no digits");
     refuse("x[0] = 1.2.3;", "neither an int");
     refuse("k[0] = 1 \\ 2;", "line 1, column 10: a backslash continues its line only as the last character of it");

@@ -35,6 +35,7 @@ static inline const char *get_cast(fm_dtype dtype)
 {
     return dtype == FM_DTYPE_I64                           ? "long"
            : dtype == FM_DTYPE_U64                         ? "ulong"
+           : dtype == FM_DTYPE_F64                         ? "double"
            : dtype == FM_DTYPE_I32 || dtype == FM_DTYPE_I8 ? "int"
            : dtype == FM_DTYPE_U32 || dtype == FM_DTYPE_U8 ? "uint"
                                                            : "float";

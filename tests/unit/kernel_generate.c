@@ -58,7 +58,7 @@ static void glsl_of_every_dtype_mode_and_arrangement_is_a_valid_module(void **st
 {
     (void)state;
     const fm_kernel_constant constants[] = {{"a", FM_DTYPE_F32}, {"n", FM_DTYPE_U32}, {"d", FM_DTYPE_I32}};
-    for (fm_dtype dtype = FM_DTYPE_F32; dtype <= FM_DTYPE_U64; dtype++) {
+    for (fm_dtype dtype = FM_DTYPE_F32; dtype <= FM_DTYPE_F64; dtype++) {
         for (int choice = 0; choice < 8; choice++) {
             const fm_kernel_param params[] = {
                 {"in", dtype, FM_ACCESS_READ}, {"out", dtype, FM_ACCESS_WRITE}, {"sum", dtype, FM_ACCESS_READ_WRITE}};

@@ -112,6 +112,7 @@ static void store(fm_dtype dtype, void *element, double value)
     case FM_DTYPE_U32: *(uint32_t *)element = (uint32_t)(int32_t)value; break;
     case FM_DTYPE_I8: *(int8_t *)element = (int8_t)(int32_t)value; break;
     case FM_DTYPE_BF16: *(uint16_t *)element = (uint16_t)(float_bits((float)value) >> 16); break; // exact numbers only
+    case FM_DTYPE_F64: *(double *)element = value; break;
     case FM_DTYPE_I64: *(int64_t *)element = (int64_t)value; break;
     case FM_DTYPE_U64: *(uint64_t *)element = (uint64_t)(int64_t)value; break;
     default: *(uint8_t *)element = (uint8_t)(int32_t)value; break;
@@ -127,6 +128,7 @@ static double load(fm_dtype dtype, const void *element)
     case FM_DTYPE_U32: return *(const uint32_t *)element;
     case FM_DTYPE_I8: return *(const int8_t *)element;
     case FM_DTYPE_BF16: return (double)bits_float((uint32_t) * (const uint16_t *)element << 16);
+    case FM_DTYPE_F64: return *(const double *)element;
     case FM_DTYPE_I64: return (double)*(const int64_t *)element;
     case FM_DTYPE_U64: return (double)*(const uint64_t *)element;
     default: return *(const uint8_t *)element;
@@ -143,8 +145,8 @@ static void c_every_pair_of_dtypes_gives_the_values(void **state)
         uint32_t n;
         int32_t d;
     } values = {3.0f, ITEMS - 3, 2};
-    for (fm_dtype from = FM_DTYPE_F32; from <= FM_DTYPE_U64; from++) {
-        for (fm_dtype to = FM_DTYPE_F32; to <= FM_DTYPE_U64; to++) {
+    for (fm_dtype from = FM_DTYPE_F32; from <= FM_DTYPE_F64; from++) {
+        for (fm_dtype to = FM_DTYPE_F32; to <= FM_DTYPE_F64; to++) {
             const fm_kernel_param params[] = {{"x", FM_DTYPE_NONE, FM_ACCESS_READ},
                                               {"y", FM_DTYPE_NONE, FM_ACCESS_READ_WRITE}};
             char body[200];

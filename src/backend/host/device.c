@@ -34,7 +34,7 @@ void fmi_host_describe(fmi_backend_caps *caps)
         .max_push_constants_bytes = 0,
         .dtype_mask = 1u << FM_DTYPE_F32 | 1u << FM_DTYPE_F16 | 1u << FM_DTYPE_I32 | 1u << FM_DTYPE_U32 |
                       1u << FM_DTYPE_I8 | 1u << FM_DTYPE_U8 | 1u << FM_DTYPE_BF16 | 1u << FM_DTYPE_I64 |
-                      1u << FM_DTYPE_U64,
+                      1u << FM_DTYPE_U64 | 1u << FM_DTYPE_F64,
         .binding_mode = FM_BINDING_ADDRESSES,
         .takes_host_functions = true,
         .on_cpu = true,

@@ -236,6 +236,9 @@ static uint32_t dtype_mask(const vulkan_offer *offer)
     if (offer->features.shaderInt64) {
         mask |= 1u << FM_DTYPE_I64 | 1u << FM_DTYPE_U64;
     }
+    if (offer->features.shaderFloat64) {
+        mask |= 1u << FM_DTYPE_F64;
+    }
     return mask;
 }
 
@@ -301,6 +304,7 @@ static fm_status create_device(fmi_backend *backend, const vulkan_offer *offer, 
         .features =
             {
                 .robustBufferAccess = binding_mode == FM_BINDING_DESCRIPTORS && offer->features.robustBufferAccess,
+                .shaderFloat64 = offer->features.shaderFloat64,
                 .shaderInt64 = offer->features.shaderInt64,
                 .shaderInt16 = offer->features.shaderInt16,
             },

@@ -198,6 +198,7 @@ static uint8_t get_dtype(const struct reader *reader, spvc_type block)
     case SPVC_BASETYPE_UINT32: return FM_DTYPE_U32;
     case SPVC_BASETYPE_INT8: return FM_DTYPE_I8;
     case SPVC_BASETYPE_UINT8: return FM_DTYPE_U8;
+    case SPVC_BASETYPE_FP64: return FM_DTYPE_F64;
     case SPVC_BASETYPE_INT64: return FM_DTYPE_I64;
     case SPVC_BASETYPE_UINT64: return FM_DTYPE_U64;
     default: return FM_DTYPE_NONE;

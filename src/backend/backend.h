@@ -25,6 +25,14 @@ typedef struct fmi_text fmi_text; // growing text (base/text.h), for compiler me
 
 enum { FMI_MOST_QUEUES = 4 }; // native queues that are used at once
 
+// Atomics that a device may have beside those of 32-bit integers; bits of fmi_backend_caps.atomics. Of elements of buffers and of shared arrays.
+enum {
+    FMI_ATOMIC_INT64 = 1u << 0,
+    FMI_ATOMIC_SHARED_INT64 = 1u << 1,
+    FMI_ATOMIC_FLOAT = 1u << 2, // atomic_add
+    FMI_ATOMIC_SHARED_FLOAT = 1u << 3,
+};
+
 // What a device can do, filled by `open`. Constant afterwards.
 typedef struct fmi_backend_caps {
     char description[256]; // the driver's name for the device
@@ -41,6 +49,7 @@ typedef struct fmi_backend_caps {
     uint32_t max_shared_bytes;         // workgroup-shared arrays of one kernel; 0: there are none, and no barrier()
     uint32_t max_push_constants_bytes; // for kernels that bind descriptors themselves (GLSL, SPIR-V)
     uint32_t dtype_mask;               // bit (1 << fm_dtype)
+    uint32_t atomics;                  // FMI_ATOMIC_*
     fm_binding_mode binding_mode;      // the one in force for generated kernels; FM_BINDING_ADDRESSES on host
     bool takes_spirv;                  // generated kernels are SPIR-V; else C text
     bool takes_host_functions;

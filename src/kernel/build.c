@@ -207,6 +207,10 @@ static fm_status prepare_portable(const fmi_kernel *kernel, fmi_recipe *recipe)
     if (status != FM_OK) {
         return blame(kernel, status);
     }
+    status = fmi_kernel_check_features(kernel, generated->features);
+    if (status != FM_OK) {
+        return status;
+    }
     code->binding_mode = generated->binding_mode;
     code->indirect_arguments = generated->indirect_arguments;
     code->wants_group_count = generated->wants_group_count;

@@ -3,6 +3,7 @@
 // An access is parsed only as far as a store needs: to the end of the value that is stored.
 #include "kernel/translator.h"
 
+#include "backend/backend.h"
 #include "kernel/kernel.h"
 
 #include <string.h>
@@ -274,6 +275,34 @@ fm_status fmi_translate_element(fmi_translator *translator, const fmi_name *name
     return emit_element(translator, &access);
 }
 
+static const char *const atomic_suffixes[FMI_DTYPE_END] = {[FM_DTYPE_I32] = "i32",
+                                                           [FM_DTYPE_U32] = "u32",
+                                                           [FM_DTYPE_I64] = "i64",
+                                                           [FM_DTYPE_U64] = "u64",
+                                                           [FM_DTYPE_F32] = "f32"};
+
+// Of which elements there are atomics, and whether the device must have them for this. `at`: the name.
+static fm_status check_atomic(fmi_translator *translator, const fmi_word *word, const fmi_name *name, uint32_t at)
+{
+    bool is_float = name->dtype == FM_DTYPE_F32, is_shared = name->kind == FMI_NAME_SHARED;
+    bool is_long = name->dtype == FM_DTYPE_I64 || name->dtype == FM_DTYPE_U64;
+    if (name->dtype != FM_DTYPE_NONE && !atomic_suffixes[name->dtype]) {
+        return fmi_token_fail(translator->tokens, at,
+                              "%s works on int, uint, long and ulong elements%s; those of '%s' are %s", word->name,
+                              strcmp(word->name, "atomic_add") == 0 ? ", and on float" : "", name->name,
+                              fmi_dtype_name((fm_dtype)name->dtype));
+    }
+    if (is_float && strcmp(word->name, "atomic_add") != 0) {
+        return fmi_token_fail(translator->tokens, at,
+                              "of float elements there is atomic_add alone; those of '%s' are float", name->name);
+    }
+    uint32_t needed = is_float  ? (is_shared ? FMI_ATOMIC_SHARED_FLOAT : FMI_ATOMIC_FLOAT)
+                      : is_long ? (is_shared ? FMI_ATOMIC_SHARED_INT64 : FMI_ATOMIC_INT64)
+                                : 0u;
+    translator->use->features |= FMI_USES_ATOMIC * needed;
+    return FM_OK;
+}
+
 fm_status fmi_translate_atomic(fmi_translator *translator, const fmi_word *word, uint32_t *at)
 {
     const fmi_tokens *tokens = translator->tokens;
@@ -292,11 +321,9 @@ fm_status fmi_translate_atomic(fmi_translator *translator, const fmi_word *word,
     if (!fmi_token_is(tokens, access.after, ",")) {
         return fmi_token_fail(tokens, *at, "the first argument of %s is an element, such as x[i]", word->name);
     }
-    if (name->dtype != FM_DTYPE_I32 && name->dtype != FM_DTYPE_U32 && name->dtype != FM_DTYPE_NONE) {
-        bool is_long = name->dtype == FM_DTYPE_I64 || name->dtype == FM_DTYPE_U64;
-        return fmi_token_fail(tokens, first, "%s works on int and uint elements; those of '%s' are %s%s", word->name,
-                              name->name, fmi_dtype_name((fm_dtype)name->dtype),
-                              is_long ? ", and 64-bit atomics (shaderBufferInt64Atomics) are not in the language" : "");
+    status = check_atomic(translator, word, name, first);
+    if (status != FM_OK) {
+        return status;
     }
     access.reads = access.writes = true;
     status = check_access(translator, &access);
@@ -304,7 +331,7 @@ fm_status fmi_translate_atomic(fmi_translator *translator, const fmi_word *word,
         return status;
     }
     if (translator->input->target == FMI_BODY_C) {
-        fmi_translator_emit(translator, "%s_%s", word->c, name->dtype == FM_DTYPE_I32 ? "i32" : "u32");
+        fmi_translator_emit(translator, "%s_%s", word->c, atomic_suffixes[name->dtype]);
     } else {
         fmi_translator_emit(translator, "%s", word->glsl);
     }

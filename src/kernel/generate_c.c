@@ -40,6 +40,9 @@ static const char declarations[] =
     "    t fm_atomic_exchange_##n(t *, t); t fm_atomic_compare_exchange_##n(t *, t, t);\n"
     "FM_ATOMICS(int, i32)\n"
     "FM_ATOMICS(unsigned, u32)\n"
+    "FM_ATOMICS(long long, i64)\n"
+    "FM_ATOMICS(unsigned long long, u64)\n"
+    "float fm_atomic_add_f32(float *, float);\n"
     "#undef FM_ATOMICS\n";
 static const char functions[] =
     "#define FM_ORDER(t, n) \\\n"

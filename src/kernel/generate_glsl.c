@@ -3,6 +3,7 @@
 // One function a part of the shader, in the order in which they appear in it.
 #include "kernel/generate.h"
 
+#include "backend/backend.h"
 #include "base/error.h"
 #include "kernel/prelude.h"
 
@@ -78,6 +79,12 @@ static void write_start(const fmi_generated *generated, fmi_text *text)
     }
     if (uses_int64(generated)) {
         fmi_text_format(text, "#extension " INT64_EXTENSION " : require\n");
+    }
+    if (generated->features & FMI_USES_ATOMIC * (FMI_ATOMIC_INT64 | FMI_ATOMIC_SHARED_INT64)) {
+        fmi_text_format(text, "#extension GL_EXT_shader_atomic_int64 : require\n");
+    }
+    if (generated->features & FMI_USES_ATOMIC * (FMI_ATOMIC_FLOAT | FMI_ATOMIC_SHARED_FLOAT)) {
+        fmi_text_format(text, "#extension GL_EXT_shader_atomic_float : require\n");
     }
     const uint32_t *size = generated->source->group_size;
     fmi_text_format(text, "layout(local_size_x = %u, local_size_y = %u, local_size_z = %u) in;\n", size[0], size[1],

@@ -161,6 +161,18 @@ static uint64_t float_to_ulong_sat(float v)
 
 ATOMICS(int32_t, i32)
 ATOMICS(uint32_t, u32)
+ATOMICS(int64_t, i64)
+ATOMICS(uint64_t, u64)
+
+static float add_f32(float *element, float value)
+{
+    uint32_t *bits = (uint32_t *)(void *)element;
+    uint32_t old = __atomic_load_n(bits, __ATOMIC_RELAXED);
+    while (!__atomic_compare_exchange_n(bits, &old, float_to_bits(bits_to_float(old) + value), 1, __ATOMIC_RELAXED,
+                                        __ATOMIC_RELAXED)) {
+    }
+    return bits_to_float(old);
+}
 
 // What libtcc's code calls instead of instructions: conversions between floats and unsigned 64-bit integers (on x86-64).
 static uint64_t float_to_uint64(float value)
@@ -241,6 +253,9 @@ const fmi_host_symbol fmi_host_symbols[] = {
     SYMBOL("fm_float_to_half", fmi_float_to_half),
     ATOMIC_SYMBOLS(i32),
     ATOMIC_SYMBOLS(u32),
+    ATOMIC_SYMBOLS(i64),
+    ATOMIC_SYMBOLS(u64),
+    SYMBOL("fm_atomic_add_f32", add_f32),
     SYMBOL("memset", memset), // initialisers of arrays
     SYMBOL("memcpy", memcpy),
     SYMBOL("memmove", memmove),

@@ -152,6 +152,36 @@ fm_status fmi_kernel_choose_dtypes(const fmi_kernel *kernel, const fm_dtype *dty
     return check_key(kernel, *out);
 }
 
+fm_status fmi_kernel_check_features(const fmi_kernel *kernel, uint32_t features)
+{
+    const fmi_backend_caps *caps = kernel->caps;
+    const struct {
+        uint32_t feature;
+        bool is_there;
+        const char *what;
+        const char *lacks;
+    } rules[] = {
+        {FMI_USES_BARRIER, caps->max_shared_bytes != 0, "it calls barrier()", "barriers"},
+        {FMI_USES_INT64, caps->dtype_mask >> FM_DTYPE_I64 & 1, "its text uses long or ulong", "64-bit integers"},
+        {FMI_USES_FLOAT64, caps->dtype_mask >> FM_DTYPE_F64 & 1, "its text uses double", "64-bit floats"},
+        {FMI_USES_ATOMIC * FMI_ATOMIC_INT64, caps->atomics & FMI_ATOMIC_INT64,
+         "it has an atomic of a long or ulong element", "those (shaderBufferInt64Atomics)"},
+        {FMI_USES_ATOMIC * FMI_ATOMIC_SHARED_INT64, caps->atomics & FMI_ATOMIC_SHARED_INT64,
+         "it has an atomic of a long or ulong in a shared array", "those (shaderSharedInt64Atomics)"},
+        {FMI_USES_ATOMIC * FMI_ATOMIC_FLOAT, caps->atomics & FMI_ATOMIC_FLOAT,
+         "it has an atomic_add of a float element", "that (shaderBufferFloat32AtomicAdd)"},
+        {FMI_USES_ATOMIC * FMI_ATOMIC_SHARED_FLOAT, caps->atomics & FMI_ATOMIC_SHARED_FLOAT,
+         "it has an atomic_add of a float in a shared array", "that (shaderSharedFloat32AtomicAdd)"},
+    };
+    for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++) {
+        if ((features & rules[i].feature) && !rules[i].is_there) {
+            return fmi_fail(FM_ERROR_UNSUPPORTED, "kernel '%s': %s; device '%s' does not offer %s", kernel->name,
+                            rules[i].what, caps->description, rules[i].lacks);
+        }
+    }
+    return FM_OK;
+}
+
 // Bodies are read once at creation, so that mistakes show there even if dtypes come with each dispatch.
 static fm_status check_body(const fmi_kernel *kernel)
 {
@@ -163,21 +193,7 @@ static fm_status check_body(const fmi_kernel *kernel)
         fmi_error_prefix(prefix);
         return status;
     }
-    if ((features & FMI_USES_BARRIER) && kernel->caps->max_shared_bytes == 0) {
-        return fmi_fail(FM_ERROR_UNSUPPORTED, "kernel '%s': device '%s' does not offer barrier()", kernel->name,
-                        kernel->caps->description);
-    }
-    if ((features & FMI_USES_INT64) && !(kernel->caps->dtype_mask & (1u << FM_DTYPE_I64))) {
-        return fmi_fail(FM_ERROR_UNSUPPORTED,
-                        "kernel '%s': its text uses long or ulong; device '%s' does not offer 64-bit integers",
-                        kernel->name, kernel->caps->description);
-    }
-    if ((features & FMI_USES_FLOAT64) && !(kernel->caps->dtype_mask & (1u << FM_DTYPE_F64))) {
-        return fmi_fail(FM_ERROR_UNSUPPORTED,
-                        "kernel '%s': its text uses double; device '%s' does not offer 64-bit floats", kernel->name,
-                        kernel->caps->description);
-    }
-    return FM_OK;
+    return fmi_kernel_check_features(kernel, features);
 }
 
 static void take_params(fmi_kernel *kernel, const fm_kernel_info *info)

@@ -56,6 +56,9 @@ fm_status fmi_kernel_hold_variant(fmi_kernel *kernel, uint64_t dtypes, uint32_t 
 // Is the variant made, so that a dispatch would find it?
 bool fmi_kernel_has_variant(const fmi_kernel *kernel, uint64_t dtypes);
 
+// FM_ERROR_UNSUPPORTED with what a text with these FMI_USES_* needs and the device lacks.
+fm_status fmi_kernel_check_features(const fmi_kernel *kernel, uint32_t features);
+
 // One more than the last fm_dtype.
 enum { FMI_DTYPE_END = 11 };
 

@@ -200,6 +200,19 @@ static fm_status check_atomic(fmi_parser *parser, const fmi_word *word, const st
         return fail_count(parser, call, word->arity);
     }
     *out = (fmi_type)call->arguments[0].type;
+    // GLSL chooses an atomic by all its arguments, so beside those of 32-bit integers none is converted.
+    bool converts = *out == FMI_TYPE_INT || *out == FMI_TYPE_UINT || *out == FMI_TYPE_ANY;
+    for (uint32_t i = 1; i < call->count && !converts; i++) {
+        fmi_type own = (fmi_type)call->arguments[i].type;
+        if (own != *out && own != FMI_TYPE_ANY) {
+            return fmi_token_fail(parser->tokens, call->arguments[i].at,
+                                  "the element is %s, and this is %s: cast it with %s(…), or write %s",
+                                  fmi_type_phrase(*out), fmi_type_phrase(own), fmi_type_name(*out),
+                                  *out == FMI_TYPE_FLOAT  ? "3.0 for 3"
+                                  : *out == FMI_TYPE_LONG ? "3l for 3"
+                                                          : "3ul for 3");
+        }
+    }
     return check_all(parser, call, 1, *out);
 }
 

@@ -43,6 +43,7 @@ enum {
     FMI_USES_BITS = 1u << 19,   // clz, ctz
     FMI_USES_LIMITS = 1u << 20, // min_nan, max_nan and casts that saturate
     FMI_USES_FLOAT64 = 1u << 21,
+    FMI_USES_ATOMIC = 1u << 22, // times FMI_ATOMIC_*: four bits for atomics that a device may lack
 };
 
 typedef struct fmi_word {

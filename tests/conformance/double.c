@@ -32,6 +32,8 @@ static void fill_samples(void)
                                          : ct_random_below(&random, EDGES);
         samples[i] = is_edge ? edges[edge] : (unit - 0.5) * (i % 2 ? 2000 : 3);
     }
+    const uint64_t least_nan = UINT64_C(0x7FF0000000000001);
+    memcpy(&samples[PARTS * (SAMPLES - 1)], &least_nan, sizeof least_nan);
 }
 
 // `y[i] = expression` of the doubles a, b and c; elements of y are of `dtype`.

@@ -17,6 +17,7 @@
     X(builtins)                                                                                                        \
     X(functions)                                                                                                       \
     X(double)                                                                                                          \
+    X(atomics)                                                                                                         \
     X(dtypes)                                                                                                          \
     X(wide)                                                                                                            \
     X(template)                                                                                                        \

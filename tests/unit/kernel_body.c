@@ -67,6 +67,14 @@ static void expect(const char *text, const char *glsl, const char *c)
     }
 }
 
+// In C a literal without a suffix is a double.
+static void body_literals_have_the_suffixes_of_the_target(void **state)
+{
+    (void)state;
+    expect("k[0] = 1ul + 2l;", "fm_b_k.v[0] = 1ul + 2l;", "fm_b_k[0] = 1ull + 2ll;");
+    expect("x[0] = 1. + .5f + 2e3LF;", "fm_b_x.v[0] = 1.f + .5f + 2e3lf;", "fm_b_x[0] = 1.f + .5f + 2e3;");
+}
+
 // Every target names the same mistake, and the sentence holds `part`.
 static void refuse(const char *text, const char *part)
 {
@@ -244,7 +252,7 @@ static void body_mistake_is_named_with_line_and_column(void **state)
     refuse("barrier(1);", "without arguments");
     refuse("struct d;", "'struct' is no word");
     refuse("vec2 v;", "'vec2' is no word");
-    refuse("atomic_add(x[0], 1.0f);", "atomic_add works on int and uint elements");
+    refuse("atomic_min(x[0], 1.0f);", "of float elements there is atomic_add alone");
     refuse("atomic_add(u[0], 1u);", "those of 'u' are uint8");
     refuse("atomic_add(v, 1);", "an element, such as x[i]");
     refuse("atomic_add(k[0] + 1, 1);", "an element, such as x[i]");
@@ -352,6 +360,7 @@ static void header_keeps_lines_and_takes_directives(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(body_literals_have_the_suffixes_of_the_target),
         cmocka_unit_test(body_element_of_32_bits_stays_an_lvalue),
         cmocka_unit_test(body_element_of_storage_dtype_is_converted_at_loads),
         cmocka_unit_test(body_element_of_storage_dtype_is_converted_at_stores),

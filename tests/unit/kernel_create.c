@@ -283,6 +283,8 @@ static void create_what_the_device_lacks_is_refused(void **state)
     refuse(&host, &info, FM_ERROR_UNSUPPORTED, "'x' is int8, which device 'tester' does not offer");
     info = portable("double d = 1.0;");
     refuse(&host, &info, FM_ERROR_UNSUPPORTED, "its text uses double; device 'tester' does not offer 64-bit floats");
+    info = portable("atomic_add(y[0], 1.0);");
+    refuse(&host, &info, FM_ERROR_UNSUPPORTED, "device 'tester' does not offer that (shaderBufferFloat32AtomicAdd)");
     const fm_kernel_special special = {"S", FM_DTYPE_F64, 1};
     info = portable("");
     info.specials = &special;

@@ -31,6 +31,9 @@ typedef struct vulkan_offer {
     bool synchronization2;     // the feature, core or extension
     bool synchronization2_ext; // it is the extension
     bool push_descriptor;
+    bool atomic_float;     // the extension, and what it has:
+    bool float_add;        // of elements of buffers
+    bool shared_float_add; // of workgroup-shared arrays
 } vulkan_offer;
 
 // The first family for computing alone, else the first that computes: queues of a family that also draws take turns of a millisecond on an
@@ -79,6 +82,7 @@ static void ask_extensions(vulkan_offer *offer)
     if (result == VK_SUCCESS || result == VK_INCOMPLETE) {
         offer->push_descriptor = has_extension(extensions, count, VK_KHR_PUSH_DESCRIPTOR_EXTENSION_NAME);
         offer->synchronization2_ext = has_extension(extensions, count, VK_KHR_SYNCHRONIZATION_2_EXTENSION_NAME);
+        offer->atomic_float = has_extension(extensions, count, VK_EXT_SHADER_ATOMIC_FLOAT_EXTENSION_NAME);
     }
     free(extensions);
 }
@@ -108,8 +112,12 @@ static bool ask(VkPhysicalDevice physical, vulkan_offer *out)
     VkPhysicalDeviceSynchronization2Features synchronization2 = {
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SYNCHRONIZATION_2_FEATURES,
     };
+    VkPhysicalDeviceShaderAtomicFloatFeaturesEXT atomic_float = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_ATOMIC_FLOAT_FEATURES_EXT,
+        .pNext = out->is_1_3 || out->synchronization2_ext ? &synchronization2 : NULL,
+    };
     out->features12.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES;
-    out->features12.pNext = out->is_1_3 || out->synchronization2_ext ? &synchronization2 : NULL;
+    out->features12.pNext = out->atomic_float ? &atomic_float : atomic_float.pNext;
     out->features11.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES;
     out->features11.pNext = &out->features12;
     VkPhysicalDeviceFeatures2 features = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2,
@@ -118,6 +126,8 @@ static bool ask(VkPhysicalDevice physical, vulkan_offer *out)
     out->features = features.features;
     out->synchronization2 = synchronization2.synchronization2;
     out->synchronization2_ext = out->synchronization2_ext && !out->is_1_3;
+    out->float_add = atomic_float.shaderBufferFloat32AtomicAdd;
+    out->shared_float_add = atomic_float.shaderSharedFloat32AtomicAdd;
     return out->features12.timelineSemaphore;
 }
 
@@ -242,6 +252,13 @@ static uint32_t dtype_mask(const vulkan_offer *offer)
     return mask;
 }
 
+static uint32_t atomics(const vulkan_offer *offer)
+{
+    return (offer->features12.shaderBufferInt64Atomics ? FMI_ATOMIC_INT64 : 0u) |
+           (offer->features12.shaderSharedInt64Atomics ? FMI_ATOMIC_SHARED_INT64 : 0u) |
+           (offer->float_add ? FMI_ATOMIC_FLOAT : 0u) | (offer->shared_float_add ? FMI_ATOMIC_SHARED_FLOAT : 0u);
+}
+
 // Size of the heap that device-kind blocks come from.
 static uint64_t memory_bytes(const fmi_backend *backend)
 {
@@ -266,6 +283,7 @@ static void describe(const fmi_backend *backend, const vulkan_offer *offer, fm_b
         .max_shared_bytes = limits->maxComputeSharedMemorySize,
         .max_push_constants_bytes = backend->max_push_bytes,
         .dtype_mask = dtype_mask(offer),
+        .atomics = atomics(offer),
         .binding_mode = binding_mode,
         .takes_spirv = true,
         .on_cpu = offer->properties.deviceType == VK_PHYSICAL_DEVICE_TYPE_CPU,
@@ -277,6 +295,23 @@ static void describe(const fmi_backend *backend, const vulkan_offer *offer, fm_b
     snprintf(out->description, sizeof out->description, "%s", offer->properties.deviceName);
 }
 
+enum { MOST_EXTENSIONS = 3 };
+
+static uint32_t choose_extensions(const vulkan_offer *offer, const char *out[MOST_EXTENSIONS])
+{
+    uint32_t count = 0;
+    if (offer->push_descriptor) {
+        out[count++] = VK_KHR_PUSH_DESCRIPTOR_EXTENSION_NAME;
+    }
+    if (offer->synchronization2 && offer->synchronization2_ext) {
+        out[count++] = VK_KHR_SYNCHRONIZATION_2_EXTENSION_NAME;
+    }
+    if (offer->atomic_float) {
+        out[count++] = VK_EXT_SHADER_ATOMIC_FLOAT_EXTENSION_NAME;
+    }
+    return count;
+}
+
 // Creates the device with the features that kernels and submit.c use, as far as they are offered.
 static fm_status create_device(fmi_backend *backend, const vulkan_offer *offer, fm_binding_mode binding_mode)
 {
@@ -284,9 +319,17 @@ static fm_status create_device(fmi_backend *backend, const vulkan_offer *offer, 
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SYNCHRONIZATION_2_FEATURES,
         .synchronization2 = VK_TRUE,
     };
+    VkPhysicalDeviceShaderAtomicFloatFeaturesEXT atomic_float = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_ATOMIC_FLOAT_FEATURES_EXT,
+        .pNext = offer->synchronization2 ? &synchronization2 : NULL,
+        .shaderBufferFloat32AtomicAdd = offer->float_add,
+        .shaderSharedFloat32AtomicAdd = offer->shared_float_add,
+    };
     VkPhysicalDeviceVulkan12Features features12 = {
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES,
-        .pNext = offer->synchronization2 ? &synchronization2 : NULL,
+        .pNext = offer->atomic_float ? &atomic_float : atomic_float.pNext,
+        .shaderBufferInt64Atomics = offer->features12.shaderBufferInt64Atomics,
+        .shaderSharedInt64Atomics = offer->features12.shaderSharedInt64Atomics,
         .timelineSemaphore = VK_TRUE,
         .bufferDeviceAddress = offer->features12.bufferDeviceAddress,
         .storageBuffer8BitAccess = offer->features12.storageBuffer8BitAccess,
@@ -309,14 +352,8 @@ static fm_status create_device(fmi_backend *backend, const vulkan_offer *offer, 
                 .shaderInt16 = offer->features.shaderInt16,
             },
     };
-    const char *extensions[2];
-    uint32_t extension_count = 0;
-    if (offer->push_descriptor) {
-        extensions[extension_count++] = VK_KHR_PUSH_DESCRIPTOR_EXTENSION_NAME;
-    }
-    if (offer->synchronization2 && offer->synchronization2_ext) {
-        extensions[extension_count++] = VK_KHR_SYNCHRONIZATION_2_EXTENSION_NAME;
-    }
+    const char *extensions[MOST_EXTENSIONS];
+    uint32_t extension_count = choose_extensions(offer, extensions);
     VkDeviceQueueCreateInfo queue = {
         .sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO,
         .queueFamilyIndex = backend->queue_family,

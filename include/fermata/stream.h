@@ -60,6 +60,13 @@ FM_API fm_status fm_stream_create(fm_device *device, const fm_stream_info *info,
 // Thread-safety: any thread, at any moment (LEARNED-12). Lifetime: never blocks.
 FM_API fm_status fm_stream_destroy(fm_device *device, fm_stream stream);
 
+// Gives the point of the newest list that was committed to a stream: complete when all that was committed so far is. For work whose commit
+// another part of the program made, and for the synchronous calls, which return no point.
+// Parameters: `device`; `stream`, borrowed; `out_point`, filled; the null point where nothing was committed yet, and on error.
+// Errors: handle errors, FM_ERROR_INVALID_ARGUMENT (`out_point` is NULL), FM_ERROR_CLOSED. A failure of the work is none of this call.
+// Thread-safety: any thread; never blocks. What other threads commit meanwhile may or may not be covered. Lifetime: a plain value.
+FM_API fm_status fm_stream_get_newest(fm_device *device, fm_stream stream, fm_point *out_point);
+
 // Clears a stream's failure: later commits run again. Waits for work committed before to be retired.
 // Parameters: `device`; `stream`, borrowed; `timeout_ns`, for that wait.
 // Errors: handle errors, FM_TIMEOUT, FM_ERROR_DEVICE_LOST (cannot be cleared), FM_ERROR_CLOSED. A stream that has not failed

@@ -4,6 +4,7 @@
 
 #include "base/assert.h"
 #include "base/error.h"
+#include "base/phrase.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -63,6 +64,7 @@ void fmi_table_destroy(fmi_table *table)
     }
     free((void *)table->chunks);
     free(table->share_memory);
+    free(table->epitaphs);
     table->chunks = NULL;
     table->shares = NULL;
     pthread_mutex_destroy(&table->lock);
@@ -143,24 +145,60 @@ void fmi_table_publish_nameless(fmi_table *table, fmi_slot *slot)
     atomic_store_explicit(&slot->word, WORD(GENERATION(word), 1), memory_order_release);
 }
 
+// An object's label; NULL: it has none.
+static const char *label_of(const fmi_table *table, const fmi_slot *slot)
+{
+    const char *label = table->label_of ? table->label_of(slot) : NULL;
+    return label && *label ? label : NULL;
+}
+
+static void quote(char *out, size_t size_bytes, const char *label)
+{
+    if (label) {
+        snprintf(out, size_bytes, "'%.*s' ", FMI_MOST_LABEL, label);
+    }
+}
+
+// Remembers the label of the slot's object, which is gone but for `e`. Called under the lock.
+static void remember(fmi_table *table, const fmi_slot *slot, const fmi_epitaph *e)
+{
+    if (!table->epitaphs) {
+        table->epitaphs = calloc(FMI_TABLE_EPITAPHS, sizeof *table->epitaphs); // without host memory: no label later
+    }
+    if (table->epitaphs) {
+        table->epitaphs[slot->index % FMI_TABLE_EPITAPHS] = *e;
+    }
+}
+
+// The label of an object that is gone, if it is remembered.
+static void recall(fmi_table *table, uint64_t id, char *out, size_t size_bytes)
+{
+    pthread_mutex_lock(&table->lock);
+    const fmi_epitaph *e = table->epitaphs ? &table->epitaphs[fmi_id_index(id) % FMI_TABLE_EPITAPHS] : NULL;
+    if (e && e->id == id) {
+        quote(out, size_bytes, e->label);
+    }
+    pthread_mutex_unlock(&table->lock);
+}
+
 // Refuses a handle of this table: its object is gone, or dying (lists hold it, and it still has its label), or never was.
 static fm_status refuse_stale(fmi_table *table, uint64_t id)
 {
     uint32_t index = fmi_id_index(id), generation = fmi_id_generation(id);
     bool exists = atomic_load_explicit(&table->chunks[index / FMI_TABLE_CHUNK_SLOTS], memory_order_acquire) != NULL;
     fmi_slot *held = exists ? fmi_table_hold_slot(table, index) : NULL;
-    char label[96] = "";
+    char label[FMI_MOST_LABEL + 4] = "";
     uint32_t now = table->first_generation - 1;
     if (exists) {
         now = GENERATION(atomic_load(&fmi_table_slot(table, index)->word));
     }
     if (held) {
-        const char *known = table->label_of ? table->label_of(held) : NULL;
-        if (known && GENERATION(atomic_load(&held->word)) == generation + 1 && (generation & 1)) {
-            snprintf(label, sizeof label, "'%.90s' ", known);
+        if (GENERATION(atomic_load(&held->word)) == generation + 1 && (generation & 1)) {
+            quote(label, sizeof label, label_of(table, held));
         }
         fmi_table_release(table, held);
     }
+    recall(table, id, label, sizeof label); // last: a dying object may have gone meanwhile
     // Counted from the table's first one, since generations go round.
     uint32_t first = table->first_generation;
     bool has_been = (generation & 1) && generation + 1 - first < now + 1 - first;
@@ -226,13 +264,24 @@ fmi_slot *fmi_table_hold_slot(fmi_table *table, uint32_t index)
 
 static void free_slot(fmi_table *table, fmi_slot *slot)
 {
+    uint32_t generation = GENERATION(atomic_load_explicit(&slot->word, memory_order_relaxed));
+    const char *label = label_of(table, slot);
+    fmi_epitaph epitaph;
+    if (label) {
+        epitaph.id = (uint64_t)table->tag << 56 | (uint64_t)slot->index << 32 | (generation - 1);
+        size_t length = strnlen(label, sizeof epitaph.label - 1);
+        memcpy(epitaph.label, label, length);
+        epitaph.label[length] = 0;
+    }
     table->free_object(table->user, slot);
     atomic_fetch_sub_explicit(&table->alive, 1, memory_order_relaxed);
-    uint32_t generation = GENERATION(atomic_load_explicit(&slot->word, memory_order_relaxed));
     if (generation + 1 == table->first_generation) {
         return; // all generations are used up: this slot is never handed out again
     }
     pthread_mutex_lock(&table->lock);
+    if (label) {
+        remember(table, slot, &epitaph);
+    }
     slot->next_free = table->free_head;
     table->free_head = slot->index + 1;
     pthread_mutex_unlock(&table->lock);

@@ -19,6 +19,7 @@ enum {
     FMI_TABLE_SHARES = 16,
     FMI_NO_SHARE = FMI_TABLE_SHARES, // in place of a share's number: held in the word
     FMI_SHARED_SLOTS = 4096,         // the first slots; what lies beyond is held in the word
+    FMI_TABLE_EPITAPHS = 4096,       // 256 KiB a table, touched as they are used
 };
 
 // Head of every object in a table; the object's own fields follow in the same struct.
@@ -31,6 +32,13 @@ typedef struct fmi_slot {
 // Frees what the object owns; called by whichever thread drops the last hold, outside the table's lock.
 typedef void (*fmi_slot_free)(void *user, fmi_slot *slot);
 
+// What is remembered of an object that is gone, so that an old handle is refused by its label. As many as there are places: bounded,
+// and written where a slot is freed anyway.
+typedef struct fmi_epitaph {
+    uint64_t id;    // its handle; 0: none
+    char label[56]; // cut if it is longer
+} fmi_epitaph;
+
 typedef struct fmi_table {
     _Atomic(char *) *chunks; // FMI_TABLE_MAX_CHUNKS pointers; a chunk is published once, with release
     size_t object_bytes;
@@ -39,13 +47,15 @@ typedef struct fmi_table {
     uint32_t first_generation; // odd; differs from device to device, so that old handles rarely meet a live one
     fmi_slot_free free_object;
     void *user;
-    const char *(*label_of)(const fmi_slot *slot); // for sentences, of an object that is held; NULL: it has none
-    pthread_mutex_t lock;                          // guards the two below and slots' next_free
-    uint32_t free_head;                            // index + 1; 0 = none
-    uint32_t slot_count;                           // slots that exist
-    _Atomic(uint32_t) alive;                       // objects not yet freed
-    _Atomic(uint32_t) *shares;                     // one behind the other (shares.c); NULL: there are none
-    void *share_memory;                            // where they lie
+    // For sentences, of an object that is held; it may answer NULL. NULL: none has a label.
+    const char *(*label_of)(const fmi_slot *slot);
+    pthread_mutex_t lock;    // guards the three below and slots' next_free
+    fmi_epitaph *epitaphs;   // that of slot i is [i % FMI_TABLE_EPITAPHS]; NULL until an object with a label was freed
+    uint32_t free_head;      // index + 1; 0 = none
+    uint32_t slot_count;     // slots that exist
+    _Atomic(uint32_t) alive; // objects not yet freed
+    _Atomic(uint32_t) *shares; // one behind the other (shares.c); NULL: there are none
+    void *share_memory;        // where they lie
 } fmi_table;
 
 fm_status fmi_table_init(fmi_table *table, size_t object_bytes, const char *noun, uint8_t tag, uint32_t serial,

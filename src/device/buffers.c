@@ -3,6 +3,7 @@
 #include "device/device.h"
 
 #include "base/clock.h"
+#include "base/phrase.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -136,6 +137,10 @@ fm_status fm_buffer_create(fm_device *device, const fm_buffer_info *info, fm_buf
     if (info->size_bytes == 0) {
         return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_buffer_create: size_bytes is 0");
     }
+    if (fmi_is_negative(info->size_bytes)) {
+        return fmi_fail(FM_ERROR_OUT_OF_MEMORY, "fm_buffer_create: %s: size_bytes is %s, a negative number",
+                        fmi_named("buffer", info->label).text, fmi_number(info->size_bytes).text);
+    }
     if ((uint32_t)info->memory > FM_MEMORY_HOST || (info->flags & ~(uint32_t)FM_BUFFER_UNINITIALIZED)) {
         return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_buffer_create: memory kind %u or flags %#x are unknown",
                         (uint32_t)info->memory, info->flags);
@@ -146,8 +151,8 @@ fm_status fm_buffer_create(fm_device *device, const fm_buffer_info *info, fm_buf
     fm_buffer handle = {0};
     status = create(device, info, &handle);
     if (status != FM_OK) {
-        char prefix[128];
-        snprintf(prefix, sizeof prefix, "fm_buffer_create: buffer '%.80s'", info->label ? info->label : "(no label)");
+        char prefix[160];
+        snprintf(prefix, sizeof prefix, "fm_buffer_create: %s", fmi_named("buffer", info->label).text);
         fmi_error_prefix(prefix);
         return status;
     }

@@ -10,7 +10,7 @@ enum { MOST_NAMED = 3 };
 // A live buffer, copied so that it may go meanwhile.
 typedef struct holder {
     uint64_t size_bytes; // of its memory; 0: none
-    char label[48];
+    char name[48];       // its label in quotes, "unlabelled" if it has none
 } holder;
 
 typedef struct holders {
@@ -36,7 +36,9 @@ static void note(holders *h, const fmi_buffer *buffer)
         h->largest[i] = h->largest[i - 1];
     }
     h->largest[place].size_bytes = size_bytes;
-    snprintf(h->largest[place].label, sizeof h->largest[place].label, "%s", fmi_buffer_label(buffer));
+    bool named = buffer->label && *buffer->label;
+    snprintf(h->largest[place].name, sizeof h->largest[place].name, "%s%.40s%s", named ? "'" : "",
+             named ? buffer->label : "unlabelled", named ? "'" : "");
 }
 
 static void look(fm_device *device, holders *out)
@@ -65,8 +67,8 @@ void fmi_device_explain_memory(void *user)
     char named[256] = "";
     size_t length = 0;
     for (uint32_t i = 0; i < MOST_NAMED && h.largest[i].size_bytes > 0; i++) {
-        length += (size_t)snprintf(named + length, sizeof named - length, "%s'%s' %" PRIu64,
-                                   i ? ", " : " (the largest: ", h.largest[i].label, h.largest[i].size_bytes);
+        length += (size_t)snprintf(named + length, sizeof named - length, "%s%s %" PRIu64,
+                                   i ? ", " : " (the largest: ", h.largest[i].name, h.largest[i].size_bytes);
     }
     fmi_fail(FM_ERROR_OUT_OF_MEMORY,
              "%s: %u buffers that are alive have %" PRIu64 "%s%s, lists that are not complete keep %" PRIu64

@@ -133,15 +133,44 @@ static fm_status reset(fm_device *device, fmi_stream *stream, uint64_t timeout_n
     uint64_t deadline = fmi_deadline(timeout_ns);
     do {
         if (atomic_load_explicit(&device->engine.lost, memory_order_acquire)) {
-            return fmi_fail(FM_ERROR_DEVICE_LOST, "fm_stream_reset: the device is lost");
+            char cause[1024] = "";
+            if (atomic_load_explicit(&stream->failed, memory_order_relaxed)) {
+                fmi_stream_root(stream, UINT64_MAX, cause, sizeof cause);
+            }
+            return fmi_fail(FM_ERROR_DEVICE_LOST, "fm_stream_reset: the device is lost, which nothing clears%s%s",
+                            cause[0] ? ": " : "", cause);
         }
         // What is under way may fail yet. Later commits are not waited for.
         reset_target t = {stream, atomic_load_explicit(&stream->committed, memory_order_acquire)};
         if (fmi_wait_until(&device->retirement, has_completed, &t, fmi_remaining_ns(deadline)) != FM_OK) {
-            return fmi_fail(FM_TIMEOUT, "fm_stream_reset: earlier work of stream '%s' is not retired",
-                            fmi_stream_label(stream));
+            return fmi_fail(FM_TIMEOUT, "fm_stream_reset: %llu ns went by before earlier work of %s was complete",
+                            (unsigned long long)timeout_ns, fmi_stream_named(stream).text);
         }
     } while (atomic_load_explicit(&stream->failed, memory_order_acquire) && !clear_failure(stream));
+    return FM_OK;
+}
+
+fm_status fm_stream_get_newest(fm_device *device, fm_stream stream, fm_point *out_point)
+{
+    if (out_point) {
+        *out_point = (fm_point){{0}, 0};
+    }
+    fm_status status = fmi_device_check(device, "fm_stream_get_newest");
+    if (status != FM_OK) {
+        return status;
+    }
+    if (!out_point) {
+        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_stream_get_newest: out_point is NULL");
+    }
+    fmi_slot *held;
+    status = fmi_table_hold(&device->streams, stream.id, &held);
+    if (status != FM_OK) {
+        fmi_error_prefix("fm_stream_get_newest");
+        return status;
+    }
+    uint64_t committed = atomic_load_explicit(&((fmi_stream *)held)->committed, memory_order_acquire);
+    fmi_table_release(&device->streams, held);
+    *out_point = committed ? (fm_point){stream, committed} : (fm_point){{0}, 0};
     return FM_OK;
 }
 

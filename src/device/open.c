@@ -40,7 +40,7 @@ static void free_kernel(void *unused, fmi_slot *slot)
 static const char *buffer_label(const fmi_slot *slot)
 {
     const fmi_buffer *buffer = (const fmi_buffer *)slot;
-    return buffer->is_staging ? NULL : fmi_buffer_label(buffer); // that one is nobody's who has a handle
+    return buffer->is_staging ? NULL : buffer->label; // that one is nobody's who has a handle
 }
 
 static const char *kernel_name(const fmi_slot *slot)
@@ -50,7 +50,7 @@ static const char *kernel_name(const fmi_slot *slot)
 
 static const char *stream_label(const fmi_slot *slot)
 {
-    return fmi_stream_label((const fmi_stream *)slot);
+    return ((const fmi_stream *)slot)->label;
 }
 
 static void settle(void *device)

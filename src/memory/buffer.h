@@ -41,12 +41,6 @@ void fmi_buffer_drop_staging(fmi_table *table, fmi_pool *pool, fmi_buffer *buffe
 // The table's free function: lets go of the memory. `pool` is the fmi_pool.
 void fmi_buffer_free(void *pool, fmi_slot *slot);
 
-// For sentences: the buffer's label or "(no label)".
-static inline const char *fmi_buffer_label(const fmi_buffer *buffer)
-{
-    return buffer->label ? buffer->label : "(no label)";
-}
-
 // Where the buffer's first byte is mapped; NULL if the host cannot reach it.
 static inline uint8_t *fmi_buffer_mapped(const fmi_buffer *buffer)
 {

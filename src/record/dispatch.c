@@ -13,11 +13,20 @@
 #define FMI_HOT inline __attribute__((always_inline))
 
 // Puts "fm_dispatch: binding N 'name' of kernel 'name'" before what a lower room said.
+enum { BINDING_NAME_BYTES = 200 };
+
+// "fm_dispatch: binding 0 'x' of kernel 'axpy'"; a module may have no name for it.
+static void __attribute__((cold)) name_binding(char out[BINDING_NAME_BYTES], const fmi_kernel *kernel, uint32_t index)
+{
+    const char *name = fmi_kernel_param_name(kernel, index), *quote = *name ? "'" : "";
+    snprintf(out, BINDING_NAME_BYTES, "fm_dispatch: binding %u%s%s%.60s%s of kernel '%.60s'", index, *name ? " " : "",
+             quote, name, quote, kernel->name);
+}
+
 static fm_status __attribute__((cold)) blame_binding(fm_status status, const fmi_kernel *kernel, uint32_t index)
 {
-    char prefix[200];
-    snprintf(prefix, sizeof prefix, "fm_dispatch: binding %u '%.60s' of kernel '%.60s'", index,
-             fmi_kernel_param_name(kernel, index), kernel->name);
+    char prefix[BINDING_NAME_BYTES];
+    name_binding(prefix, kernel, index);
     fmi_error_prefix(prefix);
     return status;
 }
@@ -143,14 +152,13 @@ static FMI_HOT fm_status choose_variant(fm_commands *commands, fmi_kernel_object
     return status;
 }
 
+// `b` is not inside the buffer; a size of 0 is "to the end".
 static fm_status __attribute__((cold))
-refuse_range(const fmi_kernel *kernel, uint32_t i, const fm_binding *b, const fmi_buffer *buffer, uint64_t size)
+refuse_range(const fmi_kernel *kernel, uint32_t i, const fm_binding *b, const fmi_buffer *buffer)
 {
-    return fmi_fail(FM_ERROR_OUT_OF_RANGE,
-                    "fm_dispatch: binding %u of kernel '%s': %llu bytes at offset %llu exceed buffer '%s' of %llu "
-                    "bytes",
-                    i, kernel->name, (unsigned long long)size, (unsigned long long)b->offset_bytes,
-                    fmi_buffer_label(buffer), (unsigned long long)buffer->size_bytes);
+    char what[BINDING_NAME_BYTES];
+    name_binding(what, kernel, i);
+    return fmi_check_range(what, buffer, b->offset_bytes, b->size_bytes ? b->size_bytes : FM_WHOLE_SIZE);
 }
 
 // Refuses the first binding whose offset is not aligned or that is larger than the device's largest. FM_OK: none is.
@@ -210,12 +218,12 @@ static FMI_HOT fm_status bind(fm_commands *commands, const fmi_kernel *kernel, c
     uint64_t room = buffer->size_bytes - offset; // nonsense when the offset is beyond the end, which is refused
     if (size - 1 >= room) {                      // 0, FM_WHOLE_SIZE or too much
         if (__builtin_expect(size != 0 && size != FM_WHOLE_SIZE, 0)) {
-            return refuse_range(kernel, i, b, buffer, size);
+            return refuse_range(kernel, i, b, buffer);
         }
         size = room;
     }
     if (__builtin_expect(offset >= buffer->size_bytes, 0)) {
-        return refuse_range(kernel, i, b, buffer, size);
+        return refuse_range(kernel, i, b, buffer);
     }
     bits->offsets |= offset;
     bits->sizes |= size;

@@ -2,6 +2,7 @@
 // the rest is a pattern of 16 bytes that a backend lays out from the range's first byte.
 // All run as the list's owner.
 #include "base/error.h"
+#include "base/phrase.h"
 #include "record/transfer.h"
 
 #include <string.h>
@@ -52,12 +53,12 @@ static fm_status fill(fm_commands *commands, const char *caller, fm_buffer handl
         return status;
     }
     if (range.offset_bytes % unit_bytes != 0) {
-        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "%s: offset_bytes %llu is not a multiple of %u", caller,
-                        (unsigned long long)range.offset_bytes, unit_bytes);
+        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "%s: offset_bytes %s is not a multiple of %u", caller,
+                        fmi_number(range.offset_bytes).text, unit_bytes);
     }
     if (range.size_bytes != FM_WHOLE_SIZE && range.size_bytes % unit_bytes != 0) {
-        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "%s: size_bytes %llu is not a multiple of %u", caller,
-                        (unsigned long long)range.size_bytes, unit_bytes);
+        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "%s: size_bytes %s is not a multiple of %u", caller,
+                        fmi_number(range.size_bytes).text, unit_bytes);
     }
     if (to.size_bytes == 0) {
         return fmi_transfer_nothing(commands);

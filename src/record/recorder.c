@@ -4,6 +4,7 @@
 
 #include "base/assert.h"
 #include "base/error.h"
+#include "base/phrase.h"
 #include "record/label.h"
 
 #include <stdlib.h>
@@ -365,12 +366,18 @@ fm_status fmi_check_range(const char *what, const fmi_buffer *buffer, uint64_t o
     if (offset_bytes <= buffer->size_bytes && size_bytes <= buffer->size_bytes - offset_bytes) {
         return FM_OK;
     }
-    if (size_bytes == FM_WHOLE_SIZE) {
-        return fmi_fail(FM_ERROR_OUT_OF_RANGE, "%s: offset %llu is not inside buffer '%s' of %llu bytes", what,
-                        (unsigned long long)offset_bytes, fmi_buffer_label(buffer),
-                        (unsigned long long)buffer->size_bytes);
+    fmi_phrase named = fmi_named("buffer", buffer->label), offset = fmi_number(offset_bytes);
+    unsigned long long buffer_bytes = buffer->size_bytes;
+    if (fmi_is_negative(offset_bytes) || (fmi_is_negative(size_bytes) && size_bytes != FM_WHOLE_SIZE)) {
+        bool is_offset = fmi_is_negative(offset_bytes);
+        return fmi_fail(FM_ERROR_OUT_OF_RANGE, "%s: the %s in %s of %llu bytes is %s, a negative number", what,
+                        is_offset ? "offset" : "size", named.text, buffer_bytes,
+                        is_offset ? offset.text : fmi_number(size_bytes).text);
     }
-    return fmi_fail(FM_ERROR_OUT_OF_RANGE, "%s: %llu bytes at offset %llu exceed buffer '%s' of %llu bytes", what,
-                    (unsigned long long)size_bytes, (unsigned long long)offset_bytes, fmi_buffer_label(buffer),
-                    (unsigned long long)buffer->size_bytes);
+    if (size_bytes == FM_WHOLE_SIZE) {
+        return fmi_fail(FM_ERROR_OUT_OF_RANGE, "%s: offset %s is not inside %s of %llu bytes", what, offset.text,
+                        named.text, buffer_bytes);
+    }
+    return fmi_fail(FM_ERROR_OUT_OF_RANGE, "%s: %llu bytes at offset %s exceed %s of %llu bytes", what,
+                    (unsigned long long)size_bytes, offset.text, named.text, buffer_bytes);
 }

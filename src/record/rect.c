@@ -2,6 +2,7 @@
 // recorded as a plain copy.
 // All run as the list's owner.
 #include "base/error.h"
+#include "base/phrase.h"
 #include "record/transfer.h"
 
 #include <string.h>
@@ -27,13 +28,13 @@ static fm_status lay_out(const char *what, const fm_copy_rect_info *info, uint64
     uint64_t slices = info->slice_count ? info->slice_count : 1, slice_bytes, packed;
     out->row_pitch_bytes = row_pitch_bytes ? row_pitch_bytes : info->row_size_bytes;
     if (out->row_pitch_bytes < info->row_size_bytes) {
-        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "%s: a row pitch of %llu bytes is less than a row of %llu bytes",
-                        what, (unsigned long long)row_pitch_bytes, (unsigned long long)info->row_size_bytes);
+        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "%s: a row pitch of %s bytes is less than a row of %s bytes", what,
+                        fmi_number(row_pitch_bytes).text, fmi_number(info->row_size_bytes).text);
     }
     bool fits = reach(info->row_count, out->row_pitch_bytes, info->row_size_bytes, &slice_bytes);
     if (fits && slice_pitch_bytes && slice_pitch_bytes < slice_bytes) {
-        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "%s: a slice pitch of %llu bytes is less than a slice of %llu bytes",
-                        what, (unsigned long long)slice_pitch_bytes, (unsigned long long)slice_bytes);
+        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "%s: a slice pitch of %s bytes is less than a slice of %s bytes",
+                        what, fmi_number(slice_pitch_bytes).text, fmi_number(slice_bytes).text);
     }
     out->slice_pitch_bytes = slice_pitch_bytes;
     if (fits && slice_pitch_bytes == 0) {
@@ -42,8 +43,8 @@ static fm_status lay_out(const char *what, const fm_copy_rect_info *info, uint64
     }
     if (!fits || !reach(slices, out->slice_pitch_bytes, slice_bytes, &out->extent_bytes) ||
         out->extent_bytes == FM_WHOLE_SIZE) {
-        return fmi_fail(FM_ERROR_OUT_OF_RANGE, "%s: %llu slices of %llu rows reach beyond any buffer", what,
-                        (unsigned long long)slices, (unsigned long long)info->row_count);
+        return fmi_fail(FM_ERROR_OUT_OF_RANGE, "%s: %s slices of %s rows reach beyond any buffer", what,
+                        fmi_number(slices).text, fmi_number(info->row_count).text);
     }
     return FM_OK;
 }

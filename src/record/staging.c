@@ -2,6 +2,7 @@
 // every list that uses a part holds the chunk, so a full one is free again when the last of them has retired.
 // The list's owner calls, inside the list; dropping what idle recorders keep takes each lane's lock.
 #include "base/error.h"
+#include "base/phrase.h"
 #include "record/recorder.h"
 
 #include <stdio.h>
@@ -77,8 +78,8 @@ fm_status fmi_recorder_stage(fm_commands *commands, const fmi_buffer *user, uint
         out->mapped = fmi_buffer_mapped(out->buffer) + offset;
         out->span = fmi_buffer_span(out->buffer, offset, size_bytes, FMI_SPAN_PRIVATE);
     } else {
-        char prefix[128];
-        snprintf(prefix, sizeof prefix, "staging memory for buffer '%.80s'", fmi_buffer_label(user));
+        char prefix[160];
+        snprintf(prefix, sizeof prefix, "staging memory for %s", fmi_named("buffer", user->label).text);
         fmi_error_prefix(prefix);
     }
     return status;

@@ -27,7 +27,7 @@ void fmi_failures_destroy(fmi_failures *failures)
     free(failures->ring);
 }
 
-// The name of a held object: a kernel's name or a buffer's label.
+// The name of a held object: a kernel's name or a buffer's label; NULL or empty: it has none.
 typedef const char *(*name_of)(const fmi_slot *slot);
 
 static const char *kernel_name(const fmi_slot *slot)
@@ -37,7 +37,7 @@ static const char *kernel_name(const fmi_slot *slot)
 
 static const char *buffer_name(const fmi_slot *slot)
 {
-    return fmi_buffer_label((const fmi_buffer *)slot);
+    return ((const fmi_buffer *)slot)->label;
 }
 
 // Makes "a, b, c and 5 more" of texts that come one by one.
@@ -46,11 +46,16 @@ typedef struct joiner {
     size_t size_bytes;
     size_t used;
     uint32_t left_out;
+    uint32_t nameless; // what has no text is counted, and no text made up for it
 } joiner;
 
 static void join(joiner *j, const char *text)
 {
-    enum { TAIL_BYTES = 24 }; // room for " and 4294967295 more"
+    enum { TAIL_BYTES = 48 }; // room for both counts of end_join
+    if (!text || !*text) {
+        j->nameless++;
+        return;
+    }
     size_t length = strlen(text) + (j->used ? 2 : 0);
     if (j->left_out || j->used + length + TAIL_BYTES >= j->size_bytes) {
         j->left_out++;
@@ -59,10 +64,14 @@ static void join(joiner *j, const char *text)
     j->used += (size_t)snprintf(j->out + j->used, j->size_bytes - j->used, "%s%s", j->used ? ", " : "", text);
 }
 
-static void end_join(const joiner *j)
+static void end_join(joiner *j)
 {
     if (j->left_out) {
-        snprintf(j->out + j->used, j->size_bytes - j->used, "%s%u more", j->used ? " and " : "", j->left_out);
+        j->used += (size_t)snprintf(j->out + j->used, j->size_bytes - j->used, "%s%u more", j->used ? " and " : "",
+                                    j->left_out);
+    }
+    if (j->nameless) {
+        snprintf(j->out + j->used, j->size_bytes - j->used, "%s%u unlabelled", j->used ? " and " : "", j->nameless);
     }
 }
 
@@ -112,9 +121,8 @@ void fmi_failures_explain(const fmi_list *list, const char *reason, char *out, s
 {
     const fmi_command *failed = find_failed(list);
     bool in_group = failed && failed->label;
-    snprintf(out, size_bytes, "list '%s'%s%.100s%s: %s", list->label ? list->label : "(no label)",
-             in_group ? ", group '" : "", in_group ? failed->label : "", in_group ? "'" : "",
-             reason ? reason : "one of its kernels failed");
+    snprintf(out, size_bytes, "%s%s%.100s%s: %s", fmi_named("list", list->label).text, in_group ? ", group '" : "",
+             in_group ? failed->label : "", in_group ? "'" : "", reason ? reason : "one of its kernels failed");
 }
 
 void fmi_failures_note(fmi_failures *failures, const fmi_list *list, uint64_t handle, fm_status status,

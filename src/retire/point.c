@@ -12,9 +12,14 @@ static bool is_null(fm_point point)
 
 fm_status fmi_point_refuse_future(fm_point point, uint64_t committed, const char *caller)
 {
+    if (committed == 0) {
+        return fmi_fail(FM_ERROR_INVALID_ARGUMENT,
+                        "%s: no commit has returned value %s of this stream yet; nothing has been committed to it",
+                        caller, fmi_number(point.value).text);
+    }
     return fmi_fail(FM_ERROR_INVALID_ARGUMENT,
-                    "%s: no commit has returned value %llu of this stream yet; the last is %llu", caller,
-                    (unsigned long long)point.value, (unsigned long long)committed);
+                    "%s: no commit has returned value %s of this stream yet; the last is %llu", caller,
+                    fmi_number(point.value).text, (unsigned long long)committed);
 }
 
 static fm_status refuse_stream(fmi_retirement *r, fm_point point, const char *caller)
@@ -95,8 +100,8 @@ fm_status fmi_stream_wait(fmi_retirement *r, fmi_stream *stream, uint64_t value,
     if (status == FM_OK) {
         return fmi_stream_status(stream, value, caller);
     }
-    return fmi_fail(status, "%s: %llu ns went by before value %llu of stream '%s' was complete", caller,
-                    (unsigned long long)timeout_ns, (unsigned long long)value, fmi_stream_label(stream));
+    return fmi_fail(status, "%s: %llu ns went by before value %llu of %s was complete", caller,
+                    (unsigned long long)timeout_ns, (unsigned long long)value, fmi_stream_named(stream).text);
 }
 
 fm_status fmi_point_wait(fmi_retirement *r, fm_point point, uint64_t timeout_ns, const char *caller)

@@ -10,14 +10,21 @@
 #include <stdlib.h>
 #include <string.h>
 
-// The sentence of a list that fails because of `stream`'s failure.
+enum {
+    CAUSE_BYTES = sizeof((fm_failure *)0)->cause,               // a list's own sentence,
+    SENTENCE_BYTES = CAUSE_BYTES + (int)sizeof(fmi_phrase) + 48 // and that of a list that depends on it
+};
+
+// The sentence of a list that fails because of `stream`'s failure: the one cause at the root, through however many streams.
 static void name_root(fmi_stream *stream, uint64_t value, char *sentence, size_t size)
 {
-    static const char prefix[] = "it depends on work that failed: ";
-    char root[384];
-    fmi_stream_root(stream, value, root, sizeof root);
-    bool is_root = strncmp(root, prefix, sizeof prefix - 1) != 0;
-    snprintf(sentence, size, "%s%s", is_root ? prefix : "", root[0] ? root : "its stream was stopped");
+    static const char prefix[] = "it depends on work of ";
+    char root[CAUSE_BYTES];
+    fmi_stream_root(stream, value, sentence, size);
+    if (strncmp(sentence, prefix, sizeof prefix - 1) != 0) {
+        snprintf(root, sizeof root, "%.*s", (int)sizeof root - 1, sentence[0] ? sentence : "the stream was stopped");
+        snprintf(sentence, size, "%s%s that failed: %s", prefix, fmi_stream_named(stream).text, root);
+    }
 }
 
 // Was a buffer that the list uses never zeroed, because its fill failed? Looked at only after such a failure.
@@ -41,9 +48,9 @@ static bool uses_unzeroed(const fmi_retirement *r, const fmi_list *list)
 static fm_status list_outcome(const fmi_retirement *r, const fmi_batch *batch, const fmi_list *list, uint32_t index,
                               char *sentence, size_t size)
 {
-    const char *label = list->label ? list->label : "(no label)";
+    fmi_phrase named = fmi_named("list", list->label);
     if (batch->status == FM_ERROR_DEVICE_LOST) { // each is told the cause, not that a list before it had the same
-        snprintf(sentence, size, "list '%s' was not run: %s", label, batch->sentence);
+        snprintf(sentence, size, "%s was not run: %s", named.text, batch->sentence);
         return batch->status;
     }
     if (list->stream && atomic_load_explicit(&list->stream->failed, memory_order_relaxed)) {
@@ -57,18 +64,18 @@ static fm_status list_outcome(const fmi_retirement *r, const fmi_batch *batch, c
         }
     }
     if (batch->status != FM_OK) {
-        snprintf(sentence, size, "list '%s' was not run: %s", label, batch->sentence);
+        snprintf(sentence, size, "%s was not run: %s", named.text, batch->sentence);
         return batch->status;
     }
     if (uses_unzeroed(r, list)) {
-        snprintf(sentence, size, "list '%s' uses a buffer whose memory could not be zeroed", label);
+        snprintf(sentence, size, "%s uses a buffer whose memory could not be zeroed", named.text);
         return FM_ERROR_BACKEND;
     }
     fm_status status = list->status != FM_OK ? list->status : batch->list_status[index];
     if (status == FM_ERROR_DEPENDENCY) {
         snprintf(sentence, size, "it depends on work that failed");
     } else if (status != FM_OK) {
-        fmi_failures_explain(list, batch->list_reason[index], sentence, size);
+        fmi_failures_explain(list, batch->list_reason[index], sentence, size < CAUSE_BYTES ? size : CAUSE_BYTES);
     }
     return status;
 }
@@ -129,7 +136,7 @@ static bool is_swept_away(const fmi_retirement *r)
 
 static void retire_list(fmi_retirement *r, const fmi_batch *batch, fmi_list *list, uint32_t index, bool keep_holds)
 {
-    char sentence[512];
+    char sentence[SENTENCE_BYTES];
     fm_status status = list_outcome(r, batch, list, index, sentence, sizeof sentence);
     if (status == FM_OK) {
         for (fmi_readback *readback = list->readbacks; readback; readback = readback->next) {

@@ -156,7 +156,7 @@ fm_status fmi_stream_status(fmi_stream *stream, uint64_t value, const char *call
     const fmi_failure *f = find_failure(stream, value);
     if (f) {
         status = !caller ? f->status
-                         : fmi_fail(f->status, "%s: stream '%s', value %llu: %s", caller, fmi_stream_label(stream),
+                         : fmi_fail(f->status, "%s: %s, value %llu: %s", caller, fmi_stream_named(stream).text,
                                     (unsigned long long)value, f->sentence ? f->sentence : fm_status_text(f->status));
     }
     pthread_mutex_unlock(&stream->lock);

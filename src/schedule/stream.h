@@ -3,6 +3,7 @@
 #ifndef FMI_SCHEDULE_STREAM_H
 #define FMI_SCHEDULE_STREAM_H
 
+#include "base/phrase.h"
 #include "base/table.h"
 
 #include <fermata/stream.h>
@@ -112,9 +113,10 @@ static inline bool fmi_stream_is_over(const fmi_stream *stream, uint64_t value)
     return atomic_load_explicit(&stream->completed, memory_order_acquire) >= value;
 }
 
-static inline const char *fmi_stream_label(const fmi_stream *stream)
+// For sentences: "stream 'x'" or "an unlabelled stream".
+static inline fmi_phrase fmi_stream_named(const fmi_stream *stream)
 {
-    return stream->label ? stream->label : "(no label)";
+    return fmi_named("stream", stream->label);
 }
 
 #endif

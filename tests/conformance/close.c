@@ -161,6 +161,7 @@ static void closed_device_answers_closed_to_every_call(void **state)
     CT_STATUS(fm_stream_create(r.device, NULL, &stream), FM_ERROR_CLOSED);
     assert_true(stream.id == 0);
     CT_STATUS(fm_stream_destroy(r.device, r.stream), FM_ERROR_CLOSED);
+    CT_STATUS(fm_stream_get_newest(r.device, r.stream, &r.point), FM_ERROR_CLOSED);
     CT_STATUS(fm_stream_reset(r.device, r.stream, 0), FM_ERROR_CLOSED);
     CT_STATUS(fm_point_poll(r.device, r.point), FM_ERROR_CLOSED);
     CT_STATUS(fm_point_wait(r.device, r.point, 0), FM_ERROR_CLOSED);

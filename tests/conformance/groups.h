@@ -26,6 +26,7 @@
     X(literals)                                                                                                        \
     X(workgroup)                                                                                                       \
     X(messages)                                                                                                        \
+    X(sentences)                                                                                                       \
     X(library)                                                                                                         \
     X(variants)                                                                                                        \
     X(prepare)                                                                                                         \

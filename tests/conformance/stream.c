@@ -63,6 +63,50 @@ static void stream_slots_are_used_again_and_old_handles_stay_stale(void **state)
     ct_expect_words(f, buffer, 16, 199);
 }
 
+// The newest point covers what was committed, by whichever call, and nothing else.
+static void stream_newest_point_covers_what_was_committed(void **state)
+{
+    ct_fixture *f = *state;
+    fm_stream stream = stream_of(f->device);
+    fm_point newest = {{5}, 5};
+    CT_OK(fm_stream_get_newest(f->device, stream, &newest));
+    assert_true(newest.stream.id == 0 && newest.value == 0); // the null point, which is complete
+    CT_OK(fm_point_poll(f->device, newest));
+    fm_buffer buffer = ct_buffer(f, 64);
+    fm_point gate = ct_commit_gate(f, stream, buffer);
+    CT_OK(fm_stream_get_newest(f->device, stream, &newest));
+    assert_true(newest.stream.id == stream.id && newest.value == gate.value);
+    if (ct_gate_is_exact(f)) CT_STATUS(fm_point_poll(f->device, newest), FM_NOT_READY);
+    fm_commands *commands = ct_begin(f);
+    CT_OK(fm_fill(commands, buffer, 0, FM_WHOLE_SIZE, 3));
+    fm_point point = ct_commit(&commands, stream);
+    CT_OK(fm_stream_get_newest(f->device, stream, &newest));
+    assert_true(newest.value == point.value && newest.value > gate.value);
+    ct_gate_open(f);
+    CT_OK(fm_point_wait(f->device, newest, CT_TIMEOUT_NS));
+    CT_OK(fm_point_poll(f->device, point));
+    uint32_t word = 8;
+    CT_OK(fm_buffer_write(f->device, stream, buffer, 0, 4, &word, CT_TIMEOUT_NS));
+    CT_OK(fm_stream_get_newest(f->device, stream, &newest));
+    assert_true(newest.value > point.value); // the write's, which has returned no point
+    CT_OK(fm_point_wait(f->device, newest, CT_TIMEOUT_NS));
+    CT_OK(fm_stream_get_newest(f->device, f->stream, &newest));
+    assert_true(newest.stream.id == 0); // another stream's commits are none of this one's
+}
+
+static void stream_newest_point_of_bad_handles_is_an_answer(void **state)
+{
+    ct_fixture *f = *state;
+    fm_stream stream = stream_of(f->device);
+    fm_point newest = {{5}, 5};
+    CT_STATUS(fm_stream_get_newest(f->device, stream, NULL), FM_ERROR_INVALID_ARGUMENT);
+    CT_STATUS(fm_stream_get_newest(f->device, (fm_stream){0}, &newest), FM_ERROR_NULL_HANDLE);
+    assert_true(newest.stream.id == 0 && newest.value == 0);
+    CT_STATUS(fm_stream_get_newest(ct_other_device(f), stream, &newest), FM_ERROR_FOREIGN_HANDLE);
+    CT_OK(fm_stream_destroy(f->device, stream));
+    CT_STATUS(fm_stream_get_newest(f->device, stream, &newest), FM_ERROR_STALE_HANDLE);
+}
+
 // LEARNED-12: committed work runs to its end, and its callback comes, though the stream is gone.
 static void stream_destroyed_with_work_in_flight_finishes_it(void **state)
 {
@@ -198,6 +242,8 @@ int ct_group_stream(void)
         CT_TEST(stream_destroy_of_bad_handles_is_an_answer),
         CT_TEST(stream_reset_of_bad_handles_is_an_answer),
         CT_TEST(stream_slots_are_used_again_and_old_handles_stay_stale),
+        CT_TEST(stream_newest_point_covers_what_was_committed),
+        CT_TEST(stream_newest_point_of_bad_handles_is_an_answer),
         CT_TEST(stream_destroyed_with_work_in_flight_finishes_it),
         CT_TEST(stream_with_a_thousand_siblings_keeps_its_own_order),
         CT_TEST(stream_points_complete_in_commit_order),

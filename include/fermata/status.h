@@ -47,8 +47,9 @@ extern "C" {
     X(FM_ERROR_DEPENDENCY, -14, "earlier work on the same stream failed")                                              \
     X(FM_ERROR_KERNEL_FAILED, -15, "a kernel failed while it ran")                                                     \
     X(FM_ERROR_BACKEND, -16, "the driver reported an error")                                                           \
-    X(FM_ERROR_CANCELLED, -17, "the device was closed before the work could run")                                      \
-    X(FM_ERROR_LOST_IN_FORK, -18, "it belongs to the process that this one was forked from")
+    X(FM_ERROR_CANCELLED, -17, "it was cancelled, or the device was closed, before it could run")                      \
+    X(FM_ERROR_LOST_IN_FORK, -18, "it belongs to the process that this one was forked from")                           \
+    X(FM_ERROR_HOST_FAILED, -19, "the program failed a point of its own")
 
 // What a call answered. Every function that can fail returns one.
 typedef enum fm_status {

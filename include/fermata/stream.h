@@ -110,6 +110,53 @@ FM_API fm_status fm_point_wait_all(fm_device *device, const fm_point *points, ui
 FM_API fm_status fm_point_wait_any(fm_device *device, const fm_point *points, uint32_t count, uint64_t timeout_ns,
                                    uint32_t *out_index);
 
+// What to create.
+typedef struct fm_point_info {
+    const char *label; // for error sentences; copied; NULL = none
+} fm_point_info;
+
+// Creates a point that is complete when the program says so: lists that name it in `after` stay in the library until then, off the device,
+// and those behind them on their streams as well; other streams pass. It is polled, waited for and called back on like any other.
+// Never signalled, it lets waits and fm_device_close run out of time, and the sentence names it; lists that wait for it count
+// as in flight, so a commit at the in-flight limits, and memory that only they keep, wait for it, too: a thread that is to signal must not
+// wait for a place behind them.
+// Parameters: `device`; `info`, copied, NULL for none; `out_point`, filled; the null point on error.
+// Errors: FM_ERROR_INVALID_ARGUMENT (`out_point` is NULL), FM_ERROR_OUT_OF_HOST_MEMORY, FM_ERROR_CLOSED.
+// Thread-safety: any thread. Lifetime: until fm_point_destroy or fm_device_close. Its `stream` is the point's own: it takes no lists.
+FM_API fm_status fm_point_create(fm_device *device, const fm_point_info *info, fm_point *out_point);
+
+// Completes a point of fm_point_create. What waited for it alone goes to the device at once, in the order of each stream.
+// Parameters: `device`; `point`, borrowed.
+// Errors: FM_ERROR_INVALID_ARGUMENT (it was signalled, failed or cancelled before, or is a point of a commit), handle errors, FM_ERROR_CLOSED.
+// Thread-safety: any thread, also a completion callback. Never waits for the device. Lifetime: the point stays valid.
+FM_API fm_status fm_point_signal(fm_device *device, fm_point point);
+
+// Fails a point of fm_point_create: it answers FM_ERROR_HOST_FAILED with the sentence, and what waits for it fails with
+// FM_ERROR_DEPENDENCY, which says the sentence, too (READ-5).
+// Parameters: `device`; `point`, borrowed; `sentence`: the cause, copied, cut at 511 bytes, NULL for none.
+// Errors: as fm_point_signal. Thread-safety: as fm_point_signal. Lifetime: the point stays valid.
+FM_API fm_status fm_point_fail(fm_device *device, fm_point point, const char *sentence);
+
+// Destroys a point of fm_point_create: the handle is dead at once. If it was not signalled, it fails with FM_ERROR_CANCELLED before, so nothing
+// waits for what can no longer come.
+// Parameters: `device`; `point`, transferred; the null point does nothing.
+// Errors: FM_ERROR_INVALID_ARGUMENT (it is a point of a commit), FM_ERROR_STALE_HANDLE, FM_ERROR_FOREIGN_HANDLE, FM_ERROR_CLOSED.
+// Thread-safety: any thread, at any moment: lists and waits that name it go on (HOLD-1). Lifetime: never blocks.
+FM_API fm_status fm_point_destroy(fm_device *device, fm_point point);
+
+// Cancels the list of a point that was committed and not yet given to the device: it does not run, what it holds is let go, and its point
+// fails with FM_ERROR_CANCELLED once the stream's earlier lists are over. A stream behaves as if its lists ran one by one, and what comes later may
+// build on this one; so a cancelled list is a failed one: later lists of the stream and those that name the point fail with
+// FM_ERROR_DEPENDENCY, until fm_stream_reset. Work that is to go on when other work is cancelled belongs on a stream of its own.
+// A cancelled list makes no record for fm_device_take_failure. A point of fm_point_create fails with FM_ERROR_CANCELLED, too.
+// Parameters: `device`; `point`, borrowed. FM_OK: nothing of the list will run from here on, because it is cancelled, was before, or is
+// complete; the point says which.
+// Errors: FM_NOT_READY (too late: the list was given to the device, and runs), handle errors, FM_ERROR_INVALID_ARGUMENT (no commit has
+// returned this value yet), FM_ERROR_CLOSED.
+// Thread-safety: any thread. Waits for nothing but a batch that another thread is just giving to the driver. Lifetime: callbacks run once, as
+// for any failure.
+FM_API fm_status fm_point_cancel(fm_device *device, fm_point point);
+
 // Takes the oldest failure that nobody has taken, of any stream: for the place in a program that logs them. Waiters are told of theirs
 // in any case, through their points.
 // Parameters: `device`; `out_failure`, filled on FM_OK.

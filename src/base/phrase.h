@@ -9,7 +9,7 @@
 enum { FMI_MOST_LABEL = 64 }; // bytes of a label in a sentence; what is longer is cut
 
 typedef struct fmi_phrase {
-    char text[128];
+    char text[160];
 } fmi_phrase;
 
 // "buffer 'x'"; "an unlabelled buffer" where the label is NULL or empty: what is not known is not printed as a label.

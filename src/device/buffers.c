@@ -151,7 +151,7 @@ fm_status fm_buffer_create(fm_device *device, const fm_buffer_info *info, fm_buf
     fm_buffer handle = {0};
     status = create(device, info, &handle);
     if (status != FM_OK) {
-        char prefix[160];
+        char prefix[sizeof(fmi_phrase) + 32];
         snprintf(prefix, sizeof prefix, "fm_buffer_create: %s", fmi_named("buffer", info->label).text);
         fmi_error_prefix(prefix);
         return status;

@@ -102,8 +102,8 @@ static fm_status make_room(fm_device *device, bool no_wait, uint64_t timeout_ns)
         name_limit(device, reached);
         return fmi_fail(status,
                         "fm_commit: %s are in flight, which is the limit, and no place came free for this list within "
-                        "the %llu ns that were left",
-                        reached, (unsigned long long)timeout_ns);
+                        "the %llu ns that were left%s",
+                        reached, (unsigned long long)timeout_ns, fmi_host_points_blame(r).text);
     }
     atomic_fetch_add_explicit(&device->full_drains, FMI_ABLATED(&device->ablations, FM_ABLATE_WAIT_FOR_OLDEST),
                               memory_order_relaxed);
@@ -205,6 +205,11 @@ static void drop_after(fm_device *device, fmi_list *list)
 static fm_status __attribute__((cold)) refuse_failed(fmi_stream *stream)
 {
     char cause[1024];
+    if (stream->is_host) {
+        return fmi_fail(FM_ERROR_INVALID_ARGUMENT,
+                        "fm_commit: %s is signalled by the program, and no stream to commit to",
+                        fmi_stream_named(stream).text);
+    }
     fmi_stream_root(stream, UINT64_MAX, cause, sizeof cause);
     return fmi_fail(FM_ERROR_DEPENDENCY, "fm_commit: %s has failed, and fm_stream_reset clears that; the cause: %s",
                     fmi_stream_named(stream).text, cause);

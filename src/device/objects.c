@@ -78,8 +78,25 @@ fm_status fm_kernel_destroy(fm_device *device, fm_kernel kernel)
     return destroy_handle(device, device ? &device->kernels : NULL, kernel.id, "fm_kernel_destroy");
 }
 
+// Refuses what belongs to a point of the program's own.
+static fm_status refuse_host(const fmi_stream *stream, const char *caller)
+{
+    return !stream->is_host ? FM_OK
+                            : fmi_fail(FM_ERROR_INVALID_ARGUMENT, "%s: %s is signalled by the program, and no stream",
+                                       caller, fmi_stream_named(stream).text);
+}
+
 fm_status fm_stream_destroy(fm_device *device, fm_stream stream)
 {
+    fmi_slot *held;
+    if (fmi_device_check(device, "fm_stream_destroy") == FM_OK &&
+        fmi_table_try_hold(&device->streams, stream.id, &held)) {
+        fm_status status = refuse_host((const fmi_stream *)held, "fm_stream_destroy"); // fm_point_destroy ends it first
+        fmi_table_release(&device->streams, held);
+        if (status != FM_OK) {
+            return status;
+        }
+    }
     return destroy_handle(device, device ? &device->streams : NULL, stream.id, "fm_stream_destroy");
 }
 
@@ -143,8 +160,9 @@ static fm_status reset(fm_device *device, fmi_stream *stream, uint64_t timeout_n
         // What is under way may fail yet. Later commits are not waited for.
         reset_target t = {stream, atomic_load_explicit(&stream->committed, memory_order_acquire)};
         if (fmi_wait_until(&device->retirement, has_completed, &t, fmi_remaining_ns(deadline)) != FM_OK) {
-            return fmi_fail(FM_TIMEOUT, "fm_stream_reset: %llu ns went by before earlier work of %s was complete",
-                            (unsigned long long)timeout_ns, fmi_stream_named(stream).text);
+            return fmi_fail(FM_TIMEOUT, "fm_stream_reset: %llu ns went by before earlier work of %s was complete%s",
+                            (unsigned long long)timeout_ns, fmi_stream_named(stream).text,
+                            fmi_host_points_blame(&device->retirement).text);
         }
     } while (atomic_load_explicit(&stream->failed, memory_order_acquire) && !clear_failure(stream));
     return FM_OK;
@@ -186,7 +204,8 @@ fm_status fm_stream_reset(fm_device *device, fm_stream stream, uint64_t timeout_
         fmi_error_prefix("fm_stream_reset");
         return status;
     }
-    status = reset(device, (fmi_stream *)held, timeout_ns);
+    status = refuse_host((const fmi_stream *)held, "fm_stream_reset");
+    status = status == FM_OK ? reset(device, (fmi_stream *)held, timeout_ns) : status;
     fmi_table_release(&device->streams, held);
     return status;
 }

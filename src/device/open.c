@@ -258,7 +258,8 @@ static bool all_done(fm_device *device)
         fmi_keeper_run_due(&device->retirement);
     }
     return atomic_load(&device->retirement.outstanding) == 0 && !fmi_keeper_has_callbacks(&device->retirement) &&
-           atomic_load(&device->retirement.outstanding) == 0; // a callback may have committed more
+           atomic_load(&device->retirement.outstanding) == 0 && // a callback may have committed more
+           !fmi_host_points_owe(&device->retirement);
 }
 
 // Waits until there is nothing left to do. Callbacks may run and commit meanwhile, so it looks by itself.
@@ -320,8 +321,9 @@ fm_status fm_device_close(fm_device **device, uint64_t timeout_ns)
     }
     status = drain(d, timeout_ns);
     if (status != FM_OK) {
-        return fmi_fail(status, "fm_device_close: %u command lists are not complete after %llu ns",
-                        atomic_load(&d->retirement.outstanding), (unsigned long long)timeout_ns);
+        return fmi_fail(status, "fm_device_close: %u command lists are not complete after %llu ns%s",
+                        atomic_load(&d->retirement.outstanding), (unsigned long long)timeout_ns,
+                        fmi_host_points_blame(&d->retirement).text);
     }
     recording = fmi_lanes_recording(d->record.lanes);
     if (recording > 0) { // begun by a callback meanwhile

@@ -53,8 +53,9 @@ static fm_status wait_for(const reader *r, uint64_t value)
     fm_status status = fmi_stream_wait(retirement, r->stream, value, fmi_remaining_ns(r->deadline), "fm_buffer_read");
     atomic_fetch_sub_explicit(&retirement->reading, 1, memory_order_relaxed);
     if (status == FM_TIMEOUT) {
-        fmi_fail(status, "fm_buffer_read: %llu ns went by before the stream's earlier work was complete",
-                 (unsigned long long)r->timeout_ns);
+        fmi_fail(status, "fm_buffer_read: %llu ns went by before earlier work of %s was complete%s",
+                 (unsigned long long)r->timeout_ns, fmi_stream_named(r->stream).text,
+                 fmi_host_points_blame(retirement).text);
     }
     return status;
 }

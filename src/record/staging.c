@@ -78,7 +78,7 @@ fm_status fmi_recorder_stage(fm_commands *commands, const fmi_buffer *user, uint
         out->mapped = fmi_buffer_mapped(out->buffer) + offset;
         out->span = fmi_buffer_span(out->buffer, offset, size_bytes, FMI_SPAN_PRIVATE);
     } else {
-        char prefix[160];
+        char prefix[sizeof(fmi_phrase) + 32];
         snprintf(prefix, sizeof prefix, "staging memory for %s", fmi_named("buffer", user->label).text);
         fmi_error_prefix(prefix);
     }

@@ -13,6 +13,7 @@ enum {
     MOST_DOUBLINGS = 2,  // of that pause, while they have got on by themselves since the last look
     DEVICE_NS = 2000000, // longest block on the device
     IDLE_ROUNDS = 10,    // pauses with nothing outstanding before it sleeps: saves waking it for each commit
+    HOST_NS = 100000000, // longest sleep while all that is outstanding waits for the host
 };
 
 static void pause_for(fmi_keeper *keeper, uint64_t ns)
@@ -66,7 +67,19 @@ static void rest(fmi_retirement *r, uint32_t *rounds)
 typedef struct keeper_watch {
     uint64_t retired;   // batches retired by then
     uint32_t doublings; // of the pause
+    uint32_t idle;      // looks one after the other at which nothing was on the device
 } keeper_watch;
+
+// All that is outstanding waits for the host, which wakes this thread, as commits do. Called with the lock.
+static void sleep_for_host(fmi_retirement *r)
+{
+    // Store-then-load against fmi_keeper_notify's, as in rest.
+    atomic_store(&r->keeper.asleep, 1);
+    if (fmi_engine_is_idle(r->engine) && !atomic_load(&r->unsettled)) {
+        pause_for(&r->keeper, HOST_NS);
+    }
+    atomic_store(&r->keeper.asleep, 0);
+}
 
 // Something is outstanding: help it along. Called without the lock.
 static void watch(fmi_retirement *r, keeper_watch *w)
@@ -83,9 +96,17 @@ static void watch(fmi_retirement *r, keeper_watch *w)
         w->retired = fmi_engine_retired(r->engine);
         return;
     }
+    if (on_device) { // those who fell asleep while nothing was
+        fmi_waiting_pass_on(&r->waiting);
+    }
+    w->idle = fmi_engine_is_idle(r->engine) ? w->idle + 1 : 0;
     pthread_mutex_lock(&r->keeper.lock);
     if (!r->keeper.due_first && !r->keeper.stop && atomic_load(&r->outstanding) > 0) {
-        pause_for(&r->keeper, (uint64_t)WATCH_NS << w->doublings);
+        if (w->idle > IDLE_ROUNDS) {
+            sleep_for_host(r);
+        } else {
+            pause_for(&r->keeper, (uint64_t)WATCH_NS << w->doublings);
+        }
     }
     pthread_mutex_unlock(&r->keeper.lock);
 }

@@ -100,8 +100,13 @@ fm_status fmi_stream_wait(fmi_retirement *r, fmi_stream *stream, uint64_t value,
     if (status == FM_OK) {
         return fmi_stream_status(stream, value, caller);
     }
-    return fmi_fail(status, "%s: %llu ns went by before value %llu of %s was complete", caller,
-                    (unsigned long long)timeout_ns, (unsigned long long)value, fmi_stream_named(stream).text);
+    if (stream->is_host) {
+        return fmi_fail(status, "%s: %llu ns went by, and %s has not been signalled", caller,
+                        (unsigned long long)timeout_ns, fmi_stream_named(stream).text);
+    }
+    return fmi_fail(status, "%s: %llu ns went by before value %llu of %s was complete%s", caller,
+                    (unsigned long long)timeout_ns, (unsigned long long)value, fmi_stream_named(stream).text,
+                    fmi_host_points_blame(r).text);
 }
 
 fm_status fmi_point_wait(fmi_retirement *r, fm_point point, uint64_t timeout_ns, const char *caller)

@@ -112,8 +112,8 @@ static fm_status status_of(const target *t, const char *caller, uint32_t index)
 static fm_status wait_for_all(fmi_retirement *r, several *s, uint64_t timeout_ns, const char *caller)
 {
     if (fmi_wait_until(r, all_are_complete, s, timeout_ns) != FM_OK) {
-        return fmi_fail(FM_TIMEOUT, "%s: %llu ns went by, and %u of %u points were complete", caller,
-                        (unsigned long long)timeout_ns, count_complete(s), s->count);
+        return fmi_fail(FM_TIMEOUT, "%s: %llu ns went by, and %u of %u points were complete%s", caller,
+                        (unsigned long long)timeout_ns, count_complete(s), s->count, fmi_host_points_blame(r).text);
     }
     for (uint32_t i = 0; i < s->count; i++) {
         fm_status status = status_of(&s->targets[i], caller, i);
@@ -128,8 +128,8 @@ static fm_status wait_for_any(fmi_retirement *r, several *s, uint64_t timeout_ns
                               uint32_t *out_index)
 {
     if (fmi_wait_until(r, any_is_complete, s, timeout_ns) != FM_OK) {
-        return fmi_fail(FM_TIMEOUT, "%s: %llu ns went by before one of %u points was complete", caller,
-                        (unsigned long long)timeout_ns, s->count);
+        return fmi_fail(FM_TIMEOUT, "%s: %llu ns went by before one of %u points was complete%s", caller,
+                        (unsigned long long)timeout_ns, s->count, fmi_host_points_blame(r).text);
     }
     *out_index = first_complete(s);
     return status_of(&s->targets[*out_index], caller, *out_index);

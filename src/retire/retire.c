@@ -49,6 +49,10 @@ static fm_status list_outcome(const fmi_retirement *r, const fmi_batch *batch, c
                               char *sentence, size_t size)
 {
     fmi_phrase named = fmi_named("list", list->label);
+    if (list->cancelled) {
+        snprintf(sentence, size, "%s was cancelled before it ran", named.text);
+        return FM_ERROR_CANCELLED;
+    }
     if (batch->status == FM_ERROR_DEVICE_LOST) { // each is told the cause, not that a list before it had the same
         snprintf(sentence, size, "%s was not run: %s", named.text, batch->sentence);
         return batch->status;
@@ -114,6 +118,13 @@ static void collect_callbacks(fmi_retirement *r, fmi_stream *stream)
     pthread_mutex_unlock(&stream->lock);
 }
 
+void fmi_retirement_publish(fmi_retirement *r, fmi_stream *stream, uint64_t value)
+{
+    // Release: who sees the value sees the read-back bytes and the failure (READ-3). Sequentially consistent for collect_callbacks.
+    atomic_store(&stream->completed, value);
+    collect_callbacks(r, stream);
+}
+
 static void release_list(fmi_retirement *r, fmi_list *list)
 {
     for (uint32_t i = 0; i < list->after_count; i++) {
@@ -145,7 +156,8 @@ static void retire_list(fmi_retirement *r, const fmi_batch *batch, fmi_list *lis
     }
     fmi_stream *stream = list->stream;
     bool keep_failure = status != FM_OK && !is_swept_away(r);
-    if (keep_failure && status != FM_ERROR_DEPENDENCY) { // a dependency's root has its own record
+    // A dependency's root has its own record; what the program cancelled was no failure.
+    if (keep_failure && status != FM_ERROR_DEPENDENCY && status != FM_ERROR_CANCELLED) {
         fmi_failures_note(&r->failures, list, stream ? stream->id : 0, status, sentence);
     }
     if (list->is_fill && status != FM_OK) {
@@ -157,10 +169,7 @@ static void retire_list(fmi_retirement *r, const fmi_batch *batch, fmi_list *lis
         }
         FMI_ASSERT("RETIRE-9", list->value > atomic_load_explicit(&stream->completed, memory_order_relaxed) ||
                                    FMI_ABLATED(r->ablations, FM_ABLATE_ORDERED_PUBLISH));
-        // Release: who sees the value sees the read-back bytes and the failure (READ-3). Sequentially consistent for
-        // collect_callbacks.
-        atomic_store(&stream->completed, list->value);
-        collect_callbacks(r, stream);
+        fmi_retirement_publish(r, stream, list->value);
     }
     bool keep = keep_holds || (FMI_ABLATED(r->ablations, FM_ABLATE_RETIRE_ON_READ) && atomic_load(&r->reading));
     if (keep) {
@@ -365,8 +374,10 @@ fm_status fmi_retirement_init(fmi_retirement *r, fmi_engine *engine, fmi_record_
     pthread_mutex_init(&r->lock, NULL);
     fmi_waiting_init(&r->waiting, spin_ns, caps->on_cpu && engine->queue_count == 1);
     fmi_places_init(&r->places, most_bytes);
+    pthread_mutex_init(&r->hosts.lock, NULL);
     status = fmi_keeper_start(r);
     if (status != FM_OK) {
+        pthread_mutex_destroy(&r->hosts.lock);
         fmi_places_destroy(&r->places);
         fmi_waiting_destroy(&r->waiting);
         pthread_mutex_destroy(&r->lock);
@@ -383,6 +394,7 @@ void fmi_retirement_destroy(fmi_retirement *r)
         r->lost = list->next;
         release_list(r, list);
     }
+    pthread_mutex_destroy(&r->hosts.lock);
     fmi_places_destroy(&r->places);
     fmi_waiting_destroy(&r->waiting);
     fmi_failures_destroy(&r->failures);

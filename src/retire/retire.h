@@ -6,6 +6,7 @@
 
 #include "record/recorder.h"
 #include "retire/failures.h"
+#include "retire/host.h"
 #include "retire/wait.h"
 #include "schedule/engine.h"
 
@@ -42,6 +43,7 @@ typedef struct fmi_retirement {
     // Retired and still to be let go of: by the next that settles, at the latest by the keeper. Counted in `outstanding`.
     _Alignas(64) _Atomic(fmi_list *) unsettled;
     fmi_failures failures; // the last ones, until taken
+    fmi_host_points hosts;
     fmi_waiting waiting;
     fmi_places places;
     fmi_keeper keeper;
@@ -67,6 +69,10 @@ void fmi_settle(fmi_retirement *r);
 
 // One of a list's two parties no longer needs it; the second lets go of what it holds and counts it out.
 void fmi_retirement_let_go(fmi_retirement *r, fmi_list *list);
+
+// Publishes that everything of the stream up to `value` is over, and makes its callbacks due. Called in the order of values, with their
+// failures noted.
+void fmi_retirement_publish(fmi_retirement *r, fmi_stream *stream, uint64_t value);
 
 // Counts a list in before it is pushed, unless `limit` lists are outstanding (RETIRE-4); out again when it is not pushed after all.
 bool fmi_retirement_count_in(fmi_retirement *r, uint32_t limit);

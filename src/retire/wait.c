@@ -24,6 +24,8 @@ enum {
         4, // each with this part of the poller's limit: many may look, and each takes a processor from those who work
     HOPELESS_SHARE = 16,   // looked where the usual latency is beyond the limit: this part of the limit
     SLEEP_NS = 1000000000, // longest sleep at a stretch where its clock may jump
+    IDLE_LOOKS = 16,       // at a device that has nothing, each PENDING_NS after the other: then the host has to act,
+    HOST_SLEEP_NS = 50000000, // and is waited for asleep, so long at a stretch
 };
 
 // Timed waits go by the clock that nobody sets. ThreadSanitizer (of gcc 12 and clang 14) knows neither of the two functions, so under it they
@@ -118,8 +120,7 @@ void fmi_waiting_wake(fmi_waiting *waiting)
     post_all(woken);
 }
 
-// The thread that leaves a wait makes sure that somebody polls for those who sleep: wakes the first, who finds the seat free.
-static void pass_on(fmi_waiting *waiting)
+void fmi_waiting_pass_on(fmi_waiting *waiting)
 {
     // Store-then-load, as above: the seat was given up before this.
     if (atomic_load(&waiting->sleeping) == 0 || atomic_load(&waiting->poller)) {
@@ -147,13 +148,15 @@ static bool doze(fmi_sleeper *sleeper, uint64_t left_ns)
     return !failed;
 }
 
-// Sleeps until woken or the deadline, unless the wait is over or somebody must poll.
-static void fall_asleep(fmi_waiting *waiting, fmi_wait_done done, void *context, uint64_t deadline)
+// Sleeps until woken or the deadline, unless the wait is over or somebody must poll. `for_host`: nobody must while nothing is on the device.
+static void fall_asleep(fmi_retirement *r, fmi_wait_done done, void *context, uint64_t deadline, bool for_host)
 {
+    fmi_waiting *waiting = &r->waiting;
     fmi_sleeper self = {.done = done, .context = context};
     pthread_mutex_lock(&waiting->lock);
     atomic_fetch_add(&waiting->sleeping, 1);
-    if (done(context) || !atomic_load(&waiting->poller)) {
+    // Store-then-load, also against whoever signals for the host: it kicks, and then wakes a sleeper.
+    if (done(context) || !(for_host ? fmi_engine_is_idle(r->engine) : atomic_load(&waiting->poller))) {
         atomic_fetch_sub(&waiting->sleeping, 1);
         pthread_mutex_unlock(&waiting->lock);
         return;
@@ -348,8 +351,8 @@ static bool is_over(fmi_retirement *r, fmi_wait_done done, void *context)
     return done(context);
 }
 
-// Has the poller's seat: asks the device for all until its own wait is over or has run out. `*spins`: it waits without a pause, before this and
-// after it.
+// Has the poller's seat: asks the device for all until its own wait is over or has run out, or, FM_NOT_READY, until there has been nothing on
+// the device for a while. `*spins`: it waits without a pause, before this and after it.
 static fm_status poll_for_all(fmi_retirement *r, fmi_wait_done done, void *context, uint64_t deadline, bool *spins)
 {
     fmi_waiting *waiting = &r->waiting;
@@ -357,6 +360,7 @@ static fm_status poll_for_all(fmi_retirement *r, fmi_wait_done done, void *conte
     uint64_t begin = fmi_now_ns(), budget = spin_budget_ns(waiting, waiting->most_spin_ns);
     uint64_t retired = fmi_engine_retired(r->engine);
     fm_status status = FM_OK;
+    uint32_t idle_looks = 0;
     for (;;) {
         fmi_progress_unsettled(r);
         uint64_t now = fmi_now_ns();
@@ -376,6 +380,11 @@ static fm_status poll_for_all(fmi_retirement *r, fmi_wait_done done, void *conte
         if (*spins && now - begin < budget) {
             pause_a_little();
             continue;
+        }
+        idle_looks = fmi_engine_is_idle(r->engine) ? idle_looks + 1 : 0;
+        if (idle_looks > IDLE_LOOKS) {
+            status = FM_NOT_READY;
+            break;
         }
         // Who blocks does not kick: nothing is kept back for its sake meanwhile, and who waits without a pause kicks in its place.
         atomic_store_explicit(&waiting->blocked, 1, memory_order_relaxed);
@@ -429,8 +438,18 @@ static bool wait_for_poller(fmi_retirement *r, fmi_wait_done done, void *context
         }
         leave_spin(r, true);
     }
-    fall_asleep(waiting, done, context, deadline);
+    fall_asleep(r, done, context, deadline, false);
     return false;
+}
+
+// Nothing is on the device, so what is waited for waits for the host: sleeps, and nobody polls meanwhile. Not counted among the waiters: the
+// engine would keep lists back for this thread. For a while at most; what was pushed at this very moment is found then.
+static void sleep_for_host(fmi_retirement *r, fmi_wait_done done, void *context, uint64_t deadline, uint64_t counted)
+{
+    uint64_t until = fmi_deadline(HOST_SLEEP_NS);
+    atomic_fetch_sub(&r->waiters, counted);
+    fall_asleep(r, done, context, until < deadline ? until : deadline, true);
+    atomic_fetch_add(&r->waiters, counted);
 }
 
 fm_status fmi_wait_until_batch(fmi_retirement *r, fmi_wait_done done, fmi_wait_batch batch, void *context,
@@ -449,7 +468,14 @@ fm_status fmi_wait_until_batch(fmi_retirement *r, fmi_wait_done done, fmi_wait_b
             !atomic_exchange(&r->waiting.poller, 1)) {
             status = poll_for_all(r, done, context, deadline, &spins);
             atomic_store(&r->waiting.poller, 0);
-            break;
+            if (status != FM_NOT_READY) {
+                break;
+            }
+            leave_spin(r, spins);
+            spins = false;
+            sleep_for_host(r, done, context, deadline, counted);
+            status = FM_OK;
+            continue;
         }
         if (fmi_remaining_ns(deadline) == 0) {
             fmi_progress(r); // asked once at least, whoever polls
@@ -460,7 +486,7 @@ fm_status fmi_wait_until_batch(fmi_retirement *r, fmi_wait_done done, fmi_wait_b
     }
     leave_spin(r, spins); // after the seat is free: the last look may take a while
     atomic_fetch_sub(&r->waiters, counted);
-    pass_on(&r->waiting);
+    fmi_waiting_pass_on(&r->waiting);
     return status;
 }
 

@@ -74,6 +74,9 @@ void fmi_waiting_note_latency(fmi_waiting *waiting, uint64_t took_ns);
 // Wakes every sleeper whose wait is over. Called after something was published.
 void fmi_waiting_wake(fmi_waiting *waiting);
 
+// Makes sure that somebody polls for those who sleep: wakes the first of them if nobody does.
+void fmi_waiting_pass_on(fmi_waiting *waiting);
+
 void fmi_places_init(fmi_places *places, uint64_t most_bytes);
 void fmi_places_destroy(fmi_places *places);
 

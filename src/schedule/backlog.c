@@ -86,13 +86,16 @@ static bool has_room(const fmi_share *share, const fmi_list *list)
            (share->lists < FMI_BATCH_MOST_LISTS && share->commands + list->command_count <= FMI_BATCH_MOST_COMMANDS);
 }
 
-// Are the lists that it waits for complete, in a batch, or in this one already?
-static bool may_run(const fmi_list *list)
+// Are the lists that it waits for complete, in a batch, or in this one already? What will not run waits for none, and on a lost device
+// nobody waits for a point of the host.
+static bool may_run(const fmi_list *list, bool lost)
 {
-    for (uint32_t i = 0; i < list->after_count; i++) {
+    uint32_t count = list->cancelled || list->behind_cancelled ? 0 : list->after_count;
+    for (uint32_t i = 0; i < count; i++) {
         const fmi_after *after = &list->after[i];
         if (after->stream->taken < after->value &&
-            atomic_load_explicit(&after->stream->completed, memory_order_acquire) < after->value) {
+            atomic_load_explicit(&after->stream->completed, memory_order_acquire) < after->value &&
+            !(lost && after->stream->is_host)) {
             return false;
         }
     }
@@ -159,7 +162,7 @@ static uint32_t take_turn(fmi_backlog *backlog, fmi_stream *stream, list_class c
     uint32_t lists = 0, commands = 0;
     for (fmi_list *list = stream->backlog_first; list && commands < FMI_TURN_COMMANDS; list = stream->backlog_first) {
         bool fits_time = stream->share_ns == 0 || stream->share_ns + list->cost_ns <= most_ns;
-        if (!fits_pick(list, class, pick) || !fits_time || !may_run(list)) {
+        if (!fits_pick(list, class, pick) || !fits_time || !may_run(list, pick->lost)) {
             break;
         }
         if (!has_room(share, list)) {

@@ -48,12 +48,14 @@ typedef struct fmi_pick {
     bool split; // short lists have queue 0 and long ones the others; else all go to one
     uint32_t queue;
     bool long_in_flight; // not split: a batch that holds a long list is in flight
+    bool lost;           // the device is: nothing will run, so nothing waits for the host
 } fmi_pick;
 
 // Adds a chain of lists, oldest first, each behind its stream's others.
 void fmi_backlog_add(fmi_backlog *backlog, fmi_list *oldest, uint32_t slowest_ns);
 
-// Takes the lists of the next batch of `pick->queue`. None although there are some: each waits for a list that is yet to be pushed, belongs
+// Takes the lists of the next batch of `pick->queue`. None although there are some: each waits for a list that is yet to be pushed, for a
+// point that the program has not signalled, belongs
 // on another queue, or is long while a long batch is in flight.
 // A stream keeps its queue while it has lists in flight there, unless that is for short ones and the next one is long. What follows long work that
 // is under way, of its own stream or by an `after` point, counts as long: it would hold up a batch of short ones.

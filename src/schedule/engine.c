@@ -74,8 +74,7 @@ void fmi_engine_push(fmi_engine *engine, fmi_list *list)
     } while (!atomic_compare_exchange_weak(&engine->incoming, &newest, list));
 }
 
-// Moves all incoming lists into the backlog, oldest first.
-static void drain(fmi_engine *engine)
+void fmi_engine_drain(fmi_engine *engine)
 {
     fmi_list *newest = atomic_exchange(&engine->incoming, NULL);
     fmi_list *oldest = NULL;
@@ -117,19 +116,30 @@ static bool is_lost_cause(const fmi_engine *engine, fmi_stream *stream, uint64_t
            (stream->skipped_batch == engine->planner.batch && value >= stream->skipped_value);
 }
 
-// Why a list must not run: its stream, or one that it waits for, has failed, or was found to in this batch.
+// Later lists of the batch that build on this one must not run, either; those that build on earlier ones may.
+static void skip_from(const fmi_engine *engine, const fmi_list *list)
+{
+    if (list->stream->skipped_batch != engine->planner.batch) {
+        list->stream->skipped_batch = engine->planner.batch;
+        list->stream->skipped_value = list->value;
+    }
+}
+
+// Why a list must not run: it was cancelled, or its stream, or one that it waits for, has failed, or was found to in this batch.
 static fm_status decide(const fmi_engine *engine, fmi_list *list)
 {
     fmi_stream *stream = list->stream;
+    if (list->cancelled) {
+        skip_from(engine, list);
+        return FM_ERROR_CANCELLED;
+    }
     if (stream && (atomic_load_explicit(&stream->failed, memory_order_acquire) ||
-                   stream->skipped_batch == engine->planner.batch)) {
+                   stream->skipped_batch == engine->planner.batch || list->behind_cancelled)) {
         return FM_ERROR_DEPENDENCY;
     }
     for (uint32_t i = 0; i < list->after_count; i++) {
         if (is_lost_cause(engine, list->after[i].stream, list->after[i].value)) {
-            // Later lists of the batch that build on this one must not run, either; those that build on earlier ones may.
-            stream->skipped_batch = engine->planner.batch;
-            stream->skipped_value = list->value;
+            skip_from(engine, list);
             return FM_ERROR_DEPENDENCY;
         }
     }
@@ -340,7 +350,8 @@ static bool form(fmi_engine *engine, uint32_t q)
 {
     fmi_queue *queue = &engine->queues[q];
     fmi_share share;
-    fmi_backlog_take(&engine->backlog, &(fmi_pick){engine->queue_count > 1, q, long_in_flight(queue)}, &share);
+    bool lost = atomic_load_explicit(&engine->lost, memory_order_relaxed);
+    fmi_backlog_take(&engine->backlog, &(fmi_pick){engine->queue_count > 1, q, long_in_flight(queue), lost}, &share);
     if (share.lists == 0) {
         return false;
     }
@@ -488,7 +499,7 @@ static led lead_among(fmi_engine *engine, uint32_t begin, uint32_t end)
 // seat.
 static led lead(fmi_engine *engine)
 {
-    drain(engine);
+    fmi_engine_drain(engine);
     led shorts = lead_among(engine, 0, 1);
     led longs = engine->queue_count > 1 ? lead_among(engine, 1, engine->queue_count) : LED_NOTHING;
     return longs > shorts ? longs : shorts;

@@ -98,6 +98,17 @@ void fmi_engine_push(fmi_engine *engine, fmi_list *list);
 // takes it, or something is in flight and retirement kicks again, or a thread that polls does, and who brings `polled` to 0 kicks after that.
 void fmi_engine_kick(fmi_engine *engine);
 
+// Moves all incoming lists into the backlog, oldest first. The caller has the seat.
+void fmi_engine_drain(fmi_engine *engine);
+
+// Cancels list `value` of the stream if it is in no batch yet: it keeps its place, and fails with FM_ERROR_CANCELLED when its turn comes.
+// Takes the leader's seat for that, and looks for at most a while whether it comes free. False: it was too late, and the list runs. The
+// caller then kicks (cancel.c).
+bool fmi_engine_cancel(fmi_engine *engine, fmi_stream *stream, uint64_t value);
+
+// The same for everything that is in no batch yet, but fills of new memory. False: the seat did not come free.
+bool fmi_engine_cancel_all(fmi_engine *engine);
+
 // Batches were retired while so many threads waited: those whose lists they were will soon come back. `lists`: of the queue for short ones. Called
 // by retirement, before it kicks.
 void fmi_engine_note_retired(fmi_engine *engine, uint32_t waiters, uint32_t lists);
@@ -119,6 +130,12 @@ static inline uint64_t fmi_engine_in_flight(const fmi_engine *engine)
         batches += fmi_queue_in_flight(&engine->queues[q]);
     }
     return batches;
+}
+
+// Is nothing on the device, on its way there, or led by anybody? Then what is in the backlog waits for the host. A hint.
+static inline bool fmi_engine_is_idle(fmi_engine *engine)
+{
+    return !atomic_load(&engine->incoming) && !atomic_load(&engine->seat) && fmi_engine_in_flight(engine) == 0;
 }
 
 // Batches that have been retired: rises whenever one is.

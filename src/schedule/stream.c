@@ -10,23 +10,28 @@
 
 enum { MOST_SENTENCES = 64 }; // kept a stream
 
-fm_status fmi_stream_create(fmi_table *table, const char *label, uint64_t *out_id)
+// An object that no handle names yet; NULL: no host memory, and the last error says so.
+static fmi_stream *make(fmi_table *table, const char *label, bool is_host)
 {
     char *copy = label ? strdup(label) : NULL;
     fmi_stream *stream = label && !copy ? NULL : (fmi_stream *)fmi_table_reserve(table);
     if (!stream) {
         free(copy);
-        return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "no host memory for a stream object");
+        fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "no host memory for a %s object", is_host ? "point" : "stream");
+        return NULL;
     }
     stream->label = copy;
+    stream->is_host = is_host;
+    stream->next_host = NULL;
+    stream->host_link = NULL;
     pthread_mutex_init(&stream->order, NULL);
     pthread_mutex_init(&stream->lock, NULL);
-    atomic_store_explicit(&stream->committed, 0, memory_order_relaxed);
+    atomic_store_explicit(&stream->committed, is_host, memory_order_relaxed);
     atomic_store_explicit(&stream->completed, 0, memory_order_relaxed);
     for (uint32_t i = 0; i < FMI_STREAM_BATCHES; i++) {
         atomic_store_explicit(&stream->batches[i], 0, memory_order_relaxed);
     }
-    atomic_store_explicit(&stream->failed, 0, memory_order_relaxed);
+    atomic_store_explicit(&stream->failed, is_host, memory_order_relaxed);
     atomic_store_explicit(&stream->failure_count, 0, memory_order_relaxed);
     atomic_store_explicit(&stream->callback_count, 0, memory_order_relaxed);
     stream->failures = &stream->first_failure;
@@ -39,8 +44,23 @@ fm_status fmi_stream_create(fmi_table *table, const char *label, uint64_t *out_i
     stream->planned = stream->previous = stream->untracked = (fmi_batch_stamp){0, 0};
     stream->id =
         fmi_table_next_id(table, &stream->slot); // before others can hold the slot and look (fmi_table_hold_slot)
+    return stream;
+}
+
+fm_status fmi_stream_create(fmi_table *table, const char *label, uint64_t *out_id)
+{
+    fmi_stream *stream = make(table, label, false);
+    if (!stream) {
+        return FM_ERROR_OUT_OF_HOST_MEMORY;
+    }
     *out_id = fmi_table_publish(table, &stream->slot);
     return FM_OK;
+}
+
+fm_status fmi_stream_make_host(fmi_table *table, const char *label, fmi_stream **out)
+{
+    *out = make(table, label, true);
+    return *out ? FM_OK : FM_ERROR_OUT_OF_HOST_MEMORY;
 }
 
 void fmi_stream_free(void *unused, fmi_slot *slot)

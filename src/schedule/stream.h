@@ -36,19 +36,24 @@ typedef struct fmi_callback {
 
 typedef struct fmi_stream {
     fmi_slot slot;
-    uint64_t id;                      // its handle
-    char *label;                      // NULL = none
-    pthread_mutex_t order;            // held while a commit takes its value and its place in the queue (READ-2, READ-3)
-    _Atomic(uint64_t) committed;      // last value given out; stored under `order`
-    _Atomic(uint64_t) completed;      // last value retired; stored by retirement alone, with release (READ-3)
-    _Atomic(uint32_t) failed;         // 1: refuses commits until fm_stream_reset
-    _Atomic(uint32_t) failure_count;  // entries of `failures`; lets polls skip the lock
+    uint64_t id;                 // its handle
+    bool is_host;                // behind a point that the program signals: it takes no lists (retire/host.h); constant
+    char *label;                 // NULL = none
+    pthread_mutex_t order;       // held while a commit takes its value and its place in the queue (READ-2, READ-3)
+    _Atomic(uint64_t) committed; // last value given out; stored under `order`
+    // Last value retired; stored by retirement alone, or by who signals it for the host, with release (READ-3).
+    _Atomic(uint64_t) completed;
+    _Atomic(uint32_t) failed;        // not 0: refuses commits, until fm_stream_reset or, where it is the host's, always
+    _Atomic(uint32_t) failure_count; // entries of `failures`; lets polls skip the lock
     _Atomic(uint32_t) callback_count; // entries of `callbacks`; lets retirement skip the lock
     pthread_mutex_t lock;             // guards the four below
     fmi_failure first_failure;        // so that noting the first needs no memory
     fmi_failure *failures;            // by rising value; &first_failure until a second comes
     uint32_t failure_capacity;
     fmi_callback *callbacks; // not due yet, in any order
+    // The host's, under the lock of fmi_host_points: its place among those that are not signalled; `host_link` is NULL once it is.
+    struct fmi_stream *next_host;
+    struct fmi_stream **host_link;
     // The batches of its newest lists, see fmi_stream_note_batch; stored by the leader, loaded by those who wait:
     _Atomic(uint64_t) batches[FMI_STREAM_BATCHES];
     // The backlog's, touched by the engine's leader alone:
@@ -73,6 +78,9 @@ typedef struct fmi_stream {
 
 // Creates a stream and returns its handle. Errors as fm_stream_create.
 fm_status fmi_stream_create(fmi_table *table, const char *label, uint64_t *out_id);
+
+// Makes the object for a point of the host: value 1 is committed, not complete. No handle names it before fmi_table_publish. The same errors.
+fm_status fmi_stream_make_host(fmi_table *table, const char *label, fmi_stream **out);
 
 // The table's free function.
 void fmi_stream_free(void *unused, fmi_slot *slot);
@@ -113,10 +121,10 @@ static inline bool fmi_stream_is_over(const fmi_stream *stream, uint64_t value)
     return atomic_load_explicit(&stream->completed, memory_order_acquire) >= value;
 }
 
-// For sentences: "stream 'x'" or "an unlabelled stream".
+// For sentences: "stream 'x'" or "an unlabelled stream"; "point 'x'" for one of the host.
 static inline fmi_phrase fmi_stream_named(const fmi_stream *stream)
 {
-    return fmi_named("stream", stream->label);
+    return fmi_named(stream->is_host ? "point" : "stream", stream->label);
 }
 
 #endif

@@ -42,6 +42,8 @@
     X(stream)                                                                                                          \
     X(point)                                                                                                           \
     X(points)                                                                                                          \
+    X(host_point)                                                                                                      \
+    X(cancel)                                                                                                          \
     X(failure)                                                                                                         \
     X(failure_record)                                                                                                  \
     X(readback)                                                                                                        \

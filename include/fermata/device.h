@@ -187,14 +187,25 @@ FM_API fm_status fm_device_open(const char *name, const fm_device_info *info, fm
 
 // Closes a device: waits for all committed work, frees everything that belongs to it, and nulls `*device`.
 // Parameters: `device`, transferred; a pointer to NULL is allowed and does nothing; `timeout_ns`: how long to wait for work.
-// Errors: FM_ERROR_BUSY (command lists are still being recorded: commit or cancel them first, or the call came from a
-// completion callback), FM_TIMEOUT (work is not done), FM_ERROR_CLOSED, FM_ERROR_LOST_IN_FORK. On error the device stays open and
-// the caller's.
+// Errors: FM_ERROR_BUSY (command lists are still being recorded, which the sentence names: commit or cancel them first, or use
+// fm_device_close_force; or the call came from a completion callback), FM_TIMEOUT (work is not done, or waits for a point that was not
+// signalled), FM_ERROR_CLOSED, FM_ERROR_LOST_IN_FORK. On error the device stays open and the caller's.
 // Work that a failed or lost device can no longer finish does not keep it open.
 // Thread-safety: no other call on this device may run at the same time. Later calls with the old pointer answer
 // FM_ERROR_CLOSED, and handles of the device are dead.
 // Lifetime: callbacks that are due run before this returns (RETIRE-5, LEARNED-11).
 FM_API fm_status fm_device_close(fm_device **device, uint64_t timeout_ns);
+
+// Closes a device and gives up what is not on it yet: lists that are being recorded are cancelled, also those of a thread that ended without
+// committing; committed lists that were not given to the device fail with FM_ERROR_CANCELLED, and so does each point of fm_point_create
+// that was not signalled. Then as fm_device_close; callbacks that run meanwhile find the device closed (FM_ERROR_CLOSED).
+// Parameters: `device`, transferred; a pointer to NULL is allowed and does nothing; `timeout_ns`: how long to wait for what is on the device.
+// Errors: FM_ERROR_BUSY (the call came from a completion callback), FM_TIMEOUT (what the device works on is not done, or a thread is still
+// inside a call that records), FM_ERROR_CLOSED. On error the device stays open and the caller's, without what was given up.
+// Thread-safety: as fm_device_close, but other threads may be recording: a call that is inside a list ends first, and later calls with the
+// list's pointer answer FM_ERROR_INVALID_ARGUMENT, or FM_ERROR_BUSY just then. They may not commit meanwhile.
+// Lifetime: as fm_device_close. Everything is given back.
+FM_API fm_status fm_device_close_force(fm_device **device, uint64_t timeout_ns);
 
 // Fills `*out` with what the device is and can do.
 // Parameters: `device`; `out`, filled. Errors: FM_ERROR_INVALID_ARGUMENT (`out` is NULL), FM_ERROR_CLOSED.

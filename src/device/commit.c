@@ -37,8 +37,7 @@ fm_status fm_commands_cancel(fm_commands **commands)
     if (status != FM_OK) {
         return status;
     }
-    fmi_record_room *room = (*commands)->room;
-    fmi_record_drop_list(room, fmi_recorder_finish(*commands));
+    fmi_recorder_give_up(*commands);
     *commands = NULL;
     return FM_OK;
 }

@@ -14,6 +14,7 @@ enum {
     FMI_DEVICE_CLOSED = FMI_SHELL_CLOSED,
     FMI_DEVICE_OPEN = 1,
     FMI_DEVICE_LOST = FMI_SHELL_LOST, // the parent's: nothing of it is touched
+    FMI_DEVICE_CLOSING = 3, // by force: calls answer as if it were closed
 };
 
 // Settings in force: fm_device_info with defaults and environment applied.
@@ -61,6 +62,9 @@ fm_status fmi_config_read(const fm_device_info *info, fmi_config *out);
 
 // A warning through the configured log.
 void fmi_device_warn(const fmi_config *config, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+// Takes the handle tables and the variant cache down.
+void fmi_device_destroy_tables(fm_device *device);
 
 // Finds the devices that `name` may mean, best first, and opens the first that opens.
 fm_status fmi_open_backend(const char *name, const fmi_config *config, fm_device *device);

@@ -1,5 +1,5 @@
-// Opening and closing: builds the rooms from the ground up, and takes them down from the top when nothing is left to do.
-// One thread opens and closes a device; nothing else of it runs meanwhile.
+// Opening: builds the rooms from the ground up. Closing is in close.c.
+// One thread opens a device; nothing else of it runs meanwhile.
 #include "device/device.h"
 
 #include "backend/manual/manual.h"
@@ -144,7 +144,7 @@ static fm_status init_tables(fm_device *device)
     return status;
 }
 
-static void destroy_tables(fm_device *device)
+void fmi_device_destroy_tables(fm_device *device)
 {
     fmi_table_destroy(&device->streams);
     fmi_table_destroy(&device->kernels);
@@ -171,7 +171,7 @@ static fm_status build(fm_device *device)
     device->pool.reclaim_user = device;
     fm_status status = init_tables(device);
     if (status != FM_OK) {
-        destroy_tables(device);
+        fmi_device_destroy_tables(device);
         fmi_pool_destroy(&device->pool);
         return status;
     }
@@ -203,7 +203,7 @@ static fm_status build(fm_device *device)
         fmi_engine_destroy(&device->engine);
         fmi_record_room_destroy(&device->record);
         fmi_warmup_destroy(&device->warmup);
-        destroy_tables(device);
+        fmi_device_destroy_tables(device);
         fmi_pool_destroy(&device->pool);
     }
     return status;
@@ -249,87 +249,5 @@ fm_status fm_device_open(const char *name, const fm_device_info *info, fm_device
     // Release: pairs with the acquire in fmi_device_check.
     atomic_store_explicit(&device->state, FMI_DEVICE_OPEN, memory_order_release);
     *out_device = device;
-    return FM_OK;
-}
-
-static bool all_done(fm_device *device)
-{
-    if (device->retirement.keeper.absent) {
-        fmi_keeper_run_due(&device->retirement);
-    }
-    return atomic_load(&device->retirement.outstanding) == 0 && !fmi_keeper_has_callbacks(&device->retirement) &&
-           atomic_load(&device->retirement.outstanding) == 0 && // a callback may have committed more
-           !fmi_host_points_owe(&device->retirement);
-}
-
-// Waits until there is nothing left to do. Callbacks may run and commit meanwhile, so it looks by itself.
-static fm_status drain(fm_device *device, uint64_t timeout_ns)
-{
-    uint64_t deadline = fmi_deadline(timeout_ns);
-    for (;;) {
-        fmi_progress(&device->retirement);
-        if (all_done(device)) {
-            return FM_OK;
-        }
-        uint64_t left = fmi_remaining_ns(deadline);
-        if (left == 0) {
-            return FM_TIMEOUT;
-        }
-        fmi_wait_a_moment(&device->retirement, left);
-    }
-}
-
-static void take_down(fm_device *device)
-{
-    // Release: later calls see a closed device before anything is gone.
-    atomic_store_explicit(&device->state, FMI_DEVICE_CLOSED, memory_order_release);
-    fmi_warmup_destroy(&device->warmup); // its threads use kernels
-    if (device->ops->quiesce) {
-        device->ops->quiesce(
-            device->backend); // a lost device's work may still run: nothing is freed before that is over (LEARNED-9)
-    }
-    fmi_retirement_destroy(&device->retirement);
-    fmi_engine_destroy(&device->engine);
-    fmi_record_room_destroy(&device->record);
-    destroy_tables(device);
-    fmi_pool_destroy(&device->pool);
-    device->ops->close(device->backend);
-    fmi_shell_give(FMI_SHELL_DEVICE, device);
-}
-
-fm_status fm_device_close(fm_device **device, uint64_t timeout_ns)
-{
-    if (!device) {
-        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_device_close: device is NULL");
-    }
-    if (!*device) {
-        return FM_OK;
-    }
-    fm_device *d = *device;
-    fm_status status = fmi_device_check(d, "fm_device_close");
-    if (status != FM_OK) {
-        return status;
-    }
-    if (!d->retirement.keeper.absent && pthread_equal(pthread_self(), d->retirement.keeper.thread)) {
-        return fmi_fail(FM_ERROR_BUSY, "fm_device_close: called from a completion callback");
-    }
-    uint32_t recording = fmi_lanes_recording(d->record.lanes);
-    if (recording > 0) {
-        return fmi_fail(FM_ERROR_BUSY,
-                        "fm_device_close: %u command list(s) are being recorded; commit or cancel them first",
-                        recording);
-    }
-    status = drain(d, timeout_ns);
-    if (status != FM_OK) {
-        return fmi_fail(status, "fm_device_close: %u command lists are not complete after %llu ns%s",
-                        atomic_load(&d->retirement.outstanding), (unsigned long long)timeout_ns,
-                        fmi_host_points_blame(&d->retirement).text);
-    }
-    recording = fmi_lanes_recording(d->record.lanes);
-    if (recording > 0) { // begun by a callback meanwhile
-        return fmi_fail(FM_ERROR_BUSY, "fm_device_close: a completion callback began %u command lists", recording);
-    }
-    take_down(d);
-    *device = NULL;
     return FM_OK;
 }

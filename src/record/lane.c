@@ -6,15 +6,22 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 enum { LINE_BYTES = 64 };
 
-static _Atomic(uint32_t) threads_seen;  // process-wide: which lane the next new thread gets
-static _Thread_local uint32_t own_lane; // of this thread, counted from 1; 0: it has none yet
+static _Atomic(uint32_t) threads_seen; // process-wide: which lane the next new thread gets
+static _Thread_local struct own {
+    uint32_t lane; // of this thread, counted from 1; 0: it has none yet
+    int thread;    // the system's number of it
+} own;
 
 void fmi_lanes_init(fmi_lane lanes[FMI_LANES])
 {
     memset(lanes, 0, FMI_LANES * sizeof *lanes);
+    own.thread =
+        fmi_lane_thread(); // anew: a thread that forked has another number in the child, which opens devices of its own
     pthread_mutexattr_t attributes;
     pthread_mutexattr_init(&attributes);
     pthread_mutexattr_settype(&attributes, PTHREAD_MUTEX_ADAPTIVE_NP);
@@ -39,10 +46,16 @@ void fmi_lanes_destroy(fmi_lane lanes[FMI_LANES])
 
 fmi_lane *fmi_lane_of_thread(fmi_lane lanes[FMI_LANES])
 {
-    if (own_lane == 0) {
-        own_lane = 1 + atomic_fetch_add_explicit(&threads_seen, 1, memory_order_relaxed) % FMI_THREAD_LANES;
+    if (own.lane == 0) {
+        own.lane = 1 + atomic_fetch_add_explicit(&threads_seen, 1, memory_order_relaxed) % FMI_THREAD_LANES;
+        own.thread = (int)syscall(SYS_gettid);
     }
-    return &lanes[own_lane - 1];
+    return &lanes[own.lane - 1];
+}
+
+int fmi_lane_thread(void)
+{
+    return (int)syscall(SYS_gettid);
 }
 
 // Of a count that changes under the lock alone, so that it needs no locked instruction of its own.
@@ -127,9 +140,10 @@ void fmi_lanes_give_list(fmi_lane lanes[FMI_LANES], fmi_list *list)
     }
 }
 
-fmi_list *fmi_lanes_begin(fmi_lane lanes[FMI_LANES], fmi_lane **out_lane, fm_commands **out_commands)
+fmi_list *fmi_lanes_begin(fmi_lane lanes[FMI_LANES], fmi_lane **out_lane, fm_commands **out_commands, int *out_thread)
 {
     fmi_lane *lane = fmi_lane_of_thread(lanes);
+    *out_thread = own.thread;
     pthread_mutex_lock(&lane->lock);
     fm_commands *commands = pop_recorder(lane);
     fmi_list *list = pop_list(lane);
@@ -156,18 +170,17 @@ static void push_recorder(fmi_lane *lane, fm_commands *commands)
 void fmi_lanes_end(fmi_lane lanes[FMI_LANES], fmi_lane *lane, fm_commands *commands, uint64_t variant_hits)
 {
     pthread_mutex_lock(&lane->lock);
-    bool fits = commands && lane->recorder_count < FMI_LANE_RECORDERS;
-    if (fits) {
+    if (commands && lane->recorder_count >= FMI_LANE_RECORDERS) {
+        pthread_mutex_unlock(&lane->lock);
+        lane = &lanes[FMI_RESERVE];
+        pthread_mutex_lock(&lane->lock);
+    }
+    if (commands) {
         push_recorder(lane, commands);
     }
     CHANGE(&lane->variant_hits, variant_hits);
-    CHANGE(&lane->recording, UINT32_MAX);
+    CHANGE(&lane->recording, UINT32_MAX); // the sum over all lanes is what counts; from here on a close may go on
     pthread_mutex_unlock(&lane->lock);
-    if (commands && !fits) {
-        pthread_mutex_lock(&lanes[FMI_RESERVE].lock);
-        push_recorder(&lanes[FMI_RESERVE], commands);
-        pthread_mutex_unlock(&lanes[FMI_RESERVE].lock);
-    }
 }
 
 uint32_t fmi_lanes_recording(const fmi_lane lanes[FMI_LANES])
@@ -175,6 +188,17 @@ uint32_t fmi_lanes_recording(const fmi_lane lanes[FMI_LANES])
     uint32_t count = 0;
     for (uint32_t i = 0; i < FMI_LANES; i++) {
         count += atomic_load_explicit(&lanes[i].recording, memory_order_relaxed);
+    }
+    return count;
+}
+
+uint32_t fmi_lanes_recording_now(fmi_lane lanes[FMI_LANES])
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < FMI_LANES; i++) {
+        pthread_mutex_lock(&lanes[i].lock);
+        count += atomic_load_explicit(&lanes[i].recording, memory_order_relaxed);
+        pthread_mutex_unlock(&lanes[i].lock);
     }
     return count;
 }

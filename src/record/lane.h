@@ -27,8 +27,9 @@ typedef struct fmi_lane {
     fmi_list *lists;                   // not in use, newest first
     uint32_t recorder_count;           // of these
     uint32_t list_count;
-    _Atomic(size_t) kept_bytes;     // of their arenas, beyond the first chunks; read without the lock, too: a hint
-    _Atomic(uint32_t) recording;    // recorders in use, taken by way of this lane; read without the lock, too
+    _Atomic(size_t) kept_bytes; // of their arenas, beyond the first chunks; read without the lock, too: a hint
+    _Atomic(uint32_t)
+        recording; // recorders taken by way of this lane, less those given back to it; read without the lock, too
     _Atomic(uint64_t) variant_hits; // of their lists, once those had ended; read without the lock, too
 } fmi_lane;
 
@@ -53,13 +54,21 @@ fmi_list *fmi_lanes_take_list(fmi_lane lanes[FMI_LANES]);
 void fmi_lanes_give_list(fmi_lane lanes[FMI_LANES], fmi_list *list);
 
 // A recorder that is not in use, or NULL, and an empty list, or NULL: out of host memory. Counts a recorder in, in the lane `*out_lane`.
-fmi_list *fmi_lanes_begin(fmi_lane lanes[FMI_LANES], fmi_lane **out_lane, struct fm_commands **out_commands);
+// `*out_thread`: see fmi_lane_thread.
+fmi_list *fmi_lanes_begin(fmi_lane lanes[FMI_LANES], fmi_lane **out_lane, struct fm_commands **out_commands,
+                          int *out_thread);
+
+// The system's number of the calling thread.
+int fmi_lane_thread(void);
 
 // Counts a recorder out, and keeps it; NULL: there is none. `variant_hits` of its list.
 void fmi_lanes_end(fmi_lane lanes[FMI_LANES], fmi_lane *lane, struct fm_commands *commands, uint64_t variant_hits);
 
 // Recorders in use, and variant hits of the lists that have ended, of all lanes. Exact where no other thread is at it.
 uint32_t fmi_lanes_recording(const fmi_lane lanes[FMI_LANES]);
+
+// Recorders in use, and whoever was ending one is done with the lanes: for a close beside threads that record.
+uint32_t fmi_lanes_recording_now(fmi_lane lanes[FMI_LANES]);
 uint64_t fmi_lanes_variant_hits(const fmi_lane lanes[FMI_LANES]);
 
 #endif

@@ -30,13 +30,11 @@ static void drop_recorder(fm_commands *commands)
 void fmi_record_room_destroy(fmi_record_room *room)
 {
     fmi_record_drop_staging(room);
-    for (uint32_t i = 0; i < FMI_LANES; i++) {
-        fm_commands *commands = room->lanes[i].recorders;
-        while (commands) {
-            fm_commands *next = commands->next;
-            drop_recorder(commands);
-            commands = next;
-        }
+    fm_commands *commands = atomic_load_explicit(&room->made, memory_order_relaxed);
+    while (commands) {
+        fm_commands *next = commands->next_made;
+        drop_recorder(commands);
+        commands = next;
     }
     fmi_lanes_destroy(room->lanes);
 }
@@ -57,13 +55,28 @@ void fmi_recorder_forget_stamps(fm_commands *commands)
     commands->variant_stamps.used = 0;
 }
 
+// A recorder for the room; NULL: out of host memory.
+static fm_commands *make_recorder(fmi_record_room *room)
+{
+    fm_commands *commands = fmi_shell_take(FMI_SHELL_COMMANDS, sizeof *commands);
+    if (commands) {
+        commands->next_made = atomic_load_explicit(&room->made, memory_order_relaxed);
+        // Release: who walks the chain sees the link.
+        while (!atomic_compare_exchange_weak_explicit(&room->made, &commands->next_made, commands, memory_order_release,
+                                                      memory_order_relaxed)) {
+        }
+    }
+    return commands;
+}
+
 fm_status fmi_recorder_begin(fmi_record_room *room, const fm_commands_info *info, fm_commands **out)
 {
     fmi_lane *lane;
     fm_commands *commands;
-    fmi_list *list = fmi_lanes_begin(room->lanes, &lane, &commands);
+    int thread;
+    fmi_list *list = fmi_lanes_begin(room->lanes, &lane, &commands, &thread);
     if (!commands) {
-        commands = fmi_shell_take(FMI_SHELL_COMMANDS, sizeof *commands);
+        commands = make_recorder(room);
     }
     if (list && info && info->label) {
         list->label = fmi_arena_text(&list->arena, info->label, strlen(info->label));
@@ -80,6 +93,7 @@ fm_status fmi_recorder_begin(fmi_record_room *room, const fm_commands_info *info
     atomic_store_explicit(&list->copies, list->reusable, memory_order_relaxed);
     commands->room = room;
     commands->lane = lane;
+    commands->thread = thread;
     commands->list = list;
     commands->labels = NULL;
     commands->deadline = UINT64_MAX;
@@ -98,6 +112,17 @@ fmi_list *fmi_recorder_finish(fm_commands *commands)
     atomic_store_explicit(&commands->state, FMI_RECORDER_CLOSED, memory_order_release);
     fmi_lanes_end(commands->room->lanes, commands->lane, commands, commands->variant_hits);
     return list;
+}
+
+void fmi_recorder_give_up(fm_commands *commands)
+{
+    fmi_record_room *room = commands->room;
+    fmi_list *list = commands->list;
+    commands->list = NULL;
+    fmi_record_drop_list(room, list);
+    // Release: pairs with the acquire of a late caller. Last of all the lane is told: a close waits for that.
+    atomic_store_explicit(&commands->state, FMI_RECORDER_CLOSED, memory_order_release);
+    fmi_lanes_end(room->lanes, commands->lane, commands, commands->variant_hits);
 }
 
 // The list will not use the memory after all.
@@ -195,8 +220,8 @@ fm_status fmi_recorder_refuse(const fm_commands *commands, uint32_t state, const
                         "on a device that is opened here",
                         caller);
     }
-    return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "%s: the command list is not being recorded (committed or cancelled)",
-                    caller);
+    return fmi_fail(FM_ERROR_INVALID_ARGUMENT,
+                    "%s: the command list is not being recorded (committed, cancelled, or its device closed)", caller);
 }
 
 // The way by which the list that is being recorded takes and drops its holds: those on kernels and variants go by its share.

@@ -45,6 +45,7 @@ typedef struct fmi_record_room {
     const fmi_backend_caps *caps;
     fmi_ablations *ablations;
     _Atomic(uint32_t) zero_failures; // buffers whose first fill failed, so far
+    _Atomic(fm_commands *) made;     // every recorder of the room, newest first; none leaves before the room goes
     fmi_lane lanes[FMI_LANES];
 } fmi_record_room;
 
@@ -71,6 +72,8 @@ struct fm_commands {
     uint32_t staging_epoch;   // the list that holds it already, by its epoch; 0 = none
     struct fmi_label *labels; // innermost open label
     fm_commands *next;        // in the lane, while not in use
+    fm_commands *next_made;   // of the room's; constant
+    int thread;               // the system's number of the thread that began the list
 };
 
 void fmi_record_room_init(fmi_record_room *room);
@@ -92,6 +95,9 @@ void fmi_record_drop_list(fmi_record_room *room, fmi_list *list);
 
 // Ends recording: returns the recorder to the room and hands out its list. The caller is inside.
 fmi_list *fmi_recorder_finish(fm_commands *commands);
+
+// Cancels the list; the caller is inside. Its owner, should there be one, is told at its next call.
+void fmi_recorder_give_up(fm_commands *commands);
 
 // Why a list cannot be entered.
 fm_status fmi_recorder_refuse(const fm_commands *commands, uint32_t state, const char *caller) __attribute__((cold));

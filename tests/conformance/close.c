@@ -38,6 +38,168 @@ static void close_while_a_list_is_recorded_is_busy_and_then_works(void **state)
     assert_null(f->device);
 }
 
+static void begin_and_leave(ct_worker *w)
+{
+    CT_WORKER_OK(w, fm_commands_begin(w->fixture->device, &(fm_commands_info){.label = "lost list"}, w->shared));
+}
+
+// Who still records is named, and so is a thread that can no longer.
+static void close_names_the_lists_that_are_recorded(void **state)
+{
+    ct_fixture *f = *state;
+    fm_commands *own = NULL, *lost = NULL;
+    ct_worker worker;
+    CT_OK(fm_commands_begin(f->device, &(fm_commands_info){.label = "prefill"}, &own));
+    CT_STATUS(fm_device_close(&f->device, 0), FM_ERROR_BUSY);
+    assert_non_null(strstr(fm_last_error(),
+                           "1 command list is being recorded (list 'prefill' begun by this thread); "));
+    ct_start_worker(f, &worker, begin_and_leave, &lost);
+    ct_join_worker(&worker);
+    CT_STATUS(fm_device_close(&f->device, 0), FM_ERROR_BUSY);
+    assert_non_null(strstr(fm_last_error(), "2 command lists are being recorded ("));
+    assert_non_null(strstr(fm_last_error(), "list 'prefill' begun by this thread"));
+    const char *said = strstr(fm_last_error(), "list 'lost list' begun by thread ");
+    assert_non_null(said);
+    assert_non_null(strstr(said, ", which has ended"));
+    fm_commands *more[5];
+    for (int i = 0; i < 5; i++) more[i] = ct_begin(f);
+    CT_STATUS(fm_device_close(&f->device, 0), FM_ERROR_BUSY);
+    assert_non_null(strstr(fm_last_error(), "7 command lists are being recorded (an unlabelled list begun by this"));
+    assert_non_null(strstr(fm_last_error(), " and others); "));
+    for (int i = 0; i < 5; i++) CT_OK(fm_commands_cancel(&more[i]));
+    CT_OK(fm_commands_cancel(&lost)); // any thread may
+    CT_OK(fm_commands_cancel(&own));
+    CT_OK(fm_device_close(&f->device, CT_TIMEOUT_NS));
+}
+
+static void close_by_force_gives_up_what_is_recorded(void **state)
+{
+    ct_fixture *f = *state;
+    fm_device *device = f->device;
+    fm_commands *own = NULL, *lost = NULL, *reusable = NULL;
+    ct_worker worker;
+    fm_kernel kernel = ct_kernel_set(f);
+    fm_buffer buffer = ct_buffer(f, 4096);
+    uint32_t words[1024] = {0};
+    ct_start_worker(f, &worker, begin_and_leave, &lost);
+    ct_join_worker(&worker);
+    CT_OK(fm_commands_begin(f->device, &(fm_commands_info){.label = "prefill"}, &own));
+    CT_OK(fm_upload(own, buffer, 0, sizeof words, words));
+    CT_OK(ct_record_set(own, kernel, buffer, 1024, 1));
+    CT_OK(fm_read(own, buffer, 0, sizeof words, words));
+    CT_OK(fm_commands_begin(f->device, &(fm_commands_info){.flags = FM_COMMANDS_REUSABLE}, &reusable));
+    CT_OK(ct_record_set(reusable, kernel, buffer, 1024, 2));
+    CT_OK(fm_commit(&reusable, &(fm_commit_info){.stream = f->stream}, NULL));
+    CT_OK(fm_buffer_destroy(f->device, buffer));
+    CT_STATUS(fm_device_close(&f->device, CT_TIMEOUT_NS), FM_ERROR_BUSY);
+    CT_OK(fm_device_close_force(&f->device, CT_TIMEOUT_NS));
+    assert_null(f->device);
+    CT_STATUS(fm_barrier(lost), FM_ERROR_INVALID_ARGUMENT);
+    CT_STATUS(fm_fill(own, buffer, 0, 4, 0), FM_ERROR_INVALID_ARGUMENT);
+    CT_STATUS(fm_commit(&own, &(fm_commit_info){.stream = f->stream}, NULL), FM_ERROR_INVALID_ARGUMENT);
+    CT_STATUS(fm_commands_cancel(&reusable), FM_ERROR_INVALID_ARGUMENT);
+    CT_STATUS(fm_device_close_force(&device, 0), FM_ERROR_CLOSED);
+    CT_OK(fm_device_close_force(&f->device, 0)); // NULL: nothing to close
+    CT_STATUS(fm_device_close_force(NULL, 0), FM_ERROR_INVALID_ARGUMENT);
+}
+
+// What waits for the program's points is not on the device: it fails, calls back, and lets go.
+static void close_by_force_cancels_what_waits_for_the_program(void **state)
+{
+    ct_fixture *f = *state;
+    ct_calls calls;
+    ct_calls_init(&calls);
+    fm_point ready = {{0}, 0}, called = {{0}, 0}, points[3];
+    fm_buffer buffer = ct_buffer(f, 64);
+    uint32_t word = 0xA5A5A5A5;
+    CT_OK(fm_point_create(f->device, NULL, &ready));
+    CT_OK(fm_point_create(f->device, NULL, &called));
+    for (int i = 0; i < 3; i++) {
+        fm_commands *commands = ct_begin(f);
+        CT_OK(fm_fill(commands, buffer, 0, FM_WHOLE_SIZE, 1));
+        CT_OK(fm_read(commands, buffer, 0, 4, &word));
+        CT_OK(fm_commit(&commands, &(fm_commit_info){.stream = f->stream, .after = &ready, .after_count = i == 0},
+                        &points[i]));
+        CT_OK(fm_point_on_complete(f->device, points[i], ct_calls_record, &calls));
+    }
+    CT_OK(fm_point_on_complete(f->device, called, ct_calls_record, &calls));
+    CT_STATUS(fm_device_close(&f->device, 1000000), FM_TIMEOUT);
+    CT_OK(fm_device_close_force(&f->device, CT_TIMEOUT_NS));
+    assert_null(f->device);
+    assert_int_equal(ct_calls_count(&calls), 4);
+    for (int i = 0; i < 4; i++) assert_int_equal(calls.statuses[i], FM_ERROR_CANCELLED);
+    assert_int_equal(word, 0xA5A5A5A5);
+    ct_calls_destroy(&calls);
+}
+
+// What is on the device cannot be given up: its memory is the device's until then.
+static void close_by_force_waits_for_what_runs(void **state)
+{
+    ct_fixture *f = *state;
+    ct_calls calls;
+    ct_calls_init(&calls);
+    if (!ct_gate_is_exact(f)) return; // elsewhere nothing is certain to be still running
+    fm_device *kept = f->device;
+    fm_buffer door = ct_buffer(f, 64), buffer = ct_buffer(f, 64);
+    fm_point gate = ct_commit_gate(f, f->stream, door);
+    CT_OK(fm_point_on_complete(f->device, gate, ct_calls_record, &calls));
+    CT_STATUS(fm_device_close_force(&f->device, 1000000), FM_TIMEOUT);
+    assert_ptr_equal(f->device, kept);
+    fm_commands *commands = ct_begin(f); // it is open again
+    CT_OK(fm_fill(commands, buffer, 0, FM_WHOLE_SIZE, 5));
+    CT_OK(fm_commands_cancel(&commands));
+    ct_gate_open(f);
+    CT_OK(fm_device_close_force(&f->device, CT_TIMEOUT_NS));
+    assert_int_equal(ct_calls_count(&calls), 1);
+    assert_int_equal(calls.statuses[0], FM_OK);
+    ct_calls_destroy(&calls);
+}
+
+enum { RECORDERS = 4, LISTS_EACH = 20 };
+
+// What one thread records into.
+typedef struct recorded {
+    fm_buffer buffer;
+    fm_commands *lists[LISTS_EACH];
+} recorded;
+
+// Records into one list after the other, and cancels it or leaves it, until told that it cannot go on. Never begins one or commits, as the
+// contract has it.
+static void record_until_refused(ct_worker *w)
+{
+    recorded *r = w->shared;
+    fm_status status = FM_OK;
+    uint32_t word = 0;
+    for (uint32_t i = 0; i < LISTS_EACH && status == FM_OK; i++) {
+        uint32_t most = i + 1 < LISTS_EACH ? 8 * i : UINT32_MAX;
+        for (uint32_t k = 0; k < most && status == FM_OK; k++, word++) {
+            status = fm_upload(r->lists[i], r->buffer, 0, 4, &word);
+            if (status == FM_OK) status = fm_fill(r->lists[i], r->buffer, 0, FM_WHOLE_SIZE, word);
+        }
+        if (status == FM_OK && i % 2) status = fm_commands_cancel(&r->lists[i]);
+    }
+    CT_WORKER_TRUE(w, status == FM_ERROR_INVALID_ARGUMENT || status == FM_ERROR_BUSY);
+}
+
+static void close_by_force_beside_threads_that_record_ends_them_with_an_error(void **state)
+{
+    ct_fixture *f = *state;
+    for (uint32_t round = 0; round < ct_scaled(15); round++) {
+        ct_worker workers[RECORDERS];
+        recorded r[RECORDERS];
+        CT_OK(fm_buffer_create(ct_other_device(f), &(fm_buffer_info){.size_bytes = 256}, &r[0].buffer));
+        for (uint32_t i = 0; i < RECORDERS; i++) {
+            r[i].buffer = r[0].buffer;
+            for (uint32_t k = 0; k < LISTS_EACH; k++) CT_OK(fm_commands_begin(f->other, NULL, &r[i].lists[k]));
+        }
+        for (uint32_t i = 0; i < RECORDERS; i++) ct_start_worker(f, &workers[i], record_until_refused, &r[i]);
+        uint64_t size = 0; // they are at it, or not yet, by the time that this has come and gone
+        for (uint32_t i = 0; i < round * 2000; i++) CT_OK(fm_buffer_get_size(f->other, r[0].buffer, &size));
+        CT_OK(fm_device_close_force(&f->other, CT_TIMEOUT_NS));
+        for (uint32_t i = 0; i < RECORDERS; i++) ct_join_worker(&workers[i]);
+    }
+}
+
 static void close_with_work_in_flight_finishes_it(void **state)
 {
     ct_fixture *f = *state;
@@ -96,6 +258,7 @@ static void close_in_callback(void *user, fm_point point, fm_status status)
 {
     closer *c = user;
     c->answer = fm_device_close(&c->device, CT_TIMEOUT_NS);
+    if (c->answer == FM_ERROR_BUSY) c->answer = fm_device_close_force(&c->device, CT_TIMEOUT_NS);
     ct_calls_record(&c->calls, point, status);
 }
 
@@ -229,6 +392,11 @@ int ct_group_close(void)
         cmocka_unit_test(close_of_a_pointer_to_null_does_nothing),
         CT_TEST(close_nulls_the_pointer),
         CT_TEST(close_while_a_list_is_recorded_is_busy_and_then_works),
+        CT_TEST(close_names_the_lists_that_are_recorded),
+        CT_TEST(close_by_force_gives_up_what_is_recorded),
+        CT_TEST(close_by_force_cancels_what_waits_for_the_program),
+        CT_TEST(close_by_force_waits_for_what_runs),
+        CT_TEST(close_by_force_beside_threads_that_record_ends_them_with_an_error),
         CT_TEST(close_with_work_in_flight_finishes_it),
         CT_TEST(close_before_work_is_done_times_out_and_stays_open),
         CT_TEST(close_from_a_callback_is_busy),

@@ -14,7 +14,7 @@ enum {
     FMI_DEVICE_CLOSED = FMI_SHELL_CLOSED,
     FMI_DEVICE_OPEN = 1,
     FMI_DEVICE_LOST = FMI_SHELL_LOST, // the parent's: nothing of it is touched
-    FMI_DEVICE_CLOSING = 3, // by force: calls answer as if it were closed
+    FMI_DEVICE_CLOSING = 3,           // by force: calls answer as if it were closed
 };
 
 // Settings in force: fm_device_info with defaults and environment applied.

@@ -29,19 +29,19 @@ static fm_status map(fm_device *device, const fmi_buffer *buffer, fmi_range rang
     uint8_t *mapped = fmi_buffer_mapped(buffer);
     if (!mapped) {
         return fmi_fail(FM_ERROR_UNSUPPORTED,
-                        "fm_buffer_map: buffer '%s' lies in device memory that the host cannot reach; create it with "
+                        "fm_buffer_map: %s lies in device memory that the host cannot reach; create it with "
                         "FM_MEMORY_HOST, or use fm_buffer_read and fm_buffer_write",
-                        fmi_buffer_label(buffer));
+                        fmi_buffer_named(buffer).text);
     }
     if (is_still_used(device, buffer->memory)) {
         return fmi_fail(FM_WOULD_BLOCK,
-                        "fm_buffer_map: buffer '%s' took over memory that earlier work of its stream still uses; wait "
+                        "fm_buffer_map: %s took over memory that earlier work of its stream still uses; wait "
                         "for what the stream has committed, then map it",
-                        fmi_buffer_label(buffer));
+                        fmi_buffer_named(buffer).text);
     }
     if (atomic_load_explicit(&buffer->memory->unzeroed, memory_order_acquire)) {
-        return fmi_fail(FM_ERROR_BACKEND, "fm_buffer_map: the memory of buffer '%s' could not be zeroed",
-                        fmi_buffer_label(buffer));
+        return fmi_fail(FM_ERROR_BACKEND, "fm_buffer_map: the memory of %s could not be zeroed",
+                        fmi_buffer_named(buffer).text);
     }
     *out = mapped + range.offset_bytes;
     return FM_OK;

@@ -5,6 +5,7 @@
 #ifndef FMI_MEMORY_BUFFER_H
 #define FMI_MEMORY_BUFFER_H
 
+#include "base/phrase.h"
 #include "base/table.h"
 #include "memory/pool.h"
 
@@ -40,6 +41,12 @@ void fmi_buffer_drop_staging(fmi_table *table, fmi_pool *pool, fmi_buffer *buffe
 
 // The table's free function: lets go of the memory. `pool` is the fmi_pool.
 void fmi_buffer_free(void *pool, fmi_slot *slot);
+
+// For sentences: "buffer 'x'" or "an unlabelled buffer".
+static inline fmi_phrase fmi_buffer_named(const fmi_buffer *buffer)
+{
+    return fmi_named("buffer", buffer->label);
+}
 
 // Where the buffer's first byte is mapped; NULL if the host cannot reach it.
 static inline uint8_t *fmi_buffer_mapped(const fmi_buffer *buffer)

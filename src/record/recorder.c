@@ -391,7 +391,7 @@ fm_status fmi_check_range(const char *what, const fmi_buffer *buffer, uint64_t o
     if (offset_bytes <= buffer->size_bytes && size_bytes <= buffer->size_bytes - offset_bytes) {
         return FM_OK;
     }
-    fmi_phrase named = fmi_named("buffer", buffer->label), offset = fmi_number(offset_bytes);
+    fmi_phrase named = fmi_buffer_named(buffer), offset = fmi_number(offset_bytes);
     unsigned long long buffer_bytes = buffer->size_bytes;
     if (fmi_is_negative(offset_bytes) || (fmi_is_negative(size_bytes) && size_bytes != FM_WHOLE_SIZE)) {
         bool is_offset = fmi_is_negative(offset_bytes);

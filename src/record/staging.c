@@ -79,7 +79,7 @@ fm_status fmi_recorder_stage(fm_commands *commands, const fmi_buffer *user, uint
         out->span = fmi_buffer_span(out->buffer, offset, size_bytes, FMI_SPAN_PRIVATE);
     } else {
         char prefix[sizeof(fmi_phrase) + 32];
-        snprintf(prefix, sizeof prefix, "staging memory for %s", fmi_named("buffer", user->label).text);
+        snprintf(prefix, sizeof prefix, "staging memory for %s", fmi_buffer_named(user).text);
         fmi_error_prefix(prefix);
     }
     return status;

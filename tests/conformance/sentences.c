@@ -121,8 +121,8 @@ static void sentence_on_a_range_has_the_callers_numbers(void **state)
         REFUSED(fm_buffer_write(f->device, f->stream, x, offset, size, bytes, 0), FM_ERROR_OUT_OF_RANGE,
                 cases[i].words);
     }
-    REFUSED(fm_fill(commands, x, 0, (uint64_t)-3, 0), FM_ERROR_INVALID_ARGUMENT, "size_bytes -3 is not a multiple");
-    REFUSED(fm_fill(commands, x, (uint64_t)-3, 4, 0), FM_ERROR_INVALID_ARGUMENT, "offset_bytes -3 is not a multiple");
+    REFUSED(fm_fill(commands, x, 0, (uint64_t)-3, 0), FM_ERROR_OUT_OF_RANGE, "is -3, a negative number");
+    REFUSED(fm_fill(commands, x, (uint64_t)-3, 4, 0), FM_ERROR_OUT_OF_RANGE, "is -3, a negative number");
     REFUSED(fm_upload(commands, plain, 0, 512, bytes), FM_ERROR_OUT_OF_RANGE, "exceed an unlabelled buffer of 256");
     REFUSED(fm_upload(commands, labelled(f, ""), 0, 512, bytes), FM_ERROR_OUT_OF_RANGE, "exceed an unlabelled buffer");
 }

@@ -30,7 +30,9 @@ typedef enum fm_device_kind {
 
 // How generated kernels reach memory.
 typedef enum fm_binding_mode {
-    FM_BINDING_AUTO = 0,        // addresses where the device has them, else descriptors
+    // On a GPU addresses where the device has them, else descriptors. On a CPU driver descriptors; dispatches with a binding over
+    // max_binding_bytes take addresses there as well (but for kernels with FM_MAX_BINDINGS parameters).
+    FM_BINDING_AUTO = 0,
     FM_BINDING_ADDRESSES = 1,   // buffer device address: fewest calls per dispatch
     FM_BINDING_DESCRIPTORS = 2, // descriptors with robust access: what validation layers can see
 } fm_binding_mode;
@@ -119,8 +121,9 @@ typedef struct fm_device_properties {
     fm_device_kind kind;
     fm_binding_mode binding_mode; // the one in force, never FM_BINDING_AUTO
     uint64_t memory_bytes;        // device memory, as the driver reports it
-    uint64_t max_binding_bytes; // largest binding of kernels that bind descriptors (GLSL, SPIR-V, or all in that mode)
-    uint32_t max_group_size[3]; // work-items in one workgroup, per axis
+    uint64_t
+        max_binding_bytes; // largest binding of kernels that bind descriptors (GLSL, SPIR-V, or all where that mode was asked for)
+    uint32_t max_group_size[3];     // work-items in one workgroup, per axis
     uint32_t max_group_invocations; // work-items in one workgroup, in all
     // Workgroups of one dispatch per axis, of kernels given as GLSL or SPIR-V. Others run in parts where the device wants it; for all of them
     // FM_MAX_GROUPS limits the product, and FM_MAX_ITEMS the work-items of an axis.

@@ -51,6 +51,8 @@ typedef struct fmi_backend_caps {
     uint32_t dtype_mask;               // bit (1 << fm_dtype)
     uint32_t atomics;                  // FMI_ATOMIC_*
     fm_binding_mode binding_mode;      // the one in force for generated kernels; FM_BINDING_ADDRESSES on host
+    // Descriptors were the backend's own choice, and it can address memory as well: dispatches with a binding over max_binding_bytes do.
+    bool addresses_large_bindings;
     bool takes_spirv;                  // generated kernels are SPIR-V; else C text
     bool takes_host_functions;
     bool manual; // executes only when a test steps it: there is no keeper, and freed memory is poisoned

@@ -201,7 +201,8 @@ static fm_status prepare_portable(const fmi_kernel *kernel, fmi_recipe *recipe)
     fmi_kernel_code *code = &recipe->code;
     generated->source = kernel->source;
     generated->param_count = kernel->param_count;
-    generated->binding_mode = kernel->caps->binding_mode;
+    bool by_address = kernel->addresses_large_bindings && (generated->dtypes & FMI_KEY_BY_ADDRESS);
+    generated->binding_mode = by_address ? FM_BINDING_ADDRESSES : kernel->caps->binding_mode;
     generated->max_push_constants_bytes = kernel->caps->max_push_constants_bytes;
     fm_status status = kernel->caps->takes_spirv ? fmi_generate_glsl(generated) : fmi_generate_c(generated);
     if (status != FM_OK) {

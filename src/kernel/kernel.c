@@ -202,7 +202,7 @@ static void take_params(fmi_kernel *kernel, const fm_kernel_info *info)
     kernel->constants_size_bytes =
         info->language == FM_KERNEL_PORTABLE ? fmi_kernel_constants_size(info) : info->constants_size_bytes;
     kernel->dtypes_are_fixed = true;
-    for (uint32_t i = 0; i < info->param_count; i++) {
+    for (uint32_t i = 0; i < kernel->param_count && i < FM_MAX_BINDINGS; i++) {
         kernel->access[i] = (uint8_t)info->params[i].access;
         kernel->dtype[i] = (uint8_t)info->params[i].dtype;
         if (info->language == FM_KERNEL_PORTABLE) {

@@ -34,11 +34,16 @@ typedef struct fmi_kernel {
     uint32_t least_bytes[FM_MAX_BINDINGS]; // GLSL and SPIR-V: bytes that a binding must have at least
     bool has_least_bytes;                  // one of them is not 0
     bool binds_descriptors;                // binding sizes are limited by caps->max_binding_bytes
+    bool addresses_large_bindings;         // but beyond it there are variants with FMI_KEY_BY_ADDRESS
     fmi_variant *own;                      // a host function's only variant, held by the kernel; else NULL
     fmi_variant_map variants;              // by dtypes; changed under `lock`
     pthread_mutex_t lock;                  // a leaf
     struct fmi_kernel_source *source;      // private to the kernel room: texts and parameter names
 } fmi_kernel;
+
+// In the key of a variant beside its dtypes: it reaches memory by address although the device's mode is descriptors. The bit is the last
+// parameter's, so kernels with FM_MAX_BINDINGS parameters have no such variant.
+#define FMI_KEY_BY_ADDRESS (UINT64_C(1) << 63)
 
 // Creates a kernel from checked-for-NULL `info`; validates names, dtypes and sizes, and compiles the first variant when
 // all dtypes are given. On error sets the last error (prefixed "fm_kernel_create: ") and frees everything. Any thread.

@@ -106,20 +106,29 @@ static fm_status choose_dtypes(const fmi_kernel *kernel, const fm_dispatch_info 
     return FM_OK;
 }
 
+// What the bindings of a dispatch have in common, gathered bit by bit, so that one look behind them answers for all.
+typedef struct bound_bits {
+    uint64_t offsets;
+    uint64_t sizes;
+    uint32_t dtypes;
+    uint64_t by_address; // FMI_KEY_BY_ADDRESS: one of them is too large for a descriptor; else 0
+} bound_bits;
+
 // The binary of a variant that bindings name, or that the list does not hold yet.
 static fm_status __attribute__((noinline))
-find_variant(fm_commands *commands, fmi_kernel_object *object, const fm_dispatch_info *info, bool named,
+find_variant(fm_commands *commands, fmi_kernel_object *object, const fm_dispatch_info *info, const bound_bits *bits,
              const fmi_kernel_binary **out)
 {
     const fmi_kernel *kernel = object->kernel;
     uint64_t key = kernel->fixed_dtypes;
-    if (!kernel->dtypes_are_fixed || named) {
+    if (!kernel->dtypes_are_fixed || bits->dtypes) {
         fm_status status = kernel->language == FM_KERNEL_PORTABLE ? choose_dtypes(kernel, info, &key)
                                                                   : check_named_dtypes(kernel, info);
         if (status != FM_OK) {
             return status;
         }
     }
+    key |= bits->by_address;
     const fmi_kernel_binary *binary =
         fmi_variant_stamps_find(&commands->variant_stamps, object->slot.index, key, commands->epoch);
     commands->variant_hits += binary != NULL;
@@ -129,7 +138,7 @@ find_variant(fm_commands *commands, fmi_kernel_object *object, const fm_dispatch
             return status;
         }
     }
-    if (kernel->dtypes_are_fixed) { // what the bindings named is what the kernel has anyway
+    if (kernel->dtypes_are_fixed && !bits->by_address) { // what the bindings named is what the kernel has anyway
         commands->fixed_variants[object->slot.index] = binary;
     }
     *out = binary;
@@ -138,16 +147,16 @@ find_variant(fm_commands *commands, fmi_kernel_object *object, const fm_dispatch
 
 // The binary of the variant that the bindings choose, held by the list. Held already and no choice: one load.
 static FMI_HOT fm_status choose_variant(fm_commands *commands, fmi_kernel_object *object, const fm_dispatch_info *info,
-                                        bool named, const fmi_kernel_binary **out)
+                                        const bound_bits *bits, const fmi_kernel_binary **out)
 {
     const fmi_kernel_binary *binary = commands->fixed_variants[object->slot.index];
-    if (__builtin_expect(binary && !named, 1)) {
+    if (__builtin_expect(binary && !(bits->dtypes | bits->by_address), 1)) {
         commands->variant_hits++;
         *out = binary;
         return FM_OK;
     }
     const fmi_kernel_binary *found = NULL; // not `out` itself, which then can stay in a register
-    fm_status status = find_variant(commands, object, info, named, &found);
+    fm_status status = find_variant(commands, object, info, bits, &found);
     *out = found;
     return status;
 }
@@ -161,31 +170,34 @@ refuse_range(const fmi_kernel *kernel, uint32_t i, const fm_binding *b, const fm
     return fmi_check_range(what, buffer, b->offset_bytes, b->size_bytes ? b->size_bytes : FM_WHOLE_SIZE);
 }
 
-// Refuses the first binding whose offset is not aligned or that is larger than the device's largest. FM_OK: none is.
-static fm_status __attribute__((cold)) check_limits(const fmi_kernel *kernel, const fm_dispatch_info *info,
-                                                    const fmi_command *command, uint32_t align, uint64_t most_bytes)
+// Refuses the first binding whose offset is not aligned or that is larger than any may be. FM_OK: none is; where one is larger than a
+// descriptor's range, the kernel's variant with addresses is to be taken.
+static fm_status __attribute__((cold))
+check_limits(const fmi_kernel *kernel, const fm_dispatch_info *info, const fmi_command *command,
+             const fmi_backend_caps *caps, bound_bits *bits)
 {
+    uint32_t align = caps->binding_alignment_bytes;
+    uint64_t most_bytes = kernel->binds_descriptors ? caps->max_binding_bytes : UINT64_MAX;
     for (uint32_t i = 0; i < kernel->param_count; i++) {
         if (info->bindings[i].offset_bytes & (align - 1)) {
             return fmi_fail(FM_ERROR_INVALID_ARGUMENT,
                             "fm_dispatch: binding %u of kernel '%s': offset %llu is not a multiple of %u", i,
                             kernel->name, (unsigned long long)info->bindings[i].offset_bytes, align);
         }
-        if (command->spans[i].size_bytes > most_bytes) {
+        if (command->spans[i].size_bytes <= most_bytes) {
+            continue;
+        }
+        bits->by_address = FMI_KEY_BY_ADDRESS;
+        if (!kernel->addresses_large_bindings) {
             return fmi_fail(FM_ERROR_OUT_OF_RANGE,
-                            "fm_dispatch: binding %u of kernel '%s': %llu bytes exceed the device's largest binding", i,
-                            kernel->name, (unsigned long long)command->spans[i].size_bytes);
+                            "fm_dispatch: binding %u of kernel '%s': %llu bytes exceed the %llu that a binding by "
+                            "descriptor has at most on this device; bind a part",
+                            i, kernel->name, (unsigned long long)command->spans[i].size_bytes,
+                            (unsigned long long)most_bytes);
         }
     }
     return FM_OK;
 }
-
-// What the bindings of a dispatch have in common, gathered bit by bit, so that one look behind them answers for all.
-typedef struct bound_bits {
-    uint64_t offsets;
-    uint64_t sizes;
-    uint32_t dtypes;
-} bound_bits;
 
 static fm_status __attribute__((cold))
 refuse_group_count(const fmi_backend_caps *caps, const fmi_kernel *kernel, const uint32_t groups[3])
@@ -247,7 +259,7 @@ static FMI_HOT fm_status bind_all(fm_commands *commands, const fmi_kernel *kerne
     const fmi_backend_caps *caps = commands->room->caps;
     uint64_t most_bytes = kernel->binds_descriptors ? caps->max_binding_bytes : UINT64_MAX;
     if (__builtin_expect((bits->offsets & (caps->binding_alignment_bytes - 1)) || bits->sizes > most_bytes, 0)) {
-        return check_limits(kernel, info, command, caps->binding_alignment_bytes, most_bytes);
+        return check_limits(kernel, info, command, caps, bits);
     }
     return FM_OK;
 }
@@ -317,10 +329,10 @@ static FMI_HOT fm_status record_dispatch(fm_commands *commands, const fm_dispatc
         return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "fm_dispatch: no host memory for a command");
     }
     const fmi_kernel_binary *binary;
-    bound_bits bits = {0, 0, 0};
+    bound_bits bits = {0, 0, 0, 0};
     status = bind_all(commands, kernel, info, command, &bits);
     if (status == FM_OK) {
-        status = choose_variant(commands, object, info, bits.dtypes != 0, &binary);
+        status = choose_variant(commands, object, info, &bits, &binary);
     }
     if (status == FM_OK) {
         status = check_bound(room, kernel, info, command, &bits, binary, groups);

@@ -33,6 +33,7 @@
     X(disk_cache)                                                                                                      \
     X(dispatch)                                                                                                        \
     X(grid)                                                                                                            \
+    X(binding_mode)                                                                                                    \
     X(commands)                                                                                                        \
     X(reusable)                                                                                                        \
     X(transfer)                                                                                                        \

@@ -267,7 +267,8 @@ static uint64_t memory_bytes(const fmi_backend *backend)
     return memory.memoryHeaps[memory.memoryTypes[backend->memory_type[FMI_VULKAN_USE_DEVICE]].heapIndex].size;
 }
 
-static void describe(const fmi_backend *backend, const vulkan_offer *offer, fm_binding_mode binding_mode,
+// `chosen`: the mode is choose_binding_mode's, not the caller's.
+static void describe(const fmi_backend *backend, const vulkan_offer *offer, fm_binding_mode binding_mode, bool chosen,
                      fmi_backend_caps *out)
 {
     const VkPhysicalDeviceLimits *limits = &offer->properties.limits;
@@ -285,6 +286,7 @@ static void describe(const fmi_backend *backend, const vulkan_offer *offer, fm_b
         .dtype_mask = dtype_mask(offer),
         .atomics = atomics(offer),
         .binding_mode = binding_mode,
+        .addresses_large_bindings = chosen && binding_mode == FM_BINDING_DESCRIPTORS && backend->has_addresses,
         .takes_spirv = true,
         .on_cpu = offer->properties.deviceType == VK_PHYSICAL_DEVICE_TYPE_CPU,
         .driver_version = offer->properties.driverVersion,
@@ -472,6 +474,13 @@ static void close_backend(fmi_backend *backend)
     fmi_vulkan_instance_release();
 }
 
+// How generated kernels reach memory where the caller leaves it open. A GPU does best with addresses: fewest calls a dispatch, and its loads cost
+// the same. A CPU driver loads through descriptors up to 3 times as fast, and never slower (docs/performance.md, "Binding modes").
+static fm_binding_mode choose_binding_mode(const fmi_backend *backend)
+{
+    return backend->has_addresses && !backend->on_cpu ? FM_BINDING_ADDRESSES : FM_BINDING_DESCRIPTORS;
+}
+
 static fm_status open_device(VkInstance instance, fmi_backend *backend, const char *name,
                              const fmi_backend_settings *settings, fmi_backend_caps *out_caps)
 {
@@ -484,8 +493,9 @@ static fm_status open_device(VkInstance instance, fmi_backend *backend, const ch
     backend->on_cpu = offer.properties.deviceType == VK_PHYSICAL_DEVICE_TYPE_CPU;
     choose_queues(backend, &offer, settings->queues);
     fm_binding_mode binding_mode = settings->binding_mode;
-    if (binding_mode == FM_BINDING_AUTO) {
-        binding_mode = backend->has_addresses ? FM_BINDING_ADDRESSES : FM_BINDING_DESCRIPTORS;
+    bool chosen = binding_mode == FM_BINDING_AUTO;
+    if (chosen) {
+        binding_mode = choose_binding_mode(backend);
     }
     if (binding_mode == FM_BINDING_ADDRESSES && !backend->has_addresses) {
         return fmi_fail(FM_ERROR_UNSUPPORTED, "%s does not offer buffer device addresses; open it with descriptors.",
@@ -504,7 +514,7 @@ static fm_status open_device(VkInstance instance, fmi_backend *backend, const ch
         status = fmi_vulkan_slots_create(backend, settings->batches_in_flight);
     }
     if (status == FM_OK) {
-        describe(backend, &offer, binding_mode, out_caps);
+        describe(backend, &offer, binding_mode, chosen, out_caps);
     }
     return status;
 }

@@ -1,5 +1,6 @@
 // What the ports share: the list of their groups, and the matrix product. The fixture, checks and worker threads are the conformance
-// suite's. A port keeps its source's thread and iteration counts; FERMATA_TEST_SCALE changes them only for slow sanitizer runs.
+// suite's. A port keeps its source's thread and iteration counts; FERMATA_TEST_SCALE changes them only for slow sanitizer runs, and a
+// CPU driver multiplies smaller matrices.
 #ifndef FERMATA_TESTS_PORTS_PORTS_H
 #define FERMATA_TESTS_PORTS_PORTS_H
 

@@ -163,7 +163,7 @@ static void warmup_makes_what_was_asked_for_once(void **state)
         assert_int_equal(ask(&f, I32), FM_OK);
     }
     assert_int_equal(wait_variant(&f, F32, UINT64_MAX), FM_OK);
-    assert_int_equal(wait_variant(&f, I32, 30000000000), FM_OK);
+    assert_int_equal(wait_variant(&f, I32, 120000000000), FM_OK);
     assert_int_equal(poll_variant(&f, F32), FM_OK);
     assert_int_equal(f.backend.created, 2);
     use(&f, F32);
@@ -209,7 +209,7 @@ static void warmup_holds_up_nobody_who_wants_something_else_key_4(void **state)
     }
     set_gate(&f.backend, NULL);
     pthread_join(thread, NULL);
-    assert_int_equal(wait_variant(&f, F16, 30000000000), FM_OK);
+    assert_int_equal(wait_variant(&f, F16, 120000000000), FM_OK);
     assert_int_equal(f.backend.created, 2);
     assert_int_equal(f.warmup.thread_count, 1);
     tear_down(&f);
@@ -222,16 +222,16 @@ static void warmup_failure_is_told_until_it_is_asked_for_again(void **state)
     set_up(&f, 1);
     f.backend.failure = FM_ERROR_BACKEND;
     assert_int_equal(ask(&f, F32), FM_OK);
-    assert_int_equal(wait_variant(&f, F32, 30000000000), FM_ERROR_BACKEND);
+    assert_int_equal(wait_variant(&f, F32, 120000000000), FM_ERROR_BACKEND);
     assert_non_null(strstr(fm_last_error(), "the device refuses it"));
     assert_int_equal(poll_variant(&f, F32), FM_ERROR_BACKEND);
     f.backend.failure = FM_OK;
     assert_int_equal(poll_variant(&f, F32), FM_ERROR_BACKEND); // nobody has tried since
     assert_int_equal(ask(&f, F32), FM_OK);
-    assert_int_equal(wait_variant(&f, F32, 30000000000), FM_OK);
+    assert_int_equal(wait_variant(&f, F32, 120000000000), FM_OK);
     f.backend.failure = FM_ERROR_BACKEND;
     assert_int_equal(ask(&f, I32), FM_OK);
-    assert_int_equal(wait_variant(&f, I32, 30000000000), FM_ERROR_BACKEND);
+    assert_int_equal(wait_variant(&f, I32, 120000000000), FM_ERROR_BACKEND);
     f.backend.failure = FM_OK;
     use(&f, I32);
     assert_int_equal(poll_variant(&f, I32), FM_OK); // a dispatch has succeeded meanwhile
@@ -256,7 +256,7 @@ static void warmup_keeps_few_failures(void **state)
         assert_int_equal(fmi_kernel_create(&f.cache, &kernel, &objects[i]->kernel), FM_OK);
         ids[i] = fmi_table_publish(&f.kernels, &objects[i]->slot);
         assert_int_equal(fmi_warmup_ask(&f.warmup, objects[i], ids[i], F32), FM_OK);
-        assert_int_equal(fmi_warmup_wait(&f.warmup, objects[i], ids[i], F32, 30000000000), FM_ERROR_BACKEND);
+        assert_int_equal(fmi_warmup_wait(&f.warmup, objects[i], ids[i], F32, 120000000000), FM_ERROR_BACKEND);
     }
     assert_int_equal(f.warmup.failure_count, FMI_WARMUP_MOST_FAILURES);
     assert_int_equal(fmi_warmup_poll(&f.warmup, objects[9], ids[9], F32), FM_ERROR_INVALID_ARGUMENT); // forgotten
@@ -264,7 +264,7 @@ static void warmup_keeps_few_failures(void **state)
     f.backend.failure = FM_OK;
     for (int i = KERNELS - 1; i >= 0; i -= 2) { // tried again out of their order
         assert_int_equal(fmi_warmup_ask(&f.warmup, objects[i], ids[i], F32), FM_OK);
-        assert_int_equal(fmi_warmup_wait(&f.warmup, objects[i], ids[i], F32, 30000000000), FM_OK);
+        assert_int_equal(fmi_warmup_wait(&f.warmup, objects[i], ids[i], F32, 120000000000), FM_OK);
     }
     tear_down(&f);
 }

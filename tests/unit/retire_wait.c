@@ -25,7 +25,7 @@ int __wrap_clock_gettime(clockid_t clock, struct timespec *out)
 }
 
 enum { WAITERS = 6 };
-#define TIMEOUT_NS UINT64_C(30000000000)
+#define TIMEOUT_NS UINT64_C(120000000000)
 
 typedef struct fake {
     pthread_mutex_t lock;

@@ -20,14 +20,16 @@ help: ## Print this
 bootstrap: ## Install the packages of scripts/packages.txt that are missing
 	@$(BOOTSTRAP)
 
-# build-release, build-debug, build-asan, build-tsan, build-clang, build-portable: configure if needed, and build.
+# build-release, build-debug, build-asan, build-tsan, build-clang, build-portable: configure if needed, and build (all, or TARGETS).
 .PHONY: build-%
 build-%: bootstrap
 	@if [ ! -f build/$*/build.ninja ] || [ CMakePresets.json -nt build/$*/build.ninja ]; then \
 	    cmake --preset $* --log-level=WARNING >/dev/null; fi
-	@cmake --build --preset $* --parallel $(JOBS)
+	@cmake --build --preset $* --parallel $(JOBS) $(if $(TARGETS),--target $(TARGETS))
 
+# Builds what the examples need, not the tests.
 .PHONY: demo
+demo: TARGETS = hello decode
 demo: build-release ## Decode text in eight threads on the best device there is
 	build/release/bin/decode --sequences 8
 

@@ -319,7 +319,7 @@ void fmi_table_release(fmi_table *table, fmi_slot *slot)
 
 fm_status fmi_table_kill(fmi_table *table, uint64_t id)
 {
-    fmi_slot *slot;
+    fmi_slot *slot = NULL;
     fm_status status = fmi_table_retract(table, id, &slot);
     if (status == FM_OK) {
         fmi_table_release(table, slot);

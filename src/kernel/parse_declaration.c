@@ -85,12 +85,12 @@ static fm_status parse_list(fmi_parser *parser, fmi_symbol *symbol, uint32_t dim
     if (status == FM_OK) {
         status = fmi_parser_expect(parser, "}");
     }
-    if (status == FM_OK && symbol->dims[dim] == 0) {
-        symbol->dims[dim] = count;
+    uint32_t *size = &symbol->dims[dim < FMI_MAX_DIMS ? dim : FMI_MAX_DIMS - 1]; // a symbol has no more; compilers cannot know
+    if (status == FM_OK && *size == 0) {
+        *size = count;
     }
-    if (status == FM_OK && symbol->dims[dim] != count) {
-        status =
-            fmi_token_fail(parser->tokens, at, "this list has %u values for %u elements", count, symbol->dims[dim]);
+    if (status == FM_OK && *size != count) {
+        status = fmi_token_fail(parser->tokens, at, "this list has %u values for %u elements", count, *size);
     }
     return status;
 }

@@ -137,8 +137,8 @@ static fm_status copy_out(fm_commands *commands, fm_buffer buffer, const fmi_buf
 
 fm_status fmi_record_copy_out(fm_commands *commands, fm_buffer buffer, fmi_range range, fmi_staged *out)
 {
-    fmi_span from;
-    fmi_buffer *source;
+    fmi_span from = {0};
+    fmi_buffer *source = NULL;
     fm_status status = fmi_transfer_side(commands, "source", buffer, range, FM_ACCESS_READ, &from, &source);
     return status == FM_OK ? copy_out(commands, buffer, source, from, out) : status;
 }
@@ -151,8 +151,8 @@ static fm_status read_back(fm_commands *commands, fm_buffer buffer, fmi_range ra
         return fmi_fail(FM_ERROR_INVALID_ARGUMENT,
                         "a reusable list reads nothing back; commit a list of its own after it");
     }
-    fmi_span from;
-    fmi_buffer *source;
+    fmi_span from = {0};
+    fmi_buffer *source = NULL;
     fm_status status = fmi_transfer_side(commands, "source", buffer, range, FM_ACCESS_READ, &from, &source);
     if (status != FM_OK || from.size_bytes == 0) {
         return status == FM_OK ? fmi_transfer_nothing(commands) : status;

@@ -1,4 +1,4 @@
-# Install rules: headers, both libraries, the CMake package and the pkg-config file.
+# Install rules: headers, both libraries, the CMake package and the pkg-config file; the pages that headers point to, and the licences.
 include(CMakePackageConfigHelpers)
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/fermata)
 
@@ -7,6 +7,10 @@ if(NOT FERMATA_TESTING)
     list(FILTER public_headers EXCLUDE REGEX "/testing\\.h$")
 endif()
 install(FILES ${public_headers} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/fermata)
+install(FILES LICENSE NOTICE.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
+install(DIRECTORY LICENSES DESTINATION ${CMAKE_INSTALL_DOCDIR})
+file(GLOB pages CONFIGURE_DEPENDS docs/*.md)
+install(FILES ${pages} DESTINATION ${CMAKE_INSTALL_DOCDIR})
 # Two sets, so that the shared library can be found where the static one's dependencies are not installed.
 install(TARGETS fermata EXPORT fermataShared)
 install(TARGETS fermata_static EXPORT fermataStatic)

@@ -53,7 +53,7 @@ typedef struct fmi_backend_caps {
     fm_binding_mode binding_mode;      // the one in force for generated kernels; FM_BINDING_ADDRESSES on host
     // Descriptors were the backend's own choice, and it can address memory as well: dispatches with a binding over max_binding_bytes do.
     bool addresses_large_bindings;
-    bool takes_spirv;                  // generated kernels are SPIR-V; else C text
+    bool takes_spirv; // generated kernels are SPIR-V; else C text
     bool takes_host_functions;
     bool manual; // executes only when a test steps it: there is no keeper, and freed memory is poisoned
     bool on_cpu; // the device computes on this machine's processors: waits must not spin

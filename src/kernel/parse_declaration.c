@@ -85,7 +85,8 @@ static fm_status parse_list(fmi_parser *parser, fmi_symbol *symbol, uint32_t dim
     if (status == FM_OK) {
         status = fmi_parser_expect(parser, "}");
     }
-    uint32_t *size = &symbol->dims[dim < FMI_MAX_DIMS ? dim : FMI_MAX_DIMS - 1]; // a symbol has no more; compilers cannot know
+    uint32_t *size =
+        &symbol->dims[dim < FMI_MAX_DIMS ? dim : FMI_MAX_DIMS - 1]; // a symbol has no more; compilers cannot know
     if (status == FM_OK && *size == 0) {
         *size = count;
     }

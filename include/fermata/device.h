@@ -136,6 +136,8 @@ typedef struct fm_device_properties {
     uint8_t runs_glsl;                 // 1: takes GLSL and SPIR-V kernels
     uint8_t runs_host_functions;       // 1: takes host functions
     uint8_t runs_shared_memory;        // 1: generated kernels may declare workgroup-shared arrays and call barrier()
+    // Work-items of a subgroup, which subgroup_add and the like of the kernel language work on; 1 where the device has no such operations.
+    uint32_t subgroup_size;
 } fm_device_properties;
 
 // Counters since the device was opened. Each is exact; together they are not one instant.

@@ -50,6 +50,7 @@ typedef struct fmi_backend_caps {
     uint32_t max_push_constants_bytes; // for kernels that bind descriptors themselves (GLSL, SPIR-V)
     uint32_t dtype_mask;               // bit (1 << fm_dtype)
     uint32_t atomics;                  // FMI_ATOMIC_*
+    uint32_t subgroup_size;            // 1: there are no operations of subgroups
     fm_binding_mode binding_mode;      // the one in force for generated kernels; FM_BINDING_ADDRESSES on host
     // Descriptors were the backend's own choice, and it can address memory as well: dispatches with a binding over max_binding_bytes do.
     bool addresses_large_bindings;

@@ -29,6 +29,7 @@ fm_status fm_device_get_properties(fm_device *device, fm_device_properties *out)
         .runs_glsl = caps->takes_spirv,
         .runs_host_functions = caps->takes_host_functions,
         .runs_shared_memory = caps->max_shared_bytes > 0,
+        .subgroup_size = caps->subgroup_size,
     };
     memcpy(out->max_group_size, caps->max_group_size, sizeof out->max_group_size);
     memcpy(out->max_group_count, caps->max_group_count, sizeof out->max_group_count);

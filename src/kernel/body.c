@@ -271,8 +271,8 @@ static const char *find_suffix(const fmi_translator *translator, const fmi_word 
                                            [FMI_TYPE_ULONG] = "_m", [FMI_TYPE_FLOAT] = "_f", [FMI_TYPE_DOUBLE] = "_d"};
     uint8_t note = translator->tokens->list[at].note;
     bool is_c = translator->input->target == FMI_BODY_C;
-    bool has_types =
-        word->shape == 'z' || (is_c && word->shape == 'n') || (is_c && word->shape == 'b' && note == FMI_TYPE_DOUBLE);
+    bool has_types = word->shape == 'z' || (is_c && strchr("nwW", word->shape) && word->shape) ||
+                     (is_c && word->shape == 'b' && note == FMI_TYPE_DOUBLE);
     return has_types && note < FMI_TYPE_COUNT && suffixes[note] ? suffixes[note] : "";
 }
 
@@ -289,7 +289,7 @@ static void translate_plain(fmi_translator *translator, const fmi_word *word, ui
         emit_name(translator, at);
         return;
     }
-    if (word->kind == FMI_WORD_TYPE || word->kind == FMI_WORD_FUNCTION) {
+    if (word->kind == FMI_WORD_TYPE || word->kind == FMI_WORD_FUNCTION || word->kind == FMI_WORD_VALUE) {
         translator->use->features |= word->feature;
     }
     if (!replacement) {
@@ -372,8 +372,8 @@ static bool translate_negative(fmi_translator *translator, uint32_t *at)
     uint32_t next = fmi_token_next(tokens, *at);
     const fmi_token *name = &tokens->list[next];
     const fmi_word *word = name->kind == FMI_TOKEN_NAME ? fmi_word_find(name->start, name->length) : NULL;
-    if (!word || word->kind != FMI_WORD_VALUE || name->note == FMI_NOTE_OWN || fmi_translator_find(translator, next) ||
-        fmi_rules_is_value_end(tokens, fmi_token_previous(tokens, *at))) {
+    if (!word || word->kind != FMI_WORD_VALUE || word->shape != 'f' || name->note == FMI_NOTE_OWN ||
+        fmi_translator_find(translator, next) || fmi_rules_is_value_end(tokens, fmi_token_previous(tokens, *at))) {
         return false;
     }
     for (uint32_t i = *at + 1; i < next; i++) {

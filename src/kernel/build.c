@@ -203,6 +203,7 @@ static fm_status prepare_portable(const fmi_kernel *kernel, fmi_recipe *recipe)
     generated->param_count = kernel->param_count;
     bool by_address = kernel->addresses_large_bindings && (generated->dtypes & FMI_KEY_BY_ADDRESS);
     generated->binding_mode = by_address ? FM_BINDING_ADDRESSES : kernel->caps->binding_mode;
+    generated->has_subgroups = kernel->caps->subgroup_size > 1;
     generated->max_push_constants_bytes = kernel->caps->max_push_constants_bytes;
     fm_status status = kernel->caps->takes_spirv ? fmi_generate_glsl(generated) : fmi_generate_c(generated);
     if (status != FM_OK) {

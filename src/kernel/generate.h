@@ -15,6 +15,7 @@ typedef struct fmi_generated {
     uint64_t dtypes; // 4 bits a parameter
     fm_binding_mode binding_mode;
     uint32_t max_push_constants_bytes;
+    bool has_subgroups;      // the device has operations of subgroups
     bool is_unchecked;       // generate also what the grammar refuses, to look at
     bool locates;            // each token on a line of its own, numbered by it (inspect.c)
     bool indirect_arguments; // out

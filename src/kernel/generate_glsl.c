@@ -86,6 +86,10 @@ static void write_start(const fmi_generated *generated, fmi_text *text)
     if (generated->features & FMI_USES_ATOMIC * (FMI_ATOMIC_FLOAT | FMI_ATOMIC_SHARED_FLOAT)) {
         fmi_text_format(text, "#extension GL_EXT_shader_atomic_float : require\n");
     }
+    if (generated->has_subgroups && (generated->features & FMI_USES_SUBGROUPS)) {
+        fmi_text_format(text, "#extension GL_KHR_shader_subgroup_arithmetic : require\n"
+                              "#extension GL_KHR_shader_subgroup_ballot : require\n");
+    }
     const uint32_t *size = generated->source->group_size;
     fmi_text_format(text, "layout(local_size_x = %u, local_size_y = %u, local_size_z = %u) in;\n", size[0], size[1],
                     size[2]);
@@ -260,6 +264,9 @@ static void write_helpers(const fmi_generated *generated, fmi_text *text)
     if (generated->features & FMI_USES_MATH) {
         fmi_text_append(text, math, sizeof math - 1);
         fmi_text_append(text, wide_math, uses_float64(generated) ? sizeof wide_math - 1 : 0);
+    }
+    if (generated->features & FMI_USES_SUBGROUPS) {
+        fmi_prelude_append_subgroups(generated->has_subgroups, text);
     }
     fmi_prelude_append(generated->features | (uses_int64(generated) ? FMI_USES_INT64 : 0), text);
 }

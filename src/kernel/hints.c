@@ -15,6 +15,9 @@ enum { MAX_SUGGESTED = 24 };
 #define SIGNATURE "buffers and constants are declared in fm_kernel_info, and the text is the body alone"
 #define FENCE "barrier() orders shared arrays, and what one dispatch stores the next one sees"
 #define NO_EXCHANGE "work-items exchange values through workgroup-shared arrays and barrier()"
+#define LANES                                                                                                          \
+    "of subgroups there are subgroup_add, subgroup_min, subgroup_max, subgroup_broadcast, subgroup_size and "          \
+    "subgroup_lane"
 #define NARROW "8- and 16-bit numbers are dtypes of buffer elements, which a body sees as int, uint or float"
 #define HALF "half is a dtype of buffer elements, which a body sees as float: write float"
 #define NO_OUTPUT "a kernel prints nothing: store to a buffer and read that back"
@@ -103,12 +106,23 @@ static const struct hint table[] = {
     {"memoryBarrier*", NULL, FENCE}, {"groupMemoryBarrier", NULL, FENCE}, {"GroupMemoryBarrier", NULL, FENCE},
     {"DeviceMemoryBarrier*", NULL, FENCE}, {"AllMemoryBarrier", NULL, FENCE}, {"__threadfence*", NULL, FENCE},
     {"mem_fence", NULL, FENCE}, {"storageBarrier", NULL, FENCE}, {"atomic_work_item_fence", NULL, FENCE},
-    {"__syncwarp", NULL, NO_EXCHANGE}, {"simdgroup_barrier", NULL, NO_EXCHANGE}, {"__shfl*", NULL, NO_EXCHANGE},
+    {"__syncwarp", NULL, NO_EXCHANGE}, {"simdgroup_barrier", NULL, NO_EXCHANGE}, {"__shfl*", NULL, LANES},
     {"__ballot*", NULL, NO_EXCHANGE}, {"__any*", NULL, NO_EXCHANGE}, {"__all*", NULL, NO_EXCHANGE},
-    {"__reduce*", NULL, NO_EXCHANGE}, {"__activemask", NULL, NO_EXCHANGE}, {"warpSize", NULL, NO_EXCHANGE},
-    {"WARP_SIZE", NULL, NO_EXCHANGE}, {"laneId", NULL, NO_EXCHANGE}, {"lane_id", NULL, NO_EXCHANGE},
-    {"subgroup*", NULL, NO_EXCHANGE}, {"sub_group*", NULL, NO_EXCHANGE}, {"gl_Subgroup*", NULL, NO_EXCHANGE},
-    {"simd_*", NULL, NO_EXCHANGE}, {"Wave*", NULL, NO_EXCHANGE}, {"work_group_reduce*", NULL, NO_EXCHANGE},
+    {"__reduce_add_sync", "subgroup_add", NULL}, {"__reduce_min_sync", "subgroup_min", NULL},
+    {"__reduce_max_sync", "subgroup_max", NULL}, {"simd_sum", "subgroup_add", NULL}, {"simd_min", "subgroup_min", NULL},
+    {"simd_max", "subgroup_max", NULL}, {"simd_broadcast", "subgroup_broadcast", NULL},
+    {"WaveActiveSum", "subgroup_add", NULL}, {"WaveActiveMin", "subgroup_min", NULL},
+    {"WaveActiveMax", "subgroup_max", NULL}, {"WaveReadLaneAt", "subgroup_broadcast", NULL},
+    {"WaveGetLaneCount", "subgroup_size", NULL}, {"WaveGetLaneIndex", "subgroup_lane", NULL},
+    {"subgroupAdd", "subgroup_add", NULL}, {"subgroupMin", "subgroup_min", NULL}, {"subgroupMax", "subgroup_max", NULL},
+    {"subgroupBroadcast", "subgroup_broadcast", NULL}, {"sub_group_reduce_add", "subgroup_add", NULL},
+    {"sub_group_reduce_min", "subgroup_min", NULL}, {"sub_group_reduce_max", "subgroup_max", NULL},
+    {"sub_group_broadcast", "subgroup_broadcast", NULL}, {"gl_SubgroupSize", "subgroup_size", NULL},
+    {"gl_SubgroupInvocationID", "subgroup_lane", NULL}, {"__activemask", NULL, NO_EXCHANGE},
+    {"warpSize", "subgroup_size", NULL}, {"WARP_SIZE", "subgroup_size", NULL}, {"laneId", "subgroup_lane", NULL},
+    {"lane_id", "subgroup_lane", NULL}, {"subgroup*", NULL, LANES}, {"sub_group*", NULL, LANES},
+    {"gl_Subgroup*", NULL, LANES}, {"simd_*", NULL, LANES}, {"Wave*", NULL, LANES},
+    {"work_group_reduce*", NULL, NO_EXCHANGE},
     // Atomics.
     {"atomicCAS", "atomic_compare_exchange", NULL}, {"atomicExch", "atomic_exchange", NULL},
     {"atomicSub", NULL, "write atomic_add(x[i], -value)"}, {"atomicInc", NULL, "write atomic_add(x[i], 1u)"},

@@ -28,6 +28,7 @@ fm_status fmi_kernel_write_source(const fmi_backend_caps *caps, const fm_kernel_
     fmi_generated generated = {.param_count = info->param_count,
                                .binding_mode = caps->binding_mode,
                                .max_push_constants_bytes = caps->max_push_constants_bytes,
+                               .has_subgroups = caps->subgroup_size > 1,
                                .is_unchecked = true};
     for (uint32_t i = 0; i < info->param_count; i++) {
         if (info->params[i].dtype == FM_DTYPE_NONE) {
@@ -189,6 +190,7 @@ void fmi_kernel_locate_error(const fmi_kernel *kernel, const fmi_generated *gene
                              .dtypes = generated->dtypes,
                              .binding_mode = generated->binding_mode,
                              .max_push_constants_bytes = generated->max_push_constants_bytes,
+                             .has_subgroups = generated->has_subgroups,
                              .locates = true};
     fm_status status = kernel->caps->takes_spirv ? fmi_generate_glsl(&located) : fmi_generate_c(&located);
     fmi_message exact = {0}, plain = {0};

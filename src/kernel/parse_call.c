@@ -144,6 +144,19 @@ static fm_status check_bits(fmi_parser *parser, const struct call *call, fmi_typ
     return FM_OK;
 }
 
+// Functions of all work-items of a subgroup: of numbers of 32 bits, and with 'W' of a lane, too.
+static fm_status check_lanes(fmi_parser *parser, const fmi_word *word, const struct call *call, fmi_type *out)
+{
+    const struct argument *argument = &call->arguments[0];
+    *out = (fmi_type)argument->type;
+    if (*out != FMI_TYPE_FLOAT && *out != FMI_TYPE_INT && *out != FMI_TYPE_UINT && *out != FMI_TYPE_ANY) {
+        return fmi_token_fail(parser->tokens, argument->at, "'%s' takes a float, an int or a uint, and this is %s",
+                              word->name, fmi_type_phrase(*out));
+    }
+    parser->tokens->list[call->at].note = (uint8_t)*out;
+    return check_all(parser, call, 1, FMI_TYPE_UINT);
+}
+
 // What is there for float and for double, but not for both at once.
 static fm_status check_reals(fmi_parser *parser, const struct call *call, fmi_type *out)
 {
@@ -173,6 +186,8 @@ static fm_status check_function(fmi_parser *parser, const fmi_word *word, const 
         status = check_one_type(parser, call, out);
         parser->tokens->list[call->at].note = (uint8_t)*out;
         return status;
+    case 'w':
+    case 'W': return check_lanes(parser, word, call, out);
     case 'z': return check_bits(parser, call, out);
     case 'g': return check_reals(parser, call, out);
     case 'b':

@@ -283,8 +283,8 @@ static fm_status parse_name(fmi_parser *parser, fmi_value *out)
         return FM_OK;
     }
     if (word && word->kind == FMI_WORD_VALUE && !fmi_scope_find(parser, name)) {
-        *out = make_value(parser, FMI_TYPE_FLOAT, parser->at);
-        out->is_fixed = true;
+        *out = make_value(parser, word->shape == 'u' ? FMI_TYPE_UINT : FMI_TYPE_FLOAT, parser->at);
+        out->is_fixed = word->shape == 'f';
         fmi_parser_skip(parser);
         return FM_OK;
     }

@@ -156,3 +156,23 @@ void fmi_prelude_append(uint32_t features, fmi_text *out)
         }
     }
 }
+
+// Three types each, as all that takes one of them.
+#define LANES(type)                                                                                                    \
+    type " fm_subgroup_add(" type " v) { return subgroupAdd(v); }\n" type " fm_subgroup_min(" type                     \
+         " v) { return subgroupMin(v); }\n" type " fm_subgroup_max(" type " v) { return subgroupMax(v); }\n" type      \
+         " fm_subgroup_broadcast(" type " v, uint lane) { return subgroupBroadcast(v, lane); }\n"
+#define ALONE(type)                                                                                                    \
+    type " fm_subgroup_add(" type " v) { return v; }\n" type " fm_subgroup_min(" type " v) { return v; }\n" type       \
+         " fm_subgroup_max(" type " v) { return v; }\n" type " fm_subgroup_broadcast(" type                            \
+         " v, uint lane) { return v; }\n"
+
+void fmi_prelude_append_subgroups(bool has_subgroups, fmi_text *out)
+{
+    static const char lanes[] = LANES("float") LANES("int")
+        LANES("uint") "#define fm_subgroup_size gl_SubgroupSize\n#define fm_subgroup_lane gl_SubgroupInvocationID\n";
+    static const char alone[] =
+        ALONE("float") ALONE("int") ALONE("uint") "#define fm_subgroup_size 1u\n#define fm_subgroup_lane 0u\n";
+    const char *text = has_subgroups ? lanes : alone;
+    fmi_text_append(out, text, strlen(text));
+}

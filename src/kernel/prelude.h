@@ -5,9 +5,13 @@
 
 #include "base/text.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 // Appends the functions that a text with these FMI_USES_* calls.
 void fmi_prelude_append(uint32_t features, fmi_text *out);
+
+// Appends the functions of subgroups; where the device has none each work-item is one by itself.
+void fmi_prelude_append_subgroups(bool has_subgroups, fmi_text *out);
 
 #endif

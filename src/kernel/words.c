@@ -11,6 +11,7 @@
 #define FUNCTION(word, glsl, c, shape, arity) {word, glsl, c, 0, FMI_WORD_FUNCTION, arity, shape}
 #define HELPED(word, c, shape, arity) {word, "fm_" word, c, FMI_USES_MATH, FMI_WORD_FUNCTION, arity, shape}
 #define WRITTEN(word, c, feature, shape, arity) {word, "fm_" word, c, FMI_USES_##feature, FMI_WORD_FUNCTION, arity, shape}
+#define VALUE(word, glsl, c, feature, shape) {word, glsl, c, feature, FMI_WORD_VALUE, 0, shape}
 #define ATOMIC(word, glsl, arity) {word, glsl, "fm_" word, 0, FMI_WORD_ATOMIC, arity, 0}
 
 static const fmi_word words[] = {
@@ -57,8 +58,12 @@ static const fmi_word words[] = {
     WRITTEN("int_sat", "fm_int_sat", LIMITS, 'I', 1), WRITTEN("uint_sat", "fm_uint_sat", LIMITS, 'U', 1),
     WRITTEN("long_sat", "fm_long_sat", LIMITS | FMI_USES_INT64, 'L', 1),
     WRITTEN("ulong_sat", "fm_ulong_sat", LIMITS | FMI_USES_INT64, 'M', 1),
-    PLAIN("INFINITY", "(1.0 / 0.0)", "((float)1e300)", 0, FMI_WORD_VALUE),
-    PLAIN("NAN", "(0.0 / 0.0)", "(0.0f / 0.0f)", 0, FMI_WORD_VALUE),
+    VALUE("INFINITY", "(1.0 / 0.0)", "((float)1e300)", 0, 'f'), VALUE("NAN", "(0.0 / 0.0)", "(0.0f / 0.0f)", 0, 'f'),
+    WRITTEN("subgroup_add", "fm_subgroup_add", SUBGROUPS, 'w', 1), WRITTEN("subgroup_min", "fm_subgroup_min", SUBGROUPS, 'w', 1),
+    WRITTEN("subgroup_max", "fm_subgroup_max", SUBGROUPS, 'w', 1),
+    WRITTEN("subgroup_broadcast", "fm_subgroup_broadcast", SUBGROUPS, 'W', 2),
+    VALUE("subgroup_size", "fm_subgroup_size", "1u", FMI_USES_SUBGROUPS, 'u'),
+    VALUE("subgroup_lane", "fm_subgroup_lane", "0u", FMI_USES_SUBGROUPS, 'u'),
     FUNCTION("as_uint", "floatBitsToUint", "fm_as_uint", 'u', 1),
     FUNCTION("as_int", "floatBitsToInt", "fm_as_int", 'i', 1),
     FUNCTION("as_float", "uintBitsToFloat", "fm_as_float", 'v', 1),

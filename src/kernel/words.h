@@ -13,7 +13,7 @@ typedef enum fmi_word_kind {
     FMI_WORD_KEYWORD,  // the same in all languages
     FMI_WORD_TYPE,     // a type; before `(` a cast
     FMI_WORD_LITERAL,  // true, false
-    FMI_WORD_VALUE,    // INFINITY, NAN: a float, unless the text gives the name to something of its own
+    FMI_WORD_VALUE, // INFINITY, NAN, subgroup_size: what `shape` says, unless the text gives the name to something of its own
     FMI_WORD_RETURN,
     FMI_WORD_ID,       // a built-in with members x, y, z
     FMI_WORD_FUNCTION, // a function; replaced only before `(`
@@ -43,6 +43,7 @@ enum {
     FMI_USES_BITS = 1u << 19,   // clz, ctz
     FMI_USES_LIMITS = 1u << 20, // min_nan, max_nan and casts that saturate
     FMI_USES_FLOAT64 = 1u << 21,
+    FMI_USES_SUBGROUPS = 1u << 26,
     FMI_USES_ATOMIC = 1u << 22, // times FMI_ATOMIC_*: four bits for atomics that a device may lack
 };
 
@@ -55,7 +56,8 @@ typedef struct fmi_word {
     uint8_t arity;    // arguments of a function
     char
         shape; // of a function: 'f' floats to float, 'g' floats or doubles to it, 'n' numbers of one type to it, 'b' float or double to bool, 'u' float to uint, 'i' float to int,
-    // 'v' uint to float, 'c' uint to uint, 'z' integer to uint, 'I', 'U', 'L' and 'M' float to int, uint, long and ulong
+    // 'v' uint to float, 'c' uint to uint, 'z' integer to uint, 'I', 'U', 'L' and 'M' float to int, uint, long and ulong, 'w' a float,
+    // int or uint to it, 'W' the same with a uint behind it; of a value 'f' float, 'u' uint
 } fmi_word;
 
 // Finds a word; NULL if it is none. `name` need not end in a zero byte.

@@ -18,6 +18,7 @@
     X(functions)                                                                                                       \
     X(double)                                                                                                          \
     X(atomics)                                                                                                         \
+    X(subgroups)                                                                                                       \
     X(dtypes)                                                                                                          \
     X(wide)                                                                                                            \
     X(template)                                                                                                        \

@@ -86,6 +86,30 @@ static void glsl_of_every_dtype_mode_and_arrangement_is_a_valid_module(void **st
     }
 }
 
+// A device without operations of subgroups is given a text that asks for none.
+static void glsl_of_subgroups_is_valid_with_and_without_them(void **state)
+{
+    (void)state;
+    const fm_kernel_param params[] = {{"x", FM_DTYPE_F32, FM_ACCESS_READ_WRITE},
+                                      {"u", FM_DTYPE_U32, FM_ACCESS_READ_WRITE}};
+    const fm_kernel_info info = {.name = "k",
+                                 .code = "x[0] = subgroup_add(x[1]) + subgroup_min(x[2]); int k = subgroup_max(-3); "
+                                         "u[0] = subgroup_broadcast(u[1], 0u);\n"
+                                         "u[1] = subgroup_size + subgroup_lane + uint(k);",
+                                 .params = params,
+                                 .param_count = 2};
+    for (int has = 0; has < 2; has++) {
+        fmi_generated generated = prepare(&info, FM_DTYPE_F32 | FM_DTYPE_U32 << 4);
+        generated.binding_mode = FM_BINDING_DESCRIPTORS;
+        generated.has_subgroups = has;
+        assert_int_equal(fmi_generate_glsl(&generated), FM_OK);
+        assert_int_equal(strstr(fmi_text_get(&generated.text), "GL_KHR_shader_subgroup") != NULL, has);
+        assert_int_equal(strstr(fmi_text_get(&generated.text), "gl_Subgroup") != NULL, has);
+        check_module(&generated, params, 0);
+        release(&generated);
+    }
+}
+
 static void glsl_of_every_word_is_a_valid_module(void **state)
 {
     (void)state;
@@ -247,6 +271,7 @@ int main(void)
 #ifdef FMI_HAVE_VULKAN
         cmocka_unit_test(glsl_of_every_dtype_mode_and_arrangement_is_a_valid_module),
         cmocka_unit_test(glsl_of_every_word_is_a_valid_module),
+        cmocka_unit_test(glsl_of_subgroups_is_valid_with_and_without_them),
         cmocka_unit_test(glsl_stores_to_half_round_to_even_and_buffers_may_alias),
         cmocka_unit_test(glsl_mistake_names_the_line_of_body_or_header),
         cmocka_unit_test(glsl_compiles_on_several_threads_at_once),

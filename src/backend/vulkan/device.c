@@ -19,6 +19,7 @@ typedef struct vulkan_offer {
     VkPhysicalDevice physical;
     VkPhysicalDeviceProperties properties;
     VkPhysicalDeviceIDProperties id;
+    VkPhysicalDeviceSubgroupProperties subgroup;
     VkPhysicalDeviceMaintenance3Properties maintenance3;
     VkPhysicalDeviceMaintenance4Properties maintenance4; // zero below Vulkan 1.3
     VkPhysicalDeviceFeatures features;
@@ -103,8 +104,10 @@ static bool ask(VkPhysicalDevice physical, vulkan_offer *out)
     out->maintenance4.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MAINTENANCE_4_PROPERTIES;
     out->maintenance3.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MAINTENANCE_3_PROPERTIES;
     out->maintenance3.pNext = out->is_1_3 ? &out->maintenance4 : NULL;
+    out->subgroup.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_PROPERTIES;
+    out->subgroup.pNext = &out->maintenance3;
     out->id.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_ID_PROPERTIES;
-    out->id.pNext = &out->maintenance3;
+    out->id.pNext = &out->subgroup;
     VkPhysicalDeviceProperties2 properties = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2,
                                               .pNext = &out->id};
     vkGetPhysicalDeviceProperties2(physical, &properties);
@@ -259,6 +262,16 @@ static uint32_t atomics(const vulkan_offer *offer)
            (offer->float_add ? FMI_ATOMIC_FLOAT : 0u) | (offer->shared_float_add ? FMI_ATOMIC_SHARED_FLOAT : 0u);
 }
 
+// 1 where compute shaders lack one of the operations that kernels use.
+static uint32_t subgroup_size(const vulkan_offer *offer)
+{
+    const VkSubgroupFeatureFlags needed =
+        VK_SUBGROUP_FEATURE_BASIC_BIT | VK_SUBGROUP_FEATURE_ARITHMETIC_BIT | VK_SUBGROUP_FEATURE_BALLOT_BIT;
+    bool has_all = (offer->subgroup.supportedStages & VK_SHADER_STAGE_COMPUTE_BIT) &&
+                   (offer->subgroup.supportedOperations & needed) == needed;
+    return has_all ? offer->subgroup.subgroupSize : 1;
+}
+
 // Size of the heap that device-kind blocks come from.
 static uint64_t memory_bytes(const fmi_backend *backend)
 {
@@ -285,6 +298,7 @@ static void describe(const fmi_backend *backend, const vulkan_offer *offer, fm_b
         .max_push_constants_bytes = backend->max_push_bytes,
         .dtype_mask = dtype_mask(offer),
         .atomics = atomics(offer),
+        .subgroup_size = subgroup_size(offer),
         .binding_mode = binding_mode,
         .addresses_large_bindings = chosen && binding_mode == FM_BINDING_DESCRIPTORS && backend->has_addresses,
         .takes_spirv = true,

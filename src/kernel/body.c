@@ -5,11 +5,11 @@
 
 #include "base/error.h"
 #include "kernel/flow.h"
-#include "kernel/hints.h"
 #include "kernel/host_entry.h"
 #include "kernel/rules.h"
 #include "kernel/translator.h"
 #include "kernel/types.h"
+#include "language/hints.h"
 
 #include <inttypes.h>
 #include <stdarg.h>

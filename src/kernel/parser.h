@@ -6,9 +6,9 @@
 
 #include "kernel/edits.h"
 #include "kernel/grammar.h"
-#include "kernel/hints.h"
 #include "kernel/index.h"
 #include "kernel/types.h"
+#include "language/hints.h"
 
 enum {
     FMI_MAX_DIMS = 4,

@@ -2,8 +2,8 @@
 // They are found by what stands before a token, without a grammar: the rest is grammar.h's.
 #include "kernel/rules.h"
 
-#include "kernel/hints.h"
 #include "kernel/words.h"
+#include "language/hints.h"
 
 static const fmi_word *word_at(const fmi_tokens *tokens, uint32_t index)
 {

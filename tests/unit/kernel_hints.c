@@ -1,7 +1,7 @@
 // Hints: each row of the table is what a refusal says, wherever the word stands; and no row is about a word that the language has.
 #include "base/error.h"
 #include "kernel/generate.h"
-#include "kernel/hints.h"
+#include "language/hints.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,7 +1,7 @@
 // Hints: what a word of another language, or a misspelt one, is called here or how it is done here. For the end of a refusal's sentence.
 // One constant table (hints.c) of what people write who come from CUDA, OpenCL, GLSL, HLSL, Metal, WGSL or C. No state; any thread.
-#ifndef FMI_KERNEL_HINTS_H
-#define FMI_KERNEL_HINTS_H
+#ifndef FMI_LANGUAGE_HINTS_H
+#define FMI_LANGUAGE_HINTS_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,8 +1,8 @@
 // The table of hints, and the search for what looks alike. See hints.h.
 // Names that follow a rule have none: `expf`, `__expf`, `native_exp` and `half_exp` are found as `exp`, `float4` as a vector.
-#include "kernel/hints.h"
+#include "language/hints.h"
 
-#include "kernel/words.h"
+#include "language/vocabulary.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -248,10 +248,10 @@ static const char *find_core(const char *name, size_t length)
         for (size_t cut = 0; cut < 2 && skip + cut < length; cut++) {
             const char *core = name + skip;
             size_t core_length = length - skip - cut;
-            const fmi_word *word = cut == 1 && name[length - 1] != 'f' ? NULL : fmi_word_find(core, core_length);
+            const fmi_term word = fmi_term_find(core, core_length);
             const struct hint *row = cut == 1 && name[length - 1] == 'f' ? find_row(core, core_length) : NULL;
-            if (word && word->kind == FMI_WORD_FUNCTION && skip + cut > 0) {
-                return word->name;
+            if (word.kind == FMI_TERM_FUNCTION && skip + cut > 0 && (cut == 0 || name[length - 1] == 'f')) {
+                return word.builtin->name;
             }
             if (row && row->word) {
                 return row->word;
@@ -264,7 +264,7 @@ static const char *find_core(const char *name, size_t length)
 void fmi_hint_find(const char *name, size_t length, char out[FMI_MAX_HINT])
 {
     const struct hint *row = length ? find_row(name, length) : NULL;
-    const char *word = row ? row->word : length ? fmi_word_of_target(name, length) : NULL;
+    const char *word = row ? row->word : length ? fmi_term_of_target(name, length) : NULL;
     word = row || word ? word : find_core(name, length);
     out[0] = 0;
     if (word) {
@@ -342,13 +342,11 @@ void fmi_hint_find_id(const char *name, size_t length, char out[FMI_MAX_HINT])
     size_t written_length = flatten(name, length, written);
     fmi_nearest nearest = {.name = written, .length = written_length, .edits = fmi_nearest_limit(written_length)};
     const char *best = NULL;
-    for (size_t i = 0; fmi_word_at(i); i++) {
-        const fmi_word *word = fmi_word_at(i);
+    for (fmi_id id = FMI_ID_GLOBAL; id <= FMI_ID_SIZE; id++) {
+        const char *word = fmi_id_name(id);
         uint32_t edits = nearest.edits;
-        if (word->kind == FMI_WORD_ID) {
-            fmi_nearest_try(&nearest, flat, flatten(word->name, strlen(word->name), flat));
-            best = nearest.edits < edits ? word->name : best;
-        }
+        fmi_nearest_try(&nearest, flat, flatten(word, strlen(word), flat));
+        best = nearest.edits < edits ? word : best;
     }
     out[0] = 0;
     if (best && length <= MAX_SUGGESTED) {

@@ -1,0 +1,63 @@
+// The table of built-in functions. See builtins.h.
+// A row stands on one line, so that a function is added by adding one.
+#include "language/builtins.h"
+
+// clang-format off
+#define ROW(name, shape, arity, pieces, glsl, c, cuda, msl) {name, FMI_SHAPE_##shape, arity, false, pieces, {glsl, c, cuda, msl}}
+#define MATH(name, arity, glsl, cuda_and_c) ROW(name, FLOATS, arity, FMI_PIECE_MATH, glsl, cuda_and_c, cuda_and_c, NULL)
+#define ATOMIC(name, glsl, arity, cuda) ROW(name, ATOMIC, arity, FMI_PIECE_ATOMICS, glsl, "fm_" name "_", cuda, "fm_" name)
+#define HELPER(name, shape, arity, pieces) ROW(name, shape, arity, pieces, "fm_" name, "fm_" name, "fm_" name, "fm_" name)
+
+static const fmi_builtin rows[] = {
+    {"abs", FMI_SHAPE_NUMBERS, 1, true, FMI_PIECE_ABS, {NULL, "fm_abs_", "fm_abs_", "fm_abs_"}},
+    ROW("min", NUMBERS, 2, FMI_PIECE_ORDER, NULL, "fm_min_", "fm_min_", "fm_min_"),
+    ROW("max", NUMBERS, 2, FMI_PIECE_ORDER, NULL, "fm_max_", "fm_max_", "fm_max_"),
+    ROW("clamp", NUMBERS, 3, FMI_PIECE_ORDER, NULL, "fm_clamp_", "fm_clamp_", "fm_clamp_"),
+    MATH("fma", 3, NULL, "fmaf"),
+    MATH("sqrt", 1, NULL, "sqrtf"),
+    ROW("rsqrt", FLOATS, 1, FMI_PIECE_MATH, "inversesqrt", "fm_rsqrt", "rsqrtf", NULL),
+    MATH("exp", 1, NULL, "expf"),
+    MATH("exp2", 1, NULL, "exp2f"),
+    MATH("log", 1, NULL, "logf"),
+    MATH("log2", 1, NULL, "log2f"),
+    MATH("pow", 2, NULL, "powf"),
+    MATH("sin", 1, NULL, "sinf"),
+    MATH("cos", 1, NULL, "cosf"),
+    MATH("tan", 1, NULL, "tanf"),
+    MATH("asin", 1, NULL, "asinf"),
+    MATH("acos", 1, NULL, "acosf"),
+    MATH("atan", 1, NULL, "atanf"),
+    MATH("tanh", 1, NULL, "tanhf"),
+    MATH("floor", 1, NULL, "floorf"),
+    MATH("ceil", 1, NULL, "ceilf"),
+    MATH("trunc", 1, NULL, "truncf"),
+    MATH("rint", 1, "roundEven", "rintf"),
+    HELPER("fract", FLOATS, 1, FMI_PIECE_FRACT),
+    HELPER("sign", FLOATS, 1, FMI_PIECE_SIGN),
+    HELPER("mix", FLOATS, 3, FMI_PIECE_MIX),
+    HELPER("isnan", FLOAT_TO_BOOL, 1, FMI_PIECE_CLASS),
+    HELPER("isinf", FLOAT_TO_BOOL, 1, FMI_PIECE_CLASS),
+    ROW("popcount", UINT_TO_UINT, 1, FMI_PIECE_POPCOUNT, "fm_popcount", "fm_popcount", "__popc", NULL),
+    ROW("as_uint", FLOAT_TO_UINT, 1, FMI_PIECE_BITS, "floatBitsToUint", "fm_as_uint", "__float_as_uint", "as_type<uint>"),
+    ROW("as_int", FLOAT_TO_INT, 1, FMI_PIECE_BITS, "floatBitsToInt", "fm_as_int", "__float_as_int", "as_type<int>"),
+    ROW("as_float", UINT_TO_FLOAT, 1, FMI_PIECE_BITS, "uintBitsToFloat", "fm_as_float", "__uint_as_float", "as_type<float>"),
+    ATOMIC("atomic_add", "atomicAdd", 2, "atomicAdd"),
+    ATOMIC("atomic_min", "atomicMin", 2, "atomicMin"),
+    ATOMIC("atomic_max", "atomicMax", 2, "atomicMax"),
+    ATOMIC("atomic_and", "atomicAnd", 2, "atomicAnd"),
+    ATOMIC("atomic_or", "atomicOr", 2, "atomicOr"),
+    ATOMIC("atomic_xor", "atomicXor", 2, "atomicXor"),
+    ATOMIC("atomic_exchange", "atomicExchange", 2, "atomicExch"),
+    ATOMIC("atomic_compare_exchange", "atomicCompSwap", 3, "atomicCAS"),
+};
+// clang-format on
+
+const fmi_builtin *fmi_builtin_get(size_t index)
+{
+    return index < sizeof rows / sizeof rows[0] ? &rows[index] : NULL;
+}
+
+const char *fmi_builtin_word(const fmi_builtin *builtin, fmi_dialect_kind dialect)
+{
+    return builtin->words[dialect] ? builtin->words[dialect] : builtin->name;
+}

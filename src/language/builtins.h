@@ -1,0 +1,56 @@
+// The built-in functions, one row each in builtins.c: shape, arguments, and the word of each target, which is the target's own or that of a
+// helper in prelude.c. Constant tables; any thread. docs/kernel-language.md describes the same functions for the user.
+#ifndef FMI_LANGUAGE_BUILTINS_H
+#define FMI_LANGUAGE_BUILTINS_H
+
+#include "language/vtype.h"
+
+#include <stdint.h>
+
+// What a function takes and gives.
+typedef enum fmi_shape {
+    FMI_SHAPE_FLOATS,        // floats to float
+    FMI_SHAPE_NUMBERS,       // numbers of one type to it: one function for each type
+    FMI_SHAPE_FLOAT_TO_BOOL, // …
+    FMI_SHAPE_FLOAT_TO_UINT,
+    FMI_SHAPE_FLOAT_TO_INT,
+    FMI_SHAPE_UINT_TO_FLOAT,
+    FMI_SHAPE_UINT_TO_UINT,
+    FMI_SHAPE_ATOMIC, // an element and values of its type, to it
+} fmi_shape;
+
+// Parts of the text that goes before a kernel's own; which of them a kernel needs, its functions and dtypes say. Bits of a mask.
+typedef enum fmi_piece {
+    FMI_PIECE_MATH = 1u << 0, // what C calls in a library
+    FMI_PIECE_BITS = 1u << 1,
+    FMI_PIECE_ORDER = 1u << 2,
+    FMI_PIECE_ABS = 1u << 3,
+    FMI_PIECE_FRACT = 1u << 4,
+    FMI_PIECE_SIGN = 1u << 5,
+    FMI_PIECE_MIX = 1u << 6,
+    FMI_PIECE_CLASS = 1u << 7,
+    FMI_PIECE_POPCOUNT = 1u << 8,
+    FMI_PIECE_ATOMICS = 1u << 9,
+    FMI_PIECE_HALF = 1u << 10,
+    FMI_PIECE_BF16 = 1u << 11,
+    FMI_PIECE_DIVISION = 1u << 12, // of integers, with a value for every divisor
+    FMI_PIECE_LONG_DIVISION = 1u << 13,
+    FMI_PIECE_SAME = 1u << 14, // GLSL: functions that give their argument, into which its compiler does not look
+    FMI_PIECE_LONG_SAME = 1u << 15,
+} fmi_piece;
+
+typedef struct fmi_builtin {
+    const char *name;
+    uint8_t shape; // fmi_shape
+    uint8_t arity;
+    bool is_same_if_unsigned;             // of an unsigned number it gives that number
+    uint32_t pieces;                      // fmi_piece bits that its words need, in any target
+    const char *words[FMI_DIALECT_COUNT]; // NULL: `name`; one that ends in `_` is followed by a letter for the type
+} fmi_builtin;
+
+// The functions one by one, from 0 on; NULL behind the last.
+const fmi_builtin *fmi_builtin_get(size_t index);
+
+const char *fmi_builtin_word(const fmi_builtin *builtin, fmi_dialect_kind dialect);
+
+#endif

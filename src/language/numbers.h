@@ -1,0 +1,20 @@
+// Numbers as they stand in a text: which are refused because C and GLSL read them differently, and what the others are.
+// No state; any thread. No locale has a say in it.
+#ifndef FMI_LANGUAGE_NUMBERS_H
+#define FMI_LANGUAGE_NUMBERS_H
+
+#include "language/vtype.h"
+
+#include <stdint.h>
+
+// A sentence that says what is wrong with [start, end); NULL: nothing.
+const char *fmi_number_check_integer(const char *start, const char *end);
+const char *fmi_number_check_float(const char *start, const char *end);
+
+// Value and type of an integer that was checked.
+uint64_t fmi_number_read_integer(const char *start, const char *end, fmi_vtype *out_type);
+
+// The floats that one that was checked gives at once, and by way of a double. False: out of host memory. At most 256 characters.
+bool fmi_number_read_float(const char *start, const char *end, float *out_at_once, float *out_by_double);
+
+#endif

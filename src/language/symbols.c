@@ -1,0 +1,127 @@
+// Names that header and body declare, and what is said of those that nobody did. See syntax.h.
+// A spelling knows the innermost symbol that it names (names.h), so finding one is no search. Names of the kernel itself cannot be declared again.
+#include "language/hints.h"
+#include "language/syntax.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { MAX_NAME = 255 };
+
+const fmi_declared *fmi_symbols_find_declared(const fmi_parser *parser, const fmi_tok *name)
+{
+    const fmi_declared *declared = name->name->declared;
+    return declared && (!parser->is_header || declared->kind == FMI_DECLARED_SPECIAL) ? declared : NULL;
+}
+
+static fm_status check_name(const fmi_parser *parser, const fmi_tok *name, const fmi_symbol *symbol)
+{
+    static const char *const kinds[] = {[FMI_DECLARED_BUFFER] = "parameter",
+                                        [FMI_DECLARED_CONSTANT] = "constant",
+                                        [FMI_DECLARED_SHARED] = "shared array",
+                                        [FMI_DECLARED_SPECIAL] = "specialisation"};
+    int length = (int)name->length;
+    // Parameters of a helper and its variables may have the names of what the helper does not see.
+    const fmi_declared *taken = parser->scope > 0 ? fmi_symbols_find_declared(parser, name) : name->name->declared;
+    fmi_term_kind term = fmi_syntax_term(name);
+    if (taken) {
+        return fmi_tok_fail(parser->tokens, name, "'%.*s' is a %s of the kernel: a %s needs another name", length,
+                            name->start, kinds[taken->kind],
+                            symbol->kind == FMI_SYMBOL_HELPER ? "helper function" : "variable");
+    }
+    if (!fmi_term_is_free(name->start, name->length) || term == FMI_TERM_FOREIGN) {
+        return fmi_syntax_check_token(parser, name);
+    }
+    if (term != FMI_TERM_NONE && term != FMI_TERM_FUNCTION) {
+        return fmi_tok_fail(parser->tokens, name, "'%.*s' is a word of the language: this needs another name", length,
+                            name->start);
+    }
+    if (name->length > MAX_NAME) {
+        return fmi_tok_fail(parser->tokens, name, "this name is longer than %d characters", (int)MAX_NAME);
+    }
+    const fmi_symbol *old = name->name->symbol;
+    if (old && (old->scope == parser->scope || old->kind == FMI_SYMBOL_HELPER)) {
+        return fmi_tok_fail(parser->tokens, name, "there is a %s '%.*s' here already",
+                            old->kind == FMI_SYMBOL_HELPER ? "helper function" : "variable", length, name->start);
+    }
+    return FM_OK;
+}
+
+fm_status fmi_symbols_declare(fmi_parser *parser, const fmi_tok *token, const fmi_symbol *symbol, fmi_symbol **out)
+{
+    fm_status status = check_name(parser, token, symbol);
+    if (status != FM_OK) {
+        return status;
+    }
+    fmi_symbol *added = fmi_arena_alloc(&parser->tree->arena, sizeof *added);
+    if (!added) {
+        return fmi_fail_memory();
+    }
+    *added = *symbol;
+    added->name = token->name;
+    added->scope = parser->scope;
+    added->outer = token->name->symbol;
+    added->older = parser->symbols;
+    token->name->symbol = added;
+    parser->symbols = added;
+    *out = added;
+    return FM_OK;
+}
+
+void fmi_symbols_close(fmi_parser *parser, fmi_symbol *newest)
+{
+    while (parser->symbols != newest) {
+        parser->symbols->name->symbol = parser->symbols->outer;
+        parser->symbols = parser->symbols->older;
+    }
+}
+
+// What another language's word means here, else the nearest word or symbol. `is_function`: what stands before parentheses.
+static void suggest(const fmi_parser *parser, const fmi_tok *name, bool is_function, char out[FMI_MAX_HINT])
+{
+    const fmi_kernel_text *source = parser->tree->source;
+    fmi_hint_find(name->start, name->length, out);
+    if (out[0]) {
+        return;
+    }
+    fmi_nearest nearest = {.name = name->start, .length = name->length, .edits = fmi_nearest_limit(name->length)};
+    for (const fmi_symbol *symbol = parser->symbols; symbol; symbol = symbol->older) {
+        if ((symbol->kind == FMI_SYMBOL_HELPER) == is_function) {
+            fmi_nearest_try(&nearest, symbol->name->text, symbol->name->length);
+        }
+    }
+    for (size_t i = 0; fmi_builtin_get(i) && is_function; i++) {
+        fmi_nearest_try(&nearest, fmi_builtin_get(i)->name, strlen(fmi_builtin_get(i)->name));
+    }
+    if (is_function) {
+        fmi_nearest_try(&nearest, "barrier", strlen("barrier"));
+    }
+    for (uint32_t i = 0; i < source->name_count && !is_function && !parser->is_header; i++) {
+        fmi_nearest_try(&nearest, source->names[i].name, strlen(source->names[i].name));
+    }
+    if (nearest.best) {
+        snprintf(out, FMI_MAX_HINT, "; do you mean '%.*s'?", (int)nearest.best_length, nearest.best);
+    } else if (!is_function) {
+        fmi_hint_find_id(name->start, name->length, out);
+    }
+}
+
+fm_status fmi_symbols_refuse(const fmi_parser *parser, const fmi_tok *name, bool is_function)
+{
+    int length = (int)name->length;
+    char hint[FMI_MAX_HINT];
+    if (is_function && name->name->symbol) {
+        return fmi_tok_fail(parser->tokens, name, "'%.*s' is a variable and no function", length, name->start);
+    }
+    suggest(parser, name, is_function, hint);
+    if (is_function) {
+        return fmi_tok_fail(parser->tokens, name,
+                            "there is no function '%.*s' in the language or before this in the header%s", length,
+                            name->start, hint);
+    }
+    if (parser->is_header && name->name->declared) {
+        return fmi_tok_fail(parser->tokens, name, "a helper function does not see '%.*s'; give it as an argument",
+                            length, name->start);
+    }
+    return fmi_tok_fail(parser->tokens, name, "'%.*s' is not declared%s", length, name->start, hint);
+}

@@ -1,0 +1,256 @@
+// Calls: of the language's functions, of atomics, of the header's helpers. See syntax.h.
+// A helper is called by its own name only behind its text, so none can call itself, directly or through another.
+#include "language/syntax.h"
+
+#include <string.h>
+
+static fm_status refuse_count(const fmi_parser *parser, const fmi_node *call, uint32_t wanted, uint32_t count)
+{
+    return fmi_tok_fail(parser->tokens, call->token, "'%.*s' takes %u argument%s, not %u", (int)call->token->length,
+                        call->token->start, wanted, wanted == 1 ? "" : "s", count);
+}
+
+// Reads `( a, b )` behind the name into the call's list; whether all of them are known. No argument may change what another names.
+static fm_status parse_arguments(fmi_parser *parser, fmi_node *call, uint32_t *out_count, bool *out_is_known)
+{
+    uint32_t uses = parser->use_count;
+    fmi_node **end = &call->a;
+    *out_count = 0;
+    *out_is_known = true;
+    parser->at += 2; // the name and the parenthesis
+    if (fmi_syntax_take(parser, ')')) {
+        return FM_OK;
+    }
+    fm_status status;
+    do {
+        if (*out_count == FMI_MAX_ARGUMENTS) {
+            return fmi_tok_fail(parser->tokens, parser->at, "there are more than %d arguments", (int)FMI_MAX_ARGUMENTS);
+        }
+        uint32_t middle = parser->use_count;
+        fmi_value argument;
+        status = fmi_syntax_assignment(parser, &argument);
+        if (status == FM_OK) {
+            status = fmi_value_take(parser, &argument);
+        }
+        if (status == FM_OK) {
+            status = fmi_value_check_order(parser, uses, middle);
+            argument.node->argument = argument.first;
+            *out_is_known &= argument.is_known;
+            fmi_syntax_append(&end, argument.node);
+            ++*out_count;
+        }
+    } while (status == FM_OK && fmi_syntax_take(parser, ','));
+    return status == FM_OK ? fmi_syntax_expect(parser, ')') : status;
+}
+
+static fm_status check_one(fmi_parser *parser, fmi_node *argument, fmi_vtype type)
+{
+    const fmi_value value = {.node = argument, .first = argument->argument};
+    return fmi_value_fit(parser, &value, type, "this argument");
+}
+
+static fm_status check_all(fmi_parser *parser, fmi_node *first, fmi_vtype type)
+{
+    fm_status status = FM_OK;
+    for (fmi_node *argument = first; argument && status == FM_OK; argument = argument->next) {
+        status = check_one(parser, argument, type);
+    }
+    return status;
+}
+
+// `min` and the like: one function for each type of number.
+static fm_status check_one_type(fmi_parser *parser, fmi_node *call)
+{
+    fmi_vtype type = FMI_VT_ANY;
+    for (const fmi_node *argument = call->a; argument; argument = argument->next) {
+        fmi_vtype own = (fmi_vtype)argument->type;
+        if (!fmi_vtype_is_number(own)) {
+            return fmi_tok_fail(parser->tokens, argument->argument, "this argument is %s and no number",
+                                fmi_vtype_phrase(own));
+        }
+        if (type != FMI_VT_ANY && own != FMI_VT_ANY && own != type) {
+            bool is_float = type == FMI_VT_FLOAT || own == FMI_VT_FLOAT;
+            bool is_uint = type == FMI_VT_UINT || own == FMI_VT_UINT;
+            return fmi_tok_fail(parser->tokens, argument->argument,
+                                "the arguments of '%s' have one type, and these are %s and %s: cast one, or write %s",
+                                call->builtin->name, fmi_vtype_phrase(type), fmi_vtype_phrase(own),
+                                is_float  ? "3.0 for 3"
+                                : is_uint ? "3u for 3"
+                                          : "3l for 3");
+        }
+        type = own == FMI_VT_ANY ? type : own;
+    }
+    call->type = call->operand = (uint8_t)type;
+    return FM_OK;
+}
+
+// GLSL has most of these for several sizes of float, and does not choose one for an integer.
+static fm_status check_floats(fmi_parser *parser, const fmi_node *call)
+{
+    for (const fmi_node *argument = call->a; argument; argument = argument->next) {
+        if (argument->type != FMI_VT_FLOAT && argument->type != FMI_VT_ANY) {
+            return fmi_tok_fail(parser->tokens, argument->argument,
+                                "'%s' takes floats, and this is %s: cast it with float(…), or write 2.0 for 2",
+                                call->builtin->name, fmi_vtype_phrase((fmi_vtype)argument->type));
+        }
+    }
+    return FM_OK;
+}
+
+static fm_status check_builtin(fmi_parser *parser, fmi_node *call)
+{
+    static const uint8_t results[] = {[FMI_SHAPE_FLOATS] = FMI_VT_FLOAT,        [FMI_SHAPE_FLOAT_TO_BOOL] = FMI_VT_BOOL,
+                                      [FMI_SHAPE_FLOAT_TO_UINT] = FMI_VT_UINT,  [FMI_SHAPE_FLOAT_TO_INT] = FMI_VT_INT,
+                                      [FMI_SHAPE_UINT_TO_FLOAT] = FMI_VT_FLOAT, [FMI_SHAPE_UINT_TO_UINT] = FMI_VT_UINT};
+    parser->tree->pieces |= call->builtin->pieces;
+    switch ((fmi_shape)call->builtin->shape) {
+    case FMI_SHAPE_NUMBERS: return check_one_type(parser, call);
+    case FMI_SHAPE_ATOMIC: call->type = call->a->type; return check_all(parser, call->a->next, (fmi_vtype)call->type);
+    case FMI_SHAPE_UINT_TO_FLOAT:
+    case FMI_SHAPE_UINT_TO_UINT:
+        call->type = results[call->builtin->shape];
+        return check_all(parser, call->a, FMI_VT_UINT);
+    case FMI_SHAPE_FLOATS:
+    case FMI_SHAPE_FLOAT_TO_BOOL:
+    case FMI_SHAPE_FLOAT_TO_UINT:
+    case FMI_SHAPE_FLOAT_TO_INT: break;
+    }
+    call->type = results[call->builtin->shape];
+    return check_floats(parser, call);
+}
+
+// A target's compiler computes a function of numbers that it knows in double precision, and goes on with that; so it is not shown one of them.
+static void hide_argument(fmi_parser *parser, const fmi_node *call)
+{
+    fmi_node *hidden = call->a;
+    for (fmi_node *argument = call->a; argument && hidden->type != FMI_VT_FLOAT; argument = argument->next) {
+        hidden = argument->type == FMI_VT_FLOAT ? argument : hidden;
+    }
+    hidden->is_constant = true;
+    fmi_syntax_note_constant(parser, hidden);
+}
+
+// Looks at the first argument of an atomic before it is read: an element by itself.
+static fm_status check_element(fmi_parser *parser, const fmi_builtin *builtin)
+{
+    const fmi_tok *name = parser->at, *first = name + 2;
+    const fmi_declared *declared =
+        name[1].op == '(' && first->kind == FMI_TOK_NAME ? fmi_symbols_find_declared(parser, first) : NULL;
+    if (!declared || declared->kind == FMI_DECLARED_CONSTANT || declared->kind == FMI_DECLARED_SPECIAL) {
+        return fmi_tok_fail(parser->tokens, name, "the first argument of %s is an element, such as x[i]",
+                            builtin->name);
+    }
+    if (declared->dtype != FM_DTYPE_I32 && declared->dtype != FM_DTYPE_U32 && declared->dtype != FM_DTYPE_NONE) {
+        bool is_long = declared->dtype == FM_DTYPE_I64 || declared->dtype == FM_DTYPE_U64;
+        return fmi_tok_fail(parser->tokens, first, "%s works on int and uint elements; those of '%s' are %s%s",
+                            builtin->name, declared->name, fmi_dtype_get((fm_dtype)declared->dtype)->name,
+                            is_long ? ", and 64-bit atomics (shaderBufferInt64Atomics) are not in the language" : "");
+    }
+    return FM_OK;
+}
+
+static fm_status parse_atomic(fmi_parser *parser, fmi_node *call, uint32_t *out_count, bool *out_is_known)
+{
+    fm_status status = check_element(parser, call->builtin);
+    if (status == FM_OK) {
+        status = parse_arguments(parser, call, out_count, out_is_known);
+    }
+    if (status == FM_OK && call->a->kind != FMI_NODE_ELEMENT) {
+        return fmi_tok_fail(parser->tokens, call->token, "the first argument of %s is an element, such as x[i]",
+                            call->builtin->name);
+    }
+    const fmi_declared *declared = status == FM_OK ? call->a->declared : NULL;
+    if (declared && declared->kind == FMI_DECLARED_BUFFER && !(declared->access & FM_ACCESS_WRITE)) {
+        return fmi_tok_fail(parser->tokens, call->a->token, "'%s' is stored to, but its access is FM_ACCESS_READ",
+                            declared->name);
+    }
+    return status;
+}
+
+static fm_status check_helper(fmi_parser *parser, fmi_node *call)
+{
+    const fmi_symbol *helper = call->symbol;
+    uint32_t i = 0;
+    fm_status status = FM_OK;
+    for (fmi_node *argument = call->a; argument && status == FM_OK; argument = argument->next) {
+        status = check_one(parser, argument, (fmi_vtype)helper->params[i++]);
+    }
+    parser->inlined += 1 + helper->inlined; // both are bounded
+    if (status == FM_OK && parser->inlined > FMI_MAX_INLINED) {
+        return fmi_tok_fail(parser->tokens, call->token,
+                            "with this call of '%.*s' more than %d helpers would be put in the places of their calls: "
+                            "keep what a helper gives in a variable",
+                            (int)call->token->length, call->token->start, (int)FMI_MAX_INLINED);
+    }
+    call->type = helper->type;
+    return status;
+}
+
+// A call without arguments; nothing but its place is kept of it.
+static fm_status parse_barrier(fmi_parser *parser, fmi_node *call)
+{
+    const fmi_tok *name = parser->at;
+    if (name[1].op != '(' || name[2].op != ')') {
+        return fmi_tok_fail(parser->tokens, name, "barrier is called without arguments: write 'barrier();'");
+    }
+    parser->at += 3;
+    parser->tree->features |= FMI_NEEDS_BARRIER;
+    call->type = FMI_VT_VOID;
+    return FM_OK;
+}
+
+static fm_status parse_helper_call(fmi_parser *parser, fmi_node *call, uint32_t *out_count)
+{
+    bool is_known;
+    fm_status status = parse_arguments(parser, call, out_count, &is_known);
+    if (status == FM_OK && call->symbol->is_open) {
+        status = fmi_tok_fail(parser->tokens, call->token, "'%.*s' calls itself: there is no recursion",
+                              (int)call->token->length, call->token->start);
+    }
+    if (status == FM_OK && *out_count != call->symbol->param_count) {
+        status = refuse_count(parser, call, call->symbol->param_count, *out_count);
+    }
+    return status == FM_OK ? check_helper(parser, call) : status;
+}
+
+fm_status fmi_syntax_call(fmi_parser *parser, fmi_value *out)
+{
+    const fmi_tok *name = parser->at;
+    const fmi_symbol *symbol = name->name->symbol;
+    bool is_helper = symbol && symbol->kind == FMI_SYMBOL_HELPER;
+    fmi_term term = name->name->term;
+    if (!is_helper && term.kind == FMI_TERM_NONE) {
+        return fmi_symbols_refuse(parser, name, true);
+    }
+    fmi_node_kind kind = is_helper                       ? FMI_NODE_CALL
+                         : term.kind == FMI_TERM_BARRIER ? FMI_NODE_BARRIER
+                         : term.kind == FMI_TERM_ATOMIC  ? FMI_NODE_ATOMIC
+                                                         : FMI_NODE_BUILTIN;
+    *out = (fmi_value){
+        .node = fmi_syntax_make(parser, kind, name), .first = name, .use = UINT32_MAX, .uses = parser->use_count};
+    if (!out->node) {
+        return FM_ERROR_OUT_OF_HOST_MEMORY;
+    }
+    if (kind == FMI_NODE_BARRIER) {
+        return parse_barrier(parser, out->node);
+    }
+    uint32_t count = 0;
+    if (is_helper) {
+        out->node->symbol = symbol;
+        return parse_helper_call(parser, out->node, &count);
+    }
+    out->node->builtin = term.builtin;
+    bool is_known = false;
+    fm_status status = kind == FMI_NODE_ATOMIC ? parse_atomic(parser, out->node, &count, &is_known)
+                                               : parse_arguments(parser, out->node, &count, &is_known);
+    if (status == FM_OK && count != term.builtin->arity) {
+        status = refuse_count(parser, out->node, term.builtin->arity, count);
+    }
+    if (status == FM_OK) {
+        status = check_builtin(parser, out->node);
+    }
+    if (status == FM_OK && is_known && kind == FMI_NODE_BUILTIN) {
+        hide_argument(parser, out->node);
+    }
+    return status;
+}

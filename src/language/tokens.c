@@ -1,0 +1,344 @@
+// The tokenizer of bodies and headers. See tokens.h.
+// It also refuses what the language has no use for: directives in a body, strings, numbers that C and GLSL read differently (numbers.h).
+#include "language/tokens.h"
+
+#include "base/error.h"
+#include "language/numbers.h"
+#include "language/place.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct cutter {
+    const char *text;
+    size_t length;
+    size_t at;
+    uint32_t line;
+    size_t line_start;
+    bool is_header;
+    bool is_line_start; // nothing but spaces since the last line end
+    fmi_names *names;
+    fmi_toks *out;
+};
+
+static bool is_name_start(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+}
+
+static bool is_name_part(char c)
+{
+    return is_name_start(c) || (c >= '0' && c <= '9');
+}
+
+static char look(const struct cutter *cutter, size_t ahead)
+{
+    return cutter->length - cutter->at > ahead ? cutter->text[cutter->at + ahead] : 0;
+}
+
+static fm_status fail_at(const struct cutter *cutter, size_t at, const char *sentence)
+{
+    return fmi_place_fail(cutter->out, cutter->line, (uint32_t)(at - cutter->line_start + 1), sentence);
+}
+
+fm_status fmi_toks_push(fmi_toks *tokens, const fmi_tok *token)
+{
+    if (tokens->count + 1 >= tokens->capacity) {
+        uint32_t capacity = tokens->capacity ? tokens->capacity * 2 : 256;
+        fmi_tok *list = realloc(tokens->list, capacity * sizeof *list);
+        if (!list) {
+            return fmi_fail_memory();
+        }
+        tokens->list = list;
+        tokens->capacity = capacity;
+    }
+    tokens->list[tokens->count++] = *token;
+    return FM_OK;
+}
+
+fm_status fmi_toks_end(fmi_toks *tokens)
+{
+    const fmi_tok end = {.start = tokens->text ? tokens->text + tokens->length : "",
+                         .line = 1,
+                         .column = 1,
+                         .kind = FMI_TOK_END,
+                         .is_first = true};
+    fm_status status = fmi_toks_push(tokens, &end);
+    tokens->count -= status == FM_OK;
+    return status;
+}
+
+static void end_line(struct cutter *cutter)
+{
+    cutter->line++;
+    cutter->line_start = cutter->at;
+    cutter->is_line_start = true;
+}
+
+// Moves past one comment, which starts here.
+static fm_status skip_comment(struct cutter *cutter)
+{
+    if (look(cutter, 1) == '/') {
+        while (cutter->at < cutter->length && cutter->text[cutter->at] != '\n') {
+            cutter->at++;
+        }
+        if (cutter->at > 0 && cutter->text[cutter->at - 1] == '\\') {
+            return fail_at(cutter, cutter->at - 1, "a comment must not end in a backslash");
+        }
+        return FM_OK;
+    }
+    size_t start = cutter->at;
+    cutter->at += 2;
+    while (look(cutter, 0) != '*' || look(cutter, 1) != '/') {
+        if (cutter->at >= cutter->length) {
+            return fail_at(cutter, start, "a comment has no end");
+        }
+        if (cutter->text[cutter->at++] == '\n') {
+            bool was_line_start = cutter->is_line_start;
+            end_line(cutter);
+            cutter->is_line_start = was_line_start;
+        }
+    }
+    cutter->at += 2;
+    return FM_OK;
+}
+
+// The bytes of a backslash that continues a line; 0: there is none here.
+static size_t measure_continuation(const struct cutter *cutter)
+{
+    if (look(cutter, 0) != '\\' || !cutter->is_header) {
+        return 0;
+    }
+    return look(cutter, 1) == '\n' ? 2 : look(cutter, 1) == '\r' && look(cutter, 2) == '\n' ? 3 : 0;
+}
+
+// Moves past blanks, line ends, comments and, in a header, backslashes that continue a line.
+static fm_status skip_space(struct cutter *cutter)
+{
+    while (cutter->at < cutter->length) {
+        char c = look(cutter, 0);
+        size_t continuation = measure_continuation(cutter);
+        if (c == '\n') {
+            cutter->at++;
+            end_line(cutter);
+        } else if (c == ' ' || c == '\t' || c == '\r' || c == '\f' || c == '\v') {
+            cutter->at++;
+        } else if (c == '/' && (look(cutter, 1) == '/' || look(cutter, 1) == '*')) {
+            fm_status status = skip_comment(cutter);
+            if (status != FM_OK) {
+                return status;
+            }
+        } else if (continuation) {
+            bool was_line_start = cutter->is_line_start;
+            cutter->at += continuation;
+            end_line(cutter);
+            cutter->is_line_start = was_line_start;
+        } else {
+            break;
+        }
+    }
+    return FM_OK;
+}
+
+static fm_status cut_number(struct cutter *cutter, fmi_tok *token)
+{
+    size_t start = cutter->at;
+    bool is_hex = look(cutter, 0) == '0' && (look(cutter, 1) | 32) == 'x';
+    bool is_float = false;
+    while (is_name_part(look(cutter, 0)) || look(cutter, 0) == '.') {
+        char c = look(cutter, 0);
+        cutter->at++;
+        is_float |= c == '.';
+        if (!is_hex && (c | 32) == 'e') {
+            is_float = true;
+            cutter->at += look(cutter, 0) == '+' || look(cutter, 0) == '-';
+        }
+    }
+    token->kind = is_float ? FMI_TOK_FLOAT : FMI_TOK_INTEGER;
+    const char *mistake = is_float ? fmi_number_check_float(cutter->text + start, cutter->text + cutter->at)
+                                   : fmi_number_check_integer(cutter->text + start, cutter->text + cutter->at);
+    return mistake ? fail_at(cutter, start, mistake) : FM_OK;
+}
+
+// True if the name behind the `#` that is here is `name`.
+static bool is_directive(const struct cutter *cutter, const char *name)
+{
+    size_t at = cutter->at + 1, length = strlen(name);
+    while (at < cutter->length && (cutter->text[at] == ' ' || cutter->text[at] == '\t')) {
+        at++;
+    }
+    return cutter->length - at >= length && memcmp(cutter->text + at, name, length) == 0 &&
+           !(at + length < cutter->length && is_name_part(cutter->text[at + length]));
+}
+
+static fm_status check_directive(const struct cutter *cutter)
+{
+    static const char *const allowed[] = {"define", "undef", "if", "ifdef", "ifndef", "elif", "else", "endif"};
+    for (size_t i = 0; i < sizeof allowed / sizeof allowed[0]; i++) {
+        if (is_directive(cutter, allowed[i])) {
+            return FM_OK;
+        }
+    }
+    return fail_at(cutter, cutter->at,
+                   is_directive(cutter, "pragma")
+                       ? "there are no pragmas: leave this line out, compilers unroll loops by themselves"
+                   : is_directive(cutter, "include")
+                       ? "there is no #include: all helper functions stand in fm_kernel_info.header"
+                       : "the only directives are #define, #undef, #if, #ifdef, #ifndef, #elif, #else and #endif");
+}
+
+// The operator that starts here, the longest first; its length, or 0 if there is none.
+static size_t find_operator(const struct cutter *cutter, uint8_t *out_op)
+{
+    static const struct {
+        char text[4];
+        uint8_t op;
+    } operators[] = {
+        {"<<=", FMI_OP_SHIFT_LEFT | FMI_OP_STORES},
+        {">>=", FMI_OP_SHIFT_RIGHT | FMI_OP_STORES},
+        {"++", FMI_OP_INCREMENT},
+        {"--", FMI_OP_DECREMENT},
+        {"<<", FMI_OP_SHIFT_LEFT},
+        {">>", FMI_OP_SHIFT_RIGHT},
+        {"<=", FMI_OP_AT_MOST},
+        {">=", FMI_OP_AT_LEAST},
+        {"==", FMI_OP_EQUAL},
+        {"!=", FMI_OP_UNEQUAL},
+        {"&&", FMI_OP_AND},
+        {"||", FMI_OP_OR},
+    };
+    const char *here = cutter->text + cutter->at;
+    size_t left = cutter->length - cutter->at;
+    for (size_t i = 0; i < sizeof operators / sizeof operators[0]; i++) {
+        size_t length = strlen(operators[i].text);
+        if (length <= left && memcmp(here, operators[i].text, length) == 0) {
+            *out_op = operators[i].op;
+            return length;
+        }
+    }
+    bool is_known = *here && strchr("+-*/%&|^~!<>=?:;,.()[]{}", *here);
+    bool is_compound = is_known && left > 1 && here[1] == '=' && strchr("+-*/%&|^", *here);
+    *out_op = (uint8_t)(*here | (is_compound ? FMI_OP_STORES : 0));
+    return is_known ? 1u + is_compound : 0;
+}
+
+static fm_status cut_operator(struct cutter *cutter, fmi_tok *token)
+{
+    char c = look(cutter, 0);
+    token->kind = FMI_TOK_OPERATOR;
+    if (c == '#' && !cutter->is_header && !is_directive(cutter, "pragma")) {
+        return fail_at(cutter, cutter->at, "a body has no preprocessor lines; they belong into the header");
+    }
+    if (c == '#' && cutter->is_line_start) {
+        fm_status status = check_directive(cutter);
+        cutter->at++;
+        token->op = '#';
+        return status;
+    }
+    size_t length = find_operator(cutter, &token->op);
+    if (length == 0) {
+        return fail_at(cutter, cutter->at,
+                       c == '"' || c == '\'' ? "there are no strings and no character constants"
+                                             : "this character has no meaning in a kernel");
+    }
+    cutter->at += length;
+    return FM_OK;
+}
+
+static fm_status cut_name(struct cutter *cutter, fmi_tok *token)
+{
+    while (is_name_part(look(cutter, 0))) {
+        cutter->at++;
+    }
+    token->kind = FMI_TOK_NAME;
+    token->name = fmi_names_intern(cutter->names, token->start, (size_t)(cutter->text + cutter->at - token->start));
+    return token->name ? FM_OK : fmi_fail_memory();
+}
+
+static fm_status cut_token(struct cutter *cutter, size_t space_start)
+{
+    size_t start = cutter->at;
+    char c = look(cutter, 0);
+    fmi_tok token = {.start = cutter->text + start,
+                     .line = cutter->line,
+                     .column = (uint32_t)(start - cutter->line_start + 1),
+                     .is_spaced = start > space_start,
+                     .is_first = cutter->is_line_start};
+    bool is_number = (c >= '0' && c <= '9') || (c == '.' && look(cutter, 1) >= '0' && look(cutter, 1) <= '9');
+    fm_status status = is_name_start(c) ? cut_name(cutter, &token)
+                       : is_number      ? cut_number(cutter, &token)
+                                        : cut_operator(cutter, &token);
+    token.length = (uint32_t)(cutter->at - start);
+    cutter->is_line_start = false;
+    return status == FM_OK ? fmi_toks_push(cutter->out, &token) : status;
+}
+
+static fm_status cut_all(struct cutter *cutter)
+{
+    for (;;) {
+        size_t start = cutter->at;
+        fm_status status = skip_space(cutter);
+        if (status == FM_OK && cutter->at == cutter->length) {
+            return fmi_toks_end(cutter->out);
+        }
+        if (status == FM_OK) {
+            status = cut_token(cutter, start);
+        }
+        if (status != FM_OK) {
+            return status;
+        }
+    }
+}
+
+fm_status fmi_toks_cut(const char *text, size_t length, bool is_header, fmi_names *names, fmi_toks *out)
+{
+    *out = (fmi_toks){.text = text, .length = length, .place = is_header ? "header " : ""};
+    struct cutter cutter = {.text = text,
+                            .length = length,
+                            .line = 1,
+                            .is_header = is_header,
+                            .is_line_start = true,
+                            .names = names,
+                            .out = out};
+    fm_status status = cut_all(&cutter);
+    if (status != FM_OK) {
+        fmi_toks_free(out);
+    }
+    return status;
+}
+
+void fmi_toks_free(fmi_toks *tokens)
+{
+    free(tokens->list);
+    *tokens = (fmi_toks){0};
+}
+
+static char partner(uint8_t c)
+{
+    return (char)(c == ')' ? '(' : c == ']' ? '[' : c == '}' ? '{' : 0);
+}
+
+// Open brackets stand in a stack that is as deep as the text nests.
+fm_status fmi_toks_match(const fmi_toks *tokens)
+{
+    const fmi_tok **open = malloc((tokens->count + 1) * sizeof(fmi_tok *));
+    if (!open) {
+        return fmi_fail_memory();
+    }
+    uint32_t depth = 0;
+    fm_status status = FM_OK;
+    for (uint32_t i = 0; i < tokens->count && status == FM_OK; i++) {
+        const fmi_tok *token = &tokens->list[i];
+        uint8_t op = token->op;
+        if (op == '(' || op == '[' || op == '{') {
+            open[depth++] = token;
+        } else if (partner(op) && (depth == 0 || open[--depth]->op != partner(op))) {
+            status = fmi_tok_fail(tokens, token, "'%c' closes nothing", op);
+        }
+    }
+    if (status == FM_OK && depth) {
+        status = fmi_tok_fail(tokens, open[depth - 1], "'%c' is never closed", open[depth - 1]->op);
+    }
+    free(open);
+    return status;
+}

@@ -1,0 +1,89 @@
+// Cuts the user's text (a body or a header) into tokens, with line and column. Blanks, comments and line ends are no tokens: what the preprocessor
+// needs of them is noted on the token behind them.
+// Knows characters, not meaning: the parser gives the tokens meaning. No state; any thread.
+#ifndef FMI_LANGUAGE_TOKENS_H
+#define FMI_LANGUAGE_TOKENS_H
+
+#include "language/names.h"
+
+#include <fermata/status.h>
+
+#include <stdbool.h>
+
+typedef enum fmi_tok_kind {
+    FMI_TOK_NAME = 0,
+    FMI_TOK_INTEGER,
+    FMI_TOK_FLOAT,
+    FMI_TOK_OPERATOR, // also brackets and, in a header, the `#` of a directive
+    FMI_TOK_END,      // one past the last, so that looking ahead is always allowed
+} fmi_tok_kind;
+
+// What an operator is: its character, if it has one alone; else one of these. `+=` and the like are their operator and FMI_OP_STORES.
+enum {
+    FMI_OP_SHIFT_LEFT = 1,
+    FMI_OP_SHIFT_RIGHT,
+    FMI_OP_AT_MOST,
+    FMI_OP_AT_LEAST,
+    FMI_OP_EQUAL,
+    FMI_OP_UNEQUAL,
+    FMI_OP_AND,
+    FMI_OP_OR,
+    FMI_OP_INCREMENT,
+    FMI_OP_DECREMENT,
+    FMI_OP_STORES = 128,
+};
+
+typedef struct fmi_tok {
+    const char *start; // borrowed: in the user's text
+    uint32_t length;
+    uint32_t line;               // from 1
+    uint32_t column;             // from 1, in bytes
+    uint8_t kind;                // fmi_tok_kind
+    uint8_t op;                  // of an operator; 0: none
+    bool is_spaced;              // a blank, comment or line end is before it
+    bool is_first;               // the first of its line; backslashes and comments hide a line's end
+    bool is_final;               // came out of a macro's argument: not expanded again
+    fmi_name_entry *name;        // of a name
+    const fmi_name_entry *macro; // the macro that it comes from, whose use is at `line` and `column`; NULL: from none
+} fmi_tok;
+
+typedef struct fmi_toks {
+    fmi_tok *list;  // owned
+    uint32_t count; // without the END token
+    uint32_t capacity;
+    const char *text; // borrowed: what lines and columns count in
+    size_t length;
+    const char *place; // "" or "header ": how sentences name the text
+} fmi_toks;
+
+// Cuts `text`. A header may hold #define, #undef and conditionals; a body no directives. On error the last error says
+// where, and nothing needs to be freed. FM_ERROR_COMPILE, FM_ERROR_OUT_OF_HOST_MEMORY.
+fm_status fmi_toks_cut(const char *text, size_t length, bool is_header, fmi_names *names, fmi_toks *out);
+void fmi_toks_free(fmi_toks *tokens);
+
+// Appends a token; the list stays without END until fmi_toks_end. FM_ERROR_OUT_OF_HOST_MEMORY.
+fm_status fmi_toks_push(fmi_toks *tokens, const fmi_tok *token);
+fm_status fmi_toks_end(fmi_toks *tokens);
+
+// Looks that each bracket has a partner, once macros are expanded. FM_ERROR_COMPILE for one that has none.
+fm_status fmi_toks_match(const fmi_toks *tokens);
+
+// True for `=`, `+=` and the like; true for `++` and `--`.
+static inline bool fmi_tok_stores(const fmi_tok *token)
+{
+    return token->op == '=' || (token->op & FMI_OP_STORES) != 0;
+}
+
+static inline bool fmi_tok_steps(const fmi_tok *token)
+{
+    return token->op == FMI_OP_INCREMENT || token->op == FMI_OP_DECREMENT;
+}
+
+// `return fmi_tok_fail(tokens, token, "…", …)`: FM_ERROR_COMPILE with "line L, column C: " before the sentence, and the line with a caret behind
+// it. The END token's place is behind the last token. `token` may stand in another list that counts its place in the same text.
+fm_status fmi_tok_fail(const fmi_toks *tokens, const fmi_tok *token, const char *format, ...)
+    __attribute__((format(printf, 3, 4), cold));
+
+fm_status fmi_fail_memory(void) __attribute__((cold)); // FM_ERROR_OUT_OF_HOST_MEMORY, while a text is read
+
+#endif

@@ -1,0 +1,211 @@
+// Helper functions in the words of each target: what a target lacks, or leaves open. See dialect.h.
+// C, CUDA and MSL share their texts: FM_FN stands before a function, FM_LONG is 64 bits wide, FM_BOOL a truth value, and fm_as_uint and fm_as_float
+// cast bits. A part is written where a function or dtype of the tree needs it.
+#include "language/dialect.h"
+
+#include <string.h>
+
+struct piece {
+    uint32_t bit;   // fmi_piece
+    uint32_t needs; // parts that it builds on, which stand before it
+    const char *texts[FMI_DIALECT_COUNT];
+};
+
+// clang-format off
+#define C_FAMILY(text) [FMI_C] = text, [FMI_CUDA] = text, [FMI_MSL] = text
+
+#define GLSL_DIVISION(type, unsigned_type, s) \
+    type " fm_divide_" s "(" type " n, " type " d) {\n" \
+    "    bool h = " unsigned_type "(d) + 1u <= 1u;\n" \
+    "    " type " q = n / (h ? " type "(1) : d);\n" \
+    "    return h ? (d == 0 ? " type "(-1) : 0 - n) : q;\n" \
+    "}\n" \
+    type " fm_rest_" s "(" type " n, " type " d) {\n" \
+    "    " type " e = " unsigned_type "(d) + 1u <= 1u ? " type "(1) : d;\n" \
+    "    " type " r = n - e * (n / e);\n" \
+    "    return d == 0 ? n : r;\n" \
+    "}\n" GLSL_DIVISION_INTO(type, s)
+#define GLSL_UNSIGNED_DIVISION(type, s) \
+    type " fm_divide_" s "(" type " n, " type " d) {\n" \
+    "    " type " q = n / (d == 0 ? " type "(1) : d);\n" \
+    "    return d == 0 ? ~" type "(0) : q;\n" \
+    "}\n" \
+    type " fm_rest_" s "(" type " n, " type " d) {\n" \
+    "    " type " r = n % (d == 0 ? " type "(1) : d);\n" \
+    "    return d == 0 ? n : r;\n" \
+    "}\n" GLSL_DIVISION_INTO(type, s)
+#define GLSL_DIVISION_INTO(type, s) \
+    type " fm_divide_into_" s "(inout " type " n, " type " d) { return n = fm_divide_" s "(n, d); }\n" \
+    type " fm_rest_into_" s "(inout " type " n, " type " d) { return n = fm_rest_" s "(n, d); }\n"
+// C++ has functions for what C writes where it stands; a store needs one for each address space.
+#define DIVISION_FUNCTIONS(stores) \
+    "#define FM_DIVISION(t, n) \\\n" \
+    "    FM_FN t fm_divide_##n(t fm_n, t fm_d) { return FM_DIVIDE_##n; } \\\n" \
+    "    FM_FN t fm_rest_##n(t fm_n, t fm_d) { return FM_REST_##n; } \\\n" \
+    "    " stores "\n" \
+    "#define FM_DIVISION_INTO(s, t, n) \\\n" \
+    "    FM_FN t fm_divide_into_##n(s t &fm_p, t fm_d) { t fm_n = fm_p; return fm_p = FM_DIVIDE_##n; } \\\n" \
+    "    FM_FN t fm_rest_into_##n(s t &fm_p, t fm_d) { t fm_n = fm_p; return fm_p = FM_REST_##n; }\n"
+
+static const struct piece pieces[] = {
+    {FMI_PIECE_MATH, 0, {[FMI_C] =
+        "float fmaf(float, float, float); float sqrtf(float); float fm_rsqrt(float); float expf(float);\n"
+        "float exp2f(float); float logf(float); float log2f(float); float powf(float, float); float sinf(float);\n"
+        "float cosf(float); float tanf(float); float tanhf(float); float floorf(float); float ceilf(float);\n"
+        "float asinf(float); float acosf(float); float atanf(float); float rintf(float); float truncf(float);\n"}},
+    {FMI_PIECE_BITS, 0, {
+        [FMI_C] =
+            "union fm_bits { float f; int i; unsigned u; };\n"
+            "FM_FN unsigned fm_as_uint(float v) { union fm_bits p; p.f = v; return p.u; }\n"
+            "FM_FN int fm_as_int(float v) { union fm_bits p; p.f = v; return p.i; }\n"
+            "FM_FN float fm_as_float(unsigned v) { union fm_bits p; p.u = v; return p.f; }\n",
+        [FMI_CUDA] = "#define fm_as_uint __float_as_uint\n#define fm_as_float __uint_as_float\n",
+        [FMI_MSL] = "#define fm_as_uint as_type<uint>\n#define fm_as_float as_type<float>\n"}},
+    {FMI_PIECE_ORDER, 0, {C_FAMILY(
+        "#define FM_ORDER(t, n) \\\n"
+        "    FM_FN t fm_min_##n(t a, t b) { return b < a ? b : a; } \\\n"
+        "    FM_FN t fm_max_##n(t a, t b) { return a < b ? b : a; } \\\n"
+        "    FM_FN t fm_clamp_##n(t v, t a, t b) { v = v < a ? a : v; return b < v ? b : v; }\n"
+        "FM_ORDER(float, f)\n"
+        "FM_ORDER(int, i)\n"
+        "FM_ORDER(unsigned, u)\n"
+        "FM_ORDER(FM_LONG, l)\n"
+        "FM_ORDER(unsigned FM_LONG, m)\n")}},
+    {FMI_PIECE_ABS, FMI_PIECE_BITS, {C_FAMILY(
+        "FM_FN float fm_abs_f(float v) { return fm_as_float(fm_as_uint(v) & 0x7fffffffu); }\n"
+        "FM_FN int fm_abs_i(int v) { return v < 0 ? (int)(0u - (unsigned)v) : v; }\n"
+        "FM_FN FM_LONG fm_abs_l(FM_LONG v) { return v < 0 ? (FM_LONG)(0u - (unsigned FM_LONG)v) : v; }\n")}},
+    {FMI_PIECE_SAME, 0, {[FMI_GLSL] =
+        "float fm_float(float v) { return v; }\nint fm_int(int v) { return v; }\nuint fm_uint(uint v) { return v; }\n"}},
+    {FMI_PIECE_LONG_SAME, 0, {[FMI_GLSL] =
+        "int64_t fm_long(int64_t v) { return v; }\nuint64_t fm_ulong(uint64_t v) { return v; }\n"}},
+    {FMI_PIECE_DIVISION, 0, {
+        [FMI_GLSL] = GLSL_DIVISION("int", "uint", "i") GLSL_UNSIGNED_DIVISION("uint", "u"),
+        C_FAMILY(
+            "#define FM_DIVIDE_i ((unsigned)fm_d + 1u > 1u ? fm_n / fm_d : fm_d ? (int)(0u - (unsigned)fm_n) : -1)\n"
+            "#define FM_REST_i ((unsigned)fm_d + 1u > 1u ? fm_n % fm_d : fm_d ? 0 : fm_n)\n"
+            "#define FM_DIVIDE_u (fm_d ? fm_n / fm_d : ~0u)\n"
+            "#define FM_REST_u (fm_d ? fm_n % fm_d : fm_n)\n"
+            "#ifdef FM_DIVISION\n"
+            "FM_DIVISION(int, i)\nFM_DIVISION(unsigned, u)\n"
+            "#endif\n")}},
+    {FMI_PIECE_LONG_DIVISION, 0, {
+        [FMI_GLSL] = GLSL_DIVISION("int64_t", "uint64_t", "l") GLSL_UNSIGNED_DIVISION("uint64_t", "m"),
+        C_FAMILY(
+            "#define FM_DIVIDE_l ((unsigned FM_LONG)fm_d + 1u > 1u ? fm_n / fm_d \\\n"
+            "    : fm_d ? (FM_LONG)((unsigned FM_LONG)0 - (unsigned FM_LONG)fm_n) : (FM_LONG)-1)\n"
+            "#define FM_REST_l ((unsigned FM_LONG)fm_d + 1u > 1u ? fm_n % fm_d : fm_d ? (FM_LONG)0 : fm_n)\n"
+            "#define FM_DIVIDE_m (fm_d ? fm_n / fm_d : ~(unsigned FM_LONG)0)\n"
+            "#define FM_REST_m (fm_d ? fm_n % fm_d : fm_n)\n"
+            "#ifdef FM_DIVISION\n"
+            "FM_DIVISION(FM_LONG, l)\nFM_DIVISION(unsigned FM_LONG, m)\n"
+            "#endif\n")}},
+    {FMI_PIECE_FRACT, FMI_PIECE_MATH, {
+        [FMI_GLSL] = "float fm_fract(float v) { return v - floor(v); }\n",
+        [FMI_C] = "FM_FN float fm_fract(float v) { return v - floorf(v); }\n",
+        [FMI_CUDA] = "FM_FN float fm_fract(float v) { return v - floorf(v); }\n",
+        [FMI_MSL] = "FM_FN float fm_fract(float v) { return v - floor(v); }\n"}},
+    {FMI_PIECE_SIGN, 0, {
+        [FMI_GLSL] = "float fm_sign(float v) { return float(int(v > 0.0) - int(v < 0.0)); }\n",
+        C_FAMILY("FM_FN float fm_sign(float v) { return (float)((v > 0.0f) - (v < 0.0f)); }\n")}},
+    {FMI_PIECE_MIX, 0, {
+        [FMI_GLSL] = "float fm_mix(float a, float b, float t) { return a * (1.0 - t) + b * t; }\n",
+        C_FAMILY("FM_FN float fm_mix(float a, float b, float t) { return a * (1.0f - t) + b * t; }\n")}},
+    {FMI_PIECE_CLASS, FMI_PIECE_BITS, {
+        [FMI_GLSL] =
+            "bool fm_isnan(float v) { return (floatBitsToUint(v) & 0x7fffffffu) > 0x7f800000u; }\n"
+            "bool fm_isinf(float v) { return (floatBitsToUint(v) & 0x7fffffffu) == 0x7f800000u; }\n",
+        C_FAMILY(
+            "FM_FN FM_BOOL fm_isnan(float v) { return (fm_as_uint(v) & 0x7fffffffu) > 0x7f800000u; }\n"
+            "FM_FN FM_BOOL fm_isinf(float v) { return (fm_as_uint(v) & 0x7fffffffu) == 0x7f800000u; }\n")}},
+    {FMI_PIECE_POPCOUNT, 0, {
+        [FMI_GLSL] = "uint fm_popcount(uint v) { return uint(bitCount(v)); }\n",
+        [FMI_C] =
+            "FM_FN unsigned fm_popcount(unsigned v) {\n"
+            "    v = v - (v >> 1 & 0x55555555u); v = (v & 0x33333333u) + (v >> 2 & 0x33333333u);\n"
+            "    return ((v + (v >> 4)) & 0x0f0f0f0fu) * 0x01010101u >> 24;\n"
+            "}\n"}},
+    {FMI_PIECE_ATOMICS, 0, {
+        [FMI_C] =
+            "#define FM_ATOMICS(t, n) \\\n"
+            "    t fm_atomic_add_##n(t *, t); t fm_atomic_min_##n(t *, t); t fm_atomic_max_##n(t *, t); \\\n"
+            "    t fm_atomic_and_##n(t *, t); t fm_atomic_or_##n(t *, t); t fm_atomic_xor_##n(t *, t); \\\n"
+            "    t fm_atomic_exchange_##n(t *, t); t fm_atomic_compare_exchange_##n(t *, t, t);\n"
+            "FM_ATOMICS(int, i32)\n"
+            "FM_ATOMICS(unsigned, u32)\n",
+        [FMI_MSL] =
+            "#define FM_ATOMIC(s, t, a, name, call) \\\n"
+            "    FM_FN t name(s t *p, t v) { return call((s a *)p, v, memory_order_relaxed); }\n"
+            "#define FM_ATOMICS(s, t, a) \\\n"
+            "    FM_ATOMIC(s, t, a, fm_atomic_add, atomic_fetch_add_explicit) \\\n"
+            "    FM_ATOMIC(s, t, a, fm_atomic_min, atomic_fetch_min_explicit) \\\n"
+            "    FM_ATOMIC(s, t, a, fm_atomic_max, atomic_fetch_max_explicit) \\\n"
+            "    FM_ATOMIC(s, t, a, fm_atomic_and, atomic_fetch_and_explicit) \\\n"
+            "    FM_ATOMIC(s, t, a, fm_atomic_or, atomic_fetch_or_explicit) \\\n"
+            "    FM_ATOMIC(s, t, a, fm_atomic_xor, atomic_fetch_xor_explicit) \\\n"
+            "    FM_ATOMIC(s, t, a, fm_atomic_exchange, atomic_exchange_explicit) \\\n"
+            "    FM_FN t fm_atomic_compare_exchange(s t *p, t expected, t v) { \\\n"
+            "        t old = expected; \\\n"
+            "        while (!atomic_compare_exchange_weak_explicit((s a *)p, &old, v, memory_order_relaxed, \\\n"
+            "                                                      memory_order_relaxed) && old == expected) { \\\n"
+            "        } \\\n"
+            "        return old; \\\n"
+            "    }\n"
+            "FM_ATOMICS(device, int, atomic_int)\n"
+            "FM_ATOMICS(device, uint, atomic_uint)\n"
+            "FM_ATOMICS(threadgroup, int, atomic_int)\n"
+            "FM_ATOMICS(threadgroup, uint, atomic_uint)\n"}},
+    {FMI_PIECE_HALF, 0, {
+        [FMI_C] = "float fm_half_to_float(unsigned short); unsigned short fm_float_to_half(float);\n",
+        [FMI_CUDA] =
+            "FM_FN float fm_half_to_float(unsigned short v) {\n"
+            "    float f; asm(\"cvt.f32.f16 %0, %1;\" : \"=f\"(f) : \"h\"(v)); return f;\n"
+            "}\n"
+            "FM_FN unsigned short fm_float_to_half(float v) {\n"
+            "    unsigned short h; asm(\"cvt.rn.f16.f32 %0, %1;\" : \"=h\"(h) : \"f\"(v)); return h;\n"
+            "}\n"}},
+    {FMI_PIECE_BF16, FMI_PIECE_BITS, {
+        [FMI_GLSL] =
+            "uint fm_float_to_bf16(float v) {\n"
+            "    uint b = floatBitsToUint(v);\n"
+            "    if ((b & 0x7fffffffu) > 0x7f800000u) return b >> 16 | 64u;\n"
+            "    return (b + 0x7fffu + (b >> 16 & 1u)) >> 16;\n"
+            "}\n",
+        C_FAMILY(
+            "FM_FN float fm_bf16_to_float(unsigned short v) { return fm_as_float((unsigned)v << 16); }\n"
+            "FM_FN unsigned short fm_float_to_bf16(float v) {\n"
+            "    unsigned b = fm_as_uint(v);\n"
+            "    if ((b & 0x7fffffffu) > 0x7f800000u) return (unsigned short)(b >> 16 | 64u);\n"
+            "    return (unsigned short)((b + 0x7fffu + (b >> 16 & 1u)) >> 16);\n"
+            "}\n")}},
+};
+
+static const char *const words[] = {
+    [FMI_GLSL] = "",
+    [FMI_C] = "#define FM_FN static inline\n#define FM_LONG long long\n#define FM_BOOL _Bool\n",
+    [FMI_CUDA] =
+        "#define FM_FN static __device__ __forceinline__\n#define FM_LONG long long\n#define FM_BOOL bool\n"
+        DIVISION_FUNCTIONS("FM_DIVISION_INTO(, t, n)"),
+    [FMI_MSL] =
+        "#define FM_FN static inline\n#define FM_LONG long\n#define FM_BOOL bool\n"
+        DIVISION_FUNCTIONS(
+            "FM_DIVISION_INTO(device, t, n) FM_DIVISION_INTO(threadgroup, t, n) FM_DIVISION_INTO(thread, t, n)"),
+};
+// clang-format on
+
+void fmi_prelude_write(const fmi_tree *tree, fmi_dialect_kind dialect, fmi_text *out)
+{
+    uint32_t needed = tree->pieces;
+    needed |= fmi_print_has_dtype(tree, FM_DTYPE_F16) ? FMI_PIECE_HALF : 0;
+    needed |= fmi_print_has_dtype(tree, FM_DTYPE_BF16) ? FMI_PIECE_BF16 : 0;
+    for (size_t i = sizeof pieces / sizeof pieces[0]; i-- > 0;) { // from the last, whose needs stand before it
+        needed |= needed & pieces[i].bit ? pieces[i].needs : 0;
+    }
+    fmi_text_append(out, words[dialect], needed ? strlen(words[dialect]) : 0);
+    for (size_t i = 0; i < sizeof pieces / sizeof pieces[0]; i++) {
+        const char *text = needed & pieces[i].bit ? pieces[i].texts[dialect] : NULL;
+        if (text) {
+            fmi_text_append(out, text, strlen(text));
+        }
+    }
+}

@@ -1,0 +1,34 @@
+// Printers: a tree as the source of one target, with the signature, arguments and helper functions that go around it.
+// Step by step: fill an fmi_print with a tree and how its device binds, call one printer, take the text and what is said of its arguments.
+// Nothing is checked here and nothing compiled. Any thread; the caller owns what is printed.
+#ifndef FMI_LANGUAGE_PRINT_H
+#define FMI_LANGUAGE_PRINT_H
+
+#include "base/text.h"
+#include "language/tree.h"
+
+// What to print and, filled by the printer, how its arguments travel. Arguments lie in one block: addresses of the buffers where they are bound by
+// address, constants as in a C struct, then the counts of workgroups and the base of a part, where the kernel wants them.
+typedef struct fmi_print {
+    const fmi_tree *tree;              // borrowed; every buffer has a dtype
+    fm_binding_mode binding_mode;      // GLSL alone has a choice
+    uint32_t max_push_constants_bytes; // GLSL: what the block may have before it goes through memory
+    bool indirect_arguments;           // out: GLSL: it does
+    bool wants_group_count;            // out
+    bool wants_group_base;             // out
+    fmi_text text;                     // out: ends in a zero byte; freed by the caller, also on error
+} fmi_print;
+
+// FM_ERROR_OUT_OF_HOST_MEMORY.
+fm_status fmi_print_glsl(fmi_print *print);
+fm_status fmi_print_c(fmi_print *print);    // for the host: `fm_kernel_main`, which runs a range of workgroups
+fm_status fmi_print_cuda(fmi_print *print); // `fm_kernel_main`, which takes the block by value
+fm_status fmi_print_msl(fmi_print *print);  // `fm_kernel_main`, whose block is at buffer index 0
+
+// Where a barrier() stands in the user's text, in 32 bits, as the host's `fm_barrier_at` is given it: header or body, line, column. Lines and columns
+// that do not fit are the largest.
+#define FMI_BARRIER_CODE(in_header, line, column)                                                                      \
+    (((in_header) ? 0x80000000u : 0u) | ((line) < 0xfffffu ? (line) : 0xffffeu) << 11 |                                \
+     ((column) < 0x7ffu ? (column) : 0x7ffu))
+
+#endif

@@ -1,0 +1,76 @@
+// A tree as CUDA C++: `fm_kernel_main`, which takes the argument block by value: addresses, constants, counts. See print.h.
+// It includes nothing, so that a compiler at run time needs no headers. Bindings may alias, so nothing is `__restrict__`.
+#include "language/dialect.h"
+
+static const fmi_dialect dialect = {
+    .kind = FMI_CUDA,
+    .casts_as_c = true,
+    .has_long_long = true,
+    .truth = {"false", "true"},
+    .ids = {"fm_global_id", "threadIdx", "fm_group_id", "fm_group_count"},
+    .address = "&",
+    .function = "static __device__ ",
+    .table = "static __device__ const ",
+    .barrier = "__syncthreads()",
+    .array = "",
+};
+
+// Returns the block's bytes.
+static uint32_t put_block(const fmi_print *print, fmi_text *text)
+{
+    const fmi_name_range buffers = fmi_print_range(print->tree, FMI_DECLARED_BUFFER);
+    fmi_text_format(text, "struct fm_block {\n");
+    for (uint32_t i = 0; i < buffers.count; i++) {
+        const char *access = print->tree->source->names[i].access == FM_ACCESS_READ ? "const " : "";
+        fmi_text_format(text, "    %s%s *b%u;\n", access, fmi_print_row(print->tree, i)->words[FMI_CUDA].element, i);
+    }
+    uint32_t size_bytes = 8 * buffers.count + fmi_print_members(print, FMI_CUDA, text);
+    fmi_text_format(text, "};\n");
+    return size_bytes;
+}
+
+static void put_locals(const fmi_print *print, fmi_text *text)
+{
+    const fmi_tree *tree = print->tree;
+    const uint32_t *size = tree->source->group_size;
+    for (uint32_t i = 0; i < tree->source->name_count; i++) {
+        const fmi_declared *name = &tree->source->names[i];
+        const char *element = fmi_print_row(tree, i)->words[FMI_CUDA].element;
+        if (name->kind == FMI_DECLARED_BUFFER) {
+            fmi_text_format(text, "    %s%s *fm_b_%s = fm_args.b%u;\n", name->access == FM_ACCESS_READ ? "const " : "",
+                            element, name->name, i);
+        } else if (name->kind == FMI_DECLARED_SHARED) {
+            fmi_text_format(text, "    __shared__ %s fm_s_%s[%u];\n", element, name->name, name->count);
+        }
+    }
+    fmi_print_constants(print, FMI_CUDA, text);
+    if (print->wants_group_count) {
+        fmi_text_format(text, "    const uint3 fm_group_count = {fm_args.g0, fm_args.g1, fm_args.g2};\n");
+    }
+    if (print->wants_group_base) {
+        fmi_text_format(text,
+                        "    const uint3 fm_group_id = {blockIdx.x + fm_args.o0, blockIdx.y + fm_args.o1, blockIdx.z + "
+                        "fm_args.o2};\n"
+                        "    const uint3 fm_global_id = {fm_group_id.x * %uu + threadIdx.x, fm_group_id.y * %uu + "
+                        "threadIdx.y, fm_group_id.z * %uu + threadIdx.z};\n",
+                        size[0], size[1], size[2]);
+    }
+}
+
+fm_status fmi_print_cuda(fmi_print *print)
+{
+    fmi_text *text = &print->text;
+    const uint32_t *size = print->tree->source->group_size;
+    fmi_printer printer = {
+        .dialect = &dialect, .tree = print->tree, .out = text, .access = "", .leave = "return", .indent = 1};
+    fmi_print_note_wants(print);
+    fmi_prelude_write(print->tree, FMI_CUDA, text);
+    fmi_put_header(&printer);
+    uint32_t size_bytes = put_block(print, text);
+    fmi_text_format(text, "extern \"C\" __global__ void __launch_bounds__(%u) fm_kernel_main(%s)\n{\n",
+                    size[0] * size[1] * size[2], size_bytes ? "const fm_block fm_args" : "");
+    put_locals(print, text);
+    fmi_put_statements(&printer, print->tree->body_list);
+    fmi_put(&printer, "}\n");
+    return fmi_print_end(print);
+}

@@ -1,0 +1,382 @@
+// Values of a tree in the words of a target: operands, operators, calls, elements and their conversions. See dialect.h.
+// Parentheses are those of the text: all targets bind operators as the language does. A chain of operators is printed in a loop.
+#include "language/dialect.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <string.h>
+
+void fmi_put(fmi_printer *printer, const char *text)
+{
+    fmi_text_append(printer->out, text, strlen(text));
+}
+
+static void put_token(fmi_printer *printer, const fmi_tok *token)
+{
+    fmi_put_bytes(printer, token->start, token->length);
+}
+
+static const char *word_of(const fmi_printer *printer, fmi_vtype type)
+{
+    return fmi_vtype_word(type, printer->dialect->kind);
+}
+
+static const char *suffix_of(const fmi_printer *printer, fmi_vtype type)
+{
+    bool is_longer = printer->dialect->has_long_long;
+    return type == FMI_VT_UINT    ? "u"
+           : type == FMI_VT_LONG  ? (is_longer ? "ll" : "l")
+           : type == FMI_VT_ULONG ? (is_longer ? "ull" : "ul")
+                                  : "";
+}
+
+// A literal: without its `f` a float would be a double in C, and long ones have other suffixes there.
+static void put_number(fmi_printer *printer, const fmi_node *node)
+{
+    const fmi_tok *token = node->token;
+    uint32_t length = token->length;
+    if (node->type == FMI_VT_BOOL) {
+        fmi_put(printer, printer->dialect->truth[node->number != 0]);
+        return;
+    }
+    if (node->type == FMI_VT_FLOAT) {
+        put_token(printer, token);
+        fmi_put(printer, (token->start[length - 1] | 32) == 'f' ? "" : "f");
+        return;
+    }
+    while ((token->start[length - 1] | 32) == 'u' || (token->start[length - 1] | 32) == 'l') {
+        length--;
+    }
+    fmi_put_bytes(printer, token->start, length);
+    fmi_put(printer, suffix_of(printer, (fmi_vtype)node->type));
+}
+
+// A number that was computed. The least number of a type has no literal of its own.
+static void put_known(fmi_printer *printer, const fmi_node *node)
+{
+    fmi_vtype type = (fmi_vtype)node->type;
+    const char *suffix = suffix_of(printer, type);
+    bool is_finite = type == FMI_VT_FLOAT && isfinite(node->real);
+    if (type == FMI_VT_BOOL) {
+        fmi_put(printer, printer->dialect->truth[node->number != 0]);
+    } else if (is_finite) {
+        fmi_put(printer, "(");
+        fmi_text_append_float(printer->out, node->real);
+        fmi_put(printer, "f)");
+    } else if (type == FMI_VT_FLOAT) {
+        fmi_put(printer, isnan(node->real) ? "(0.0f / 0.0f)" : node->real > 0 ? "(1.0f / 0.0f)" : "(-1.0f / 0.0f)");
+    } else if (type == FMI_VT_UINT || type == FMI_VT_ULONG) {
+        fmi_text_format(printer->out, "%" PRIu64 "%s", (uint64_t)node->number, suffix);
+    } else if (node->number < 0) {
+        fmi_text_format(printer->out, "(-%" PRId64 "%s - 1%s)", -(node->number + 1), suffix, suffix);
+    } else {
+        fmi_text_format(printer->out, "%" PRId64 "%s", node->number, suffix);
+    }
+}
+
+static void put_named(fmi_printer *printer, const fmi_declared *declared)
+{
+    fmi_put(printer, printer->access);
+    fmi_print_name(printer->out, declared);
+}
+
+static void put_id(fmi_printer *printer, const fmi_node *node)
+{
+    const char axis[] = {'.', (char)('x' + node->number), 0};
+    fmi_put(printer, printer->access);
+    fmi_put(printer, printer->dialect->ids[node->op]);
+    fmi_put(printer, axis);
+}
+
+// The element itself, which can be stored to.
+static void put_element(fmi_printer *printer, const fmi_node *node)
+{
+    put_named(printer, node->declared);
+    fmi_put(printer, node->declared->kind == FMI_DECLARED_BUFFER ? printer->dialect->array : "");
+    fmi_put(printer, "[");
+    fmi_put_value(printer, node->a);
+    fmi_put(printer, "]");
+}
+
+static const fmi_dtype_words *words_of(const fmi_printer *printer, const fmi_node *element)
+{
+    return &fmi_dtype_get((fm_dtype)element->declared->dtype)->words[printer->dialect->kind];
+}
+
+static const char *put_before(fmi_printer *printer, const char *conversion)
+{
+    const char *mark = strchr(conversion, '@');
+    fmi_put_bytes(printer, conversion, (size_t)(mark - conversion));
+    return mark + 1;
+}
+
+static void put_load(fmi_printer *printer, const fmi_node *element)
+{
+    const char *load = words_of(printer, element)->load;
+    const char *behind = load ? put_before(printer, load) : "";
+    put_element(printer, element);
+    fmi_put(printer, behind);
+}
+
+// `value` as one of the type; only conversions that a target would not make by itself, or not in one step, are written.
+static void put_as(fmi_printer *printer, const fmi_node *value, fmi_vtype type)
+{
+    bool is_float = type == FMI_VT_FLOAT && value->type != FMI_VT_FLOAT;
+    fmi_put(printer, is_float ? (printer->dialect->casts_as_c ? "(float)(" : "float(") : "");
+    fmi_put_value(printer, value);
+    fmi_put(printer, is_float ? ")" : "");
+}
+
+static void begin_operation(fmi_printer *printer, const fmi_node *node)
+{
+    if (fmi_division_is_own(printer, node)) {
+        fmi_division_begin(printer, node);
+    }
+}
+
+static void end_operation(fmi_printer *printer, const fmi_node *node)
+{
+    if (fmi_division_is_own(printer, node)) {
+        fmi_division_end(printer, node);
+    }
+}
+
+// The right side of an operator: of a shift its low bits, where a target does not take them by itself.
+static void put_right(fmi_printer *printer, const fmi_node *node)
+{
+    bool is_shift = node->op == FMI_OP_SHIFT_LEFT || node->op == FMI_OP_SHIFT_RIGHT;
+    bool is_cut = is_shift && node->check == FMI_CHECK_ALL && !printer->dialect->cuts_shifts;
+    fmi_put(printer, is_cut ? "((" : "");
+    fmi_put_value(printer, node->b);
+    fmi_put(printer, !is_cut ? "" : fmi_vtype_is_64_bit((fmi_vtype)node->operand) ? ") & 63)" : ") & 31)");
+}
+
+// Operator and right side, without the `=` of a store; `open` stands before the right side.
+static void put_operator(fmi_printer *printer, const fmi_node *node, const char *open)
+{
+    if (fmi_division_is_own(printer, node)) {
+        fmi_division_separate(printer, node);
+    } else {
+        fmi_put(printer, node->op == ',' ? "" : " ");
+        fmi_put_bytes(printer, node->token->start, node->token->length - (node->kind == FMI_NODE_STORE));
+        fmi_put(printer, " ");
+    }
+    fmi_put(printer, open);
+    put_right(printer, node);
+}
+
+// x[i] = v, or x[i] op= v as x[i] = x[i] op (v), for converted elements; wrapped in a load where the store's own value is used.
+static void put_converted_store(fmi_printer *printer, const fmi_node *node)
+{
+    const fmi_dtype_words *words = words_of(printer, node->a);
+    const char *behind_load = node->is_statement ? "" : put_before(printer, words->load);
+    fmi_put(printer, node->is_statement ? "" : "(");
+    put_element(printer, node->a);
+    fmi_put(printer, " = ");
+    const char *behind = put_before(printer, words->store);
+    if (node->op == '=') {
+        put_as(printer, node->b, (fmi_vtype)node->type);
+    } else {
+        begin_operation(printer, node);
+        put_load(printer, node->a);
+        put_operator(printer, node, "(");
+        fmi_put(printer, ")");
+        end_operation(printer, node);
+    }
+    fmi_put(printer, behind);
+    fmi_put(printer, node->is_statement ? "" : ")");
+    fmi_put(printer, behind_load);
+}
+
+static void put_target(fmi_printer *printer, const fmi_node *node)
+{
+    if (node->kind == FMI_NODE_ELEMENT) {
+        fmi_put(printer, node->is_wrapped ? "(" : "");
+        put_element(printer, node);
+        fmi_put(printer, node->is_wrapped ? ")" : "");
+    } else {
+        fmi_put_value(printer, node);
+    }
+}
+
+static void put_store(fmi_printer *printer, const fmi_node *node)
+{
+    if (node->a->kind == FMI_NODE_ELEMENT && words_of(printer, node->a)->store) {
+        put_converted_store(printer, node);
+        return;
+    }
+    if (fmi_division_is_own(printer, node)) {
+        fmi_division_begin_store(printer, node);
+        put_target(printer, node->a);
+        fmi_division_end_store(printer, node);
+        return;
+    }
+    put_target(printer, node->a);
+    fmi_put(printer, " ");
+    put_token(printer, node->token);
+    fmi_put(printer, " ");
+    put_right(printer, node);
+}
+
+static void put_step(fmi_printer *printer, const fmi_node *node)
+{
+    if (node->is_prefix) {
+        put_token(printer, node->token);
+    }
+    put_target(printer, node->a);
+    if (!node->is_prefix) {
+        put_token(printer, node->token);
+    }
+}
+
+// Two signs that follow each other stay two.
+static void put_unary(fmi_printer *printer, const fmi_node *node)
+{
+    bool is_signed = !node->a->is_wrapped && (node->a->kind == FMI_NODE_UNARY || node->a->kind == FMI_NODE_STEP);
+    put_token(printer, node->token);
+    fmi_put(printer, is_signed ? " " : "");
+    fmi_put_value(printer, node->a);
+}
+
+// From the innermost left operand outward, along the links that lead there.
+static void put_chain(fmi_printer *printer, const fmi_node *node)
+{
+    const fmi_node *first = node;
+    begin_operation(printer, first);
+    while (first->a->kind == FMI_NODE_BINARY && !first->a->is_wrapped) {
+        first = first->a;
+        begin_operation(printer, first);
+    }
+    fmi_put_value(printer, first->a);
+    for (;; first = first->next) {
+        put_operator(printer, first, "");
+        end_operation(printer, first);
+        if (first == node) {
+            break;
+        }
+    }
+}
+
+static void put_conditional(fmi_printer *printer, const fmi_node *node)
+{
+    fmi_put_value(printer, node->a);
+    fmi_put(printer, " ? ");
+    fmi_put_value(printer, node->b);
+    fmi_put(printer, " : ");
+    fmi_put_value(printer, node->c);
+}
+
+static void put_cast(fmi_printer *printer, const fmi_node *node)
+{
+    bool is_of_c = printer->dialect->casts_as_c;
+    fmi_put(printer, is_of_c ? "(" : "");
+    fmi_put(printer, word_of(printer, (fmi_vtype)node->type));
+    fmi_put(printer, is_of_c ? ")(" : "(");
+    fmi_put_value(printer, node->a);
+    fmi_put(printer, ")");
+}
+
+static void put_arguments(fmi_printer *printer, const fmi_node *list)
+{
+    for (const fmi_node *argument = list; argument; argument = argument->next) {
+        fmi_put(printer, argument == list ? "" : ", ");
+        fmi_put_value(printer, argument);
+    }
+    fmi_put(printer, ")");
+}
+
+// The word of a function, with a letter for its type where the target has one for each.
+static void put_builtin(fmi_printer *printer, const fmi_node *node)
+{
+    static const char *const letters[] = {
+        [FMI_VT_INT] = "i", [FMI_VT_UINT] = "u", [FMI_VT_LONG] = "l", [FMI_VT_ULONG] = "m", [FMI_VT_FLOAT] = "f"};
+    bool is_unsigned = node->operand == FMI_VT_UINT || node->operand == FMI_VT_ULONG;
+    const char *word = fmi_builtin_word(node->builtin, printer->dialect->kind);
+    if (!(is_unsigned && node->builtin->is_same_if_unsigned)) {
+        fmi_put(printer, word);
+        fmi_put(printer, word[strlen(word) - 1] == '_' ? letters[node->operand] : "");
+    }
+    fmi_put(printer, "(");
+    put_arguments(printer, node->a);
+}
+
+static void put_atomic(fmi_printer *printer, const fmi_node *node)
+{
+    const char *word = fmi_builtin_word(node->builtin, printer->dialect->kind);
+    fmi_put(printer, word);
+    fmi_put(printer, word[strlen(word) - 1] != '_' ? "" : node->type == FMI_VT_INT ? "i32" : "u32");
+    fmi_put(printer, "(");
+    fmi_put(printer, printer->dialect->address);
+    put_element(printer, node->a);
+    fmi_put(printer, ", ");
+    put_arguments(printer, node->a->next);
+}
+
+static void put_barrier(fmi_printer *printer, const fmi_tok *token)
+{
+    if (printer->dialect->barrier) {
+        fmi_put(printer, printer->dialect->barrier);
+        return;
+    }
+    fmi_text_format(printer->out, "fm_barrier_at(%uu)",
+                    FMI_BARRIER_CODE(printer->is_header, token->line, token->column));
+}
+
+static void put_symbol(fmi_printer *printer, const fmi_symbol *symbol)
+{
+    fmi_put(printer, "fm_v_");
+    fmi_put_bytes(printer, symbol->name->text, symbol->name->length);
+}
+
+static void put_open(fmi_printer *printer, const fmi_node *node)
+{
+    switch ((fmi_node_kind)node->kind) {
+    case FMI_NODE_NUMBER: put_number(printer, node); break;
+    case FMI_NODE_KNOWN: put_known(printer, node); break;
+    case FMI_NODE_CONSTANT: put_named(printer, node->declared); break;
+    case FMI_NODE_VARIABLE: put_symbol(printer, node->symbol); break;
+    case FMI_NODE_ELEMENT: put_load(printer, node); break;
+    case FMI_NODE_INDEX:
+        fmi_put_value(printer, node->a);
+        fmi_put(printer, "[");
+        fmi_put_value(printer, node->b);
+        fmi_put(printer, "]");
+        break;
+    case FMI_NODE_ID: put_id(printer, node); break;
+    case FMI_NODE_UNARY: put_unary(printer, node); break;
+    case FMI_NODE_BINARY: put_chain(printer, node); break;
+    case FMI_NODE_CONDITIONAL: put_conditional(printer, node); break;
+    case FMI_NODE_STORE: put_store(printer, node); break;
+    case FMI_NODE_STEP: put_step(printer, node); break;
+    case FMI_NODE_CAST: put_cast(printer, node); break;
+    case FMI_NODE_CALL:
+        put_symbol(printer, node->symbol);
+        fmi_put(printer, "(");
+        put_arguments(printer, node->a);
+        break;
+    case FMI_NODE_BUILTIN: put_builtin(printer, node); break;
+    case FMI_NODE_ATOMIC: put_atomic(printer, node); break;
+    case FMI_NODE_BARRIER: put_barrier(printer, node->token); break;
+    case FMI_NODE_LIST:
+        fmi_put(printer, "{");
+        for (const fmi_node *value = node->a; value; value = value->next) {
+            fmi_put(printer, value == node->a ? "" : ", ");
+            fmi_put_value(printer, value);
+        }
+        fmi_put(printer, "}");
+        break;
+    default: break; // statements.c prints the others
+    }
+}
+
+void fmi_put_value(fmi_printer *printer, const fmi_node *node)
+{
+    bool is_hidden = node->is_constant && printer->dialect->kind == FMI_GLSL;
+    if (is_hidden) {
+        fmi_put(printer, "fm_");
+        fmi_put(printer, fmi_vtype_name((fmi_vtype)node->type));
+    }
+    fmi_put(printer, node->is_wrapped || is_hidden ? "(" : "");
+    put_open(printer, node);
+    fmi_put(printer, node->is_wrapped || is_hidden ? ")" : "");
+}

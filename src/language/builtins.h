@@ -11,9 +11,13 @@
 typedef enum fmi_shape {
     FMI_SHAPE_FLOATS,        // floats to float
     FMI_SHAPE_NUMBERS,       // numbers of one type to it: one function for each type
-    FMI_SHAPE_FLOAT_TO_BOOL, // …
-    FMI_SHAPE_FLOAT_TO_UINT,
+    FMI_SHAPE_REALS,         // floats or doubles to it
+    FMI_SHAPE_REAL_TO_BOOL,  // a float or double
+    FMI_SHAPE_FLOAT_TO_UINT, // …
     FMI_SHAPE_FLOAT_TO_INT,
+    FMI_SHAPE_FLOAT_TO_LONG,
+    FMI_SHAPE_FLOAT_TO_ULONG,
+    FMI_SHAPE_INTEGER_TO_UINT, // one function for 32 bits, and one for 64
     FMI_SHAPE_UINT_TO_FLOAT,
     FMI_SHAPE_UINT_TO_UINT,
     FMI_SHAPE_ATOMIC, // an element and values of its type, to it
@@ -37,6 +41,15 @@ typedef enum fmi_piece {
     FMI_PIECE_LONG_DIVISION = 1u << 13,
     FMI_PIECE_SAME = 1u << 14, // GLSL: functions that give their argument, into which its compiler does not look
     FMI_PIECE_LONG_SAME = 1u << 15,
+    FMI_PIECE_ROUND = 1u << 16, // round, fmod
+    FMI_PIECE_EXP = 1u << 17,   // exp10, sinh, cosh, erf
+    FMI_PIECE_ATAN2 = 1u << 18,
+    FMI_PIECE_COUNT = 1u << 19, // clz, ctz
+    FMI_PIECE_LONG_COUNT = 1u << 20,
+    FMI_PIECE_LIMITS = 1u << 21, // min_nan, max_nan, casts that saturate
+    FMI_PIECE_LONG_LIMITS = 1u << 22,
+    FMI_PIECE_DOUBLE = 1u << 23, // what is there for doubles, too
+    FMI_PIECE_LONG_ATOMICS = 1u << 24,
 } fmi_piece;
 
 typedef struct fmi_builtin {

@@ -27,7 +27,8 @@ static fm_status read_binary(struct value_reader *reader, int least, int64_t *ou
 static fm_status read_name(const struct value_reader *reader, const fmi_tok *token, int64_t *out)
 {
     const fmi_declared *special = token->name->declared;
-    if (special && special->kind == FMI_DECLARED_SPECIAL && special->dtype != FM_DTYPE_F32) {
+    if (special && special->kind == FMI_DECLARED_SPECIAL && special->dtype != FM_DTYPE_F32 &&
+        special->dtype != FM_DTYPE_F64) {
         *out = (int64_t)special->value;
         return FM_OK;
     }
@@ -135,7 +136,10 @@ fm_status fmi_preprocess_evaluate(fmi_preprocessor *preprocessor, const fmi_tok 
                                   bool *out_is_true)
 {
     fmi_toks resolved = {0}, expanded = {0};
-    fm_status status = resolve_defined(preprocessor, line, count, &resolved);
+    fm_status status = fmi_toks_refuse_bad(preprocessor->where, line, line + count);
+    if (status == FM_OK) {
+        status = resolve_defined(preprocessor, line, count, &resolved);
+    }
     if (status == FM_OK) {
         status = fmi_preprocess_expand(preprocessor, resolved.list, resolved.count, &expanded, 1);
     }

@@ -95,6 +95,10 @@ static fm_status carry_out(struct reader *reader, const fmi_tok *line, const fmi
     if (!is_active(reader)) {
         return FM_OK;
     }
+    fm_status status = fmi_toks_refuse_bad(reader->preprocessor->where, line, end);
+    if (status != FM_OK) {
+        return status;
+    }
     if (count == 0) {
         return fmi_tok_fail(reader->preprocessor->where, word, "a macro's name is missing here");
     }
@@ -120,8 +124,11 @@ fm_status fmi_preprocess_header(fmi_preprocessor *preprocessor, const fmi_toks *
             while (last < end && last->op != '#') {
                 last++;
             }
-            status =
-                is_active(&reader) ? fmi_preprocess_expand(preprocessor, at, (uint32_t)(last - at), out, 0) : FM_OK;
+            bool counts = is_active(&reader);
+            status = counts ? fmi_toks_refuse_bad(raw, at, last) : FM_OK;
+            if (status == FM_OK && counts) {
+                status = fmi_preprocess_expand(preprocessor, at, (uint32_t)(last - at), out, 0);
+            }
         }
         at = last;
     }

@@ -32,6 +32,7 @@ static const fmi_dtype_row rows[] = {
         [FMI_CUDA] = {"unsigned short", "fm_bf16_to_float(@)", "fm_float_to_bf16(@)"},
         [FMI_MSL] = {"ushort", "fm_bf16_to_float(@)", "fm_float_to_bf16(@)"}}},
     [FM_DTYPE_I64] = {"long", 8, FMI_VT_LONG, false, INT64_EXTENSION, SAME("int64_t", "long long", "long long", "long")},
+    [FM_DTYPE_F64] = {"double", 8, FMI_VT_DOUBLE, false, NULL, SAME("double", "double", "double", "double")},
     [FM_DTYPE_U64] = {"ulong", 8, FMI_VT_ULONG, false, INT64_EXTENSION,
                       SAME("uint64_t", "unsigned long long", "unsigned long long", "ulong")},
 };

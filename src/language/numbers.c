@@ -12,7 +12,8 @@ static const char *name_mistake(const char *start, const char *end)
     bool is_half = !is_binary && (end[-1] | 32) == 'h';
     return is_binary ? "there are no binary numbers: write them as 0x…"
            : is_half ? "there are no half numbers, half is a dtype of buffer elements: write a float (1.0f)"
-                     : "a number is neither an int, a uint (1u), a long (1l), a ulong (1ul) nor a float (1.0f)";
+                     : "a number is neither an int, a uint (1u), a long (1l), a ulong (1ul), a float (1.0f) "
+                       "nor a double (1.0lf)";
 }
 
 struct integer {
@@ -56,6 +57,11 @@ const char *fmi_number_check_integer(const char *start, const char *end)
             return name_mistake(start, end);
         }
     }
+    for (const char *p = integer.digits; p < integer.end && integer.base == 8; p++) {
+        if (*p > '7') {
+            return "a number that begins with 0 is octal: its digits are 0 to 7";
+        }
+    }
     uint64_t most = integer.is_long ? (integer.is_unsigned ? UINT64_MAX : INT64_MAX)
                                     : (integer.is_unsigned ? UINT32_MAX : INT32_MAX);
     bool fits = integer.digits < integer.end;
@@ -94,7 +100,7 @@ static const char *skip_digits(const char *p, const char *end)
     return p;
 }
 
-// Digits, at most one point among them, an exponent, and perhaps `f`: nothing else is a float.
+// Digits, at most one point among them, an exponent, and perhaps `f` or `lf`: nothing else is a float.
 const char *fmi_number_check_float(const char *start, const char *end)
 {
     const char *p = skip_digits(start, end);
@@ -109,19 +115,21 @@ const char *fmi_number_check_float(const char *start, const char *end)
         }
         p = skip_digits(p, end);
     }
+    p += end - p == 2 && (*p | 32) == 'l';
     return p == end || (p + 1 == end && (*p | 32) == 'f') ? NULL : name_mistake(start, end);
 }
 
-bool fmi_number_read_float(const char *start, const char *end, float *out_at_once, float *out_by_double)
+bool fmi_number_read_real(const char *start, const char *end, float *out_float, double *out_double)
 {
     char text[257] = {0};
-    memcpy(text, start, (size_t)(end - start) - ((end[-1] | 32) == 'f'));
+    size_t suffix = (end[-1] | 32) != 'f' ? 0 : end - start > 2 && (end[-2] | 32) == 'l' ? 2 : 1;
+    memcpy(text, start, (size_t)(end - start) - suffix);
     locale_t plain = newlocale(LC_ALL_MASK, "C", (locale_t)0);
     if (!plain) {
         return false;
     }
-    *out_at_once = strtof_l(text, NULL, plain);
-    *out_by_double = (float)strtod_l(text, NULL, plain);
+    *out_float = strtof_l(text, NULL, plain);
+    *out_double = strtod_l(text, NULL, plain);
     freelocale(plain);
     return true;
 }

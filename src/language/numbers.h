@@ -14,7 +14,7 @@ const char *fmi_number_check_float(const char *start, const char *end);
 // Value and type of an integer that was checked.
 uint64_t fmi_number_read_integer(const char *start, const char *end, fmi_vtype *out_type);
 
-// The floats that one that was checked gives at once, and by way of a double. False: out of host memory. At most 256 characters.
-bool fmi_number_read_float(const char *start, const char *end, float *out_at_once, float *out_by_double);
+// The numbers that a float or double that was checked gives. False: out of host memory. At most 256 characters.
+bool fmi_number_read_real(const char *start, const char *end, float *out_float, double *out_double);
 
 #endif

@@ -2,6 +2,7 @@
 // C, CUDA and MSL share their texts: FM_FN stands before a function, FM_LONG is 64 bits wide, FM_BOOL a truth value, and fm_as_uint and fm_as_float
 // cast bits. A part is written where a function or dtype of the tree needs it.
 #include "language/dialect.h"
+#include "language/prelude_glsl.h"
 
 #include <string.h>
 
@@ -47,12 +48,36 @@ struct piece {
     "    FM_FN t fm_divide_into_##n(s t &fm_p, t fm_d) { t fm_n = fm_p; return fm_p = FM_DIVIDE_##n; } \\\n" \
     "    FM_FN t fm_rest_into_##n(s t &fm_p, t fm_d) { t fm_n = fm_p; return fm_p = FM_REST_##n; }\n"
 
+#define LIMITS \
+    "FM_FN float fm_min_nan(float a, float b) {\n" \
+    "    return fm_isnan(a) || fm_isnan(b) ? fm_as_float(0x7fc00000u) : b < a ? b : a;\n" \
+    "}\n" \
+    "FM_FN float fm_max_nan(float a, float b) {\n" \
+    "    return fm_isnan(a) || fm_isnan(b) ? fm_as_float(0x7fc00000u) : a < b ? b : a;\n" \
+    "}\n" \
+    "FM_FN int fm_int_sat(float v) {\n" \
+    "    return fm_isnan(v) ? 0 : v >= 2147483648.0f ? 0x7fffffff : v < -2147483648.0f ? -0x7fffffff - 1 : (int)v;\n" \
+    "}\n" \
+    "FM_FN unsigned fm_uint_sat(float v) {\n" \
+    "    return v >= 4294967296.0f ? 0xffffffffu : v > 0.0f ? (unsigned)v : 0u;\n" \
+    "}\n"
+#define LONG_LIMITS \
+    "FM_FN FM_LONG fm_long_sat(float v) {\n" \
+    "    const FM_LONG most = (FM_LONG)(~(unsigned FM_LONG)0 >> 1);\n" \
+    "    return fm_isnan(v) ? 0 : v >= 9223372036854775808.0f ? most : v < -9223372036854775808.0f ? -most - 1 : (FM_LONG)v;\n" \
+    "}\n" \
+    "FM_FN unsigned FM_LONG fm_ulong_sat(float v) {\n" \
+    "    return v >= 18446744073709551616.0f ? ~(unsigned FM_LONG)0 : v > 0.0f ? (unsigned FM_LONG)v : 0;\n" \
+    "}\n"
+
 static const struct piece pieces[] = {
     {FMI_PIECE_MATH, 0, {[FMI_C] =
         "float fmaf(float, float, float); float sqrtf(float); float fm_rsqrt(float); float expf(float);\n"
         "float exp2f(float); float logf(float); float log2f(float); float powf(float, float); float sinf(float);\n"
         "float cosf(float); float tanf(float); float tanhf(float); float floorf(float); float ceilf(float);\n"
-        "float asinf(float); float acosf(float); float atanf(float); float rintf(float); float truncf(float);\n"}},
+        "float asinf(float); float acosf(float); float atanf(float); float rintf(float); float truncf(float);\n"
+        "float roundf(float); float fmodf(float, float); float fm_exp10(float); float sinhf(float); float coshf(float);\n"
+        "float erff(float); float atan2f(float, float);\n"}},
     {FMI_PIECE_BITS, 0, {
         [FMI_C] =
             "union fm_bits { float f; int i; unsigned u; };\n"
@@ -67,6 +92,7 @@ static const struct piece pieces[] = {
         "    FM_FN t fm_max_##n(t a, t b) { return a < b ? b : a; } \\\n"
         "    FM_FN t fm_clamp_##n(t v, t a, t b) { v = v < a ? a : v; return b < v ? b : v; }\n"
         "FM_ORDER(float, f)\n"
+        "#ifndef FM_NO_DOUBLE\nFM_ORDER(double, d)\n#endif\n"
         "FM_ORDER(int, i)\n"
         "FM_ORDER(unsigned, u)\n"
         "FM_ORDER(FM_LONG, l)\n"
@@ -132,7 +158,10 @@ static const struct piece pieces[] = {
             "    t fm_atomic_and_##n(t *, t); t fm_atomic_or_##n(t *, t); t fm_atomic_xor_##n(t *, t); \\\n"
             "    t fm_atomic_exchange_##n(t *, t); t fm_atomic_compare_exchange_##n(t *, t, t);\n"
             "FM_ATOMICS(int, i32)\n"
-            "FM_ATOMICS(unsigned, u32)\n",
+            "FM_ATOMICS(unsigned, u32)\n"
+        "FM_ATOMICS(long long, i64)\n"
+        "FM_ATOMICS(unsigned long long, u64)\n"
+        "float fm_atomic_add_f32(float *, float);\n",
         [FMI_MSL] =
             "#define FM_ATOMIC(s, t, a, name, call) \\\n"
             "    FM_FN t name(s t *p, t v) { return call((s a *)p, v, memory_order_relaxed); }\n"
@@ -154,7 +183,83 @@ static const struct piece pieces[] = {
             "FM_ATOMICS(device, int, atomic_int)\n"
             "FM_ATOMICS(device, uint, atomic_uint)\n"
             "FM_ATOMICS(threadgroup, int, atomic_int)\n"
-            "FM_ATOMICS(threadgroup, uint, atomic_uint)\n"}},
+            "FM_ATOMICS(threadgroup, uint, atomic_uint)\n"
+            "FM_ATOMIC(device, float, atomic_float, fm_atomic_add, atomic_fetch_add_explicit)\n"
+            "FM_ATOMIC(threadgroup, float, atomic_float, fm_atomic_add, atomic_fetch_add_explicit)\n"}},
+    {FMI_PIECE_LONG_ATOMICS, 0, {[FMI_CUDA] =
+        "#define FM_ATOMIC(name, call) \\\n"
+        "    FM_FN long long fm_atomic_##name(long long *p, long long v) { \\\n"
+        "        return (long long)call((unsigned long long *)p, (unsigned long long)v); \\\n"
+        "    }\n"
+        "FM_ATOMIC(add, atomicAdd) FM_ATOMIC(and, atomicAnd) FM_ATOMIC(or, atomicOr) FM_ATOMIC(xor, atomicXor)\n"
+        "FM_ATOMIC(exchange, atomicExch)\n"
+        "FM_FN long long fm_atomic_min(long long *p, long long v) { return atomicMin(p, v); }\n"
+        "FM_FN long long fm_atomic_max(long long *p, long long v) { return atomicMax(p, v); }\n"
+        "FM_FN long long fm_atomic_compare_exchange(long long *p, long long e, long long v) {\n"
+        "    return (long long)atomicCAS((unsigned long long *)p, (unsigned long long)e, (unsigned long long)v);\n"
+        "}\n"}},
+    {FMI_PIECE_DOUBLE, 0, {
+        [FMI_GLSL] =
+            "bool fm_isnan(double v) {\n"
+            "    uvec2 b = unpackDouble2x32(v) & uvec2(0xffffffffu, 0x7fffffffu);\n"
+            "    return b.y > 0x7ff00000u || (b.y == 0x7ff00000u && b.x != 0u);\n"
+            "}\n"
+            "bool fm_isinf(double v) {\n"
+            "    uvec2 b = unpackDouble2x32(v) & uvec2(0xffffffffu, 0x7fffffffu);\n"
+            "    return b.y == 0x7ff00000u && b.x == 0u;\n"
+            "}\n",
+        [FMI_C] =
+            "double fma(double, double, double); double sqrt(double); double floor(double); double ceil(double);\n"
+            "double trunc(double);\n"
+            "union fm_wide_bits { double d; unsigned long long m; };\n"
+            "FM_FN unsigned long long fm_wide(double v) { union fm_wide_bits p; p.d = v; return p.m << 1; }\n"
+            "FM_FN double fm_abs_d(double v) { union fm_wide_bits p; p.m = fm_wide(v) >> 1; return p.d; }\n"
+            "FM_FN _Bool fm_isnan_d(double v) { return fm_wide(v) > 0xffe0000000000000ull; }\n"
+            "FM_FN _Bool fm_isinf_d(double v) { return fm_wide(v) == 0xffe0000000000000ull; }\n",
+        [FMI_CUDA] =
+            "FM_FN unsigned long long fm_wide(double v) { return (unsigned long long)__double_as_longlong(v) << 1; }\n"
+            "FM_FN double fm_abs_d(double v) { return fabs(v); }\n"
+            "FM_FN bool fm_isnan_d(double v) { return fm_wide(v) > 0xffe0000000000000ull; }\n"
+            "FM_FN bool fm_isinf_d(double v) { return fm_wide(v) == 0xffe0000000000000ull; }\n"}},
+    {FMI_PIECE_ROUND, 0, {[FMI_GLSL] = fmi_glsl_rounding_text}},
+    {FMI_PIECE_EXP, FMI_PIECE_CLASS, {
+        [FMI_GLSL] = fmi_glsl_exponential_text,
+        [FMI_MSL] =
+            "FM_FN float fm_erf(float v) {\n"
+            "    if (fm_isnan(v)) return v;\n"
+            "    float a = fabs(v) < 4.0f ? fabs(v) : 4.0f, z = a * a;\n"
+            "    float n = 1.128379166f + z * (-3.761263162e-1f + z * (1.128366407e-1f + z * (-2.685770796e-2f\n"
+            "        + z * (5.196957308e-3f + z * (-8.097749281e-4f + z * 8.185248588e-5f)))));\n"
+            "    if (a < 0.9f) return v * n;\n"
+            "    float l = 1.664390837e-4f + a * (1.127797281f + a * (6.369760132e-1f + a * (1.041137455e-1f\n"
+            "        + a * (-2.231524801e-2f + a * (3.065499813e-3f + a * -1.982207062e-4f)))));\n"
+            "    return v < 0.0f ? exp(-l) - 1.0f : 1.0f - exp(-l);\n"
+            "}\n"}},
+    {FMI_PIECE_ATAN2, 0, {[FMI_GLSL] = fmi_glsl_atan2_text}},
+    {FMI_PIECE_COUNT, 0, {
+        [FMI_GLSL] = fmi_glsl_bits_text,
+        [FMI_C] =
+            "unsigned fm_clz_u(unsigned); unsigned fm_ctz_u(unsigned);\n"
+            "unsigned fm_clz_m(unsigned long long); unsigned fm_ctz_m(unsigned long long);\n",
+        [FMI_CUDA] =
+            "FM_FN unsigned fm_clz_u(unsigned v) { return (unsigned)__clz((int)v); }\n"
+            "FM_FN unsigned fm_ctz_u(unsigned v) { return v ? (unsigned)__ffs((int)v) - 1u : 32u; }\n"
+            "FM_FN unsigned fm_clz_m(unsigned long long v) { return (unsigned)__clzll((long long)v); }\n"
+            "FM_FN unsigned fm_ctz_m(unsigned long long v) { return v ? (unsigned)__ffsll((long long)v) - 1u : 64u; }\n",
+        [FMI_MSL] =
+            "FM_FN uint fm_clz_u(uint v) { return clz(v); }\n"
+            "FM_FN uint fm_ctz_u(uint v) { return ctz(v); }\n"
+            "FM_FN uint fm_clz_m(ulong v) { return uint(clz(v)); }\n"
+            "FM_FN uint fm_ctz_m(ulong v) { return uint(ctz(v)); }\n"}},
+    {FMI_PIECE_LONG_COUNT, 0, {[FMI_GLSL] = fmi_glsl_wide_bits_text}},
+    {FMI_PIECE_LIMITS, FMI_PIECE_CLASS, {
+        [FMI_GLSL] = fmi_glsl_limits_text,
+        [FMI_C] =
+            "float fm_min_nan(float, float); float fm_max_nan(float, float); int fm_int_sat(float);\n"
+            "unsigned fm_uint_sat(float); long long fm_long_sat(float); unsigned long long fm_ulong_sat(float);\n",
+        [FMI_CUDA] = LIMITS, [FMI_MSL] = LIMITS}},
+    {FMI_PIECE_LONG_LIMITS, FMI_PIECE_LIMITS, {
+        [FMI_GLSL] = fmi_glsl_wide_limits_text, [FMI_CUDA] = LONG_LIMITS, [FMI_MSL] = LONG_LIMITS}},
     {FMI_PIECE_HALF, 0, {
         [FMI_C] = "float fm_half_to_float(unsigned short); unsigned short fm_float_to_half(float);\n",
         [FMI_CUDA] =
@@ -187,7 +292,7 @@ static const char *const words[] = {
         "#define FM_FN static __device__ __forceinline__\n#define FM_LONG long long\n#define FM_BOOL bool\n"
         DIVISION_FUNCTIONS("FM_DIVISION_INTO(, t, n)"),
     [FMI_MSL] =
-        "#define FM_FN static inline\n#define FM_LONG long\n#define FM_BOOL bool\n"
+        "#define FM_FN static inline\n#define FM_LONG long\n#define FM_BOOL bool\n#define FM_NO_DOUBLE\n"
         DIVISION_FUNCTIONS(
             "FM_DIVISION_INTO(device, t, n) FM_DIVISION_INTO(threadgroup, t, n) FM_DIVISION_INTO(thread, t, n)"),
 };

@@ -44,7 +44,7 @@ static fm_status check_name(const fmi_preprocessor *preprocessor, const fmi_tok 
         return fmi_tok_fail(preprocessor->where, name, "a macro's name is missing here");
     }
     uint8_t kind = name->name->term.kind;
-    if ((kind != FMI_TERM_NONE && kind != FMI_TERM_FUNCTION) || fmi_tok_is(name, "defined")) {
+    if ((kind != FMI_TERM_NONE && kind != FMI_TERM_FUNCTION && kind != FMI_TERM_VALUE) || fmi_tok_is(name, "defined")) {
         return fmi_tok_fail(preprocessor->where, name, "'%.*s' is a word of the language, which no macro may change",
                             length, name->start);
     }

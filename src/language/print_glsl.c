@@ -45,6 +45,12 @@ static void put_extensions(const fmi_print *print, fmi_text *text)
     if (uses_int64) {
         fmi_text_format(text, "#extension " INT64_EXTENSION " : require\n");
     }
+    if (tree->features & (FMI_NEEDS_ATOMIC_INT64 | FMI_NEEDS_ATOMIC_SHARED_INT64)) {
+        fmi_text_format(text, "#extension GL_EXT_shader_atomic_int64 : require\n");
+    }
+    if (tree->features & (FMI_NEEDS_ATOMIC_FLOAT | FMI_NEEDS_ATOMIC_SHARED_FLOAT)) {
+        fmi_text_format(text, "#extension GL_EXT_shader_atomic_float : require\n");
+    }
     const uint32_t *size = tree->source->group_size;
     fmi_text_format(text, "layout(local_size_x = %u, local_size_y = %u, local_size_z = %u) in;\n", size[0], size[1],
                     size[2]);

@@ -32,7 +32,7 @@ static fm_status check_name(const fmi_parser *parser, const fmi_tok *name, const
     if (!fmi_term_is_free(name->start, name->length) || term == FMI_TERM_FOREIGN) {
         return fmi_syntax_check_token(parser, name);
     }
-    if (term != FMI_TERM_NONE && term != FMI_TERM_FUNCTION) {
+    if (term != FMI_TERM_NONE && term != FMI_TERM_FUNCTION && term != FMI_TERM_VALUE) {
         return fmi_tok_fail(parser->tokens, name, "'%.*s' is a word of the language: this needs another name", length,
                             name->start);
     }

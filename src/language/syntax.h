@@ -42,6 +42,7 @@ typedef struct fmi_parser {
     const fmi_toks *tokens; // of the text that is being read
     const fmi_tok *at;      // the next token
     bool is_header;
+    bool has_doubles; // the kernel or a text of it names them
     uint32_t depth;
     uint32_t operator_count; // of the expression: a target's compiler recurses along a chain of them
     uint32_t questions;      // `?` whose `:` has not come
@@ -107,6 +108,13 @@ fm_status fmi_syntax_refuse(const fmi_parser *parser, const char *format, ...) _
 
 // Refuses a token that has no place anywhere: a word of another language, a pointer, a member; FM_OK: it may have one.
 fm_status fmi_syntax_check_token(const fmi_parser *parser, const fmi_tok *token);
+
+// Notes that the kernel uses values of a type.
+static inline void fmi_syntax_note_type(fmi_parser *parser, fmi_vtype type)
+{
+    parser->tree->features |= fmi_vtype_is_64_bit(type) ? FMI_NEEDS_INT64 : 0;
+    parser->tree->features |= type == FMI_VT_DOUBLE ? FMI_NEEDS_FLOAT64 : 0;
+}
 
 // Notes what the text before the kernel's needs for a node that is_constant.
 static inline void fmi_syntax_note_constant(fmi_parser *parser, const fmi_node *node)

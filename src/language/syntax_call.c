@@ -69,14 +69,16 @@ static fm_status check_one_type(fmi_parser *parser, fmi_node *call)
                                 fmi_vtype_phrase(own));
         }
         if (type != FMI_VT_ANY && own != FMI_VT_ANY && own != type) {
+            bool is_double = type == FMI_VT_DOUBLE || own == FMI_VT_DOUBLE;
             bool is_float = type == FMI_VT_FLOAT || own == FMI_VT_FLOAT;
             bool is_uint = type == FMI_VT_UINT || own == FMI_VT_UINT;
             return fmi_tok_fail(parser->tokens, argument->argument,
                                 "the arguments of '%s' have one type, and these are %s and %s: cast one, or write %s",
                                 call->builtin->name, fmi_vtype_phrase(type), fmi_vtype_phrase(own),
-                                is_float  ? "3.0 for 3"
-                                : is_uint ? "3u for 3"
-                                          : "3l for 3");
+                                is_double  ? "3.0lf for 3.0"
+                                : is_float ? "3.0 for 3"
+                                : is_uint  ? "3u for 3"
+                                           : "3l for 3");
         }
         type = own == FMI_VT_ANY ? type : own;
     }
@@ -97,26 +99,81 @@ static fm_status check_floats(fmi_parser *parser, const fmi_node *call)
     return FM_OK;
 }
 
+// What is there for float and for double, but not for both at once.
+static fm_status check_reals(fmi_parser *parser, fmi_node *call)
+{
+    fm_status status = check_one_type(parser, call);
+    for (const fmi_node *argument = call->a; argument && status == FM_OK; argument = argument->next) {
+        if (!fmi_vtype_is_real((fmi_vtype)argument->type)) {
+            return fmi_tok_fail(parser->tokens, argument->argument,
+                                "'%s' takes floats or doubles, and this is %s: cast it with float(…), or write 2.0 for "
+                                "2",
+                                call->builtin->name, fmi_vtype_phrase((fmi_vtype)argument->type));
+        }
+    }
+    parser->tree->pieces |= call->operand == FMI_VT_DOUBLE ? FMI_PIECE_DOUBLE : 0;
+    return status;
+}
+
+// Functions of an integer's bits, of which there are two: for 32 and for 64.
+static fm_status check_bits(fmi_parser *parser, fmi_node *call)
+{
+    fmi_vtype type = (fmi_vtype)call->a->type;
+    if (!fmi_vtype_is_integer(type)) {
+        return fmi_tok_fail(parser->tokens, call->a->argument, "'%s' takes an integer, and this is %s",
+                            call->builtin->name, fmi_vtype_phrase(type));
+    }
+    call->operand = fmi_vtype_is_64_bit(type) ? FMI_VT_ULONG : FMI_VT_UINT;
+    parser->tree->pieces |= fmi_vtype_is_64_bit(type) ? FMI_PIECE_LONG_COUNT : 0;
+    return FM_OK;
+}
+
+// GLSL chooses an atomic by all its arguments, so beside those of 32-bit integers none is converted.
+static fm_status check_atomic(fmi_parser *parser, fmi_node *call)
+{
+    fmi_vtype type = (fmi_vtype)call->a->type;
+    bool converts = type == FMI_VT_INT || type == FMI_VT_UINT || type == FMI_VT_ANY;
+    for (const fmi_node *argument = call->a->next; argument && !converts; argument = argument->next) {
+        if (argument->type != type && argument->type != FMI_VT_ANY) {
+            return fmi_tok_fail(parser->tokens, argument->argument,
+                                "the element is %s, and this is %s: cast it with %s(…), or write %s",
+                                fmi_vtype_phrase(type), fmi_vtype_phrase((fmi_vtype)argument->type),
+                                fmi_vtype_name(type),
+                                type == FMI_VT_FLOAT  ? "3.0 for 3"
+                                : type == FMI_VT_LONG ? "3l for 3"
+                                                      : "3ul for 3");
+        }
+    }
+    return check_all(parser, call->a->next, type);
+}
+
 static fm_status check_builtin(fmi_parser *parser, fmi_node *call)
 {
-    static const uint8_t results[] = {[FMI_SHAPE_FLOATS] = FMI_VT_FLOAT,        [FMI_SHAPE_FLOAT_TO_BOOL] = FMI_VT_BOOL,
-                                      [FMI_SHAPE_FLOAT_TO_UINT] = FMI_VT_UINT,  [FMI_SHAPE_FLOAT_TO_INT] = FMI_VT_INT,
-                                      [FMI_SHAPE_UINT_TO_FLOAT] = FMI_VT_FLOAT, [FMI_SHAPE_UINT_TO_UINT] = FMI_VT_UINT};
+    static const uint8_t results[] = {
+        [FMI_SHAPE_FLOATS] = FMI_VT_FLOAT,         [FMI_SHAPE_REAL_TO_BOOL] = FMI_VT_BOOL,
+        [FMI_SHAPE_FLOAT_TO_UINT] = FMI_VT_UINT,   [FMI_SHAPE_FLOAT_TO_INT] = FMI_VT_INT,
+        [FMI_SHAPE_FLOAT_TO_LONG] = FMI_VT_LONG,   [FMI_SHAPE_FLOAT_TO_ULONG] = FMI_VT_ULONG,
+        [FMI_SHAPE_INTEGER_TO_UINT] = FMI_VT_UINT, [FMI_SHAPE_UINT_TO_FLOAT] = FMI_VT_FLOAT,
+        [FMI_SHAPE_UINT_TO_UINT] = FMI_VT_UINT,    [FMI_SHAPE_ATOMIC] = FMI_VT_COUNT};
+    fmi_shape shape = (fmi_shape)call->builtin->shape;
+    fm_status status;
     parser->tree->pieces |= call->builtin->pieces;
-    switch ((fmi_shape)call->builtin->shape) {
-    case FMI_SHAPE_NUMBERS: return check_one_type(parser, call);
-    case FMI_SHAPE_ATOMIC: call->type = call->a->type; return check_all(parser, call->a->next, (fmi_vtype)call->type);
+    switch (shape) {
+    case FMI_SHAPE_NUMBERS:
+    case FMI_SHAPE_REALS:
+        status = shape == FMI_SHAPE_NUMBERS ? check_one_type(parser, call) : check_reals(parser, call);
+        parser->tree->pieces |= call->operand == FMI_VT_DOUBLE ? FMI_PIECE_DOUBLE : 0;
+        return status;
+    case FMI_SHAPE_ATOMIC: call->type = call->a->type; return check_atomic(parser, call);
+    case FMI_SHAPE_REAL_TO_BOOL: status = check_reals(parser, call); break;
+    case FMI_SHAPE_INTEGER_TO_UINT: status = check_bits(parser, call); break;
     case FMI_SHAPE_UINT_TO_FLOAT:
-    case FMI_SHAPE_UINT_TO_UINT:
-        call->type = results[call->builtin->shape];
-        return check_all(parser, call->a, FMI_VT_UINT);
-    case FMI_SHAPE_FLOATS:
-    case FMI_SHAPE_FLOAT_TO_BOOL:
-    case FMI_SHAPE_FLOAT_TO_UINT:
-    case FMI_SHAPE_FLOAT_TO_INT: break;
+    case FMI_SHAPE_UINT_TO_UINT: status = check_all(parser, call->a, FMI_VT_UINT); break;
+    default: status = check_floats(parser, call); break;
     }
-    call->type = results[call->builtin->shape];
-    return check_floats(parser, call);
+    call->type = results[shape];
+    fmi_syntax_note_type(parser, (fmi_vtype)call->type);
+    return status;
 }
 
 // A target's compiler computes a function of numbers that it knows in double precision, and goes on with that; so it is not shown one of them.
@@ -126,8 +183,31 @@ static void hide_argument(fmi_parser *parser, const fmi_node *call)
     for (fmi_node *argument = call->a; argument && hidden->type != FMI_VT_FLOAT; argument = argument->next) {
         hidden = argument->type == FMI_VT_FLOAT ? argument : hidden;
     }
-    hidden->is_constant = true;
+    hidden->is_constant = hidden->type != FMI_VT_DOUBLE;
     fmi_syntax_note_constant(parser, hidden);
+}
+
+// Of which elements there are atomics, and whether the device must have them for this.
+static fm_status check_atomic_dtype(fmi_parser *parser, const fmi_builtin *builtin, const fmi_declared *declared,
+                                    const fmi_tok *name)
+{
+    bool is_add = strcmp(builtin->name, "atomic_add") == 0, is_shared = declared->kind == FMI_DECLARED_SHARED;
+    const fmi_dtype_row *row = fmi_dtype_get((fm_dtype)declared->dtype);
+    bool is_float = declared->dtype == FM_DTYPE_F32, is_long = fmi_vtype_is_64_bit(row->vtype);
+    if (row->is_storage || row->vtype == FMI_VT_DOUBLE) {
+        return fmi_tok_fail(parser->tokens, name,
+                            "%s works on int, uint, long and ulong elements%s; those of '%s' are %s", builtin->name,
+                            is_add ? ", and on float" : "", declared->name, row->name);
+    }
+    if (is_float && !is_add) {
+        return fmi_tok_fail(parser->tokens, name,
+                            "of float elements there is atomic_add alone; those of '%s' are float", declared->name);
+    }
+    parser->tree->pieces |= is_long ? FMI_PIECE_LONG_ATOMICS : 0;
+    parser->tree->features |= is_float  ? (is_shared ? FMI_NEEDS_ATOMIC_SHARED_FLOAT : FMI_NEEDS_ATOMIC_FLOAT)
+                              : is_long ? (is_shared ? FMI_NEEDS_ATOMIC_SHARED_INT64 : FMI_NEEDS_ATOMIC_INT64)
+                                        : 0;
+    return FM_OK;
 }
 
 // Looks at the first argument of an atomic before it is read: an element by itself.
@@ -140,13 +220,7 @@ static fm_status check_element(fmi_parser *parser, const fmi_builtin *builtin)
         return fmi_tok_fail(parser->tokens, name, "the first argument of %s is an element, such as x[i]",
                             builtin->name);
     }
-    if (declared->dtype != FM_DTYPE_I32 && declared->dtype != FM_DTYPE_U32 && declared->dtype != FM_DTYPE_NONE) {
-        bool is_long = declared->dtype == FM_DTYPE_I64 || declared->dtype == FM_DTYPE_U64;
-        return fmi_tok_fail(parser->tokens, first, "%s works on int and uint elements; those of '%s' are %s%s",
-                            builtin->name, declared->name, fmi_dtype_get((fm_dtype)declared->dtype)->name,
-                            is_long ? ", and 64-bit atomics (shaderBufferInt64Atomics) are not in the language" : "");
-    }
-    return FM_OK;
+    return check_atomic_dtype(parser, builtin, declared, first);
 }
 
 static fm_status parse_atomic(fmi_parser *parser, fmi_node *call, uint32_t *out_count, bool *out_is_known)

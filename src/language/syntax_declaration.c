@@ -105,7 +105,8 @@ static fm_status parse_list(fmi_parser *parser, fmi_symbol *symbol, uint32_t dim
 
 static fm_status count_bytes(fmi_parser *parser, const fmi_tok *name, const fmi_symbol *symbol)
 {
-    uint64_t bytes = fmi_vtype_is_64_bit((fmi_vtype)symbol->type) ? 8 : 4;
+    bool is_wide = fmi_vtype_is_64_bit((fmi_vtype)symbol->type) || symbol->type == FMI_VT_DOUBLE;
+    uint64_t bytes = is_wide ? 8 : 4;
     for (uint32_t i = 0; i < symbol->dim_count && bytes <= FMI_MAX_VARIABLE_BYTES; i++) {
         bytes *= symbol->dims[i];
     }
@@ -198,7 +199,7 @@ fm_status fmi_syntax_declaration(fmi_parser *parser, fmi_node **out)
                                                      : "the type of a variable is missing here");
     }
     fmi_syntax_skip(parser);
-    parser->tree->features |= fmi_vtype_is_64_bit(type) ? FMI_NEEDS_INT64 : 0;
+    fmi_syntax_note_type(parser, type);
     *out = fmi_syntax_make(parser, FMI_NODE_DECLARATION, token);
     if (!*out) {
         return FM_ERROR_OUT_OF_HOST_MEMORY;

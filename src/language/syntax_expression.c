@@ -87,7 +87,7 @@ static fm_status combine(fmi_parser *parser, const fmi_tok *token, fmi_value *le
         status = fmi_value_check_order(parser, left->uses, right->uses);
     }
     if (status == FM_OK) {
-        left->is_known = left->is_known && right->is_known && type != FMI_VT_ANY;
+        left->is_known = left->is_known && right->is_known && type != FMI_VT_ANY && type != FMI_VT_DOUBLE;
         status = left->is_known ? compute(parser, token, type, left, right) : join(parser, token, type, left, right);
     }
     left->is_fixed = left->is_fixed && right->is_fixed;

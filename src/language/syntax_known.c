@@ -30,7 +30,7 @@ void fmi_known_convert(fmi_value *value, fmi_vtype from, fmi_vtype type)
     if (!value->is_known) {
         return;
     }
-    if (from == FMI_VT_FLOAT && type != FMI_VT_FLOAT) {
+    if (from == FMI_VT_FLOAT && type != FMI_VT_FLOAT && type != FMI_VT_DOUBLE) {
         value->number = type == FMI_VT_BOOL ? value->real != 0 : fit(value->real, type);
     }
     switch (type) {
@@ -46,6 +46,7 @@ void fmi_known_convert(fmi_value *value, fmi_vtype from, fmi_vtype type)
         break;
     case FMI_VT_VOID:
     case FMI_VT_ANY:
+    case FMI_VT_DOUBLE:
     case FMI_VT_COUNT: value->is_known = false; break;
     }
 }

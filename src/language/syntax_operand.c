@@ -37,26 +37,45 @@ static fm_status parse_integer(fmi_parser *parser, fmi_value *out)
 {
     fmi_vtype type;
     uint64_t number = fmi_number_read_integer(parser->at->start, parser->at->start + parser->at->length, &type);
-    parser->tree->features |= fmi_vtype_is_64_bit(type) ? FMI_NEEDS_INT64 : 0;
+    fmi_syntax_note_type(parser, type);
     return parse_literal(parser, type, (int64_t)number, out);
 }
 
-static fm_status parse_float(fmi_parser *parser, fmi_value *out)
+// Of a double nothing is known: it is the target's compiler that computes with it.
+static fm_status parse_real(fmi_parser *parser, fmi_value *out)
 {
     const fmi_tok *token = parser->at;
+    bool is_double = fmi_tok_is_double(token);
     if (token->length > MAX_LITERAL) {
         return fmi_tok_fail(parser->tokens, token, "this number has more than %d characters", (int)MAX_LITERAL);
     }
-    float real, rounded_twice; // a target's compiler may read it as a double first
-    if (!fmi_number_read_float(token->start, token->start + token->length, &real, &rounded_twice)) {
+    float real;
+    double wide;
+    if (!fmi_number_read_real(token->start, token->start + token->length, &real, &wide)) {
         return fmi_fail_memory();
     }
-    if (isinf(real)) {
-        return fmi_tok_fail(parser->tokens, token, "this is over the largest float, 3.4028234e38");
+    if (is_double ? isinf(wide) : isinf(real)) {
+        return fmi_tok_fail(parser->tokens, token, "this is over the largest %s",
+                            is_double ? "double, 1.7976931348623157e308" : "float, 3.4028234e38");
     }
-    fm_status status = parse_literal(parser, FMI_VT_FLOAT, 0, out);
+    fmi_syntax_note_type(parser, is_double ? FMI_VT_DOUBLE : FMI_VT_FLOAT);
+    fm_status status = parse_literal(parser, is_double ? FMI_VT_DOUBLE : FMI_VT_FLOAT, 0, out);
+    out->is_known = !is_double;
     out->real = real;
-    return status == FM_OK && real != rounded_twice ? fmi_known_fold(parser, out, FMI_VT_FLOAT, token) : status;
+    // Where a float may become a double, a target's compiler must not take more digits for it than a float has.
+    bool is_same = is_double || (parser->has_doubles ? (double)real == wide : real == (float)wide);
+    return status == FM_OK && !is_same ? fmi_known_fold(parser, out, FMI_VT_FLOAT, token) : status;
+}
+
+// INFINITY or NAN.
+static fm_status parse_word_value(fmi_parser *parser, fmi_value *out)
+{
+    const fmi_tok *token = parser->at;
+    *out =
+        (fmi_value){.first = token, .use = UINT32_MAX, .uses = parser->use_count, .is_fixed = true, .is_known = true};
+    out->real = token->name->term.code ? (float)INFINITY : (float)NAN;
+    fmi_syntax_skip(parser);
+    return fmi_known_fold(parser, out, FMI_VT_FLOAT, token);
 }
 
 // `type(value)`.
@@ -81,7 +100,7 @@ static fm_status parse_cast(fmi_parser *parser, fmi_value *out)
     }
     node->type = (uint8_t)type;
     node->a = out->node;
-    parser->tree->features |= fmi_vtype_is_64_bit(type) ? FMI_NEEDS_INT64 : 0;
+    fmi_syntax_note_type(parser, type);
     fmi_known_convert(out, (fmi_vtype)out->node->type, type);
     out->node = node;
     if (out->is_known) {
@@ -139,7 +158,7 @@ fm_status fmi_syntax_indexes(fmi_parser *parser, fmi_value *value)
         value->sizes += value->sizes != NULL;
         value->dims--;
         value->use = UINT32_MAX;
-        node->is_constant = is_known && value->dims == 0 && node->type != FMI_VT_BOOL;
+        node->is_constant = is_known && value->dims == 0 && node->type != FMI_VT_BOOL && node->type != FMI_VT_DOUBLE;
         fmi_syntax_note_constant(parser, node);
     }
     return status;
@@ -194,14 +213,18 @@ static fm_status parse_special(fmi_parser *parser, const fmi_declared *special, 
                        .use = UINT32_MAX,
                        .uses = parser->use_count,
                        .is_fixed = true,
-                       .is_known = true,
+                       .is_known = type != FMI_VT_DOUBLE,
                        .real = type == FMI_VT_FLOAT ? (float)special->value : 0};
-    if (type != FMI_VT_FLOAT) {
+    if (type != FMI_VT_FLOAT && type != FMI_VT_DOUBLE) {
         out->number = type == FMI_VT_ULONG ? (int64_t)(uint64_t)special->value : (int64_t)special->value;
     }
-    parser->tree->features |= fmi_vtype_is_64_bit(type) ? FMI_NEEDS_INT64 : 0;
+    fmi_syntax_note_type(parser, type);
     fmi_syntax_skip(parser);
-    return fmi_known_fold(parser, out, type, out->first);
+    fm_status status = fmi_known_fold(parser, out, type, out->first);
+    if (status == FM_OK && type == FMI_VT_DOUBLE) {
+        out->node->wide = special->value;
+    }
+    return status;
 }
 
 static fm_status parse_id(fmi_parser *parser, fmi_value *out)
@@ -304,6 +327,11 @@ static fm_status parse_name(fmi_parser *parser, fmi_value *out)
     case FMI_TERM_ID: return parse_id(parser, out);
     case FMI_TERM_BARRIER:
     case FMI_TERM_ATOMIC: return fmi_syntax_call(parser, out);
+    case FMI_TERM_VALUE:
+        if (!name->name->symbol) {
+            return parse_word_value(parser, out);
+        }
+        return name[1].op == '(' ? fmi_syntax_call(parser, out) : parse_variable(parser, out);
     case FMI_TERM_NONE:
     case FMI_TERM_FUNCTION: return name[1].op == '(' ? fmi_syntax_call(parser, out) : parse_variable(parser, out);
     case FMI_TERM_KEYWORD:
@@ -337,7 +365,7 @@ static fm_status parse_primary(fmi_parser *parser, fmi_value *out)
     const fmi_tok *token = parser->at;
     switch (token->kind) {
     case FMI_TOK_INTEGER: return parse_integer(parser, out);
-    case FMI_TOK_FLOAT: return parse_float(parser, out);
+    case FMI_TOK_FLOAT: return parse_real(parser, out);
     case FMI_TOK_NAME: return parse_name(parser, out);
     case FMI_TOK_END: return fmi_tok_fail(parser->tokens, token, "the text ends where a value is wanted");
     default: break;

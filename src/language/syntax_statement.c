@@ -298,7 +298,7 @@ static fm_status parse_param(fmi_parser *parser, uint8_t *out_type, fmi_node ***
                             "a parameter is no array: one device would give the array itself, another a copy");
     }
     *out_type = (uint8_t)type;
-    parser->tree->features |= fmi_vtype_is_64_bit(type) ? FMI_NEEDS_INT64 : 0;
+    fmi_syntax_note_type(parser, type);
     fmi_node *node = fmi_syntax_make(parser, FMI_NODE_DECLARATOR, name);
     if (!node) {
         return FM_ERROR_OUT_OF_HOST_MEMORY;
@@ -373,7 +373,7 @@ static fm_status parse_helper(fmi_parser *parser, fmi_vtype type, fmi_node **out
     parser->scope = 1;
     parser->inlined = 0;
     parser->result = (uint8_t)type;
-    parser->tree->features |= fmi_vtype_is_64_bit(type) ? FMI_NEEDS_INT64 : 0;
+    fmi_syntax_note_type(parser, type);
     status = parse_helper_text(parser, helper, *out);
     parser->scope = 0;
     fmi_symbols_close(parser, helper);
@@ -420,6 +420,25 @@ static fm_status parse_header(fmi_parser *parser)
     return status;
 }
 
+// True if the kernel or a text of it names doubles.
+static bool find_doubles(const fmi_tree *tree)
+{
+    const fmi_toks *const texts[] = {&tree->header, &tree->body};
+    for (uint32_t i = 0; i < tree->source->name_count; i++) {
+        if (tree->source->names[i].dtype == FM_DTYPE_F64) {
+            return true;
+        }
+    }
+    for (int k = 0; k < 2; k++) {
+        for (uint32_t i = 0; i < texts[k]->count; i++) {
+            if (fmi_tok_is_double(&texts[k]->list[i]) || fmi_syntax_type(&texts[k]->list[i]) == FMI_VT_DOUBLE) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
 static fm_status parse_body(fmi_parser *parser)
 {
     struct flow flow;
@@ -433,6 +452,7 @@ static fm_status parse_body(fmi_parser *parser)
 
 fm_status fmi_syntax_read(fmi_parser *parser)
 {
+    parser->has_doubles = find_doubles(parser->tree);
     fm_status status = parse_header(parser);
     status = status == FM_OK ? parse_body(parser) : status;
     free(parser->uses);

@@ -6,6 +6,7 @@
 #include "language/numbers.h"
 #include "language/place.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -34,11 +35,6 @@ static bool is_name_part(char c)
 static char look(const struct cutter *cutter, size_t ahead)
 {
     return cutter->length - cutter->at > ahead ? cutter->text[cutter->at + ahead] : 0;
-}
-
-static fm_status fail_at(const struct cutter *cutter, size_t at, const char *sentence)
-{
-    return fmi_place_fail(cutter->out, cutter->line, (uint32_t)(at - cutter->line_start + 1), sentence);
 }
 
 fm_status fmi_toks_push(fmi_toks *tokens, const fmi_tok *token)
@@ -75,64 +71,59 @@ static void end_line(struct cutter *cutter)
     cutter->is_line_start = true;
 }
 
-// Moves past one comment, which starts here.
-static fm_status skip_comment(struct cutter *cutter)
+// The bytes of a backslash and the line end that it hides, if they begin at `p`; else 0.
+static size_t measure_hidden(const char *p, const char *end)
 {
-    if (look(cutter, 1) == '/') {
-        while (cutter->at < cutter->length && cutter->text[cutter->at] != '\n') {
-            cutter->at++;
+    size_t length = end - p > 2 && p[1] == '\r' ? 3 : 2;
+    return (size_t)(end - p) >= length && *p == '\\' && p[length - 1] == '\n' ? length : 0;
+}
+
+// Where the comment that begins at `p` ends: behind its `*/`, or at the line end, which is no part of it; NULL: it has no end.
+static const char *find_comment_end(const char *p, const char *end)
+{
+    if (p[1] == '*') {
+        for (p += 2; end - p > 1 && (p[0] != '*' || p[1] != '/'); p++) {
         }
-        if (cutter->at > 0 && cutter->text[cutter->at - 1] == '\\') {
-            return fail_at(cutter, cutter->at - 1, "a comment must not end in a backslash");
-        }
-        return FM_OK;
+        return end - p > 1 ? p + 2 : NULL;
     }
-    size_t start = cutter->at;
-    cutter->at += 2;
-    while (look(cutter, 0) != '*' || look(cutter, 1) != '/') {
-        if (cutter->at >= cutter->length) {
-            return fail_at(cutter, start, "a comment has no end");
-        }
+    for (; p < end && *p != '\n'; p++) {
+        size_t hidden = measure_hidden(p, end);
+        p += hidden ? hidden - 1 : 0;
+    }
+    return p;
+}
+
+// Moves to `end`, past comments and hidden line ends, which leave the line's start what it is.
+static void skip_lines(struct cutter *cutter, const char *end)
+{
+    bool was_line_start = cutter->is_line_start;
+    while (cutter->text + cutter->at < end) {
         if (cutter->text[cutter->at++] == '\n') {
-            bool was_line_start = cutter->is_line_start;
             end_line(cutter);
-            cutter->is_line_start = was_line_start;
         }
     }
-    cutter->at += 2;
-    return FM_OK;
+    cutter->is_line_start = was_line_start;
 }
 
-// The bytes of a backslash that continues a line; 0: there is none here.
-static size_t measure_continuation(const struct cutter *cutter)
-{
-    if (look(cutter, 0) != '\\' || !cutter->is_header) {
-        return 0;
-    }
-    return look(cutter, 1) == '\n' ? 2 : look(cutter, 1) == '\r' && look(cutter, 2) == '\n' ? 3 : 0;
-}
-
-// Moves past blanks, line ends, comments and, in a header, backslashes that continue a line.
+// Moves past blanks, line ends, comments and backslashes that continue a line.
 static fm_status skip_space(struct cutter *cutter)
 {
+    const char *end = cutter->text + cutter->length;
     while (cutter->at < cutter->length) {
-        char c = look(cutter, 0);
-        size_t continuation = measure_continuation(cutter);
-        if (c == '\n') {
+        const char *here = cutter->text + cutter->at;
+        size_t hidden = measure_hidden(here, end);
+        bool is_comment = *here == '/' && (look(cutter, 1) == '/' || look(cutter, 1) == '*');
+        const char *behind = is_comment ? find_comment_end(here, end) : here + hidden;
+        if (*here == '\n') {
             cutter->at++;
             end_line(cutter);
-        } else if (c == ' ' || c == '\t' || c == '\r' || c == '\f' || c == '\v') {
+        } else if (*here == ' ' || (*here >= '\t' && *here <= '\r')) {
             cutter->at++;
-        } else if (c == '/' && (look(cutter, 1) == '/' || look(cutter, 1) == '*')) {
-            fm_status status = skip_comment(cutter);
-            if (status != FM_OK) {
-                return status;
-            }
-        } else if (continuation) {
-            bool was_line_start = cutter->is_line_start;
-            cutter->at += continuation;
-            end_line(cutter);
-            cutter->is_line_start = was_line_start;
+        } else if (is_comment && !behind) {
+            return fmi_place_fail(cutter->out, cutter->line, (uint32_t)(cutter->at - cutter->line_start + 1),
+                                  "a comment has no end");
+        } else if (behind != here) {
+            skip_lines(cutter, behind);
         } else {
             break;
         }
@@ -140,9 +131,9 @@ static fm_status skip_space(struct cutter *cutter)
     return FM_OK;
 }
 
-static fm_status cut_number(struct cutter *cutter, fmi_tok *token)
+// Those that cut a token give a sentence that says what is wrong with it; NULL: nothing.
+static const char *cut_number(struct cutter *cutter, fmi_tok *token)
 {
-    size_t start = cutter->at;
     bool is_hex = look(cutter, 0) == '0' && (look(cutter, 1) | 32) == 'x';
     bool is_float = false;
     while (is_name_part(look(cutter, 0)) || look(cutter, 0) == '.') {
@@ -155,36 +146,39 @@ static fm_status cut_number(struct cutter *cutter, fmi_tok *token)
         }
     }
     token->kind = is_float ? FMI_TOK_FLOAT : FMI_TOK_INTEGER;
-    const char *mistake = is_float ? fmi_number_check_float(cutter->text + start, cutter->text + cutter->at)
-                                   : fmi_number_check_integer(cutter->text + start, cutter->text + cutter->at);
-    return mistake ? fail_at(cutter, start, mistake) : FM_OK;
+    return is_float ? fmi_number_check_float(token->start, cutter->text + cutter->at)
+                    : fmi_number_check_integer(token->start, cutter->text + cutter->at);
 }
 
 // True if the name behind the `#` that is here is `name`.
 static bool is_directive(const struct cutter *cutter, const char *name)
 {
-    size_t at = cutter->at + 1, length = strlen(name);
-    while (at < cutter->length && (cutter->text[at] == ' ' || cutter->text[at] == '\t')) {
-        at++;
+    const char *end = cutter->text + cutter->length, *here = cutter->text + cutter->at + 1;
+    size_t length = strlen(name);
+    for (bool is_space = true; here < end && is_space;) {
+        bool is_comment = *here == '/' && end - here > 1 && here[1] == '*';
+        const char *behind = is_comment ? find_comment_end(here, end) : here + measure_hidden(here, end);
+        behind += behind == here && (*here == ' ' || *here == '\t');
+        is_space = behind && behind != here;
+        here = is_space ? behind : here;
     }
-    return cutter->length - at >= length && memcmp(cutter->text + at, name, length) == 0 &&
-           !(at + length < cutter->length && is_name_part(cutter->text[at + length]));
+    return (size_t)(end - here) >= length && memcmp(here, name, length) == 0 &&
+           !(end - here > (ptrdiff_t)length && is_name_part(here[length]));
 }
 
-static fm_status check_directive(const struct cutter *cutter)
+static const char *check_directive(const struct cutter *cutter)
 {
     static const char *const allowed[] = {"define", "undef", "if", "ifdef", "ifndef", "elif", "else", "endif"};
     for (size_t i = 0; i < sizeof allowed / sizeof allowed[0]; i++) {
         if (is_directive(cutter, allowed[i])) {
-            return FM_OK;
+            return NULL;
         }
     }
-    return fail_at(cutter, cutter->at,
-                   is_directive(cutter, "pragma")
-                       ? "there are no pragmas: leave this line out, compilers unroll loops by themselves"
-                   : is_directive(cutter, "include")
-                       ? "there is no #include: all helper functions stand in fm_kernel_info.header"
-                       : "the only directives are #define, #undef, #if, #ifdef, #ifndef, #elif, #else and #endif");
+    return is_directive(cutter, "pragma")
+               ? "there are no pragmas: leave this line out, compilers unroll loops by themselves"
+           : is_directive(cutter, "include")
+               ? "there is no #include: all helper functions stand in fm_kernel_info.header"
+               : "the only directives are #define, #undef, #if, #ifdef, #ifndef, #elif, #else and #endif";
 }
 
 // The operator that starts here, the longest first; its length, or 0 if there is none.
@@ -222,27 +216,25 @@ static size_t find_operator(const struct cutter *cutter, uint8_t *out_op)
     return is_known ? 1u + is_compound : 0;
 }
 
-static fm_status cut_operator(struct cutter *cutter, fmi_tok *token)
+static const char *cut_operator(struct cutter *cutter, fmi_tok *token)
 {
     char c = look(cutter, 0);
     token->kind = FMI_TOK_OPERATOR;
     if (c == '#' && !cutter->is_header && !is_directive(cutter, "pragma")) {
-        return fail_at(cutter, cutter->at, "a body has no preprocessor lines; they belong into the header");
+        return "a body has no preprocessor lines; they belong into the header";
     }
     if (c == '#' && cutter->is_line_start) {
-        fm_status status = check_directive(cutter);
+        const char *mistake = check_directive(cutter);
         cutter->at++;
         token->op = '#';
-        return status;
+        return mistake;
     }
     size_t length = find_operator(cutter, &token->op);
-    if (length == 0) {
-        return fail_at(cutter, cutter->at,
-                       c == '"' || c == '\'' ? "there are no strings and no character constants"
-                                             : "this character has no meaning in a kernel");
-    }
     cutter->at += length;
-    return FM_OK;
+    return length                  ? NULL
+           : c == '"' || c == '\'' ? "there are no strings and no character constants"
+           : c == '\\'             ? "a backslash continues its line only as the last character of it"
+                                   : "this character has no meaning in a kernel";
 }
 
 static fm_status cut_name(struct cutter *cutter, fmi_tok *token)
@@ -255,6 +247,7 @@ static fm_status cut_name(struct cutter *cutter, fmi_tok *token)
     return token->name ? FM_OK : fmi_fail_memory();
 }
 
+// A header may leave parts of itself out, whatever stands in them, so a bad token of it is refused by whoever comes to it.
 static fm_status cut_token(struct cutter *cutter, size_t space_start)
 {
     size_t start = cutter->at;
@@ -265,12 +258,30 @@ static fm_status cut_token(struct cutter *cutter, size_t space_start)
                      .is_spaced = start > space_start,
                      .is_first = cutter->is_line_start};
     bool is_number = (c >= '0' && c <= '9') || (c == '.' && look(cutter, 1) >= '0' && look(cutter, 1) <= '9');
-    fm_status status = is_name_start(c) ? cut_name(cutter, &token)
-                       : is_number      ? cut_number(cutter, &token)
-                                        : cut_operator(cutter, &token);
+    fm_status status = is_name_start(c) ? cut_name(cutter, &token) : FM_OK;
+    const char *mistake = is_name_start(c) ? NULL
+                          : is_number      ? cut_number(cutter, &token)
+                                           : cut_operator(cutter, &token);
+    if (mistake) {
+        token.kind = FMI_TOK_BAD;
+        token.op = 0;
+        token.mistake = mistake;
+        cutter->at += cutter->at == start;
+        status = cutter->is_header ? FM_OK : fmi_toks_refuse_bad(cutter->out, &token, &token + 1);
+    }
     token.length = (uint32_t)(cutter->at - start);
     cutter->is_line_start = false;
     return status == FM_OK ? fmi_toks_push(cutter->out, &token) : status;
+}
+
+fm_status fmi_toks_refuse_bad(const fmi_toks *tokens, const fmi_tok *list, const fmi_tok *end)
+{
+    for (; list < end; list++) {
+        if (list->kind == FMI_TOK_BAD) {
+            return fmi_tok_fail(tokens, list, "%s", list->mistake);
+        }
+    }
+    return FM_OK;
 }
 
 static fm_status cut_all(struct cutter *cutter)

@@ -15,6 +15,7 @@ typedef enum fmi_tok_kind {
     FMI_TOK_INTEGER,
     FMI_TOK_FLOAT,
     FMI_TOK_OPERATOR, // also brackets and, in a header, the `#` of a directive
+    FMI_TOK_BAD,      // only in a header: what has no meaning, refused unless its `#if` leaves it out
     FMI_TOK_END,      // one past the last, so that looking ahead is always allowed
 } fmi_tok_kind;
 
@@ -36,14 +37,17 @@ enum {
 typedef struct fmi_tok {
     const char *start; // borrowed: in the user's text
     uint32_t length;
-    uint32_t line;               // from 1
-    uint32_t column;             // from 1, in bytes
-    uint8_t kind;                // fmi_tok_kind
-    uint8_t op;                  // of an operator; 0: none
-    bool is_spaced;              // a blank, comment or line end is before it
-    bool is_first;               // the first of its line; backslashes and comments hide a line's end
-    bool is_final;               // came out of a macro's argument: not expanded again
-    fmi_name_entry *name;        // of a name
+    uint32_t line;   // from 1
+    uint32_t column; // from 1, in bytes
+    uint8_t kind;    // fmi_tok_kind
+    uint8_t op;      // of an operator; 0: none
+    bool is_spaced;  // a blank, comment or line end is before it
+    bool is_first;   // the first of its line; backslashes and comments hide a line's end
+    bool is_final;   // came out of a macro's argument: not expanded again
+    union {
+        fmi_name_entry *name; // of a name
+        const char *mistake;  // of a bad token: the sentence
+    };
     const fmi_name_entry *macro; // the macro that it comes from, whose use is at `line` and `column`; NULL: from none
 } fmi_tok;
 
@@ -65,6 +69,9 @@ void fmi_toks_free(fmi_toks *tokens);
 fm_status fmi_toks_push(fmi_toks *tokens, const fmi_tok *token);
 fm_status fmi_toks_end(fmi_toks *tokens);
 
+// Fails if one of these tokens has no meaning.
+fm_status fmi_toks_refuse_bad(const fmi_toks *tokens, const fmi_tok *list, const fmi_tok *end);
+
 // Looks that each bracket has a partner, once macros are expanded. FM_ERROR_COMPILE for one that has none.
 fm_status fmi_toks_match(const fmi_toks *tokens);
 
@@ -72,6 +79,12 @@ fm_status fmi_toks_match(const fmi_toks *tokens);
 static inline bool fmi_tok_stores(const fmi_tok *token)
 {
     return token->op == '=' || (token->op & FMI_OP_STORES) != 0;
+}
+
+// True for a literal of a double: 1.0lf.
+static inline bool fmi_tok_is_double(const fmi_tok *token)
+{
+    return token->kind == FMI_TOK_FLOAT && token->length > 2 && (token->start[token->length - 2] | 32) == 'l';
 }
 
 static inline bool fmi_tok_steps(const fmi_tok *token)

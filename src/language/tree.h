@@ -99,6 +99,7 @@ typedef struct fmi_node {
     union {
         int64_t number;
         float real;
+        double wide; // of a double
         const struct fmi_symbol *symbol;
         const fmi_declared *declared;
         const fmi_builtin *builtin;
@@ -142,6 +143,12 @@ enum {
     FMI_NEEDS_SHARED = 1u << 5,
     FMI_NEEDS_INT64 = 1u << 6,
     FMI_NEEDS_EARLY_RETURN = 1u << 7, // a return inside a loop of the body
+    FMI_NEEDS_FLOAT64 = 1u << 8,
+    // Atomics that a device may lack.
+    FMI_NEEDS_ATOMIC_INT64 = 1u << 9,
+    FMI_NEEDS_ATOMIC_SHARED_INT64 = 1u << 10,
+    FMI_NEEDS_ATOMIC_FLOAT = 1u << 11, // atomic_add
+    FMI_NEEDS_ATOMIC_SHARED_FLOAT = 1u << 12,
 };
 
 typedef struct fmi_tree {

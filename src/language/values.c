@@ -30,7 +30,7 @@ static const char *suffix_of(const fmi_printer *printer, fmi_vtype type)
                                   : "";
 }
 
-// A literal: without its `f` a float would be a double in C, and long ones have other suffixes there.
+// A literal: without its `f` a float would be a double in C, where doubles have no suffix and long ones have another.
 static void put_number(fmi_printer *printer, const fmi_node *node)
 {
     const fmi_tok *token = node->token;
@@ -44,6 +44,11 @@ static void put_number(fmi_printer *printer, const fmi_node *node)
         fmi_put(printer, (token->start[length - 1] | 32) == 'f' ? "" : "f");
         return;
     }
+    if (node->type == FMI_VT_DOUBLE) {
+        fmi_put_bytes(printer, token->start, length - 2);
+        fmi_put(printer, printer->dialect->kind == FMI_GLSL ? "lf" : "");
+        return;
+    }
     while ((token->start[length - 1] | 32) == 'u' || (token->start[length - 1] | 32) == 'l') {
         length--;
     }
@@ -51,20 +56,30 @@ static void put_number(fmi_printer *printer, const fmi_node *node)
     fmi_put(printer, suffix_of(printer, (fmi_vtype)node->type));
 }
 
+static void put_known_real(fmi_printer *printer, const fmi_node *node)
+{
+    bool is_double = node->type == FMI_VT_DOUBLE;
+    double value = is_double ? node->wide : (double)node->real;
+    if (isfinite(value)) { // all digits: it may become a double
+        fmi_put(printer, "(");
+        fmi_text_append_real(printer->out, value);
+        fmi_put(printer, !is_double ? "f)" : printer->dialect->kind == FMI_GLSL ? "lf)" : ")");
+    } else if (printer->dialect->kind == FMI_C && !isnan(value)) { // libtcc divides no constants by 0
+        fmi_put(printer, value > 0 ? "((float)1e300)" : "((float)-1e300)");
+    } else {
+        fmi_put(printer, isnan(value) ? "(0.0f / 0.0f)" : value > 0 ? "(1.0f / 0.0f)" : "(-1.0f / 0.0f)");
+    }
+}
+
 // A number that was computed. The least number of a type has no literal of its own.
 static void put_known(fmi_printer *printer, const fmi_node *node)
 {
     fmi_vtype type = (fmi_vtype)node->type;
     const char *suffix = suffix_of(printer, type);
-    bool is_finite = type == FMI_VT_FLOAT && isfinite(node->real);
     if (type == FMI_VT_BOOL) {
         fmi_put(printer, printer->dialect->truth[node->number != 0]);
-    } else if (is_finite) {
-        fmi_put(printer, "(");
-        fmi_text_append_float(printer->out, node->real);
-        fmi_put(printer, "f)");
-    } else if (type == FMI_VT_FLOAT) {
-        fmi_put(printer, isnan(node->real) ? "(0.0f / 0.0f)" : node->real > 0 ? "(1.0f / 0.0f)" : "(-1.0f / 0.0f)");
+    } else if (fmi_vtype_is_real(type)) {
+        put_known_real(printer, node);
     } else if (type == FMI_VT_UINT || type == FMI_VT_ULONG) {
         fmi_text_format(printer->out, "%" PRIu64 "%s", (uint64_t)node->number, suffix);
     } else if (node->number < 0) {
@@ -288,13 +303,16 @@ static void put_arguments(fmi_printer *printer, const fmi_node *list)
 // The word of a function, with a letter for its type where the target has one for each.
 static void put_builtin(fmi_printer *printer, const fmi_node *node)
 {
-    static const char *const letters[] = {
-        [FMI_VT_INT] = "i", [FMI_VT_UINT] = "u", [FMI_VT_LONG] = "l", [FMI_VT_ULONG] = "m", [FMI_VT_FLOAT] = "f"};
+    static const char *const letters[] = {[FMI_VT_INT] = "i",   [FMI_VT_UINT] = "u",  [FMI_VT_LONG] = "l",
+                                          [FMI_VT_ULONG] = "m", [FMI_VT_FLOAT] = "f", [FMI_VT_DOUBLE] = "d"};
     bool is_unsigned = node->operand == FMI_VT_UINT || node->operand == FMI_VT_ULONG;
     const char *word = fmi_builtin_word(node->builtin, printer->dialect->kind);
+    bool is_wide = node->operand == FMI_VT_DOUBLE && printer->dialect->casts_as_c;
+    word = is_wide && node->builtin->shape == FMI_SHAPE_REALS ? node->builtin->name : word; // as in C
     if (!(is_unsigned && node->builtin->is_same_if_unsigned)) {
         fmi_put(printer, word);
         fmi_put(printer, word[strlen(word) - 1] == '_' ? letters[node->operand] : "");
+        fmi_put(printer, is_wide && node->builtin->shape == FMI_SHAPE_REAL_TO_BOOL ? "_d" : "");
     }
     fmi_put(printer, "(");
     put_arguments(printer, node->a);
@@ -302,9 +320,19 @@ static void put_builtin(fmi_printer *printer, const fmi_node *node)
 
 static void put_atomic(fmi_printer *printer, const fmi_node *node)
 {
+    static const char *const endings[] = {[FMI_VT_INT] = "i32",
+                                          [FMI_VT_UINT] = "u32",
+                                          [FMI_VT_LONG] = "i64",
+                                          [FMI_VT_ULONG] = "u64",
+                                          [FMI_VT_FLOAT] = "f32"};
     const char *word = fmi_builtin_word(node->builtin, printer->dialect->kind);
+    if (printer->dialect->kind == FMI_CUDA &&
+        node->type == FMI_VT_LONG) { // some of CUDA's are of unsigned numbers alone
+        fmi_put(printer, "fm_");
+        word = node->builtin->name;
+    }
     fmi_put(printer, word);
-    fmi_put(printer, word[strlen(word) - 1] != '_' ? "" : node->type == FMI_VT_INT ? "i32" : "u32");
+    fmi_put(printer, word[strlen(word) - 1] == '_' ? endings[node->type] : "");
     fmi_put(printer, "(");
     fmi_put(printer, printer->dialect->address);
     put_element(printer, node->a);

@@ -17,7 +17,8 @@ static const struct {
     {"const", FMI_TERM_KEYWORD, FMI_KEYWORD_CONST},
     {"void", FMI_TERM_TYPE, FMI_VT_VOID}, {"float", FMI_TERM_TYPE, FMI_VT_FLOAT}, {"int", FMI_TERM_TYPE, FMI_VT_INT},
     {"uint", FMI_TERM_TYPE, FMI_VT_UINT}, {"long", FMI_TERM_TYPE, FMI_VT_LONG},
-    {"ulong", FMI_TERM_TYPE, FMI_VT_ULONG}, {"bool", FMI_TERM_TYPE, FMI_VT_BOOL},
+    {"ulong", FMI_TERM_TYPE, FMI_VT_ULONG}, {"bool", FMI_TERM_TYPE, FMI_VT_BOOL}, {"double", FMI_TERM_TYPE, FMI_VT_DOUBLE},
+    {"INFINITY", FMI_TERM_VALUE, 1}, {"NAN", FMI_TERM_VALUE, 0},
     {"true", FMI_TERM_LITERAL, 1}, {"false", FMI_TERM_LITERAL, 0},
     {"global_id", FMI_TERM_ID, FMI_ID_GLOBAL}, {"local_id", FMI_TERM_ID, FMI_ID_LOCAL},
     {"group_id", FMI_TERM_ID, FMI_ID_GROUP}, {"group_count", FMI_TERM_ID, FMI_ID_COUNT},
@@ -26,7 +27,7 @@ static const struct {
 };
 
 static const char *const c_words[] = {
-    "auto", "case", "char", "default", "double", "enum", "extern", "goto", "inline", "register", "restrict", "short", "signed", "sizeof",
+    "auto", "case", "char", "default", "enum", "extern", "goto", "inline", "register", "restrict", "short", "signed", "sizeof",
     "static", "struct", "switch", "typedef", "union", "unsigned", "volatile", "asm", "typeof", "_Alignas", "_Alignof", "_Atomic", "_Bool",
     "_Complex", "_Generic", "_Imaginary", "_Noreturn", "_Static_assert", "_Thread_local", "__asm__", "__asm", "__attribute__",
     "__attribute", "__typeof__", "__typeof", "__extension__", "__builtin_va_list", "__label__",

@@ -15,6 +15,7 @@ static const struct {
     [FMI_VT_LONG] = {"long", "a long", {"int64_t", "long long", "long long", "long"}},
     [FMI_VT_ULONG] = {"ulong", "a ulong", {"uint64_t", "unsigned long long", "unsigned long long", "ulong"}},
     [FMI_VT_FLOAT] = {"float", "a float", {"float", "float", "float", "float"}},
+    [FMI_VT_DOUBLE] = {"double", "a double", {"double", "double", "double", "double"}},
 };
 
 const char *fmi_vtype_name(fmi_vtype type)
@@ -37,9 +38,14 @@ bool fmi_vtype_is_integer(fmi_vtype type)
     return type == FMI_VT_ANY || (type >= FMI_VT_INT && type <= FMI_VT_ULONG);
 }
 
+bool fmi_vtype_is_real(fmi_vtype type)
+{
+    return type == FMI_VT_ANY || type == FMI_VT_FLOAT || type == FMI_VT_DOUBLE;
+}
+
 bool fmi_vtype_is_number(fmi_vtype type)
 {
-    return type == FMI_VT_FLOAT || fmi_vtype_is_integer(type);
+    return fmi_vtype_is_real(type) || fmi_vtype_is_integer(type);
 }
 
 bool fmi_vtype_is_64_bit(fmi_vtype type)
@@ -57,7 +63,8 @@ bool fmi_vtype_fits(fmi_vtype from, fmi_vtype to)
     }
     switch (from) {
     case FMI_VT_INT: return to != FMI_VT_BOOL;
-    case FMI_VT_UINT: return to == FMI_VT_FLOAT || fmi_vtype_is_64_bit(to);
+    case FMI_VT_UINT: return to == FMI_VT_FLOAT || to == FMI_VT_DOUBLE || fmi_vtype_is_64_bit(to);
+    case FMI_VT_FLOAT: return to == FMI_VT_DOUBLE;
     case FMI_VT_LONG: return to == FMI_VT_ULONG;
     default: return false;
     }

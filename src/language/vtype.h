@@ -18,6 +18,7 @@ typedef enum fmi_vtype {
     FMI_VT_LONG,
     FMI_VT_ULONG,
     FMI_VT_FLOAT,
+    FMI_VT_DOUBLE,
     FMI_VT_COUNT,
 } fmi_vtype;
 
@@ -31,8 +32,9 @@ const char *fmi_vtype_phrase(fmi_vtype type);
 const char *fmi_vtype_word(fmi_vtype type, fmi_dialect_kind dialect);
 
 bool fmi_vtype_is_integer(fmi_vtype type); // also FMI_VT_ANY
+bool fmi_vtype_is_real(fmi_vtype type);    // float or double, also FMI_VT_ANY
 bool fmi_vtype_is_number(fmi_vtype type);  // also FMI_VT_ANY
-bool fmi_vtype_is_64_bit(fmi_vtype type);
+bool fmi_vtype_is_64_bit(fmi_vtype type);  // an integer of 64 bits
 
 // True if a value of `from` can stand where one of `to` is wanted.
 bool fmi_vtype_fits(fmi_vtype from, fmi_vtype to);

@@ -3,6 +3,7 @@
 // old way too, and both must agree: taken or refused alike, with the sentence at the same place, and with modules that are no larger.
 // FERMATA_TEST_REPORT=1 prints the figures at the end. FERMATA_TEST_TEXTS names a folder for all.cu and all.metal: every distinct text that
 // was taken, as CUDA and MSL, each in a namespace of its own, for compilers to look at.
+#include "backend/backend.h"
 #include "base/hash.h"
 #include "kernel/generate.h"
 #include "language/print.h"
@@ -117,7 +118,21 @@ static fmi_kernel_text make_text(const fmi_kernel_source *source, const fmi_decl
 
 static uint32_t translate_features(uint32_t features)
 {
-    return (features & FMI_NEEDS_BARRIER ? FMI_USES_BARRIER : 0) | (features & FMI_NEEDS_INT64 ? FMI_USES_INT64 : 0);
+    const struct {
+        uint32_t needs;
+        uint32_t uses;
+    } bits[] = {{FMI_NEEDS_BARRIER, FMI_USES_BARRIER},
+                {FMI_NEEDS_INT64, FMI_USES_INT64},
+                {FMI_NEEDS_FLOAT64, FMI_USES_FLOAT64},
+                {FMI_NEEDS_ATOMIC_INT64, FMI_USES_ATOMIC * FMI_ATOMIC_INT64},
+                {FMI_NEEDS_ATOMIC_SHARED_INT64, FMI_USES_ATOMIC * FMI_ATOMIC_SHARED_INT64},
+                {FMI_NEEDS_ATOMIC_FLOAT, FMI_USES_ATOMIC * FMI_ATOMIC_FLOAT},
+                {FMI_NEEDS_ATOMIC_SHARED_FLOAT, FMI_USES_ATOMIC * FMI_ATOMIC_SHARED_FLOAT}};
+    uint32_t out = 0;
+    for (size_t i = 0; i < sizeof bits / sizeof bits[0]; i++) {
+        out |= features & bits[i].needs ? bits[i].uses : 0;
+    }
+    return out;
 }
 
 fm_status __wrap_fmi_generate_check(const fmi_kernel_source *source, uint32_t *out_features)
@@ -138,7 +153,7 @@ fm_status __wrap_fmi_generate_check(const fmi_kernel_source *source, uint32_t *o
     snprintf(said, sizeof said, "%s", fm_last_error());
     settle(source, was, old, is, said);
     if (is == FM_OK) {
-        const uint32_t both = FMI_USES_BARRIER | FMI_USES_INT64;
+        const uint32_t both = translate_features(UINT32_MAX);
         *out_features = translate_features(tree.features);
         if ((features & both) != *out_features) {
             differ("features", source, "", "");
@@ -215,7 +230,10 @@ static void write_texts(const fmi_print *print)
         snprintf(file, sizeof file, "%s/all.cu", folder);
         write_text(print, file, known[0], fmi_print_cuda);
         snprintf(file, sizeof file, "%s/all.metal", folder);
-        write_text(print, file, known[1], fmi_print_msl);
+        const uint32_t lacks = FMI_NEEDS_FLOAT64 | FMI_NEEDS_ATOMIC_INT64 | FMI_NEEDS_ATOMIC_SHARED_INT64;
+        if (!(print->tree->features & lacks)) {
+            write_text(print, file, known[1], fmi_print_msl);
+        }
     }
 }
 

@@ -94,7 +94,7 @@ static void print_of_words_and_literals_is_the_target_s(void **state)
            "_Bool fm_v_t = 1;\n        long long fm_v_v = fm_state.fm_b_l[0] + 0x1Fll;",
            "unsigned long long fm_v_q = 07ull;", "ulong fm_v_q = 07ul;");
     EXPECT("k[0] = LESS + k[1]; x[0] = HALF;", "(-2 - 1) + fm_b_k.v[1];", "(-2 - 1) + fm_state.fm_b_k[1];",
-           "fm_b_x[0] = (5.00000000e-01f);", "fm_b_x[0] = (5.00000000e-01f);");
+           "fm_b_x[0] = (5.0000000000000000e-01f);", "fm_b_x[0] = (5.0000000000000000e-01f);");
     EXPECT("k[0] = - -k[1] - -(-k[2]);", "- -fm_b_k.v[1] - -(-fm_b_k.v[2]);", NULL, "- -fm_b_k[1] - -(-fm_b_k[2]);",
            NULL);
     EXPECT("x[0] = min(a, 2.0) + abs(a); k[0] = clamp(k[1], 0, abs(k[2]));", "min(fm_c_a, 2.0f) + abs(fm_c_a)",
@@ -131,7 +131,8 @@ static void print_of_operations_that_targets_leave_open_is_the_language_s(void *
     EXPECT("k[0] = k[1] << k[2] >> 3; l[0] <<= k[3];",
            "fm_b_k.v[1] << ((fm_b_k.v[2]) & 31) >> 3;\n    fm_b_l.v[0] <<= ((fm_b_k.v[3]) & 63);",
            "fm_state.fm_b_k[1] << fm_state.fm_b_k[2] >> 3;", "fm_b_k[1] << ((fm_b_k[2]) & 31) >> 3;", NULL);
-    EXPECT("x[0] = 16777216.0 + 1.0 - 16777216.0 + HALF;", "fm_b_x.v[0] = (5.00000000e-01f);", NULL, NULL, NULL);
+    EXPECT("x[0] = 16777216.0 + 1.0 - 16777216.0 + HALF;", "fm_b_x.v[0] = (5.0000000000000000e-01f);", NULL, NULL,
+           NULL);
     expect("const float T[2] = {1.0, 2.0};", "x[0] = sqrt(2.0) + T[1] + as_float(1u) + min(3, 4);",
            (const char *const[]){
                "sqrt(fm_float(2.0f)) + fm_float(fm_v_T[1]) + uintBitsToFloat(fm_uint(1u)) + min(fm_int(3), 4);", NULL,

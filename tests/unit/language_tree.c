@@ -402,10 +402,12 @@ static void mistake_is_named_with_line_and_column(void **state)
     refuse("float k = 1.0f;", "'k' is a parameter of the kernel: a variable needs another name");
     refuse("uint s[3];", "'s' is a shared array of the kernel: a variable needs another name");
     refuse("barrier(1);", "without arguments");
-    refuse("double d;", "'double' is no word");
+    refuse("half d;", "'half' is no word");
     refuse("vec2 v;", "'vec2' is no word");
-    refuse("atomic_add(x[0], 1.0f);", "atomic_add works on int and uint elements");
-    refuse("atomic_add(u[0], 1u);", "those of 'u' are uint8");
+    refuse("atomic_min(x[0], 1.0f);", "of float elements there is atomic_add alone");
+    refuse("atomic_add(x[0], 1);", "column 18: the element is a float, and this is an int: cast it");
+    refuse("atomic_add(u[0], 1u);",
+           "atomic_add works on int, uint, long and ulong elements, and on float; those of 'u' are uint8");
     refuse("atomic_add(v, 1);", "an element, such as x[i]");
     refuse("atomic_add(k[0] + 1, 1);", "an element, such as x[i]");
     refuse("atomic_add", "an element, such as x[i]");
@@ -420,7 +422,7 @@ static void text_that_is_no_code_is_refused(void **state)
     refuse("x[(0]);", "']' closes nothing");
     refuse("#define A 1\n", "no preprocessor lines");
     refuse("/* ", "a comment has no end");
-    refuse("// a \\\nx[0] = 1.0f;", "backslash");
+    refuse("// a \\\nx[0] = 1.0f;\ny", "line 3, column 1: 'y' is not declared"); // the comment goes on
     refuse("\"s\"", "no strings");
     refuse("k[0] = 'c';", "no strings");
     refuse("k[0] = 2147483648;", "does not fit 32 bits");
@@ -430,10 +432,10 @@ static void text_that_is_no_code_is_refused(void **state)
     refuse("k[0] = 1lu;", "neither an int");
     refuse("k[0] = 9223372036854775808l;", "does not fit 64 bits");
     refuse("k[0] = 18446744073709551616ul;", "does not fit 64 bits");
-    refuse("x[0] = 1.0lf;", "neither an int");
+    refuse("x[0] = 1.0lg;", "neither an int");
     refuse("x[0] = 1.5e;", "no digits");
     refuse("x[0] = 1.2.3;", "neither an int");
-    refuse("k[0] = 1 \\ 2;", "no meaning");
+    refuse("k[0] = 1 \\ 2;", "column 10: a backslash continues its line only");
     refuse("\xc3\xa9", "no meaning");
     refuse("@", "no meaning");
 }

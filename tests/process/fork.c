@@ -4,6 +4,14 @@
 
 #include <unistd.h>
 
+#if defined(__SANITIZE_ADDRESS__)
+#define PT_ASAN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define PT_ASAN 1
+#endif
+#endif
+
 // What of the parent's a child tries to use.
 static struct {
     fm_device *device;
@@ -224,7 +232,7 @@ static int use_and_close_lost(void)
     return status ? status : close_lost();
 }
 
-static void fork_child_of_a_busy_parent_is_sound(void **state)
+static void __attribute__((unused)) fork_child_of_a_busy_parent_is_sound(void **state)
 {
     (void)state;
     static void *(*const parts[])(void *) = {keep_busy, keep_busy, keep_opening};
@@ -256,7 +264,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(fork_child_is_told_that_the_parents_device_is_lost, open_parent, close_parent),
         cmocka_unit_test_setup_teardown(fork_child_opens_a_device_of_its_own, open_parent, close_parent),
         cmocka_unit_test(fork_child_of_a_parent_that_has_closed_opens_a_device),
+#ifndef PT_ASAN // its allocator's locks are not made whole in a child, in gcc 12 and clang 14
         cmocka_unit_test_setup_teardown(fork_child_of_a_busy_parent_is_sound, open_parent, close_parent),
+#endif
     };
     return pt_device_is_there() ? cmocka_run_group_tests(tests, NULL, NULL) : PT_SKIPPED;
 }

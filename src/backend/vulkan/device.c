@@ -1,5 +1,5 @@
-// Devices: list, open with exactly the features that the other files use, describe, close; and the table of the backend.
-// Any thread for list and open; close runs alone. The instance is shared and lives in volk.c. What the loader and drivers have for the whole
+// Devices: open with exactly the features that the other files use, describe, close; and the table of the backend.
+// Any thread for open; close runs alone. The instance is shared and lives in volk.c; what a device offers is asked in offer.c. What the loader and drivers have for the whole
 // process is made and destroyed here and in kernel.c, in sections that no fork cuts in two (base/process.h).
 #include "backend/vulkan/vulkan.h"
 
@@ -10,231 +10,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define NO_FAMILY UINT32_MAX
-
 enum { USUAL_QUEUES = 3 }; // one for short work, two for long; more native queues share the device's time without gain
-
-// What a physical device offers, asked once.
-typedef struct vulkan_offer {
-    VkPhysicalDevice physical;
-    VkPhysicalDeviceProperties properties;
-    VkPhysicalDeviceIDProperties id;
-    VkPhysicalDeviceSubgroupProperties subgroup;
-    VkPhysicalDeviceMaintenance3Properties maintenance3;
-    VkPhysicalDeviceMaintenance4Properties maintenance4; // zero below Vulkan 1.3
-    VkPhysicalDeviceFeatures features;
-    VkPhysicalDeviceVulkan11Features features11;
-    VkPhysicalDeviceVulkan12Features features12;
-    uint32_t queue_family;     // NO_FAMILY: none computes
-    uint32_t timestamp_bits;   // of that family
-    uint32_t queue_count;      // of that family
-    bool is_1_3;               // device and instance
-    bool synchronization2;     // the feature, core or extension
-    bool synchronization2_ext; // it is the extension
-    bool push_descriptor;
-    bool atomic_float;     // the extension, and what it has:
-    bool float_add;        // of elements of buffers
-    bool shared_float_add; // of workgroup-shared arrays
-} vulkan_offer;
-
-// The first family for computing alone, else the first that computes: queues of a family that also draws take turns of a millisecond on an
-// NVIDIA device, those of the other kind run side by side (docs/performance.md).
-static uint32_t find_queue_family(VkPhysicalDevice physical, uint32_t *out_timestamp_bits, uint32_t *out_queues)
-{
-    VkQueueFamilyProperties families[32];
-    uint32_t count = sizeof families / sizeof families[0], found = NO_FAMILY;
-    vkGetPhysicalDeviceQueueFamilyProperties(physical, &count, families);
-    for (uint32_t i = 0; i < count; i++) {
-        bool alone = !(families[i].queueFlags & VK_QUEUE_GRAPHICS_BIT);
-        if ((families[i].queueFlags & VK_QUEUE_COMPUTE_BIT) && (alone || found == NO_FAMILY)) {
-            *out_timestamp_bits = families[i].timestampValidBits;
-            *out_queues = families[i].queueCount;
-            found = i;
-            if (alone) {
-                break;
-            }
-        }
-    }
-    return found;
-}
-
-static bool has_extension(const VkExtensionProperties *extensions, uint32_t count, const char *name)
-{
-    for (uint32_t i = 0; i < count; i++) {
-        if (strcmp(extensions[i].extensionName, name) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
-// Which of the extensions that we use are there. Lack of memory counts as no.
-static void ask_extensions(vulkan_offer *offer)
-{
-    uint32_t count = 0;
-    if (vkEnumerateDeviceExtensionProperties(offer->physical, NULL, &count, NULL) != VK_SUCCESS || count == 0) {
-        return;
-    }
-    VkExtensionProperties *extensions = calloc(count, sizeof *extensions);
-    if (!extensions) {
-        return;
-    }
-    VkResult result = vkEnumerateDeviceExtensionProperties(offer->physical, NULL, &count, extensions);
-    if (result == VK_SUCCESS || result == VK_INCOMPLETE) {
-        offer->push_descriptor = has_extension(extensions, count, VK_KHR_PUSH_DESCRIPTOR_EXTENSION_NAME);
-        offer->synchronization2_ext = has_extension(extensions, count, VK_KHR_SYNCHRONIZATION_2_EXTENSION_NAME);
-        offer->atomic_float = has_extension(extensions, count, VK_EXT_SHADER_ATOMIC_FLOAT_EXTENSION_NAME);
-    }
-    free(extensions);
-}
-
-// Asks all that `open` needs. False where the device is too old or cannot compute.
-static bool ask(VkPhysicalDevice physical, vulkan_offer *out)
-{
-    *out = (vulkan_offer){.physical = physical};
-    vkGetPhysicalDeviceProperties(physical, &out->properties);
-    out->queue_family = find_queue_family(physical, &out->timestamp_bits, &out->queue_count);
-    if (out->properties.apiVersion < VK_API_VERSION_1_2 || out->queue_family == NO_FAMILY) {
-        return false;
-    }
-    out->is_1_3 =
-        out->properties.apiVersion >= VK_API_VERSION_1_3 && fmi_vulkan_instance_version() >= VK_API_VERSION_1_3;
-    ask_extensions(out);
-
-    out->maintenance4.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MAINTENANCE_4_PROPERTIES;
-    out->maintenance3.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MAINTENANCE_3_PROPERTIES;
-    out->maintenance3.pNext = out->is_1_3 ? &out->maintenance4 : NULL;
-    out->subgroup.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_PROPERTIES;
-    out->subgroup.pNext = &out->maintenance3;
-    out->id.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_ID_PROPERTIES;
-    out->id.pNext = &out->subgroup;
-    VkPhysicalDeviceProperties2 properties = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2,
-                                              .pNext = &out->id};
-    vkGetPhysicalDeviceProperties2(physical, &properties);
-
-    VkPhysicalDeviceSynchronization2Features synchronization2 = {
-        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SYNCHRONIZATION_2_FEATURES,
-    };
-    VkPhysicalDeviceShaderAtomicFloatFeaturesEXT atomic_float = {
-        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_ATOMIC_FLOAT_FEATURES_EXT,
-        .pNext = out->is_1_3 || out->synchronization2_ext ? &synchronization2 : NULL,
-    };
-    out->features12.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES;
-    out->features12.pNext = out->atomic_float ? &atomic_float : atomic_float.pNext;
-    out->features11.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES;
-    out->features11.pNext = &out->features12;
-    VkPhysicalDeviceFeatures2 features = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2,
-                                          .pNext = &out->features11};
-    vkGetPhysicalDeviceFeatures2(physical, &features);
-    out->features = features.features;
-    out->synchronization2 = synchronization2.synchronization2;
-    out->synchronization2_ext = out->synchronization2_ext && !out->is_1_3;
-    out->float_add = atomic_float.shaderBufferFloat32AtomicAdd;
-    out->shared_float_add = atomic_float.shaderSharedFloat32AtomicAdd;
-    return out->features12.timelineSemaphore;
-}
-
-static fm_device_kind kind_of(VkPhysicalDeviceType type)
-{
-    switch (type) {
-    case VK_PHYSICAL_DEVICE_TYPE_DISCRETE_GPU: return FM_DEVICE_DISCRETE_GPU;
-    case VK_PHYSICAL_DEVICE_TYPE_CPU: return FM_DEVICE_CPU;
-    default: return FM_DEVICE_INTEGRATED_GPU;
-    }
-}
-
-// The physical devices of the shared instance, in the loader's order. `*out` is the caller's to free.
-static fm_status enumerate(VkInstance instance, VkPhysicalDevice **out, uint32_t *out_count)
-{
-    *out = NULL;
-    *out_count = 0;
-    uint32_t count = 0;
-    VkResult result = vkEnumeratePhysicalDevices(instance, &count, NULL);
-    if (result == VK_ERROR_INITIALIZATION_FAILED || (result == VK_SUCCESS && count == 0)) {
-        return FM_OK; // a driver is installed, its device is not there
-    }
-    VkPhysicalDevice *devices = result == VK_SUCCESS ? calloc(count, sizeof(VkPhysicalDevice)) : NULL;
-    if (result == VK_SUCCESS && !devices) {
-        return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "No host memory is left to list the Vulkan devices.");
-    }
-    if (devices) {
-        result = vkEnumeratePhysicalDevices(instance, &count, devices);
-    }
-    if (result != VK_SUCCESS && result != VK_INCOMPLETE) {
-        free(devices);
-        return fmi_vulkan_fail(NULL, result, "vkEnumeratePhysicalDevices", "listing the Vulkan devices");
-    }
-    *out = devices;
-    *out_count = count;
-    return FM_OK;
-}
-
-static fm_status load(bool *out_loaded)
-{
-    VkInstance instance = VK_NULL_HANDLE;
-    fm_status status = fmi_vulkan_instance_hold(&instance);
-    *out_loaded = instance != VK_NULL_HANDLE;
-    return status;
-}
-
-// `visit` runs outside every lock: it may open what it is shown.
-static fm_status list(fmi_list_visitor visit, void *user)
-{
-    VkInstance instance = VK_NULL_HANDLE;
-    fm_status status = fmi_vulkan_instance_hold(&instance);
-    if (!instance) {
-        return status;
-    }
-    VkPhysicalDevice *devices = NULL;
-    uint32_t count = 0;
-    fmi_process_enter();
-    status = enumerate(instance, &devices, &count);
-    fmi_process_leave();
-    uint32_t number = 0;
-    for (uint32_t i = 0; i < count; i++) {
-        vulkan_offer offer;
-        if (!ask(devices[i], &offer)) {
-            continue;
-        }
-        char name[32];
-        snprintf(name, sizeof name, "vulkan:%u", number++);
-        if (!visit(user, name, offer.properties.deviceName, kind_of(offer.properties.deviceType))) {
-            break;
-        }
-    }
-    free(devices);
-    fmi_vulkan_instance_release();
-    return status;
-}
-
-// Finds the device that `list` shows under `name`.
-static fm_status find(VkInstance instance, const char *name, vulkan_offer *out)
-{
-    VkPhysicalDevice *devices = NULL;
-    uint32_t count = 0;
-    fm_status status = enumerate(instance, &devices, &count);
-    uint32_t number = 0;
-    bool found = false;
-    for (uint32_t i = 0; i < count && !found; i++) {
-        if (ask(devices[i], out)) {
-            char listed[32];
-            snprintf(listed, sizeof listed, "vulkan:%u", number++);
-            found = strcmp(listed, name) == 0;
-        }
-    }
-    free(devices);
-    if (status == FM_OK && !found) {
-        status = fmi_fail(FM_ERROR_NO_DEVICE, "There is no Vulkan device '%s'; %u can be opened.", name, number);
-    }
-    return status;
-}
 
 static uint64_t min_u64(uint64_t a, uint64_t b)
 {
     return a < b ? a : b;
 }
 
-static uint32_t dtype_mask(const vulkan_offer *offer)
+static uint32_t dtype_mask(const fmi_vulkan_offer *offer)
 {
     uint32_t mask = 1u << FM_DTYPE_F32 | 1u << FM_DTYPE_I32 | 1u << FM_DTYPE_U32;
     if (offer->features11.storageBuffer16BitAccess && offer->features12.shaderFloat16) {
@@ -255,7 +38,7 @@ static uint32_t dtype_mask(const vulkan_offer *offer)
     return mask;
 }
 
-static uint32_t atomics(const vulkan_offer *offer)
+static uint32_t atomics(const fmi_vulkan_offer *offer)
 {
     return (offer->features12.shaderBufferInt64Atomics ? FMI_ATOMIC_INT64 : 0u) |
            (offer->features12.shaderSharedInt64Atomics ? FMI_ATOMIC_SHARED_INT64 : 0u) |
@@ -263,7 +46,7 @@ static uint32_t atomics(const vulkan_offer *offer)
 }
 
 // 1 where compute shaders lack one of the operations that kernels use.
-static uint32_t subgroup_size(const vulkan_offer *offer)
+static uint32_t subgroup_size(const fmi_vulkan_offer *offer)
 {
     const VkSubgroupFeatureFlags needed =
         VK_SUBGROUP_FEATURE_BASIC_BIT | VK_SUBGROUP_FEATURE_ARITHMETIC_BIT | VK_SUBGROUP_FEATURE_BALLOT_BIT;
@@ -281,12 +64,12 @@ static uint64_t memory_bytes(const fmi_backend *backend)
 }
 
 // `chosen`: the mode is choose_binding_mode's, not the caller's.
-static void describe(const fmi_backend *backend, const vulkan_offer *offer, fm_binding_mode binding_mode, bool chosen,
-                     fmi_backend_caps *out)
+static void describe(const fmi_backend *backend, const fmi_vulkan_offer *offer, fm_binding_mode binding_mode,
+                     bool chosen, fmi_backend_caps *out)
 {
     const VkPhysicalDeviceLimits *limits = &offer->properties.limits;
     *out = (fmi_backend_caps){
-        .kind = kind_of(offer->properties.deviceType),
+        .kind = fmi_vulkan_kind_of(offer->properties.deviceType),
         .memory_bytes = memory_bytes(backend),
         .queue_count = backend->queue_count,
         .max_binding_bytes = limits->maxStorageBufferRange,
@@ -313,7 +96,7 @@ static void describe(const fmi_backend *backend, const vulkan_offer *offer, fm_b
 
 enum { MOST_EXTENSIONS = 3 };
 
-static uint32_t choose_extensions(const vulkan_offer *offer, const char *out[MOST_EXTENSIONS])
+static uint32_t choose_extensions(const fmi_vulkan_offer *offer, const char *out[MOST_EXTENSIONS])
 {
     uint32_t count = 0;
     if (offer->push_descriptor) {
@@ -329,7 +112,7 @@ static uint32_t choose_extensions(const vulkan_offer *offer, const char *out[MOS
 }
 
 // Creates the device with the features that kernels and submit.c use, as far as they are offered.
-static fm_status create_device(fmi_backend *backend, const vulkan_offer *offer, fm_binding_mode binding_mode)
+static fm_status create_device(fmi_backend *backend, const fmi_vulkan_offer *offer, fm_binding_mode binding_mode)
 {
     VkPhysicalDeviceSynchronization2Features synchronization2 = {
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SYNCHRONIZATION_2_FEATURES,
@@ -399,7 +182,7 @@ static uint32_t group_count_mask(const uint32_t limit[3])
 }
 
 // Fills what follows from the offer alone.
-static void adopt(fmi_backend *backend, const vulkan_offer *offer)
+static void adopt(fmi_backend *backend, const fmi_vulkan_offer *offer)
 {
     const VkPhysicalDeviceLimits *limits = &offer->properties.limits;
     backend->physical = offer->physical;
@@ -429,7 +212,7 @@ static void adopt(fmi_backend *backend, const vulkan_offer *offer)
 }
 
 // How many queues there are, and native ones under them. A processor gains nothing from a second one.
-static void choose_queues(fmi_backend *backend, const vulkan_offer *offer, uint32_t asked)
+static void choose_queues(fmi_backend *backend, const fmi_vulkan_offer *offer, uint32_t asked)
 {
     uint32_t usual = backend->on_cpu ? 1 : (uint32_t)min_u64(offer->queue_count, USUAL_QUEUES);
     backend->queue_count = asked ? asked : usual;
@@ -448,7 +231,7 @@ fm_status fmi_vulkan_create_timeline(fmi_backend *backend, VkSemaphore *out)
 }
 
 // Loads the device's own entry points and creates its timelines.
-static fm_status prepare(fmi_backend *backend, const vulkan_offer *offer)
+static fm_status prepare(fmi_backend *backend, const fmi_vulkan_offer *offer)
 {
     volkLoadDeviceTable(&backend->vk, backend->device);
     if (offer->synchronization2) {
@@ -498,8 +281,8 @@ static fm_binding_mode choose_binding_mode(const fmi_backend *backend)
 static fm_status open_device(VkInstance instance, fmi_backend *backend, const char *name,
                              const fmi_backend_settings *settings, fmi_backend_caps *out_caps)
 {
-    vulkan_offer offer;
-    fm_status status = find(instance, name, &offer);
+    fmi_vulkan_offer offer;
+    fm_status status = fmi_vulkan_find(instance, name, &offer);
     if (status != FM_OK) {
         return status;
     }
@@ -560,11 +343,19 @@ static fm_status open_backend(const char *name, const fmi_backend_settings *sett
     return FM_OK;
 }
 
+static fm_status load(bool *out_loaded)
+{
+    VkInstance instance = VK_NULL_HANDLE;
+    fm_status status = fmi_vulkan_instance_hold(&instance);
+    *out_loaded = instance != VK_NULL_HANDLE;
+    return status;
+}
+
 const fmi_backend_ops fmi_backend_vulkan = {
     .prefix = "vulkan",
     .load = load,
     .unload = fmi_vulkan_instance_release,
-    .list = list,
+    .list = fmi_vulkan_list,
     .open = open_backend,
     .close = close_backend,
     .allocate_block = fmi_vulkan_allocate_block,

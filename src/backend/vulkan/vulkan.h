@@ -1,5 +1,5 @@
 // Private header of the Vulkan backend: what its files share. Nothing above the waist includes it; unit tests may.
-// device.c opens and describes, memory.c allocates, kernel.c builds pipelines, submit.c encodes a batch in one of the places
+// device.c opens and describes what offer.c finds, memory.c allocates, kernel.c builds pipelines, submit.c encodes a batch in one of the places
 // of slot.c, complete.c asks and waits, volk.c holds the loader, the shared instance and the names of results.
 // Vulkan is reached through volk alone: instance functions through volk's pointers, device functions through `vk`.
 #ifndef FMI_BACKEND_VULKAN_VULKAN_H
@@ -125,6 +125,36 @@ static inline VkBuffer fmi_vulkan_buffer_of(const fmi_span *span)
 {
     return ((const fmi_vulkan_memory *)span->block->native)->buffer;
 }
+
+// What a physical device offers, asked once.
+typedef struct fmi_vulkan_offer {
+    VkPhysicalDevice physical;
+    VkPhysicalDeviceProperties properties;
+    VkPhysicalDeviceIDProperties id;
+    VkPhysicalDeviceSubgroupProperties subgroup;
+    VkPhysicalDeviceMaintenance3Properties maintenance3;
+    VkPhysicalDeviceMaintenance4Properties maintenance4; // zero below Vulkan 1.3
+    VkPhysicalDeviceFeatures features;
+    VkPhysicalDeviceVulkan11Features features11;
+    VkPhysicalDeviceVulkan12Features features12;
+    uint32_t queue_family;     // UINT32_MAX: none computes
+    uint32_t timestamp_bits;   // of that family
+    uint32_t queue_count;      // of that family
+    bool is_1_3;               // device and instance
+    bool synchronization2;     // the feature, core or extension
+    bool synchronization2_ext; // it is the extension
+    bool push_descriptor;
+    bool atomic_float;     // the extension, and what it has:
+    bool float_add;        // of elements of buffers
+    bool shared_float_add; // of workgroup-shared arrays
+} fmi_vulkan_offer;
+
+// offer.c
+// Lists the devices that can be opened. `visit` runs outside every lock: it may open what it is shown.
+fm_status fmi_vulkan_list(fmi_list_visitor visit, void *user);
+// Finds the device that is listed under `name`.
+fm_status fmi_vulkan_find(VkInstance instance, const char *name, fmi_vulkan_offer *out);
+fm_device_kind fmi_vulkan_kind_of(VkPhysicalDeviceType type);
 
 // volk.c: the loader and the one instance that all devices share.
 // Holds the instance, which the first user makes and whose last one destroys it; VK_NULL_HANDLE with FM_OK where there is no loader or

@@ -4,6 +4,7 @@
 #include "device/device.h"
 
 #include "base/process.h"
+#include "base/thread.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -71,7 +72,10 @@ static fm_status ask(listing *l, size_t backend)
             return status;
         }
     }
+    fenv_t environment; // a driver's own threads inherit it
+    fmi_float_enter(&environment);
     fm_status status = l->ops->list(visit, l);
+    fmi_float_leave(&environment);
     if (status == FM_OK && l->out_of_memory) {
         status = fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "no host memory to list devices");
     }

@@ -5,6 +5,7 @@
 #include "backend/manual/manual.h"
 #include "base/clock.h"
 #include "base/process.h"
+#include "base/thread.h"
 #include "kernel/disk.h"
 
 #include <string.h>
@@ -234,7 +235,10 @@ fm_status fm_device_open(const char *name, const fm_device_info *info, fm_device
     atomic_store_explicit(&device->commits, 0, memory_order_relaxed);
     atomic_store_explicit(&device->limit_waits, 0, memory_order_relaxed);
     atomic_store_explicit(&device->full_drains, 0, memory_order_relaxed);
+    fenv_t environment; // a driver's own threads inherit it
+    fmi_float_enter(&environment);
     status = fmi_open_backend(name ? name : "auto", &config, device);
+    fmi_float_leave(&environment);
     if (status == FM_OK) {
         status = build(device);
         if (status != FM_OK) {

@@ -5,6 +5,7 @@
 #include "kernel/inspect.h"
 
 #include "base/error.h"
+#include "base/thread.h"
 #include "kernel/excerpt.h"
 #include "kernel/message.h"
 
@@ -42,7 +43,10 @@ fm_status fmi_kernel_write_source(const fmi_backend_caps *caps, const fm_kernel_
         return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "no host memory for a kernel");
     }
     generated.source = source;
+    fenv_t environment;
+    fmi_float_enter(&environment);
     status = caps->takes_spirv ? fmi_generate_glsl(&generated) : fmi_generate_c(&generated);
+    fmi_float_leave(&environment);
     if (status == FM_OK) {
         fmi_text_append(out, fmi_text_get(&generated.text), generated.text.length);
         status = out->failed ? fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "no host memory for the source") : FM_OK;

@@ -5,6 +5,7 @@
 
 #include "base/assert.h"
 #include "base/error.h"
+#include "base/thread.h"
 #include "kernel/build.h"
 #include "kernel/generate.h"
 
@@ -64,15 +65,18 @@ static fm_status check_key(const fmi_kernel *kernel, uint64_t dtypes)
     return FM_OK;
 }
 
-// Asks the cache by the full key, and notes the answer in the kernel's map.
+// Asks the cache by the full key, and notes the answer in the kernel's map. Numbers are read and folded in the default floating-point state.
 static fm_status make_variant(fmi_kernel *kernel, uint64_t dtypes, fmi_variant **out)
 {
+    fenv_t environment;
+    fmi_float_enter(&environment);
     fmi_recipe recipe;
     fm_status status = fmi_kernel_prepare(kernel, dtypes, &recipe);
     if (status == FM_OK) {
         status = fmi_cache_hold(kernel->cache, kernel->name, &recipe.key, fmi_recipe_make, &recipe, out);
     }
     fmi_recipe_release(&recipe);
+    fmi_float_leave(&environment);
     if (status == FM_OK) {
         pthread_mutex_lock(&kernel->lock);
         fmi_variant_map_set(&kernel->variants, &kernel->cache->variants, dtypes, (*out)->id);
@@ -314,7 +318,10 @@ fm_status fmi_kernel_create(fmi_cache *cache, const fm_kernel_info *info, fmi_ke
     kernel->backend = cache->backend;
     kernel->caps = cache->caps;
     kernel->language = info->language;
+    fenv_t environment;
+    fmi_float_enter(&environment);
     status = fill(kernel, info);
+    fmi_float_leave(&environment);
     if (status != FM_OK) {
         goto fail;
     }

@@ -5,9 +5,9 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/thread.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -166,14 +166,8 @@ static void *thread_main(void *user)
 static bool call_thread(fmi_warmup *warmup)
 {
     if (warmup->idle < warmup->queue_length && warmup->thread_count < warmup->thread_limit) {
-        sigset_t all, old; // signals are the program's business: these threads take none
-        sigfillset(&all);
-        pthread_sigmask(SIG_SETMASK, &all, &old);
-        bool failed = pthread_create(&warmup->threads[warmup->thread_count], NULL, thread_main, warmup) != 0;
-        pthread_sigmask(SIG_SETMASK, &old, NULL);
-        if (!failed) {
-            pthread_setname_np(warmup->threads[warmup->thread_count++], "fm-compile");
-        }
+        pthread_t *thread = &warmup->threads[warmup->thread_count];
+        warmup->thread_count += fmi_thread_start(thread, "fm-compile", thread_main, warmup) == 0;
     } else {
         pthread_cond_signal(&warmup->queued);
     }

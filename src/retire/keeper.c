@@ -2,9 +2,9 @@
 // timeout when nothing is outstanding, so an idle device costs no wake-up (LEARNED-10).
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/thread.h"
 #include "retire/retire.h"
 
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -146,15 +146,7 @@ fm_status fmi_keeper_start(fmi_retirement *r)
     if (keeper->absent) {
         return FM_OK;
     }
-    // Signals are the program's business: the keeper takes none.
-    sigset_t all, old;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &old);
-    int failed = pthread_create(&keeper->thread, NULL, keeper_main, r);
-    if (!failed) {
-        pthread_setname_np(keeper->thread, "fm-keeper");
-    }
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    int failed = fmi_thread_start(&keeper->thread, "fm-keeper", keeper_main, r);
     if (failed) {
         pthread_cond_destroy(&keeper->wake);
         pthread_mutex_destroy(&keeper->lock);

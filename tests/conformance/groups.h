@@ -34,6 +34,7 @@
     X(disk_cache)                                                                                                      \
     X(dispatch)                                                                                                        \
     X(grid)                                                                                                            \
+    X(environment)                                                                                                     \
     X(binding_mode)                                                                                                    \
     X(commands)                                                                                                        \
     X(reusable)                                                                                                        \

@@ -3,8 +3,8 @@
 #include "backend/host/host.h"
 
 #include "base/error.h"
+#include "base/thread.h"
 
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -107,23 +107,14 @@ static fm_status open_host(const char *name, const fmi_backend_settings *setting
     }
     threads = threads < FMI_HOST_MOST_THREADS ? threads : FMI_HOST_MOST_THREADS;
     init_conditions(backend);
-    // The queue thread works, too. Signals are the program's business: these threads take none.
-    sigset_t all, old;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &old);
-    int failed = pthread_create(&backend->queue_thread, NULL, fmi_host_queue_main, backend);
+    // The queue thread works, too.
+    int failed = fmi_thread_start(&backend->queue_thread, "fm-host-queue", fmi_host_queue_main, backend);
     bool queue_runs = failed == 0;
-    if (queue_runs) {
-        pthread_setname_np(backend->queue_thread, "fm-host-queue");
-    }
     uint32_t workers = 0;
     while (!failed && workers + 1 < threads) {
-        failed = pthread_create(&backend->workers[workers], NULL, fmi_host_worker_main, backend);
-        if (!failed) {
-            pthread_setname_np(backend->workers[workers++], "fm-host-worker");
-        }
+        failed = fmi_thread_start(&backend->workers[workers], "fm-host-worker", fmi_host_worker_main, backend);
+        workers += !failed;
     }
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
     if (failed) {
         stop_threads(backend, queue_runs, workers);
         destroy(backend);

@@ -2,6 +2,7 @@
 // Any thread that has been given the command; the caller keeps waves apart.
 #include "backend/host/host.h"
 
+#include <fenv.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -80,7 +81,10 @@ static void run_dispatch(const fmi_command *command, uint32_t part, uint32_t par
                              command->constants_size_bytes,
                              {n[0], n[1], n[2]},
                              binary->user};
+        fenv_t environment; // what the function changes in it is no business of the next kernel's
+        fegetenv(&environment);
         fm_status answer = binary->function(&call);
+        fesetenv(&environment);
         if (answer != FM_OK) {
             fail_list(command, plan, "host function '%.100s' returned %s", binary->name, name_answer(answer));
         }

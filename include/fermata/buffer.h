@@ -78,25 +78,33 @@ FM_API fm_status fm_buffer_destroy(fm_device *device, fm_buffer buffer);
 FM_API fm_status fm_buffer_get_size(fm_device *device, fm_buffer buffer, uint64_t *out_size_bytes);
 
 // Writes `size_bytes` bytes from `source` into the buffer, after all earlier work on `stream`, and returns when they are there.
+// A write of any size has one place in the stream's order: what others commit to `stream` meanwhile is behind it. Where the host can reach the
+// memory and `stream` alone uses it a write goes there directly; else through staging memory of 32 MiB at most, in parts. Lists of other streams
+// that nothing orders against the write may find a part of it.
 // Parameters: `device`; `stream` and `buffer`, borrowed; `offset_bytes` and `size_bytes`, the range (FM_WHOLE_SIZE: to the
-// buffer's end; 0 bytes: handles and offset are checked, and nothing is written or waited for); `source`, copied, NULL for 0 bytes; `timeout_ns`, for the wait, also at an in-flight limit and for staging memory.
-// Errors: handle errors, FM_ERROR_OUT_OF_RANGE, FM_ERROR_INVALID_ARGUMENT (a NULL), FM_TIMEOUT (the write is
-// still under way and will happen), FM_WOULD_BLOCK (the time ran out at an in-flight limit or before staging memory came free: nothing is
-// written), FM_ERROR_DEPENDENCY, FM_ERROR_OUT_OF_MEMORY, FM_ERROR_CLOSED.
-// Thread-safety: any thread; waits for its own submission alone, outside every lock (READ-1, LEARNED-16).
-// Lifetime: `source` is the caller's again on return, whatever the answer.
+// buffer's end; 0 bytes: handles and offset are checked, and nothing is written or waited for); `source`, copied, NULL for 0 bytes;
+// `timeout_ns`, for the wait, also at an in-flight limit and for staging memory.
+// Errors: handle errors, FM_ERROR_OUT_OF_RANGE, FM_ERROR_INVALID_ARGUMENT (a NULL), FM_TIMEOUT (up to 32 MiB: the write is still under way
+// and will happen; more: a part of it is written, the rest will not be), FM_WOULD_BLOCK (the time ran out at an in-flight limit, before staging
+// memory came free or, with more than 32 MiB, before the stream's earlier work was complete: nothing is written), FM_ERROR_DEPENDENCY,
+// FM_ERROR_OUT_OF_MEMORY (no host memory to stage in; nothing is written), FM_ERROR_CLOSED; after a failure while it is under way, as of any
+// list, the range's content is undefined.
+// Thread-safety: any thread; waits for its own submissions and, with more than 32 MiB, the stream's earlier work alone, outside every lock (READ-1,
+// LEARNED-16).
+// Lifetime: `source` is the caller's again on return, whatever the answer. The buffer is held until then (HOLD-1).
 FM_API fm_status fm_buffer_write(fm_device *device, fm_stream stream, fm_buffer buffer, uint64_t offset_bytes,
                                  uint64_t size_bytes, const void *source, uint64_t timeout_ns);
 
-// Reads `size_bytes` bytes of the buffer into `destination`, after all earlier work on `stream`.
+// Reads `size_bytes` bytes of the buffer into `destination`, after all earlier work on `stream`. A read of any size has one place in the
+// stream's order, as a write has, and stages 32 MiB at most.
 // Parameters: `device`; `stream` and `buffer`, borrowed; `offset_bytes` and `size_bytes`, the range (FM_WHOLE_SIZE: to the
-// buffer's end; 0 bytes: handles and offset are checked, and nothing is read or waited for); `destination`, NULL for 0 bytes, filled on FM_OK; after any other answer its bytes are undefined; `timeout_ns`, for the wait, also at an
-// in-flight limit and for staging memory.
+// buffer's end; 0 bytes: handles and offset are checked, and nothing is read or waited for); `destination`, NULL for 0 bytes, filled on
+// FM_OK; after any other answer its bytes are undefined; `timeout_ns`, for the wait, also at an in-flight limit and for staging memory.
 // Errors: handle errors, FM_ERROR_OUT_OF_RANGE, FM_ERROR_INVALID_ARGUMENT (a NULL), FM_TIMEOUT,
-// FM_ERROR_DEPENDENCY, FM_ERROR_OUT_OF_MEMORY, FM_ERROR_CLOSED.
-// Thread-safety: any thread; waits outside every lock, for its own submission or, where the host can look at the memory, for what
+// FM_ERROR_DEPENDENCY, FM_ERROR_OUT_OF_MEMORY (no host memory to stage in), FM_ERROR_CLOSED.
+// Thread-safety: any thread; waits outside every lock, for its own submissions or, where the host can look at the memory, for what
 // `stream` has committed so far, and for nothing else (READ-1, READ-2, READ-6).
-// Lifetime: `destination` is the caller's again on return, whatever the answer: nothing is written there later.
+// Lifetime: `destination` is the caller's again on return, whatever the answer: nothing is written there later. The buffer is held until then.
 FM_API fm_status fm_buffer_read(fm_device *device, fm_stream stream, fm_buffer buffer, uint64_t offset_bytes,
                                 uint64_t size_bytes, void *destination, uint64_t timeout_ns);
 

@@ -150,7 +150,8 @@ FM_API fm_status fm_fill_pattern(fm_commands *commands, fm_buffer buffer, uint64
 // Thread-safety: the list's owner. Lifetime: both buffers are held until the list is complete or cancelled (HOLD-1).
 FM_API fm_status fm_copy_rect(fm_commands *commands, const fm_copy_rect_info *info);
 
-// Records a write of host bytes into a buffer; the bytes are captured at this call.
+// Records a write of host bytes into a buffer; the bytes are captured at this call: in host memory that the device can reach, as many as there are,
+// until the list is complete, beside the buffer's own and outside of memory_limit_bytes. fm_buffer_write needs 32 MiB for any size.
 // Parameters: `commands`, borrowed; `buffer`; `offset_bytes`; `size_bytes`, 0 or more (0: a no-op), or FM_WHOLE_SIZE: to
 // the end of `buffer`; `source`, so many bytes, copied now (LEARNED-16).
 // Errors: handle errors, FM_ERROR_OUT_OF_RANGE, FM_ERROR_INVALID_ARGUMENT, FM_ERROR_OUT_OF_MEMORY (staging), FM_ERROR_BUSY, FM_ERROR_OUT_OF_HOST_MEMORY.
@@ -159,7 +160,8 @@ FM_API fm_status fm_copy_rect(fm_commands *commands, const fm_copy_rect_info *in
 FM_API fm_status fm_upload(fm_commands *commands, fm_buffer buffer, uint64_t offset_bytes, uint64_t size_bytes,
                            const void *source);
 
-// Records a read-back: `destination` holds the bytes, as they are at this place in the list, once the list's point is complete.
+// Records a read-back: `destination` holds the bytes, as they are at this place in the list, once the list's point is complete. Until then
+// they have as much host memory of their own, as with fm_upload. fm_buffer_read needs 32 MiB for any size.
 // Parameters: `commands`, borrowed; `buffer`; `offset_bytes`; `size_bytes`, 0 or more (0: a no-op), or FM_WHOLE_SIZE: to
 // the end of `buffer`; `destination`, room for so many bytes, borrowed until the list's point is complete, failed, or the list is cancelled.
 // Errors: handle errors, FM_ERROR_OUT_OF_RANGE, FM_ERROR_INVALID_ARGUMENT, FM_ERROR_OUT_OF_MEMORY (staging), FM_ERROR_BUSY, FM_ERROR_OUT_OF_HOST_MEMORY.

@@ -76,7 +76,9 @@ typedef struct fm_device_info {
     uint32_t failures_kept;
     // Worker threads of the host device; 0 = one per processor. FERMATA_HOST_THREADS.
     uint32_t host_threads;
-    // Bytes of device memory held at most; 0 = what the device reports. FERMATA_MEMORY_LIMIT.
+    // Bytes of native allocations for buffers at most, of both kinds of memory; 0 = what the device reports. What transfers stage lies in
+    // host memory and is not counted: fm_buffer_write and fm_buffer_read stage at most 32 MiB at a time, fm_upload and fm_read what they move,
+    // until their list is complete. FERMATA_MEMORY_LIMIT.
     uint64_t memory_limit_bytes;
     // Bytes of native allocations that are kept for later although nothing uses them; 0 = 256 MiB; 1 = none. FERMATA_MEMORY_CACHE.
     uint64_t memory_cache_bytes;
@@ -149,13 +151,16 @@ typedef struct fm_device_stats {
     uint64_t waves;             // groups of commands that ran without a barrier between them
     uint64_t barriers;          // barriers given to the driver
     uint64_t lists_in_flight;   // committed, not yet retired (now); the library's own zero fills count, too
-    uint64_t bytes_in_use;      // bytes of all buffers alive or held, staging included (now)
+    uint64_t bytes_in_use;      // bytes of all buffers alive or held (now)
     uint64_t bytes_in_use_peak; // the most that bytes_in_use has been
-    uint64_t bytes_reserved;    // bytes of native allocations (now)
+    uint64_t bytes_reserved;    // bytes of native allocations for buffers (now)
     uint64_t bytes_cached;      // of these, bytes that nothing uses (now)
     uint64_t bytes_in_flight; // bytes that only work in flight keeps: destroyed buffers and large staging memory (now)
     uint64_t bytes_in_flight_peak; // the most that bytes_in_flight has been
-    uint64_t memory_reuses;        // buffers that took memory over which their stream's earlier work still used
+    uint64_t
+        bytes_staging; // host memory in which transfers wait, kept for later ones included; outside of memory_limit_bytes (now)
+    uint64_t bytes_staging_peak; // the most that transfers have used of it at once
+    uint64_t memory_reuses;      // buffers that took memory over which their stream's earlier work still used
     uint64_t limit_waits;      // commits that waited for the oldest list because of lists_in_flight or in_flight_bytes
     uint64_t full_drains;      // times that a commit or an allocation had to wait until nothing was in flight
     uint64_t failures;         // lists that failed for a reason of their own, not because of earlier work

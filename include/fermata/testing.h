@@ -55,6 +55,11 @@ FM_API fm_status fm_testing_set_order(fm_device *device, uint64_t seed);
 // Thread-safety: one thread. Lifetime: for batches whose last command runs from now on.
 FM_API fm_status fm_testing_set_wave_ns(fm_device *device, uint32_t ns);
 
+// Has a manual device refuse native allocations that would bring it above `size_bytes` in all, as a driver does that has no more memory.
+// Parameters: `device`; `size_bytes`, 0 (as at open): none is refused. Errors: FM_ERROR_UNSUPPORTED, FM_ERROR_CLOSED.
+// Thread-safety: one thread. Lifetime: for allocations from now on.
+FM_API fm_status fm_testing_limit_memory(fm_device *device, uint64_t size_bytes);
+
 // Runs the completion callbacks that are due; a manual device has no keeper thread that would.
 // Parameters: `device`. Errors: FM_ERROR_UNSUPPORTED, FM_ERROR_CLOSED. Thread-safety: one thread. Lifetime: each runs once.
 FM_API fm_status fm_testing_run_callbacks(fm_device *device);

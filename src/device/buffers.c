@@ -1,5 +1,5 @@
-// Public functions of buffers: create with zeroed content, donate, destroy, size, the synchronous write, and trim.
-// Any thread; no state of their own. Reading is in read.c.
+// Public functions of buffers: create with zeroed content, donate, destroy, size, and trim.
+// Any thread; no state of their own. Writing is in write.c, reading in read.c.
 #include "device/device.h"
 
 #include "base/clock.h"
@@ -272,41 +272,4 @@ fm_status fm_buffer_get_size(fm_device *device, fm_buffer buffer, uint64_t *out_
     *out_size_bytes = ((fmi_buffer *)held)->size_bytes;
     fmi_table_release(&device->buffers, held);
     return FM_OK;
-}
-
-fm_status fm_buffer_write(fm_device *device, fm_stream stream, fm_buffer buffer, uint64_t offset_bytes,
-                          uint64_t size_bytes, const void *source, uint64_t timeout_ns)
-{
-    fm_status status = fmi_device_check(device, "fm_buffer_write");
-    if (status != FM_OK) {
-        return status;
-    }
-    fmi_slot *held; // another thread may destroy the handle while this one waits
-    status = fmi_table_hold(&device->streams, stream.id, &held);
-    if (status != FM_OK) {
-        fmi_error_prefix("fm_buffer_write");
-        return status;
-    }
-    uint64_t deadline = fmi_deadline(timeout_ns);
-    fm_commands *commands;
-    fm_point point;
-    status = fmi_recorder_begin(&device->record, NULL, &commands);
-    if (status == FM_OK) {
-        commands->deadline = deadline;
-        status = fm_upload(commands, buffer, offset_bytes, size_bytes, source);
-        if (status == FM_OK && commands->list->command_count == 0) { // no bytes: nothing to commit or to wait for
-            fmi_table_release(&device->streams, held);
-            return fm_commands_cancel(&commands);
-        }
-        status = fmi_device_commit_or_cancel(commands, status, stream, fmi_remaining_ns(deadline), &point);
-        status = status == FM_TIMEOUT ? FM_WOULD_BLOCK : status; // it was not committed: nothing of it will happen
-    }
-    if (status == FM_OK) {
-        status = fmi_stream_wait(&device->retirement, (fmi_stream *)held, point.value, fmi_remaining_ns(deadline),
-                                 "fm_buffer_write");
-    } else {
-        fmi_error_prefix("fm_buffer_write");
-    }
-    fmi_table_release(&device->streams, held);
-    return status;
 }

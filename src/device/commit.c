@@ -42,6 +42,15 @@ fm_status fm_commands_cancel(fm_commands **commands)
     return FM_OK;
 }
 
+// Tells the list's memory that it stands in the queue.
+static void note_posted(fm_device *device, fmi_list *list, const fmi_stream *stream)
+{
+    FMI_PLACE(&device->ablations, FM_TESTING_PUSHED);
+    // After the push: what takes this list's memory over from now on stands behind it in the queue (HOLD-6).
+    fmi_record_note_commit(&device->record, list, stream ? fmi_use_home_of(stream->slot.index) : 0);
+    fmi_retirement_let_go(&device->retirement, list);
+}
+
 uint64_t fmi_device_post(fm_device *device, fmi_list *list, fmi_stream *stream)
 {
     uint64_t value = 0;
@@ -52,18 +61,44 @@ uint64_t fmi_device_post(fm_device *device, fmi_list *list, fmi_stream *stream)
         // Value and place in the queue are one step: lists of a stream are queued in the order of their values (READ-2, READ-3).
         pthread_mutex_lock(&stream->order);
         value = atomic_load_explicit(&stream->committed, memory_order_relaxed) + 1;
-        list->value = value;
+        list->first_value = list->value = value;
+        list->in_turn = stream->transfers > 0;
         atomic_store_explicit(&stream->committed, value, memory_order_release);
         fmi_engine_push(&device->engine, list);
         pthread_mutex_unlock(&stream->order);
     } else {
         fmi_engine_push(&device->engine, list);
     }
-    FMI_PLACE(&device->ablations, FM_TESTING_PUSHED);
-    // After the push: what takes this list's memory over from now on stands behind it in the queue (HOLD-6).
-    fmi_record_note_commit(&device->record, list, stream ? fmi_use_home_of(stream->slot.index) : 0);
-    fmi_retirement_let_go(&device->retirement, list);
+    note_posted(device, list, stream);
     return value;
+}
+
+void fmi_device_post_part(fm_device *device, fmi_list *list, fmi_stream *stream, uint64_t first, uint64_t value,
+                          bool is_last)
+{
+    list->stream = stream;
+    list->first_value = first;
+    list->value = value;
+    list->in_turn = true;
+    atomic_store_explicit(&list->parties, 2, memory_order_relaxed);
+    fmi_table_hold_more(&stream->slot); // the list's
+    pthread_mutex_lock(&stream->order);
+    stream->transfers -= is_last;
+    fmi_engine_push(&device->engine, list);
+    pthread_mutex_unlock(&stream->order);
+    note_posted(device, list, stream);
+    fmi_engine_kick(&device->engine);
+    fmi_keeper_notify(&device->retirement);
+}
+
+uint64_t fmi_device_take_values(fmi_stream *stream, uint64_t count)
+{
+    pthread_mutex_lock(&stream->order);
+    uint64_t first = atomic_load_explicit(&stream->committed, memory_order_relaxed) + 1;
+    atomic_store_explicit(&stream->committed, first + count - 1, memory_order_release);
+    stream->transfers++;
+    pthread_mutex_unlock(&stream->order);
+    return first;
 }
 
 // "4096 lists" or "1000 bytes", whichever limit is reached.
@@ -214,6 +249,23 @@ static fm_status __attribute__((cold)) refuse_failed(fmi_stream *stream)
                     fmi_stream_named(stream).text, cause);
 }
 
+fm_status fmi_device_admit(fm_device *device, fmi_stream *stream, bool no_wait, uint64_t timeout_ns)
+{
+    if (atomic_load_explicit(&device->engine.lost, memory_order_acquire)) {
+        return fmi_fail(FM_ERROR_DEVICE_LOST, "fm_commit: the device is lost");
+    }
+    if (atomic_load_explicit(&stream->failed, memory_order_acquire)) {
+        return refuse_failed(stream);
+    }
+    uint64_t most_ns = device->config.info.commit_timeout_ns;
+    fm_status status = make_room(device, no_wait, timeout_ns < most_ns ? timeout_ns : most_ns);
+    if (status == FM_OK && atomic_load_explicit(&device->engine.lost, memory_order_acquire)) {
+        fmi_retirement_count_out(&device->retirement);
+        status = fmi_fail(FM_ERROR_DEVICE_LOST, "fm_commit: the device was lost while the list waited for a place");
+    }
+    return status;
+}
+
 // Everything of a commit that can fail. The caller is inside the list.
 static fm_status prepare(fm_device *device, fmi_list *list, const fm_commit_info *info, uint64_t timeout_ns,
                          fmi_stream **out_stream)
@@ -225,17 +277,7 @@ static fm_status prepare(fm_device *device, fmi_list *list, const fm_commit_info
         return status;
     }
     fmi_stream *stream = (fmi_stream *)held;
-    if (atomic_load_explicit(&device->engine.lost, memory_order_acquire)) {
-        status = fmi_fail(FM_ERROR_DEVICE_LOST, "fm_commit: the device is lost");
-    } else if (atomic_load_explicit(&stream->failed, memory_order_acquire)) {
-        status = refuse_failed(stream);
-    } else {
-        status = make_room(device, info->no_wait, timeout_ns);
-        if (status == FM_OK && atomic_load_explicit(&device->engine.lost, memory_order_acquire)) {
-            fmi_retirement_count_out(&device->retirement);
-            status = fmi_fail(FM_ERROR_DEVICE_LOST, "fm_commit: the device was lost while the list waited for a place");
-        }
-    }
+    status = fmi_device_admit(device, stream, info->no_wait, timeout_ns);
     if (status == FM_OK) {
         status = take_after(device, list, stream, info);
         if (status != FM_OK) {
@@ -267,8 +309,6 @@ fm_status fmi_device_commit(fm_commands **commands, const fm_commit_info *info, 
         return status;
     }
     fm_device *device = (*commands)->room->device;
-    uint64_t most_ns = device->config.info.commit_timeout_ns;
-    timeout_ns = timeout_ns < most_ns ? timeout_ns : most_ns;
     fmi_stream *stream = NULL;
     fmi_list *list = (*commands)->list;
     bool reusable = list->reusable;

@@ -64,6 +64,8 @@ fm_status fm_device_get_stats(fm_device *device, fm_device_stats *out)
         .bytes_reserved = LOAD(device->pool.reserved_bytes),
         .bytes_in_flight = LOAD(device->pool.orphan_bytes),
         .bytes_in_flight_peak = LOAD(device->pool.orphan_peak_bytes),
+        .bytes_staging = LOAD(device->pool.staging_reserved_bytes),
+        .bytes_staging_peak = LOAD(device->pool.staging_peak_bytes),
         .memory_reuses = LOAD(device->pool.reuses),
         .limit_waits = LOAD(device->limit_waits),
         .full_drains = LOAD(device->full_drains),

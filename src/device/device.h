@@ -84,4 +84,16 @@ void fmi_device_explain_memory(void *device);
 // returns the value. `stream` is held for the list, or NULL for the library's own fills. The caller kicks and notifies the keeper.
 uint64_t fmi_device_post(fm_device *device, fmi_list *list, fmi_stream *stream);
 
+// What comes before a list is posted: takes a place under the in-flight limits, unless the stream or the device refuses work. On FM_OK the
+// list is counted in. `no_wait`, errors: as of fm_commit; waits for at most `timeout_ns` and what the settings allow.
+fm_status fmi_device_admit(fm_device *device, fmi_stream *stream, bool no_wait, uint64_t timeout_ns);
+
+// Takes the stream's next `count` values in one step, for a transfer in parts, and returns the first. What is committed from here on comes
+// behind the transfer; it waits until all these values have been posted, so the caller posts them all, whatever happens.
+uint64_t fmi_device_take_values(fmi_stream *stream, uint64_t count);
+
+// Posts a list, which has been counted in, for the values from `first` to `value` of those taken; lowest first. Holds the stream for it.
+void fmi_device_post_part(fm_device *device, fmi_list *list, fmi_stream *stream, uint64_t first, uint64_t value,
+                          bool is_last);
+
 #endif

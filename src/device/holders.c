@@ -72,7 +72,7 @@ void fmi_device_explain_memory(void *user)
     }
     fmi_fail(FM_ERROR_OUT_OF_MEMORY,
              "%s: %u buffers that are alive have %" PRIu64 "%s%s, lists that are not complete keep %" PRIu64
-             " of destroyed ones and for transfers, and %" PRIu64 " are free between them",
+             " of destroyed ones, and %" PRIu64 " are free between them",
              fm_last_error(), h.alive, h.alive_bytes, named, length ? ")" : "",
              used > h.alive_bytes ? used - h.alive_bytes : 0, reserved > used ? reserved - used : 0);
 }

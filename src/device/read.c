@@ -1,8 +1,8 @@
 // fm_buffer_read: the one way by which a call returns device bytes to its caller (READ-6). Where the host can see the memory and nothing
-// uses it any more it looks there; else a copy to staging memory is recorded, committed and waited for.
+// uses it any more it looks there; else a copy to staging memory is recorded, committed and waited for, a large one in parts (parts.h).
 // Any thread. Waits outside every lock, for its own list or its stream's last alone (READ-1, READ-2). The bytes are copied by the
 // reader itself, so a large read keeps nobody else from retiring, and one that gives up leaves nothing behind that could write later.
-#include "device/device.h"
+#include "device/parts.h"
 
 #include "base/clock.h"
 
@@ -64,12 +64,7 @@ static fm_status wait_for(const reader *r, uint64_t value)
 // list that is being recorded does. A list that this look misses changes `use` before it is committed.
 static bool may_look(const reader *r, const fmi_buffer *buffer, uint64_t use)
 {
-    bool only_here = fmi_use_home(use) == fmi_use_home_of(r->stream->slot.index) && fmi_use_home(use) != FMI_USE_MANY;
-    bool unused = fmi_use_home(use) == 0 && (use & FMI_USE_COMMITS) == 0;
-    return buffer->block->cached && fmi_use_uncommitted(use) == 0 && (only_here || unused) &&
-           !atomic_load_explicit(&r->stream->failed, memory_order_acquire) &&
-           !atomic_load_explicit(&r->device->engine.lost, memory_order_acquire) &&
-           !atomic_load_explicit(&buffer->memory->unzeroed, memory_order_acquire) &&
+    return buffer->block->cached && fmi_is_the_streams_alone(r->device, r->stream, buffer->memory, use, 0) &&
            !FMI_ABLATED(&r->device->ablations, FM_ABLATE_READ_OWN_LIST);
 }
 
@@ -152,6 +147,28 @@ static fm_status read_through_staging(const reader *r)
     return status;
 }
 
+// False: it cannot go in parts.
+static bool read_in_parts(const reader *r, fmi_buffer *buffer, fm_status *out_status)
+{
+    fmi_parts t = {
+        .device = r->device,
+        .stream = r->stream,
+        .buffer = buffer,
+        .handle = r->buffer_handle,
+        .range = r->range,
+        .deadline = r->deadline,
+        .timeout_ns = r->timeout_ns,
+    };
+    if (!fmi_parts_suit(&t)) {
+        return false;
+    }
+    *out_status = fmi_parts_read(&t, r->destination);
+    if (*out_status != FM_OK) {
+        fmi_error_prefix("fm_buffer_read");
+    }
+    return true;
+}
+
 static fm_status read_now(reader *r)
 {
     fmi_slot *held;
@@ -169,6 +186,9 @@ static fm_status read_now(reader *r)
         moves = false;
     }
     bool done = !moves || look(r, buffer, &status);
+    if (!done && r->range.size_bytes > FMI_PART_BYTES) {
+        done = read_in_parts(r, buffer, &status);
+    }
     fmi_table_release(&r->device->buffers, held);
     return done ? status : read_through_staging(r);
 }

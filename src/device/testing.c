@@ -111,6 +111,15 @@ fm_status fm_testing_set_wave_ns(fm_device *device, uint32_t ns)
     return status;
 }
 
+fm_status fm_testing_limit_memory(fm_device *device, uint64_t size_bytes)
+{
+    fm_status status = check_manual(device, "fm_testing_limit_memory");
+    if (status == FM_OK) {
+        fmi_manual_limit_memory(device->backend, size_bytes);
+    }
+    return status;
+}
+
 fm_status fm_testing_run_callbacks(fm_device *device)
 {
     fm_status status = check_manual(device, "fm_testing_run_callbacks");

@@ -58,7 +58,7 @@ fm_status fmi_buffer_create_staging(fmi_table *table, fmi_pool *pool, uint64_t s
                                     fmi_buffer **out)
 {
     fmi_memory *memory;
-    fm_status status = fmi_pool_alloc_until(pool, FM_MEMORY_HOST, size_bytes, deadline, &memory);
+    fm_status status = fmi_pool_alloc_until(pool, FMI_POOL_STAGING, size_bytes, deadline, &memory);
     if (status != FM_OK) {
         return status;
     }

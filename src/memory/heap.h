@@ -63,6 +63,12 @@ typedef struct fmi_ranges {
     fmi_memory *spare; // structs of no range
 } fmi_ranges;
 
+// A size in whole units of the granularity.
+static inline uint64_t fmi_heap_round(uint64_t size_bytes)
+{
+    return (size_bytes + FMI_GRANULARITY_BYTES - 1) & ~(uint64_t)(FMI_GRANULARITY_BYTES - 1);
+}
+
 // Makes a whole new block one free range. False: out of host memory, nothing changed.
 bool fmi_heap_add(fmi_heap *heap, fmi_ranges *ranges, fmi_pool_block *block);
 

@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { STAGING_BLOCK_BYTES = 8 << 20 }; // most of a block that staging memory shares
+
 // How long a request without a deadline is repeated while work ends and others take what comes free.
 #define PATIENCE_NS UINT64_C(30000000000)
 
@@ -26,22 +28,34 @@ void fmi_pool_init(fmi_pool *pool, const fmi_backend_ops *ops, fmi_backend *back
         pool->settings.block_size_bytes = caps->max_block_bytes;
     }
     pthread_mutex_init(&pool->lock, NULL);
-    pthread_mutex_init(&pool->growth[0], NULL);
-    pthread_mutex_init(&pool->growth[1], NULL);
+    for (int kind = 0; kind < FMI_POOL_KINDS; kind++) {
+        pthread_mutex_init(&pool->growth[kind], NULL);
+    }
+}
+
+// Native bytes that count with those of this kind.
+static _Atomic(uint64_t) *reserved_of(fmi_pool *pool, fm_memory_kind kind)
+{
+    return kind == FMI_POOL_STAGING ? &pool->staging_reserved_bytes : &pool->reserved_bytes;
+}
+
+static _Atomic(uint64_t) *used_of(fmi_pool *pool, fm_memory_kind kind)
+{
+    return kind == FMI_POOL_STAGING ? &pool->staging_used_bytes : &pool->used_bytes;
 }
 
 // Bytes are no longer reserved.
-static void unreserve(fmi_pool *pool, uint64_t size_bytes)
+static void unreserve(fmi_pool *pool, fm_memory_kind kind, uint64_t size_bytes)
 {
-    atomic_fetch_sub_explicit(&pool->reserved_bytes, size_bytes, memory_order_relaxed);
-    atomic_fetch_add(&pool->returns, 1);
+    atomic_fetch_sub_explicit(reserved_of(pool, kind), size_bytes, memory_order_relaxed);
 }
 
 static void free_block(fmi_pool *pool, fmi_pool_block *block)
 {
     uint64_t size_bytes = block->native.size_bytes;
     pool->ops->free_block(pool->backend, &block->native);
-    unreserve(pool, size_bytes); // behind the driver, so that both together never have more than the limit
+    unreserve(pool, block->kind, size_bytes); // behind the driver, so that both together never have more than the limit
+    atomic_fetch_add(&pool->returns, 1);
     free(block);
 }
 
@@ -61,7 +75,7 @@ static uint64_t free_chain(fmi_pool *pool, fmi_pool_block *chain)
 
 void fmi_pool_destroy(fmi_pool *pool)
 {
-    for (int kind = 0; kind < 2; kind++) {
+    for (int kind = 0; kind < FMI_POOL_KINDS; kind++) {
         for (fmi_pool_block *block = pool->blocks[kind], *next; block; block = next) {
             next = block->next;
             free_block(pool, block);
@@ -70,15 +84,16 @@ void fmi_pool_destroy(fmi_pool *pool)
     fmi_ranges_free(&pool->ranges);
     free(pool->orders);
     pthread_mutex_destroy(&pool->lock);
-    pthread_mutex_destroy(&pool->growth[0]);
-    pthread_mutex_destroy(&pool->growth[1]);
+    for (int kind = 0; kind < FMI_POOL_KINDS; kind++) {
+        pthread_mutex_destroy(&pool->growth[kind]);
+    }
 }
 
 // Unlinks blocks that nothing uses until at most `keep_bytes` of them are left, and returns them as a chain. Called under the lock.
 static fmi_pool_block *take_empty_blocks(fmi_pool *pool, uint64_t keep_bytes)
 {
     fmi_pool_block *taken = NULL;
-    for (int kind = 0; kind < 2; kind++) {
+    for (int kind = 0; kind < FMI_POOL_KINDS; kind++) {
         fmi_pool_block *block = pool->blocks[kind], *next;
         for (; block && pool->empty_bytes > keep_bytes; block = next) {
             next = block->next;
@@ -129,15 +144,17 @@ static fmi_memory *take(fmi_pool *pool, fm_memory_kind kind, uint64_t size_bytes
 }
 
 // Takes room for a block of `shared` bytes under the limit, else of `exact` bytes; returns the size taken, 0 for none. Only what fits is
-// ever counted, so that no other thread is refused because of bytes that are given back a moment later.
-static uint64_t reserve(fmi_pool *pool, uint64_t shared, uint64_t exact)
+// ever counted, so that no other thread is refused because of bytes that are given back a moment later. Staging memory has no limit here: it is
+// bounded by who uses it.
+static uint64_t reserve(fmi_pool *pool, fm_memory_kind kind, uint64_t shared, uint64_t exact)
 {
-    uint64_t limit = pool->settings.limit_bytes;
-    uint64_t reserved = atomic_load_explicit(&pool->reserved_bytes, memory_order_relaxed);
+    _Atomic(uint64_t) *counter = reserved_of(pool, kind);
+    uint64_t limit = kind == FMI_POOL_STAGING ? UINT64_MAX : pool->settings.limit_bytes;
+    uint64_t reserved = atomic_load_explicit(counter, memory_order_relaxed);
     for (;;) {
         uint64_t room = reserved < limit ? limit - reserved : 0;
         uint64_t bytes = shared <= room ? shared : exact <= room ? exact : 0;
-        if (bytes == 0 || atomic_compare_exchange_weak_explicit(&pool->reserved_bytes, &reserved, reserved + bytes,
+        if (bytes == 0 || atomic_compare_exchange_weak_explicit(counter, &reserved, reserved + bytes,
                                                                 memory_order_relaxed, memory_order_relaxed)) {
             return bytes;
         }
@@ -149,8 +166,8 @@ static fmi_memory *link_block(fmi_pool *pool, fm_memory_kind kind, fmi_pool_bloc
 {
     fmi_memory *memory = NULL;
     pthread_mutex_lock(&pool->lock);
+    block->kind = kind;
     if (fmi_heap_add(&pool->heaps[kind], &pool->ranges, block)) {
-        block->kind = kind;
         block->next = pool->blocks[kind];
         if (block->next) {
             block->next->before = block;
@@ -167,36 +184,47 @@ static fmi_memory *link_block(fmi_pool *pool, fm_memory_kind kind, fmi_pool_bloc
     return memory;
 }
 
-// Allocates a block that holds at least `size_bytes` and takes the range from it.
-static fm_status add_block(fmi_pool *pool, fm_memory_kind kind, uint64_t size_bytes, fmi_memory **out)
+// Bytes that were reserved for a block are not used for it.
+static void give_up(fmi_pool *pool, fm_memory_kind kind, uint64_t size_bytes)
 {
+    unreserve(pool, kind, size_bytes);
+    atomic_fetch_add(&pool->failures, 1);
+}
+
+// Allocates a block that holds at least `size_bytes` and takes the range from it. `*by_limit`: it is the limit that has no room.
+static fm_status add_block(fmi_pool *pool, fm_memory_kind kind, uint64_t size_bytes, bool *by_limit, fmi_memory **out)
+{
+    bool is_staging = kind == FMI_POOL_STAGING;
     uint64_t block_size = pool->settings.block_size_bytes;
+    block_size = is_staging && block_size > STAGING_BLOCK_BYTES ? STAGING_BLOCK_BYTES : block_size;
     uint64_t shared = size_bytes > block_size / 2 ? size_bytes : block_size;
-    uint64_t block_bytes = reserve(pool, shared, size_bytes);
-    if (block_bytes == 0) {
+    uint64_t block_bytes = reserve(pool, kind, shared, size_bytes);
+    *by_limit = block_bytes == 0;
+    if (*by_limit) {
         return fmi_fail(FM_ERROR_OUT_OF_MEMORY,
                         "%llu bytes more would exceed the limit of %llu bytes; %llu are reserved",
                         (unsigned long long)size_bytes, (unsigned long long)pool->settings.limit_bytes,
                         (unsigned long long)atomic_load_explicit(&pool->reserved_bytes, memory_order_relaxed));
     }
     fmi_pool_block *block = calloc(1, sizeof *block);
-    fm_status status = block ? pool->ops->allocate_block(pool->backend, kind, block_bytes, &block->native)
-                             : fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "no host memory for a memory block");
+    if (!block) {
+        give_up(pool, kind, block_bytes);
+        return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "no host memory for a memory block");
+    }
+    fm_memory_kind native = is_staging ? FM_MEMORY_HOST : kind;
+    fm_status status = pool->ops->allocate_block(pool->backend, native, block_bytes, &block->native);
+    if (status == FM_ERROR_OUT_OF_MEMORY && block_bytes > size_bytes) { // no room to share is better than none
+        give_up(pool, kind, block_bytes - size_bytes);
+        block_bytes = size_bytes;
+        status = pool->ops->allocate_block(pool->backend, native, block_bytes, &block->native);
+    }
     if (status != FM_OK) {
-        unreserve(pool, block_bytes);
+        give_up(pool, kind, block_bytes);
         free(block);
         return status;
     }
     *out = link_block(pool, kind, block, size_bytes);
     return *out ? FM_OK : fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "no host memory for a memory block");
-}
-
-static void raise_peak(_Atomic(uint64_t) *peak, uint64_t value)
-{
-    uint64_t highest = atomic_load_explicit(peak, memory_order_relaxed);
-    while (value > highest &&
-           !atomic_compare_exchange_weak_explicit(peak, &highest, value, memory_order_relaxed, memory_order_relaxed)) {
-    }
 }
 
 // What FM_ABLATE_DEATH_POINTS does: hands out memory that lists still use as if it were free.
@@ -209,11 +237,6 @@ static fmi_memory *steal(fmi_pool *pool, fm_memory_kind kind, uint64_t size_byte
     return memory;
 }
 
-static uint64_t round_up(uint64_t size_bytes)
-{
-    return (size_bytes + FMI_GRANULARITY_BYTES - 1) & ~(uint64_t)(FMI_GRANULARITY_BYTES - 1);
-}
-
 static fmi_memory *take_locked(fmi_pool *pool, fm_memory_kind kind, uint64_t size_bytes)
 {
     pthread_mutex_lock(&pool->lock);
@@ -224,7 +247,7 @@ static fmi_memory *take_locked(fmi_pool *pool, fm_memory_kind kind, uint64_t siz
 
 // One thread adds a block at a time, and who comes behind it looks there first: many threads that find no room at once would reserve a block each,
 // up to the limit, and leave nothing for the other kind.
-static fm_status take_or_add(fmi_pool *pool, fm_memory_kind kind, uint64_t size_bytes, fmi_memory **out)
+static fm_status take_or_add(fmi_pool *pool, fm_memory_kind kind, uint64_t size_bytes, bool *by_limit, fmi_memory **out)
 {
     *out = take_locked(pool, kind, size_bytes);
     if (*out) {
@@ -232,17 +255,31 @@ static fm_status take_or_add(fmi_pool *pool, fm_memory_kind kind, uint64_t size_
     }
     pthread_mutex_lock(&pool->growth[kind]);
     *out = take_locked(pool, kind, size_bytes);
-    fm_status status = *out ? FM_OK : add_block(pool, kind, size_bytes, out);
+    fm_status status = *out ? FM_OK : add_block(pool, kind, size_bytes, by_limit, out);
     pthread_mutex_unlock(&pool->growth[kind]);
     return status;
 }
 
-// Nothing is in flight, and a look that began when `returns` stood at `seen` found no room: would another look find none, too? Not if
-// anything came back meanwhile, or if another thread is giving a block back at this moment.
-static bool is_final(const fmi_pool *pool, uint64_t seen)
+// What a look depends on, as it was when the look began.
+typedef struct outlook {
+    uint64_t returns;
+    uint64_t failures;
+} outlook;
+
+static outlook look_out(fmi_pool *pool)
+{
+    return (outlook){atomic_load(&pool->returns), atomic_load(&pool->failures)};
+}
+
+// Nothing is in flight, and a look found no room: would another look find none, too? Not if anything came back since it began, or if another
+// thread is giving a block back at this moment. Where the limit stood in the way also not if another's allocation has failed since, whose bytes
+// counted meanwhile; where the driver did, that changes nothing, and two such threads would keep each other at it.
+static bool is_final(fmi_pool *pool, outlook before, bool by_limit)
 {
     // In this order: who gives a block back raises `returns` before it lowers `leaving`.
-    return atomic_load(&pool->leaving) == 0 && atomic_load(&pool->returns) == seen;
+    bool leaves = atomic_load(&pool->leaving) != 0;
+    outlook now = look_out(pool);
+    return !leaves && now.returns == before.returns && (!by_limit || now.failures == before.failures);
 }
 
 // Looks for memory until it is there, or nothing is left that could come back, or it is too late; the last error says what the last
@@ -253,8 +290,9 @@ static fm_status look_until(fmi_pool *pool, fm_memory_kind kind, uint64_t size_b
     uint64_t until = deadline;
     bool late = false;
     for (uint32_t attempt = 0;; attempt++) {
-        uint64_t seen = atomic_load(&pool->returns);
-        fm_status status = take_or_add(pool, kind, size_bytes, out);
+        outlook before = look_out(pool);
+        bool by_limit = false;
+        fm_status status = take_or_add(pool, kind, size_bytes, &by_limit, out);
         if (status != FM_ERROR_OUT_OF_MEMORY) {
             return status;
         }
@@ -273,7 +311,7 @@ static fm_status look_until(fmi_pool *pool, fm_memory_kind kind, uint64_t size_b
         // Attempt 0 retires and gives empty blocks back, later ones wait for the oldest work.
         bool more = pool->reclaim && pool->reclaim(pool->reclaim_user, attempt, until);
         fmi_pool_trim(pool);
-        if (!more && is_final(pool, seen)) {
+        if (!more && is_final(pool, before, by_limit)) {
             return status;
         }
         if (!more) {
@@ -286,14 +324,14 @@ static fm_status look_until(fmi_pool *pool, fm_memory_kind kind, uint64_t size_b
 fm_status fmi_pool_alloc_until(fmi_pool *pool, fm_memory_kind kind, uint64_t size_bytes, uint64_t deadline,
                                fmi_memory **out)
 {
-    uint64_t limit = pool->settings.limit_bytes;
+    uint64_t limit = kind == FMI_POOL_STAGING ? UINT64_MAX : pool->settings.limit_bytes;
     uint64_t most = pool->max_block_bytes < limit ? pool->max_block_bytes : limit;
     if (size_bytes > most) {
         return fmi_fail(FM_ERROR_OUT_OF_MEMORY,
                         "%llu bytes exceed what the device or its memory limit allows at once (%llu)",
                         (unsigned long long)size_bytes, (unsigned long long)most);
     }
-    size_bytes = round_up(size_bytes);
+    size_bytes = fmi_heap_round(size_bytes);
     if (pool->settle) {
         pool->settle(pool->reclaim_user);
     }
@@ -305,8 +343,8 @@ fm_status fmi_pool_alloc_until(fmi_pool *pool, fm_memory_kind kind, uint64_t siz
     fm_status status = look_until(pool, kind, size_bytes, deadline, out);
     if (status == FM_OK) {
         fmi_error_restore(&callers); // attempts that failed on the way are nobody's error
-        raise_peak(&pool->peak_bytes,
-                   atomic_fetch_add_explicit(&pool->used_bytes, size_bytes, memory_order_relaxed) + size_bytes);
+        uint64_t used = atomic_fetch_add_explicit(used_of(pool, kind), size_bytes, memory_order_relaxed) + size_bytes;
+        fmi_raise_peak(kind == FMI_POOL_STAGING ? &pool->staging_peak_bytes : &pool->peak_bytes, used);
     } else if (status == FM_ERROR_OUT_OF_MEMORY && pool->explain) {
         pool->explain(pool->reclaim_user);
     }
@@ -320,31 +358,6 @@ void fmi_pool_share(fmi_pool *pool, fmi_memory *memory)
     pthread_mutex_unlock(&pool->lock);
 }
 
-// Out of its stream's order. Called under the lock.
-static void unlink_order(fmi_pool *pool, fmi_memory *memory)
-{
-    if (memory->order == 0) {
-        return;
-    }
-    *(memory->last ? &memory->last->next : &pool->orders[memory->order - 1]) = memory->next;
-    if (memory->next) {
-        memory->next->last = memory->last;
-    }
-    memory->next = memory->last = NULL;
-    memory->order = 0;
-}
-
-// It is somebody's again, or nobody's at all. Called under the lock.
-static void end_orphanhood(fmi_pool *pool, fmi_memory *memory)
-{
-    unlink_order(pool, memory);
-    atomic_store_explicit(&memory->orphan, 0, memory_order_relaxed);
-    if (memory->is_counted) {
-        memory->is_counted = false;
-        atomic_fetch_sub_explicit(&pool->orphan_bytes, memory->size_bytes, memory_order_relaxed);
-    }
-}
-
 void fmi_pool_release(fmi_pool *pool, fmi_memory *memory)
 {
     fmi_pool_block *chain = NULL;
@@ -354,13 +367,13 @@ void fmi_pool_release(fmi_pool *pool, fmi_memory *memory)
     uint32_t owners = atomic_fetch_sub_explicit(&memory->owners, 1, memory_order_relaxed);
     FMI_ASSERT("POOL-1", owners > 0);
     if (owners == 1) {
-        end_orphanhood(pool, memory);
+        fmi_pool_end_orphanhood(pool, memory);
         fmi_pool_block *block = memory->block;
         watched = pool->watch ? block : NULL;
         if (pool->poison && block->native.mapped) {
             memset(block->native.mapped + memory->offset_bytes, FMI_POISON, (size_t)memory->size_bytes);
         }
-        atomic_fetch_sub_explicit(&pool->used_bytes, memory->size_bytes, memory_order_relaxed);
+        atomic_fetch_sub_explicit(used_of(pool, block->kind), memory->size_bytes, memory_order_relaxed);
         fmi_heap_give(&pool->heaps[block->kind], &pool->ranges, memory);
         atomic_fetch_add(&pool->returns, 1);
         if (block->used_bytes == 0) {
@@ -373,92 +386,4 @@ void fmi_pool_release(fmi_pool *pool, fmi_memory *memory)
         pool->watch(pool->backend, &watched->native, range.offset_bytes, range.size_bytes);
     }
     free_chain(pool, chain);
-}
-
-// Room for the order of this home. Called under the lock.
-static bool grow_orders(fmi_pool *pool, uint32_t home)
-{
-    if (home <= pool->order_capacity) {
-        return true;
-    }
-    uint32_t capacity = pool->order_capacity ? pool->order_capacity : 64;
-    while (capacity < home) {
-        capacity *= 2;
-    }
-    fmi_memory **orders = realloc(pool->orders, capacity * sizeof *orders);
-    if (!orders) {
-        return false;
-    }
-    memset(orders + pool->order_capacity, 0, (capacity - pool->order_capacity) * sizeof *orders);
-    pool->orders = orders;
-    pool->order_capacity = capacity;
-    return true;
-}
-
-// Counts and offers orphaned memory once no list that is being recorded uses it. Called under the lock.
-static void offer(fmi_pool *pool, fmi_memory *memory)
-{
-    uint64_t use = atomic_load(&memory->use);
-    uint32_t home = fmi_use_home(use);
-    if (!atomic_load(&memory->orphan) || fmi_use_uncommitted(use)) {
-        return;
-    }
-    if (!memory->is_counted) { // from here on only work in flight keeps it; before, a list that somebody records
-        memory->is_counted = true;
-        raise_peak(&pool->orphan_peak_bytes,
-                   atomic_fetch_add_explicit(&pool->orphan_bytes, memory->size_bytes, memory_order_relaxed) +
-                       memory->size_bytes);
-    }
-    // Without host memory for the order it stays with its lists and returns when they retire.
-    if (memory->order || home == 0 || home == FMI_USE_MANY || !grow_orders(pool, home)) {
-        return;
-    }
-    fmi_memory **head = &pool->orders[home - 1];
-    memory->order = home;
-    memory->last = NULL;
-    memory->next = *head;
-    if (*head) {
-        (*head)->last = memory;
-    }
-    *head = memory;
-}
-
-void fmi_pool_offer_slow(fmi_pool *pool, fmi_memory *memory)
-{
-    pthread_mutex_lock(&pool->lock);
-    offer(pool, memory);
-    pthread_mutex_unlock(&pool->lock);
-}
-
-void fmi_pool_orphan(fmi_pool *pool, fmi_memory *memory)
-{
-    pthread_mutex_lock(&pool->lock);
-    // Sequentially consistent, before `use` is looked at: a commit changes `use` and then looks here. One of the two offers it.
-    atomic_store(&memory->orphan, 1);
-    offer(pool, memory);
-    pthread_mutex_unlock(&pool->lock);
-}
-
-fmi_memory *fmi_pool_take_over(fmi_pool *pool, fm_memory_kind kind, uint64_t size_bytes, uint32_t home)
-{
-    enum { MOST_LOOKS = 64 };
-    size_bytes = round_up(size_bytes);
-    fmi_memory *found = NULL;
-    pthread_mutex_lock(&pool->lock);
-    fmi_memory *memory = home && home <= pool->order_capacity ? pool->orders[home - 1] : NULL;
-    for (int looks = 0; memory && !found && looks < MOST_LOOKS; looks++, memory = memory->next) {
-        // At most an eighth is wasted, so that a small buffer does not keep a large one's memory.
-        bool fits = memory->size_bytes >= size_bytes && memory->size_bytes - size_bytes <= memory->size_bytes / 8;
-        // What could not be zeroed stays noted until the lists that use it have answered for it, so it is nobody else's before.
-        if (fits && memory->block->kind == kind && !atomic_load_explicit(&memory->unzeroed, memory_order_acquire)) {
-            found = memory;
-        }
-    }
-    if (found) {
-        end_orphanhood(pool, found);
-        atomic_fetch_add_explicit(&found->owners, 1, memory_order_relaxed);
-        atomic_fetch_add_explicit(&pool->reuses, 1, memory_order_relaxed);
-    }
-    pthread_mutex_unlock(&pool->lock);
-    return found;
 }

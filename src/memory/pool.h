@@ -12,6 +12,10 @@
 
 enum { FMI_POISON = 0xDB }; // what memory that came back holds on manual devices, in every byte
 
+// A kind of memory of the pool's own, beside those of buffers: staging memory. It lies in host memory, so it is outside of the limit.
+#define FMI_POOL_STAGING ((fm_memory_kind)2)
+enum { FMI_POOL_KINDS = 3 };
+
 // A range of bytes.
 typedef struct fmi_range {
     uint64_t offset_bytes;
@@ -29,7 +33,7 @@ typedef void (*fmi_pool_settle)(void *user);
 typedef void (*fmi_pool_explain)(void *user);
 
 typedef struct fmi_pool_settings {
-    uint64_t limit_bytes;      // native bytes of both kinds together
+    uint64_t limit_bytes;      // native bytes of buffers, both kinds together
     uint64_t cache_bytes;      // native bytes of blocks that nothing uses, kept for later
     uint64_t block_size_bytes; // of a shared block
 } fmi_pool_settings;
@@ -42,27 +46,31 @@ typedef struct fmi_pool {
     bool poison; // fill memory that comes back, so that a late use shows (manual devices)
     // Told of each range that comes back, without the lock; NULL = nobody (all but manual devices).
     void (*watch)(fmi_backend *backend, const fmi_block *block, uint64_t offset_bytes, uint64_t size_bytes);
-    fmi_pool_settle settle;    // set once by the device room
-    fmi_pool_reclaim reclaim;  // and this
-    fmi_pool_explain explain;  // and this; NULL: nothing is added
-    void *reclaim_user;        // of all three, and this
-    fmi_ablations *ablations;  // and this
-    pthread_mutex_t growth[2]; // by fm_memory_kind: held by who adds a block; taken before `lock`
-    pthread_mutex_t lock;      // guards the five below and every range's fields
-    fmi_pool_block *blocks[2]; // by fm_memory_kind
-    fmi_heap heaps[2];         // by fm_memory_kind
+    fmi_pool_settle settle;                 // set once by the device room
+    fmi_pool_reclaim reclaim;               // and this
+    fmi_pool_explain explain;               // and this; NULL: nothing is added
+    void *reclaim_user;                     // of all three, and this
+    fmi_ablations *ablations;               // and this
+    pthread_mutex_t growth[FMI_POOL_KINDS]; // by kind: held by who adds a block; taken before `lock`
+    pthread_mutex_t lock;                   // guards the five below and every range's fields
+    fmi_pool_block *blocks[FMI_POOL_KINDS]; // by kind
+    fmi_heap heaps[FMI_POOL_KINDS];         // by kind
     fmi_ranges ranges;
     fmi_memory **orders; // by stream index: memory that the stream may take over, newest first
     uint32_t order_capacity;
     uint64_t empty_bytes;           // of blocks that nothing uses; guarded by the lock
-    _Atomic(uint64_t) returns;      // times that a range came back to the heap, or reserved bytes to the limit
+    _Atomic(uint64_t) returns;      // times that a range came back to the heap or a block to the driver
+    _Atomic(uint64_t) failures;     // times that bytes were reserved for a block and the driver had none
     _Atomic(uint32_t) leaving;      // blocks that are out of the heap and still count against the limit
     _Atomic(uint32_t) region_count; // every region is below this
     _Atomic(uint64_t)
         recycled; // times that memory which had been used before was handed out again; the engine compares
-    _Atomic(uint64_t) reserved_bytes;
+    _Atomic(uint64_t) reserved_bytes; // without staging memory, as the two below
     _Atomic(uint64_t) used_bytes;
     _Atomic(uint64_t) peak_bytes;
+    _Atomic(uint64_t) staging_reserved_bytes; // the same of staging memory
+    _Atomic(uint64_t) staging_used_bytes;
+    _Atomic(uint64_t) staging_peak_bytes;
     _Atomic(uint64_t)
         orphan_bytes; // of memory that only committed lists keep: destroyed buffers, large staging (RETIRE-4)
     _Atomic(uint64_t) orphan_peak_bytes;
@@ -75,7 +83,7 @@ void fmi_pool_init(fmi_pool *pool, const fmi_backend_ops *ops, fmi_backend *back
 // Frees all blocks. The device is idle.
 void fmi_pool_destroy(fmi_pool *pool);
 
-// Takes memory that nothing uses, with one owner. Under pressure: trims, reclaims, and only then FM_ERROR_OUT_OF_MEMORY, with nothing lost.
+// Takes memory that nothing uses, with one owner; of buffers' kinds or FMI_POOL_STAGING. Under pressure: trims, reclaims, and only then FM_ERROR_OUT_OF_MEMORY, with nothing lost.
 // `deadline` (base/clock.h): what is not there by then is FM_TIMEOUT, if waiting longer could have helped.
 fm_status fmi_pool_alloc_until(fmi_pool *pool, fm_memory_kind kind, uint64_t size_bytes, uint64_t deadline,
                                fmi_memory **out);
@@ -94,6 +102,17 @@ void fmi_pool_share(fmi_pool *pool, fmi_memory *memory);
 
 // A buffer object lets go of it; the last one returns it to the heap. The device no longer uses it for that object.
 void fmi_pool_release(fmi_pool *pool, fmi_memory *memory);
+
+// It is somebody's again, or nobody's at all: it is no orphan any more. Called under the lock.
+void fmi_pool_end_orphanhood(fmi_pool *pool, fmi_memory *memory);
+
+static inline void fmi_raise_peak(_Atomic(uint64_t) *peak, uint64_t value)
+{
+    uint64_t highest = atomic_load_explicit(peak, memory_order_relaxed);
+    while (value > highest &&
+           !atomic_compare_exchange_weak_explicit(peak, &highest, value, memory_order_relaxed, memory_order_relaxed)) {
+    }
+}
 
 // Its handle was destroyed while lists still have it.
 void fmi_pool_orphan(fmi_pool *pool, fmi_memory *memory);

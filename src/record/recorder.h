@@ -194,6 +194,10 @@ static inline fm_status fmi_recorder_hold_buffer(fm_commands *commands, fm_buffe
 fm_status fmi_recorder_hold_variant(fm_commands *commands, fmi_kernel_object *object, uint64_t dtypes,
                                     const fmi_kernel_binary **out);
 
+// Holds a buffer that the caller holds already, whether or not a handle names it: staging memory, or what a transfer moves. A reusable list
+// holds it until its last copy is done, whatever becomes of the call.
+fm_status fmi_recorder_hold_object(fm_commands *commands, fmi_buffer *buffer);
+
 // A piece of staging memory, held by the list: mapped, device-reachable, 16-byte aligned, used once.
 typedef struct fmi_staged {
     fmi_buffer *buffer;

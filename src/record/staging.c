@@ -9,17 +9,17 @@
 
 enum { CHUNK_BYTES = 256 << 10, ALIGNMENT_BYTES = 16 };
 
-// Holds staging memory for the list: a reusable one until its last copy is done, whatever becomes of the call. In every build, also where
-// buffers are not held (FMI_WITHOUT_HOLDS): nobody else keeps it.
-static fm_status hold(fm_commands *commands, fmi_buffer *buffer)
+// In every build, also where buffers are not held (FMI_WITHOUT_HOLDS): nobody else keeps staging memory.
+fm_status fmi_recorder_hold_object(fm_commands *commands, fmi_buffer *buffer)
 {
     fmi_list *list = commands->list;
     if (!fmi_list_note_hold(list, list->reusable ? &list->staging : &list->buffers, &buffer->slot)) {
-        return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "no host memory to hold staging memory");
+        return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "no host memory to hold a buffer");
     }
     fmi_table_hold_more(&buffer->slot);
     fmi_memory_bind(buffer->memory);
     list->bound = true;
+    list->uses_taken_over |= buffer->memory->order_stream != 0;
     list->highest_region = buffer->region > list->highest_region ? buffer->region : list->highest_region;
     commands->new_buffers += !list->reusable;
     return FM_OK;
@@ -33,7 +33,7 @@ static fm_status stage_alone(fm_commands *commands, uint64_t size_bytes, fmi_buf
     if (status != FM_OK) {
         return status;
     }
-    status = hold(commands, *out);
+    status = fmi_recorder_hold_object(commands, *out);
     fmi_buffer_drop_staging(room->buffers, room->pool, *out); // frees it if the hold failed
     return status;
 }
@@ -58,7 +58,7 @@ static fm_status stage_in_chunk(fm_commands *commands, uint64_t size_bytes, fmi_
         offset = 0;
     }
     if (commands->staging_epoch != commands->epoch) {
-        status = hold(commands, commands->staging);
+        status = fmi_recorder_hold_object(commands, commands->staging);
     }
     if (status == FM_OK) {
         commands->staging_epoch = commands->epoch;

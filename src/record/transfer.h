@@ -1,5 +1,5 @@
 // What all kinds of transfer are recorded with: one side checked and held, nothing recorded, a command put in the list.
-// All run as the list's owner, inside the list. Who calls: transfer.c, fill.c and rect.c.
+// All run as the list's owner, inside the list. Who calls: transfer.c, fill.c and rect.c, and the device's transfers in parts.
 #ifndef FMI_RECORD_TRANSFER_H
 #define FMI_RECORD_TRANSFER_H
 

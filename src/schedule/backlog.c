@@ -27,6 +27,17 @@ static void add_to_count(fmi_backlog *backlog, uint32_t change)
     atomic_store(&backlog->count, atomic_load_explicit(&backlog->count, memory_order_relaxed) + change);
 }
 
+// Puts a part of a transfer in front of what was pushed after its value had been taken.
+static void insert(fmi_stream *stream, fmi_list *list)
+{
+    fmi_list **link = &stream->backlog_first;
+    while (*link && (*link)->value < list->value) {
+        link = &(*link)->next;
+    }
+    list->next = *link;
+    *link = list;
+}
+
 static void add(fmi_backlog *backlog, fmi_list *list, uint32_t slowest_ns)
 {
     fmi_stream *stream = list->stream;
@@ -39,6 +50,10 @@ static void add(fmi_backlog *backlog, fmi_list *list, uint32_t slowest_ns)
         return;
     }
     backlog->long_count += is_long(list);
+    if (stream->backlog_last && list->in_turn && list->value < stream->backlog_last->value) {
+        insert(stream, list);
+        return;
+    }
     if (stream->backlog_last) {
         stream->backlog_last->next = list;
         stream->backlog_last = list;
@@ -90,6 +105,9 @@ static bool has_room(const fmi_share *share, const fmi_list *list)
 // nobody waits for a point of the host.
 static bool may_run(const fmi_list *list, bool lost)
 {
+    if (list->in_turn && list->first_value != list->stream->taken + 1) {
+        return false; // a part of a transfer that comes before it is yet to be pushed
+    }
     uint32_t count = list->cancelled || list->behind_cancelled ? 0 : list->after_count;
     for (uint32_t i = 0; i < count; i++) {
         const fmi_after *after = &list->after[i];

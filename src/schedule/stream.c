@@ -26,6 +26,7 @@ static fmi_stream *make(fmi_table *table, const char *label, bool is_host)
     stream->host_link = NULL;
     pthread_mutex_init(&stream->order, NULL);
     pthread_mutex_init(&stream->lock, NULL);
+    stream->transfers = 0;
     atomic_store_explicit(&stream->committed, is_host, memory_order_relaxed);
     atomic_store_explicit(&stream->completed, 0, memory_order_relaxed);
     for (uint32_t i = 0; i < FMI_STREAM_BATCHES; i++) {

@@ -40,6 +40,7 @@ typedef struct fmi_stream {
     bool is_host;                // behind a point that the program signals: it takes no lists (retire/host.h); constant
     char *label;                 // NULL = none
     pthread_mutex_t order;       // held while a commit takes its value and its place in the queue (READ-2, READ-3)
+    uint32_t transfers;          // whose values were taken and not all of whose parts were pushed; under `order`
     _Atomic(uint64_t) committed; // last value given out; stored under `order`
     // Last value retired; stored by retirement alone, or by who signals it for the host, with release (READ-3).
     _Atomic(uint64_t) completed;

@@ -50,6 +50,7 @@
     X(failure)                                                                                                         \
     X(failure_record)                                                                                                  \
     X(readback)                                                                                                        \
+    X(large)                                                                                                           \
     X(order)                                                                                                           \
     X(learned)                                                                                                         \
     X(lifetime)                                                                                                        \

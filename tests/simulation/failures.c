@@ -302,9 +302,9 @@ static void memory_that_is_not_there_is_refused_with_the_buffers_label(void **st
     fm_buffer_info info = {.size_bytes = UINT64_C(1) << 50, .label = "weights"};
     STATUS(fm_buffer_create(f->m.device, &info, &buffer), FM_ERROR_OUT_OF_MEMORY);
     assert_non_null(strstr(fm_last_error(), "fm_buffer_create: buffer 'weights': "));
-    md_reopen(&f->m, &(fm_device_info){.memory_limit_bytes = 1 << 20, .block_size_bytes = 1 << 16});
     static uint8_t bytes[600 << 10];
     buffer = md_buffer_with(&f->m, &(fm_buffer_info){.size_bytes = sizeof bytes, .label = "values"});
+    OK(fm_testing_limit_memory(f->m.device, 1)); // nothing more
     fm_commands *commands = md_begin(&f->m, 0);
     STATUS(fm_upload(commands, buffer, 0, FM_WHOLE_SIZE, bytes), FM_ERROR_OUT_OF_MEMORY);
     assert_non_null(strstr(fm_last_error(), "fm_upload: staging memory for buffer 'values': "));

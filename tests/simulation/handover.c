@@ -166,7 +166,9 @@ static void staging_memory_is_waited_for_until_the_calls_time_is_over(void **sta
     md_fixture *f = *state;
     enum { LARGE = 450 << 10 };
     static uint8_t bytes[LARGE];
-    md_reopen(f, &(fm_device_info){.batches_in_flight = 1, .memory_limit_bytes = 5 << 18, .block_size_bytes = 1 << 18});
+    md_reopen(f, &(fm_device_info){.batches_in_flight = 1, .block_size_bytes = 1 << 18});
+    OK(fm_testing_limit_memory(f->device,
+                               5 << 18)); // of the driver: staging memory is outside of the library's own limit
     fm_buffer shared = md_buffer(f, LARGE), gone = md_buffer(f, LARGE);
     md_commit_fill(f, f->a, shared, 0x01010101);
     md_commit_fill(f, f->b, shared, 0x02020202); // of two streams: a read has to copy it

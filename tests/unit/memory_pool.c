@@ -164,6 +164,42 @@ static void pool_over_the_limit_is_refused_and_smaller_is_served(void **state)
     fmi_pool_destroy(&pool);
 }
 
+typedef struct hoard {
+    fmi_pool *pool;
+    fmi_memory *held[2];
+    uint32_t left;
+    uint32_t calls;
+} hoard;
+
+// Two requests, one inside the other's last look, that the driver refuses: each is told, neither keeps the other at it.
+static bool ask_in_between(void *user, uint32_t attempt, uint64_t deadline)
+{
+    (void)deadline;
+    hoard *h = user;
+    fmi_memory *none;
+    if (attempt == 1 && h->calls++ == 0) {
+        assert_int_equal(fmi_pool_alloc(h->pool, FM_MEMORY_HOST, 100, &none), FM_ERROR_OUT_OF_MEMORY);
+    }
+    return attempt == 0;
+}
+
+static void pool_driver_refusals_do_not_keep_each_other_at_it(void **state)
+{
+    (void)state;
+    fake f;
+    fmi_pool pool;
+    open_pool(&pool, &f, 4 * BLOCK);
+    f.refuse_above = 0;
+    hoard h = {.pool = &pool};
+    pool.reclaim = ask_in_between;
+    pool.reclaim_user = &h;
+    fmi_memory *none;
+    assert_int_equal(fmi_pool_alloc(&pool, FM_MEMORY_DEVICE, 100, &none), FM_ERROR_OUT_OF_MEMORY);
+    assert_int_equal(h.calls, 2);       // the second by the request in between
+    assert_int_equal(pool.failures, 8); // two looks each, for a block to share and for one of the request's own size
+    fmi_pool_destroy(&pool);
+}
+
 static void pool_driver_refusal_leaves_the_books_right(void **state)
 {
     (void)state;
@@ -172,20 +208,17 @@ static void pool_driver_refusal_leaves_the_books_right(void **state)
     open_pool(&pool, &f, (uint64_t)1 << 34);
     f.refuse_above = BLOCK / 2;
     fmi_memory *a;
-    assert_int_equal(fmi_pool_alloc(&pool, FM_MEMORY_HOST, 100, &a), FM_ERROR_OUT_OF_MEMORY);
+    assert_int_equal(fmi_pool_alloc(&pool, FM_MEMORY_HOST, BLOCK / 2 + 1, &a), FM_ERROR_OUT_OF_MEMORY);
     assert_int_equal(pool.reserved_bytes, 0);
+    assert_int_equal(fmi_pool_alloc(&pool, FM_MEMORY_HOST, 100, &a), FM_OK); // there is no block to share, but enough
+    assert_int_equal(pool.reserved_bytes, 256);
+    fmi_pool_release(&pool, a);
+    fmi_pool_trim(&pool);
     f.refuse_above = UINT64_MAX / 2;
     assert_int_equal(fmi_pool_alloc(&pool, FM_MEMORY_HOST, 100, &a), FM_OK);
     fmi_pool_release(&pool, a);
     fmi_pool_destroy(&pool);
 }
-
-typedef struct hoard {
-    fmi_pool *pool;
-    fmi_memory *held[2];
-    uint32_t left;
-    uint32_t calls;
-} hoard;
 
 // Lets one range go each time it is asked, as retirement would.
 static bool let_go(void *user, uint32_t attempt, uint64_t deadline)
@@ -314,6 +347,38 @@ static void pool_settles_before_it_grows(void **state)
         h.held[h.left++] = memory;
     }
     give_back(&h);
+    fmi_pool_destroy(&pool);
+}
+
+// Staging memory lies in host memory: it is outside of the limit, never mixed with buffers, counted apart, and given back like theirs.
+static void pool_staging_memory_is_outside_of_the_limit(void **state)
+{
+    (void)state;
+    fake f;
+    fmi_pool pool;
+    open_pool(&pool, &f, 2 * BLOCK);
+    fmi_memory *a, *b, *c, *d;
+    assert_int_equal(fmi_pool_alloc(&pool, FM_MEMORY_HOST, 2 * BLOCK, &a), FM_OK);
+    assert_int_equal(fmi_pool_alloc(&pool, FM_MEMORY_HOST, 4096, &b), FM_ERROR_OUT_OF_MEMORY);
+    assert_int_equal(fmi_pool_alloc(&pool, FMI_POOL_STAGING, 4096, &b), FM_OK);
+    assert_int_equal(fmi_pool_alloc(&pool, FMI_POOL_STAGING, 5 * BLOCK, &c), FM_OK);
+    assert_int_equal(b->block->native.kind, FM_MEMORY_HOST);
+    assert_int_equal(pool.reserved_bytes, 2 * BLOCK);
+    assert_int_equal(pool.used_bytes, 2 * BLOCK);
+    assert_int_equal(pool.peak_bytes, 2 * BLOCK);
+    assert_int_equal(pool.staging_used_bytes, 5 * BLOCK + 4096);
+    assert_int_equal(pool.staging_peak_bytes, 5 * BLOCK + 4096);
+    assert_true(pool.staging_reserved_bytes >= 5 * BLOCK + 4096);
+    fmi_pool_release(&pool, a);
+    assert_int_equal(fmi_pool_alloc(&pool, FM_MEMORY_HOST, 256, &d), FM_OK);
+    assert_ptr_not_equal(d->block, b->block);
+    fmi_pool_release(&pool, b);
+    fmi_pool_release(&pool, c);
+    fmi_pool_release(&pool, d);
+    fmi_pool_trim(&pool);
+    assert_int_equal(pool.staging_used_bytes, 0);
+    assert_int_equal(pool.staging_reserved_bytes, 0);
+    assert_int_equal(f.blocks, 0);
     fmi_pool_destroy(&pool);
 }
 
@@ -460,10 +525,12 @@ int main(void)
         cmocka_unit_test(pool_small_ranges_share_one_block),
         cmocka_unit_test(pool_over_the_limit_is_refused_and_smaller_is_served),
         cmocka_unit_test(pool_driver_refusal_leaves_the_books_right),
+        cmocka_unit_test(pool_driver_refusals_do_not_keep_each_other_at_it),
         cmocka_unit_test(pool_pressure_reclaims_until_it_fits),
         cmocka_unit_test(pool_what_the_last_reclaim_frees_is_had),
         cmocka_unit_test(pool_block_on_its_way_back_is_waited_for),
         cmocka_unit_test(pool_settles_before_it_grows),
+        cmocka_unit_test(pool_staging_memory_is_outside_of_the_limit),
         cmocka_unit_test(pool_exact_fit_is_found_before_more_is_asked_for),
         cmocka_unit_test(pool_memory_in_use_goes_to_its_own_stream_alone),
         cmocka_unit_test(pool_offer_ends_when_its_lists_retire),

@@ -252,7 +252,7 @@ static void holds_staging_lives_with_its_list(void **state)
     fixture f;
     set_up(&f);
     fm_buffer a = make(&f, 1 << 17);
-    uint64_t before = f.pool.used_bytes;
+    uint64_t before = f.pool.staging_used_bytes;
     fm_commands *commands;
     assert_int_equal(fmi_recorder_begin(&f.room, NULL, &commands), FM_OK);
     static uint8_t bytes[1 << 17];
@@ -260,11 +260,11 @@ static void holds_staging_lives_with_its_list(void **state)
         assert_int_equal(fm_upload(commands, a, 0, 1000, bytes), FM_OK);
     }
     assert_int_equal(fm_upload(commands, a, 0, sizeof bytes, bytes), FM_OK);
-    assert_true(f.pool.used_bytes > before + sizeof bytes);
+    assert_true(f.pool.staging_used_bytes > before + sizeof bytes);
     assert_int_equal(fm_commands_cancel(&commands), FM_OK);
-    assert_true(f.pool.used_bytes > before); // the recorder keeps its chunk for its next list
+    assert_true(f.pool.staging_used_bytes > before); // the recorder keeps its chunk for its next list
     fmi_record_drop_staging(&f.room);
-    assert_int_equal(f.pool.used_bytes, before);
+    assert_int_equal(f.pool.staging_used_bytes, before);
     fmi_table_kill(&f.buffers, a.id);
     tear_down(&f);
 }

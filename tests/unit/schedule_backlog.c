@@ -103,6 +103,61 @@ static uint32_t batch_of(const fixture *f, const fmi_list *list)
     return f->batch_of[list - f->lists];
 }
 
+// A list of the stream that stands for its values from `first` to `value`, which were taken before.
+static fmi_list *add_part(fixture *f, uint32_t stream, uint64_t first, uint64_t value)
+{
+    uint64_t committed = atomic_load(&f->streams[stream].committed);
+    fmi_list *list = add_list(f, &f->streams[stream], 1, 1);
+    atomic_store(&f->streams[stream].committed, committed);
+    list->first_value = first;
+    list->value = value;
+    list->in_turn = true;
+    return list;
+}
+
+// Values that a transfer took: what was pushed meanwhile waits for all its parts, and so does who waits for that; others go on. Whatever the
+// rounds in which they come.
+static void backlog_parts_of_a_transfer_have_their_place(void **state)
+{
+    (void)state;
+    for (int at_once = 0; at_once < 2; at_once++) {
+        fixture *f = new_fixture();
+        fmi_list *before = push_new(f, 0, 1, 1);
+        atomic_store(&f->streams[0].committed, 4); // 2 to 4 are the transfer's
+        fmi_list *behind = add_list(f, &f->streams[0], 1, 1);
+        behind->first_value = behind->value;
+        behind->in_turn = true;
+        push(f, behind);
+        fmi_list *follower = add_list(f, &f->streams[1], 1, 1);
+        follower->after = f->after[0];
+        follower->after[follower->after_count++] = (fmi_after){&f->streams[0], behind->value};
+        push(f, follower);
+        fmi_list *other = push_new(f, 2, 1, 1);
+        fmi_list *parts[2];
+        for (uint32_t i = 0; i < 2; i++) {
+            if (!at_once) {
+                while (take(f, false).lists > 0) {
+                }
+                assert_int_equal(batch_of(f, behind), 0);
+                assert_int_equal(batch_of(f, follower), 0);
+                assert_true(batch_of(f, before) > 0 && batch_of(f, other) > 0);
+            }
+            parts[i] =
+                i == 0 ? add_part(f, 0, 2, 2) : add_part(f, 0, 3, 4); // the last stands for what was given up, too
+            push(f, parts[i]);
+        }
+        fmi_list *later = push_new(f, 0, 1, 1);
+        while (take(f, false).lists > 0) {
+        }
+        const fmi_list *order[] = {before, parts[0], parts[1], behind, later};
+        for (uint32_t i = 1; i < 5; i++) {
+            assert_true(f->place_of[order[i - 1] - f->lists] < f->place_of[order[i] - f->lists]);
+        }
+        assert_true(f->place_of[follower - f->lists] > f->place_of[behind - f->lists]);
+        free_fixture(f);
+    }
+}
+
 static void backlog_flood_does_not_keep_a_trickle_waiting(void **state)
 {
     (void)state;
@@ -402,6 +457,7 @@ static void cost_is_learned_by_size_and_bounded_by_shared_waves(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(backlog_parts_of_a_transfer_have_their_place),
         cmocka_unit_test(backlog_flood_does_not_keep_a_trickle_waiting),
         cmocka_unit_test(backlog_large_list_is_not_passed_for_ever),
         cmocka_unit_test(backlog_random_lists_keep_their_order_and_points),

@@ -48,8 +48,10 @@ typedef struct fmi_manual_device {
     void (*run)(void *user); // called by waits, without the lock
     void *run_user;
     fmi_manual_kernel *kernels;
-    uint32_t refusals; // submits still to be refused
-    fm_status refusal; // with this status
+    uint64_t native_bytes; // of all blocks
+    uint64_t native_most;  // more are refused; 0: none is
+    uint32_t refusals;     // submits still to be refused
+    fm_status refusal;     // with this status
     bool lost;
     bool quiet;             // quiesced: nothing runs any more
     fmi_early_block *early; // freed too early

@@ -23,6 +23,9 @@ void fmi_manual_set_order(fmi_backend *backend, uint64_t seed);
 // From now on, says that each wave of a timed batch took so long; 0: says nothing.
 void fmi_manual_set_wave_ns(fmi_backend *backend, uint32_t ns);
 
+// Refuses native allocations above so many bytes in all; 0: none.
+void fmi_manual_limit_memory(fmi_backend *backend, uint64_t size_bytes);
+
 // Has waits run the device: each blocking wait calls `run` once, which steps. NULL: waits only look.
 void fmi_manual_set_waiter(fmi_backend *backend, void (*run)(void *user), void *user);
 

@@ -86,12 +86,43 @@ static void fill_block(const fmi_block *block, int byte)
     memset(block->mapped, byte, block->size_bytes < MOST_FILLED ? (size_t)block->size_bytes : MOST_FILLED);
 }
 
+void fmi_manual_limit_memory(fmi_backend *backend, uint64_t size_bytes)
+{
+    fmi_manual_device *device = fmi_manual_device_of(backend);
+    pthread_mutex_lock(&device->lock);
+    device->native_most = size_bytes;
+    pthread_mutex_unlock(&device->lock);
+}
+
+// Counts a block in. False: it would be too much.
+static bool count_block(fmi_manual_device *device, uint64_t size_bytes)
+{
+    pthread_mutex_lock(&device->lock);
+    bool fits = device->native_most == 0 || device->native_bytes + size_bytes <= device->native_most;
+    device->native_bytes += fits ? size_bytes : 0;
+    pthread_mutex_unlock(&device->lock);
+    return fits;
+}
+
+static void uncount_block(fmi_manual_device *device, uint64_t size_bytes)
+{
+    pthread_mutex_lock(&device->lock);
+    device->native_bytes -= size_bytes;
+    pthread_mutex_unlock(&device->lock);
+}
+
 fm_status fmi_manual_allocate_block(fmi_backend *backend, fm_memory_kind kind, uint64_t size_bytes, fmi_block *out)
 {
+    if (!count_block(fmi_manual_device_of(backend), size_bytes)) {
+        return fmi_fail(FM_ERROR_OUT_OF_MEMORY, "the manual device has no %llu bytes left",
+                        (unsigned long long)size_bytes);
+    }
     fm_status status = fmi_host_allocate_block(backend, kind, size_bytes, out);
     if (status == FM_OK) {
         fill_block(out, FRESH);
         out->zeroed = false;
+    } else {
+        uncount_block(fmi_manual_device_of(backend), size_bytes);
     }
     return status;
 }
@@ -108,6 +139,7 @@ void fmi_manual_free_block(fmi_backend *backend, fmi_block *block)
         device->early = kept;
     }
     device->early_frees += pending;
+    device->native_bytes -= block->size_bytes;
     pthread_mutex_unlock(&device->lock);
     if (pending) {
         fmi_manual_tell(backend, FM_TESTING_VIOLATED, "a memory block was freed that a command in flight names");

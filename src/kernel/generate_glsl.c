@@ -5,6 +5,7 @@
 
 #include "backend/backend.h"
 #include "base/error.h"
+#include "kernel/elementary.h"
 #include "kernel/prelude.h"
 
 #define INT64_EXTENSION "GL_EXT_shader_explicit_arithmetic_types_int64"
@@ -269,6 +270,7 @@ static void write_helpers(const fmi_generated *generated, fmi_text *text)
         fmi_prelude_append_subgroups(generated->has_subgroups, text);
     }
     fmi_prelude_append(generated->features | (uses_int64(generated) ? FMI_USES_INT64 : 0), text);
+    fmi_elementary_append(generated->features, text);
 }
 
 // Copies of the arguments, so that an argument block in memory is read once, whatever the body stores.

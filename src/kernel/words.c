@@ -12,6 +12,7 @@
 #define HELPED(word, c, shape, arity) {word, "fm_" word, c, FMI_USES_MATH, FMI_WORD_FUNCTION, arity, shape}
 #define WRITTEN(word, c, feature, shape, arity) {word, "fm_" word, c, FMI_USES_##feature, FMI_WORD_FUNCTION, arity, shape}
 #define VALUE(word, glsl, c, feature, shape) {word, glsl, c, feature, FMI_WORD_VALUE, 0, shape}
+#define ELEMENTARY(word, c, feature, arity) {word, "fm_" word, c, FMI_USES_##feature, FMI_WORD_FUNCTION, arity, 'f'}
 #define ATOMIC(word, glsl, arity) {word, glsl, "fm_" word, 0, FMI_WORD_ATOMIC, arity, 0}
 
 static const fmi_word words[] = {
@@ -38,12 +39,11 @@ static const fmi_word words[] = {
     FUNCTION("clamp", NULL, "fm_clamp", 'n', 3),
     FUNCTION("fma", NULL, "fmaf", 'g', 3), FUNCTION("sqrt", NULL, "sqrtf", 'g', 1),
     FUNCTION("rsqrt", "inversesqrt", "fm_rsqrt", 'f', 1),
-    FUNCTION("exp", NULL, "expf", 'f', 1), FUNCTION("exp2", NULL, "exp2f", 'f', 1),
-    FUNCTION("log", NULL, "logf", 'f', 1), FUNCTION("log2", NULL, "log2f", 'f', 1),
-    FUNCTION("pow", NULL, "powf", 'f', 2), FUNCTION("sin", NULL, "sinf", 'f', 1),
-    FUNCTION("cos", NULL, "cosf", 'f', 1), FUNCTION("tan", NULL, "tanf", 'f', 1),
-    FUNCTION("asin", NULL, "asinf", 'f', 1), FUNCTION("acos", NULL, "acosf", 'f', 1),
-    FUNCTION("atan", NULL, "atanf", 'f', 1), FUNCTION("tanh", NULL, "tanhf", 'f', 1),
+    ELEMENTARY("exp", "expf", POWERS, 1), ELEMENTARY("exp2", "exp2f", POWERS, 1), ELEMENTARY("log", "logf", POWERS, 1),
+    ELEMENTARY("log2", "log2f", POWERS, 1), ELEMENTARY("pow", "powf", POWERS, 2),
+    ELEMENTARY("sin", "sinf", ANGLES, 1), ELEMENTARY("cos", "cosf", ANGLES, 1), ELEMENTARY("tan", "tanf", ANGLES, 1),
+    ELEMENTARY("asin", "asinf", ARCS, 1), ELEMENTARY("acos", "acosf", ARCS, 1), ELEMENTARY("atan", "atanf", ARCS, 1),
+    ELEMENTARY("tanh", "tanhf", TANH, 1),
     FUNCTION("floor", NULL, "floorf", 'g', 1), FUNCTION("ceil", NULL, "ceilf", 'g', 1),
     FUNCTION("trunc", NULL, "truncf", 'g', 1), FUNCTION("rint", "roundEven", "rintf", 'f', 1),
     HELPED("fract", "fm_fract", 'f', 1), HELPED("sign", "fm_sign", 'f', 1), HELPED("mix", "fm_mix", 'f', 3),

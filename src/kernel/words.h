@@ -45,6 +45,11 @@ enum {
     FMI_USES_FLOAT64 = 1u << 21,
     FMI_USES_SUBGROUPS = 1u << 26,
     FMI_USES_ATOMIC = 1u << 22, // times FMI_ATOMIC_*: four bits for atomics that a device may lack
+    // Functions of elementary.h.
+    FMI_USES_ANGLES = 1u << 11, // sin, cos, tan
+    FMI_USES_POWERS = 1u << 12, // exp, exp2, log, log2, pow
+    FMI_USES_TANH = 1u << 13,
+    FMI_USES_ARCS = 1u << 14, // asin, acos, atan
 };
 
 typedef struct fmi_word {

@@ -25,6 +25,7 @@
     X(language)                                                                                                        \
     X(division)                                                                                                        \
     X(literals)                                                                                                        \
+    X(elementary)                                                                                                      \
     X(workgroup)                                                                                                       \
     X(messages)                                                                                                        \
     X(sentences)                                                                                                       \

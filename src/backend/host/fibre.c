@@ -62,7 +62,8 @@ typedef struct fibres {
     uint8_t *memory; // stacks, one behind the other, each above a page that nobody may touch
     uint32_t capacity;
     size_t stride_bytes;
-    context thread; // who called fmi_fibre_run_group
+    uint32_t stack_bytes; // of each
+    context thread;       // who called fmi_fibre_run_group
     context list[FMI_FIBRE_MOST];
     fmi_fibre_item item; // what runs now, and on what
     void *state;
@@ -74,6 +75,7 @@ typedef struct fibres {
 } fibres;
 
 static _Thread_local fibres *own;
+static _Thread_local uint32_t wanted_bytes = FMI_FIBRE_STACK_BYTES;
 
 #ifndef USE_UCONTEXT
 // Saves the callee's registers on the stack it leaves, and takes those of the other stack.
@@ -173,9 +175,9 @@ static void live(void)
 static void begin(fibres *all, uint32_t index)
 {
     context *fibre = &all->list[index];
-    uint8_t *bottom = all->memory + index * all->stride_bytes + (all->stride_bytes - FMI_FIBRE_STACK_BYTES);
+    uint8_t *bottom = all->memory + index * all->stride_bytes + (all->stride_bytes - all->stack_bytes);
     // Stacks that begin at the same place of their pages would share a few lines of the cache.
-    size_t size_bytes = FMI_FIBRE_STACK_BYTES - index * 576 % 4096;
+    size_t size_bytes = all->stack_bytes - index * 576 % 4096;
 #ifdef HAVE_ASAN
     *fibre = (context){.bottom = bottom, .size_bytes = size_bytes};
 #endif
@@ -219,11 +221,21 @@ void fmi_fibres_free(void)
     own = NULL;
 }
 
-// The calling thread's fibres, `count` of them or more; NULL without memory.
+void fmi_fibres_want(uint32_t stack_bytes)
+{
+    wanted_bytes = stack_bytes;
+}
+
+// The calling thread's fibres, `count` of them or more, with stacks as large as wanted or larger; NULL without memory.
 static fibres *get_fibres(uint32_t count)
 {
-    if (own && own->capacity >= count) {
+    if (own && own->capacity >= count && own->stack_bytes >= wanted_bytes) {
         return own;
+    }
+    uint32_t stack_bytes = wanted_bytes;
+    if (own) { // what took turns before goes on without being made anew
+        stack_bytes = own->stack_bytes > stack_bytes ? own->stack_bytes : stack_bytes;
+        count = own->capacity > count ? own->capacity : count;
     }
     fmi_fibres_free();
     fibres *all = calloc(1, sizeof *all);
@@ -232,7 +244,8 @@ static fibres *get_fibres(uint32_t count)
     }
     own = all;
     size_t page_bytes = (size_t)sysconf(_SC_PAGESIZE);
-    all->stride_bytes = FMI_FIBRE_STACK_BYTES + page_bytes;
+    all->stack_bytes = stack_bytes;
+    all->stride_bytes = stack_bytes + page_bytes;
     void *memory = mmap(NULL, count * all->stride_bytes, PROT_READ | PROT_WRITE,
                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
     if (memory == MAP_FAILED) {
@@ -242,7 +255,7 @@ static fibres *get_fibres(uint32_t count)
     all->memory = memory;
     all->capacity = count;
     for (uint32_t i = 0; i < count; i++) {
-        // Where the system has no more mappings a stack has no guard: bodies that need too much are refused when compiled.
+        // Where the system has no more mappings a stack has no guard: stacks are as large as the frames of all functions that a kernel has.
         (void)mprotect(all->memory + i * all->stride_bytes, page_bytes, PROT_NONE);
         begin(all, i);
     }

@@ -10,12 +10,16 @@
 
 enum {
     FMI_FIBRE_MOST = 1024,               // work-items in a workgroup (host caps)
-    FMI_FIBRE_STACK_BYTES = 64 << 10,    // of one fibre
-    FMI_FIBRE_RESERVED_BYTES = 16 << 10, // of these, for what a body calls
+    FMI_FIBRE_STACK_BYTES = 64 << 10,    // of one fibre, unless its kernel needs more
+    FMI_FIBRE_MOST_BYTES = 320 << 10,    // of one fibre of any kernel
+    FMI_FIBRE_RESERVED_BYTES = 16 << 10, // of these, for what a body calls outside of its kernel
 };
 
 // Body of a work-item: compiled by libtcc, called with the kernel's state and the work-item's number in its group.
 typedef void (*fmi_fibre_item)(void *state, uint32_t number);
+
+// Workgroups that the calling thread runs from now on have stacks of so many bytes or more; a multiple of the page size.
+void fmi_fibres_want(uint32_t stack_bytes);
 
 // Runs a workgroup: `item` once for each number below `count`, in step from barrier to barrier. Returns 0; or 1 when the work-items
 // did not meet at one barrier, and 2 without memory for stacks: then the rest of the group has not run (fmi_fibre_explain).

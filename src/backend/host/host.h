@@ -25,6 +25,7 @@ struct fmi_kernel_binary {
     void *user;
     uint32_t constants_size_bytes;
     uint32_t group_items; // work-items in a workgroup
+    uint32_t stack_bytes; // of a work-item's own stack; 0: it needs none
     char *name;           // for sentences about a failure; owned
 };
 

@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "kernel/host_symbols.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,8 +47,15 @@ static void leave_compiler(void)
     fmi_process_leave();
 }
 
-// Bytes of stack that the compiled body of a work-item takes, read from libtcc's only prologue on x86-64:
-// push %rbp; mov %rsp, %rbp; sub $N, %rsp. 0 where it is not that.
+// What the functions of a kernel take of a stack.
+typedef struct frames {
+    uint64_t sum_bytes;
+    uint32_t largest_bytes;
+    char largest[80]; // its name
+} frames;
+
+// Bytes of stack that a compiled function takes: read from libtcc's only prologue on x86-64, push %rbp; mov %rsp, %rbp; sub $N, %rsp. 0 where
+// it is not that: a table of the header.
 static uint32_t read_frame_bytes(const uint8_t *code)
 {
     static const uint8_t prologue[] = {0x55, 0x48, 0x89, 0xe5, 0x48, 0x81, 0xec};
@@ -58,17 +66,49 @@ static uint32_t read_frame_bytes(const uint8_t *code)
     return size_bytes;
 }
 
-// A work-item of a kernel with barrier() runs on a small stack of its own.
-static fm_status check_frame(const char *name, const uint8_t *item)
+// The body and the header's functions; what a call takes besides is its return address, the caller's frame pointer, and arguments on the stack, of which a
+// function has 32 at most.
+static void add_frame(void *context, const char *name, const void *code)
 {
-    const uint32_t most = FMI_FIBRE_STACK_BYTES - FMI_FIBRE_RESERVED_BYTES;
-    uint32_t frame_bytes = item ? read_frame_bytes(item) : 0;
-    if (frame_bytes > most) {
-        return fmi_fail(FM_ERROR_UNSUPPORTED,
-                        "kernel '%s': its local variables take %u bytes; in a kernel with barrier() the host device "
-                        "has %u",
-                        name, frame_bytes, most);
+    static const uint32_t call_bytes = 16, arguments_bytes = 26 * 8;
+    frames *all = context;
+    bool is_helper = strncmp(name, "fm_v_", 5) == 0;
+    uint32_t frame_bytes = is_helper || strcmp(name, "fm_item") == 0 ? read_frame_bytes(code) : 0;
+    if (!frame_bytes) {
+        return;
     }
+    all->sum_bytes += frame_bytes + call_bytes + (is_helper ? arguments_bytes : 0);
+    if (frame_bytes > all->largest_bytes) {
+        all->largest_bytes = frame_bytes;
+        snprintf(all->largest, sizeof all->largest, "%s%.60s", is_helper ? "function " : "body",
+                 is_helper ? name + 5 : "");
+    }
+}
+
+// A work-item of a kernel with barrier() runs on a stack of its own, with room for every function of the kernel: none calls itself, so no chain of
+// calls has a function twice. Where frames cannot be read it is the largest stack, which has room for all variables that a kernel can have.
+static fm_status choose_stack(const char *name, TCCState *tcc, uint32_t *out_bytes)
+{
+    const uint32_t most = FMI_FIBRE_MOST_BYTES - FMI_FIBRE_RESERVED_BYTES;
+    frames all = {0};
+#if defined(__x86_64__)
+    tcc_list_symbols(tcc, &all, add_frame);
+#else
+    (void)tcc;
+    all.sum_bytes = most;
+#endif
+    if (all.sum_bytes > most) {
+        return fmi_fail(FM_ERROR_UNSUPPORTED,
+                        "kernel '%s': its functions take %" PRIu64
+                        " bytes of stack together (%s: %u); in a kernel with barrier() the "
+                        "host device has %u",
+                        name, all.sum_bytes, all.largest, all.largest_bytes, most);
+    }
+    uint32_t bytes = FMI_FIBRE_STACK_BYTES;
+    while (bytes - FMI_FIBRE_RESERVED_BYTES < all.sum_bytes) {
+        bytes = bytes < FMI_FIBRE_MOST_BYTES / 2 ? bytes * 2 : FMI_FIBRE_MOST_BYTES;
+    }
+    *out_bytes = bytes;
     return FM_OK;
 }
 
@@ -107,7 +147,7 @@ static fm_status compile(const fmi_kernel_code *code, fmi_kernel_binary *binary,
         return fmi_fail(FM_ERROR_COMPILE, "kernel '%s' has no entry", code->name);
     }
     memcpy(&binary->entry, &entry, sizeof entry); // ISO C has no cast from object to function pointers
-    return code->wants_barriers ? check_frame(code->name, tcc_get_symbol(tcc, "fm_item")) : FM_OK;
+    return code->wants_barriers ? choose_stack(code->name, tcc, &binary->stack_bytes) : FM_OK;
 }
 
 fm_status fmi_host_create_kernel(fmi_backend *backend, const fmi_kernel_code *code, fmi_kernel_binary **out,

@@ -68,6 +68,9 @@ static void run_dispatch(const fmi_command *command, uint32_t part, uint32_t par
             bindings, FMI_COMMAND_CONSTANTS(command), groups / parts * part, 0, {n[0], n[1], n[2]}};
         args.last = part + 1 == parts ? groups : groups / parts * (part + 1);
         if (args.first < args.last) {
+            if (binary->stack_bytes) {
+                fmi_fibres_want(binary->stack_bytes);
+            }
             uint64_t failed = binary->entry(&args);
             if (failed) {
                 fail_group(command, plan, failed - 1);

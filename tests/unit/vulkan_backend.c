@@ -167,6 +167,50 @@ static void create_kernel_that_cannot_be_is_refused_with_a_sentence(void **state
     fixture_close(&f);
 }
 
+static VkResult make_no_pipeline(VkDevice device, VkPipelineCache cache, uint32_t count,
+                                 const VkComputePipelineCreateInfo *infos, const VkAllocationCallbacks *allocator,
+                                 VkPipeline *out)
+{
+    (void)device, (void)cache, (void)count, (void)infos, (void)allocator;
+    *out = VK_NULL_HANDLE;
+    return VK_ERROR_UNKNOWN;
+}
+
+// What a driver answers to arrays that it has no room for.
+static void create_kernel_over_the_drivers_private_memory_is_unsupported(void **state)
+{
+    (void)state;
+    fixture f;
+    fixture_open(&f, (test_variant){.mode = FM_BINDING_DESCRIPTORS});
+    static const struct {
+        const char *text;
+        fm_status status;
+        const char *sentence;
+    } cases[] = {
+        {"uint t[16384]; t[gl_LocalInvocationID.x] = 1u;", FM_ERROR_UNSUPPORTED,
+         "'arrays' has 65536 bytes of local variables"},
+        {"uint t[64][64]; float v[2]; t[1][gl_LocalInvocationID.x] = 1u; v[gl_LocalInvocationID.y] = 1.0;",
+         FM_ERROR_UNSUPPORTED, "has 16392 bytes"},
+        {"uint t[64]; t[gl_LocalInvocationID.x] = 1u;", FM_ERROR_BACKEND, "VK_ERROR_UNKNOWN"},
+    };
+    f.backend->vk.vkCreateComputePipelines = make_no_pipeline;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char glsl[512];
+        snprintf(glsl, sizeof glsl, "#version 460\nlayout(local_size_x = 1) in;\nvoid main() { %s }\n", cases[i].text);
+        fmi_kernel_code code = {.name = "arrays", .binding_mode = FM_BINDING_DESCRIPTORS, .group_size = {1, 1, 1}};
+        uint32_t *words = compile_glsl(glsl, &code.spirv_size_bytes);
+        code.spirv = words;
+        fmi_text log = {0};
+        fmi_kernel_binary *binary = NULL;
+        assert_int_equal(f.ops->create_kernel(f.backend, &code, &binary, &log), cases[i].status);
+        assert_null(binary);
+        assert_non_null(strstr(fm_last_error(), cases[i].sentence));
+        fmi_text_free(&log);
+        free(words);
+    }
+    fixture_close(&f);
+}
+
 // Creates the kernel with this driver data and appends what the driver gives back.
 static void create_with_data(fixture *f, fmi_kernel_code *code, const void *data, size_t size_bytes, fmi_text *out)
 {
@@ -339,6 +383,7 @@ int main(void)
         cmocka_unit_test(allocate_block_of_each_kind_is_as_promised),
         cmocka_unit_test(allocate_block_too_large_is_out_of_memory_without_harm),
         cmocka_unit_test(create_kernel_that_cannot_be_is_refused_with_a_sentence),
+        cmocka_unit_test(create_kernel_over_the_drivers_private_memory_is_unsupported),
         cmocka_unit_test(create_kernel_takes_driver_data_of_its_own_device_only),
         cmocka_unit_test(wait_for_what_is_not_submitted_times_out),
         cmocka_unit_test(wait_from_several_threads_while_batches_are_submitted_ends),

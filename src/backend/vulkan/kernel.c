@@ -6,6 +6,7 @@
 #include "base/process.h"
 #include "base/text.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -190,6 +191,21 @@ static void get_driver_data(fmi_backend *backend, VkPipelineCache cache, fmi_tex
     free(data);
 }
 
+// No pipeline. A driver that lacks room for a work-item's variables does not say so: it knows of no error.
+static fm_status fail_pipeline(fmi_backend *backend, const fmi_kernel_code *code, VkResult result)
+{
+    enum { MUCH_BYTES = 4 << 10 };
+    uint64_t bytes = fmi_vulkan_private_bytes(code->spirv, code->spirv_size_bytes);
+    if (result != VK_ERROR_UNKNOWN || bytes < MUCH_BYTES) {
+        return fmi_vulkan_fail(backend, result, "vkCreateComputePipelines", "creating a kernel");
+    }
+    return fmi_fail(FM_ERROR_UNSUPPORTED,
+                    "The kernel '%s' has %" PRIu64
+                    " bytes of local variables and arrays in each work-item, and the driver of %s makes no "
+                    "pipeline of it (%s): it has no room for so many.",
+                    code->name, bytes, backend->name, fmi_vulkan_result_name(result));
+}
+
 static fm_status create_pipeline(fmi_backend *backend, const fmi_kernel_code *code, fmi_kernel_binary *binary)
 {
     VkShaderModuleCreateInfo module_info = {
@@ -223,8 +239,7 @@ static fm_status create_pipeline(fmi_backend *backend, const fmi_kernel_code *co
     }
     backend->vk.vkDestroyPipelineCache(backend->device, cache, NULL);
     backend->vk.vkDestroyShaderModule(backend->device, module, NULL);
-    return result == VK_SUCCESS ? FM_OK
-                                : fmi_vulkan_fail(backend, result, "vkCreateComputePipelines", "creating a kernel");
+    return result == VK_SUCCESS ? FM_OK : fail_pipeline(backend, code, result);
 }
 
 fm_status fmi_vulkan_create_kernel(fmi_backend *backend, const fmi_kernel_code *code, fmi_kernel_binary **out,

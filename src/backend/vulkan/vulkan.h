@@ -182,6 +182,9 @@ void fmi_vulkan_destroy_kernel(fmi_backend *backend, fmi_kernel_binary *binary);
 bool fmi_vulkan_accepts_group_count(fmi_backend *backend, const fmi_kernel_binary *binary,
                                     const uint32_t group_count[3]);
 
+// private_bytes.c: of the variables of a module's functions, together; 0 without host memory to count.
+uint64_t fmi_vulkan_private_bytes(const uint32_t *words, size_t size_bytes);
+
 // device.c
 fm_status fmi_vulkan_create_timeline(fmi_backend *backend, VkSemaphore *out);
 

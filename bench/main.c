@@ -47,9 +47,9 @@ static void print_usage(FILE *out)
             "  --threads LIST   threads: how many\n"
             "  --contender LIST threads, latency: who takes part beside Fermata, which always does\n"
             "  --time-ms N      threads, latency: milliseconds of one repetition\n"
-            "  --repetitions N  record, threads, latency: of each case and contender\n"
+            "  --repetitions N  record, threads, latency, transfer: of each case and contender\n"
             "  --budget-s N     threads: begin no further case after so long, and say how many were left out\n"
-            "  --size N         compute: rows and columns of the matrices; may be given 8 times\n"
+            "  --size N         compute: rows and columns of the matrices; transfer: MiB; may be given 8 times\n"
             "lists are separated by commas: --threads 1,8; an unknown name is answered with those that there are\n"
             "exit status: 0 good, 1 a check failed or a step took too long, 2 bad usage, 3 no such device\n",
             WATCH_STEP_S, WATCH_MOST_S);

@@ -3,6 +3,7 @@
 #include "lifetime.h"
 #include "null_driver.h"
 #include "record.h"
+#include "transfer.h"
 
 #include <stddef.h>
 
@@ -92,6 +93,36 @@ bool raw_lifetime_prepare_read(raw_lifetime *raw, uint64_t size_bytes)
 }
 
 bool raw_lifetime_read(raw_lifetime *raw, uint64_t size_bytes, void *destination)
+{
+    (void)raw;
+    (void)size_bytes;
+    (void)destination;
+    return false;
+}
+
+raw_transfer *raw_transfer_open(const char *description, uint32_t nth, uint64_t poll_ns, uint64_t size_bytes)
+{
+    (void)description;
+    (void)nth;
+    (void)poll_ns;
+    (void)size_bytes;
+    return NULL;
+}
+
+void raw_transfer_close(raw_transfer *raw)
+{
+    (void)raw;
+}
+
+bool raw_transfer_up(raw_transfer *raw, uint64_t size_bytes, const void *source)
+{
+    (void)raw;
+    (void)size_bytes;
+    (void)source;
+    return false;
+}
+
+bool raw_transfer_down(raw_transfer *raw, uint64_t size_bytes, void *destination)
 {
     (void)raw;
     (void)size_bytes;

@@ -13,6 +13,7 @@
     X(threads, "tbmkciru", "dispatches a second from many threads, beside Vulkan by hand and CUDA streams")            \
     X(latency, "mcir", "a small dispatch and its wait, alone and beside other work")                                   \
     X(lifetime, "", "what lifetime costs: holds, allocation, reuse in stream order, polls, read-backs")                \
+    X(transfer, "sr", "GB/s of large writes and reads, in place and through bounded staging memory")                   \
     X(compute, "s", "GFLOP/s of the kernel library's matrix products, tiled beside naive")                             \
     X(kernels, "", "kernel set-up cold and from the disk cache, and the cost of finding a variant")
 

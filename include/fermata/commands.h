@@ -39,6 +39,9 @@ typedef struct fm_binding {
         size_bytes; // 0 or FM_WHOLE_SIZE: to the end of the buffer; of a portable kernel: whole elements of the dtype
     fm_dtype
         dtype; // for parameters created with FM_DTYPE_NONE; otherwise FM_DTYPE_NONE or the parameter's (or GLSL array's) own
+    // NULL: the binding is of the parameter in its place. Otherwise the name of the parameter that it is of (fm_kernel_param_properties.name),
+    // borrowed for the call; then all bindings of the dispatch have one, and their order does not matter. Costs a look-up each time.
+    const char *param_name;
 } fm_binding;
 
 // Bits of fm_dispatch_info.flags.
@@ -59,7 +62,7 @@ typedef struct fm_dispatch_info {
     // at most on each axis; GLSL, SPIR-V: also within fm_device_properties.max_group_count. Without flags an axis that is left at 0 is an
     // error, never a 1: {n, 0, 0} is refused.
     uint32_t group_count[3];
-    // In the order of the kernel's parameters (GLSL and SPIR-V: by rising binding number); copied.
+    // In the order of the kernel's parameters (GLSL and SPIR-V: by rising binding number), or by name (fm_binding.param_name); copied.
     const fm_binding *bindings;
     uint32_t binding_count;        // exactly the kernel's
     const void *constants;         // copied
@@ -108,7 +111,7 @@ FM_API fm_status fm_commands_cancel(fm_commands **commands);
 // Errors: FM_ERROR_NULL_HANDLE, FM_ERROR_STALE_HANDLE, FM_ERROR_FOREIGN_HANDLE (which binding is in fm_last_error),
 // FM_ERROR_OUT_OF_RANGE (a binding exceeds its buffer, or has fewer bytes than a GLSL or SPIR-V block of fixed size), FM_ERROR_INVALID_ARGUMENT (wrong count, size, alignment or dtype, a binding that
 // ends within an element of a portable kernel's, a group count of 0 without FM_DISPATCH_MAY_BE_EMPTY, more than FM_MAX_GROUPS workgroups, more than
-// FM_MAX_ITEMS work-items on an axis, unknown flags), FM_ERROR_COMPILE or FM_ERROR_UNSUPPORTED (a variant chosen by dtypes,
+// FM_MAX_ITEMS work-items on an axis, unknown flags, a param_name that the kernel does not have, that is given twice or only to some bindings), FM_ERROR_COMPILE or FM_ERROR_UNSUPPORTED (a variant chosen by dtypes,
 // or a GLSL or SPIR-V kernel beyond the device's group counts), FM_ERROR_BUSY, FM_ERROR_OUT_OF_HOST_MEMORY.
 // On error nothing is recorded and the list is as before.
 // Thread-safety: the list's owner (THREAD-2). Lifetime: everything bound is held from here until the list is complete or

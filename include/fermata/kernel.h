@@ -86,6 +86,40 @@ enum {
     FM_KERNEL_COMPILE_LATER = 1,
 };
 
+// Room for a name that is asked for, its final zero byte included; a longer one is cut.
+#define FM_MAX_NAME_BYTES 128
+
+// One parameter of a kernel, in the order in which a dispatch binds them.
+typedef struct fm_kernel_param_properties {
+    // As given; GLSL and SPIR-V: the block's instance name, or the block's own where it has none; "" where a module keeps no names.
+    char name[FM_MAX_NAME_BYTES];
+    fm_dtype dtype; // FM_DTYPE_NONE: each binding names it; of GLSL and SPIR-V: the block is not one array of scalars
+    fm_access access;
+    uint32_t binding_number;   // GLSL, SPIR-V: `binding = N`; otherwise the place in the list
+    uint32_t least_size_bytes; // GLSL, SPIR-V: a binding has so many bytes at least; otherwise 0
+} fm_kernel_param_properties;
+
+// What a kernel is, as fm_kernel_create understood it.
+typedef struct fm_kernel_properties {
+    char name[FM_MAX_NAME_BYTES];
+    fm_kernel_language language;
+    uint32_t param_count;
+    fm_kernel_param_properties params[FM_MAX_BINDINGS]; // the first `param_count`
+    uint32_t constant_count;                            // portable; fm_kernel_get_constants tells them
+    uint32_t constants_size_bytes; // that each dispatch gives; of GLSL and SPIR-V: the push constants
+    uint32_t group_size[3];        // work-items in a workgroup; {1, 1, 1} of a host function
+    uint32_t shared_size_bytes;    // portable: of all workgroup-shared arrays
+    uint32_t
+        variant_count; // variants that dispatches of this kernel would find made (now); the device's cache may let go of some
+} fm_kernel_properties;
+
+// One constant of a portable kernel, and where it lies in what a dispatch gives.
+typedef struct fm_kernel_constant_properties {
+    char name[FM_MAX_NAME_BYTES];
+    fm_dtype dtype;
+    uint32_t offset_bytes;
+} fm_kernel_constant_properties;
+
 // What to create. Fields that the language does not use must be zero.
 typedef struct fm_kernel_info {
     const char *name; // for error sentences and traces; copied; not NULL or empty
@@ -132,6 +166,26 @@ FM_API fm_status fm_kernel_get_source(fm_device *device, const fm_kernel_info *i
 // Errors: FM_ERROR_STALE_HANDLE, FM_ERROR_FOREIGN_HANDLE, FM_ERROR_CLOSED.
 // Thread-safety: any thread, at any moment (HOLD-1, KEY-3). Lifetime: never blocks.
 FM_API fm_status fm_kernel_destroy(fm_device *device, fm_kernel kernel);
+
+// Fills `*out` with what the kernel is: its parameters, sizes and variants.
+// Parameters: `device`; `kernel`; `out`, filled, not NULL.
+// Errors: FM_ERROR_NULL_HANDLE, FM_ERROR_STALE_HANDLE, FM_ERROR_FOREIGN_HANDLE, FM_ERROR_INVALID_ARGUMENT (`out` is NULL), FM_ERROR_CLOSED.
+// Thread-safety: any thread; waits for no compiler. Lifetime: copies; nothing is held after the call (HOLD-1).
+FM_API fm_status fm_kernel_get_properties(fm_device *device, fm_kernel kernel, fm_kernel_properties *out);
+
+// Tells the constants of a portable kernel, in their order; other kernels have none that are known by name.
+// Parameters: `device`; `kernel`; `entries`, room for `*count` entries, or NULL to only count; `count`, in: room, out: constants there are.
+// Errors: handle errors, FM_ERROR_INVALID_ARGUMENT (`count` is NULL), FM_ERROR_CLOSED. More constants than room is no error.
+// Thread-safety: any thread. Lifetime: `entries` is filled with copies; nothing is held after the call (HOLD-1).
+FM_API fm_status fm_kernel_get_constants(fm_device *device, fm_kernel kernel, fm_kernel_constant_properties *entries,
+                                         uint32_t *count);
+
+// Finds a parameter by its name: its place in fm_dispatch_info.bindings. (fm_binding.param_name binds by name.)
+// Parameters: `device`; `kernel`; `name`, borrowed; `out_index`, filled on FM_OK.
+// Errors: handle errors, FM_ERROR_INVALID_ARGUMENT (NULL; no parameter of that name: the sentence lists those there are; a module with two of
+// that name), FM_ERROR_CLOSED.
+// Thread-safety: any thread. Lifetime: nothing is held after the call (HOLD-1).
+FM_API fm_status fm_kernel_find_param(fm_device *device, fm_kernel kernel, const char *name, uint32_t *out_index);
 
 // Asks for one variant of a kernel ahead of time and returns; threads of the device make it. A dispatch that needs it meanwhile waits for this
 // one alone, or makes it itself if nobody has begun.

@@ -101,6 +101,25 @@ static fm_status compile_generated(const fmi_kernel *kernel, const char *glsl, u
     return status;
 }
 
+// A module declares its own parameters: their names take the place of those that were given, of which there are none.
+static bool take_names(fmi_kernel_source *source, const fmi_reflection *reflection)
+{
+    fmi_name *names = calloc(reflection->binding_count + 1, sizeof *names); // + 1: no names is no failure
+    if (!names) {
+        return false;
+    }
+    free(source->names);
+    source->names = names;
+    for (uint32_t i = 0; i < reflection->binding_count; i++) {
+        names[i].name = strdup(reflection->names[i]);
+        if (!names[i].name) {
+            return false;
+        }
+        source->name_count++;
+    }
+    return true;
+}
+
 static fm_status take_reflection(fmi_kernel *kernel, const fmi_reflection *reflection)
 {
     fmi_kernel_source *source = kernel->source;
@@ -119,6 +138,9 @@ static fm_status take_reflection(fmi_kernel *kernel, const fmi_reflection *refle
         return fmi_fail(FM_ERROR_UNSUPPORTED, "kernel '%s': %u bytes of push constants are over the %u of device '%s'",
                         kernel->name, reflection->push_constants_bytes, caps->max_push_constants_bytes,
                         caps->description);
+    }
+    if (!take_names(source, reflection)) {
+        return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "no host memory for a kernel");
     }
     kernel->param_count = reflection->binding_count;
     kernel->constants_size_bytes = reflection->push_constants_bytes;

@@ -71,7 +71,7 @@ enum { FMI_DTYPE_END = 11 };
 // the kernel has all dtypes itself. Sets the last error without the caller's name.
 fm_status fmi_kernel_choose_dtypes(const fmi_kernel *kernel, const fm_dtype *dtypes, uint32_t count, uint64_t *out);
 
-// Name of a portable kernel's parameter.
+// Name of a parameter; "" where a module keeps none.
 const char *fmi_kernel_param_name(const fmi_kernel *kernel, uint32_t index);
 
 // Name of a dtype ("float", "half", …) and its size in bytes; NULL and 0 for no dtype.

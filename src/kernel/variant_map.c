@@ -141,6 +141,17 @@ void fmi_variant_map_set(fmi_variant_map *map, const fmi_table *variants, uint64
     map->used++;
 }
 
+uint32_t fmi_variant_map_count(const fmi_variant_map *map, const fmi_table *variants)
+{
+    const fmi_variant_places *places = atomic_load_explicit(&map->places, memory_order_relaxed);
+    uint32_t count = 0;
+    for (uint32_t i = 0; places && i < places->capacity; i++) {
+        uint64_t id = atomic_load_explicit(&places->entries[i].id, memory_order_relaxed);
+        count += id != 0 && fmi_table_find(variants, id);
+    }
+    return count;
+}
+
 void fmi_variant_map_free(fmi_variant_map *map)
 {
     fmi_variant_places *places = atomic_load_explicit(&map->places, memory_order_relaxed);

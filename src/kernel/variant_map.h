@@ -35,6 +35,9 @@ uint64_t fmi_variant_map_find(const fmi_variant_map *map, uint64_t dtypes);
 // Sets the handle. Out of memory, it is not kept. Dead handles of `variants` are forgotten when the map is full.
 void fmi_variant_map_set(fmi_variant_map *map, const fmi_table *variants, uint64_t dtypes, uint64_t id);
 
+// How many of its handles are alive. Under the kernel's lock.
+uint32_t fmi_variant_map_count(const fmi_variant_map *map, const fmi_table *variants);
+
 void fmi_variant_map_free(fmi_variant_map *map);
 
 #endif

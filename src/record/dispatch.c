@@ -110,6 +110,7 @@ static fm_status choose_dtypes(const fmi_kernel *kernel, const fm_dispatch_info 
 typedef struct bound_bits {
     uint64_t offsets;
     uint64_t sizes;
+    uintptr_t names;
     uint32_t dtypes;
     uint64_t by_address; // FMI_KEY_BY_ADDRESS: one of them is too large for a descriptor; else 0
 } bound_bits;
@@ -240,6 +241,7 @@ static FMI_HOT fm_status bind(fm_commands *commands, const fmi_kernel *kernel, c
     bits->offsets |= offset;
     bits->sizes |= size;
     bits->dtypes |= (uint32_t)b->dtype;
+    bits->names |= (uintptr_t)b->param_name;
     *out = fmi_buffer_span(buffer, offset, size, kernel->access[i]);
     return FM_OK;
 }
@@ -295,6 +297,9 @@ typedef struct special_way {
     bool keeps_empty; // one of no workgroups becomes a command as well
 } special_way;
 
+static fm_status record_named(fm_commands *commands, const fmi_kernel *kernel, const fm_dispatch_info *info,
+                              const special_way *way);
+
 static FMI_HOT fm_status record_dispatch(fm_commands *commands, const fm_dispatch_info *info, const special_way *way)
 {
     fmi_record_room *room = commands->room;
@@ -329,11 +334,12 @@ static FMI_HOT fm_status record_dispatch(fm_commands *commands, const fm_dispatc
         return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "fm_dispatch: no host memory for a command");
     }
     const fmi_kernel_binary *binary;
-    bound_bits bits = {0, 0, 0, 0};
+    bound_bits bits = {0, 0, 0, 0, 0};
     status = bind_all(commands, kernel, info, command, &bits);
-    if (status == FM_OK) {
-        status = choose_variant(commands, object, info, &bits, &binary);
+    if (__builtin_expect(status != FM_OK || bits.names, 0)) {
+        return fmi_shape_is_named(info) ? record_named(commands, kernel, info, way) : status;
     }
+    status = choose_variant(commands, object, info, &bits, &binary);
     if (status == FM_OK) {
         status = check_bound(room, kernel, info, command, &bits, binary, groups);
     }
@@ -359,6 +365,20 @@ static fm_status __attribute__((noinline))
 record_special(fm_commands *commands, const fm_dispatch_info *info, const special_way *way)
 {
     return record_dispatch(commands, info, way);
+}
+
+// What the bindings name decides their order. Called once they turn out to have names: what is held by then is held either way.
+static fm_status __attribute__((noinline))
+record_named(fm_commands *commands, const fmi_kernel *kernel, const fm_dispatch_info *info, const special_way *way)
+{
+    fm_binding ordered[FM_MAX_BINDINGS];
+    fm_status status = fmi_shape_order_bindings(kernel, info, ordered);
+    if (status != FM_OK) {
+        return status;
+    }
+    fm_dispatch_info plain = *info;
+    plain.bindings = ordered;
+    return record_special(commands, &plain, way ? way : &(special_way){0});
 }
 
 fm_status fmi_record_dispatch_aside(fm_commands *commands, const fm_dispatch_info *info)

@@ -3,6 +3,9 @@
 #include "record/shape.h"
 
 #include "base/error.h"
+#include "kernel/properties.h"
+
+#include <stdio.h>
 
 bool fmi_shape_groups_fit_slowly(const fmi_kernel *kernel, const uint32_t n[3])
 {
@@ -38,6 +41,60 @@ fm_status fmi_shape_resolve(const fmi_kernel *kernel, const fm_dispatch_info *in
     return FM_OK;
 }
 
+bool fmi_shape_is_named(const fm_dispatch_info *info)
+{
+    bool is_named = false;
+    for (uint32_t i = 0; i < info->binding_count; i++) {
+        is_named |= info->bindings[i].param_name != NULL;
+    }
+    return is_named;
+}
+
+fm_status fmi_shape_order_bindings(const fmi_kernel *kernel, const fm_dispatch_info *info,
+                                   fm_binding out[FM_MAX_BINDINGS])
+{
+    uint32_t from[FM_MAX_BINDINGS], taken = 0;
+    for (uint32_t i = 0; i < info->binding_count; i++) {
+        const char *name = info->bindings[i].param_name;
+        if (!name) {
+            return fmi_fail(FM_ERROR_INVALID_ARGUMENT,
+                            "fm_dispatch: binding %u of kernel '%s' has no param_name, others have one: it is all or "
+                            "none",
+                            i, kernel->name);
+        }
+        uint32_t place;
+        fm_status status = fmi_kernel_find_param(kernel, name, &place);
+        if (status != FM_OK) {
+            char prefix[48];
+            snprintf(prefix, sizeof prefix, "fm_dispatch: binding %u", i);
+            fmi_error_prefix(prefix);
+            return status;
+        }
+        if (taken >> place & 1) {
+            return fmi_fail(FM_ERROR_INVALID_ARGUMENT,
+                            "fm_dispatch: bindings %u and %u are both of parameter '%s' of kernel '%s'", from[place], i,
+                            name, kernel->name);
+        }
+        taken |= 1u << place;
+        from[place] = i;
+        out[place] = info->bindings[i];
+        out[place].param_name = NULL;
+    }
+    return FM_OK;
+}
+
+// One binding more or less than there are parameters: which there are says which.
+static fm_status refuse_binding_count(const fmi_kernel *kernel, const fm_dispatch_info *info)
+{
+    fmi_text names = {0};
+    fmi_kernel_append_param_names(kernel, &names);
+    fm_status status = fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_dispatch: kernel '%s' takes %u bindings%s%s%s, not %u",
+                                kernel->name, kernel->param_count, names.length ? " (" : "", fmi_text_get(&names),
+                                names.length ? ")" : "", info->binding_count);
+    fmi_text_free(&names);
+    return status;
+}
+
 static fm_status refuse_bindings(const fmi_kernel *kernel, const fm_dispatch_info *info)
 {
     if (info->bindings && info->binding_count == 0) {
@@ -50,8 +107,7 @@ static fm_status refuse_bindings(const fmi_kernel *kernel, const fm_dispatch_inf
                         "fm_dispatch: bindings is NULL, but binding_count is %u; kernel '%s' takes %u",
                         info->binding_count, kernel->name, kernel->param_count);
     }
-    return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_dispatch: kernel '%s' takes %u bindings, not %u", kernel->name,
-                    kernel->param_count, info->binding_count);
+    return refuse_binding_count(kernel, info);
 }
 
 static fm_status refuse_constants(const fmi_kernel *kernel, const fm_dispatch_info *info)

@@ -36,6 +36,14 @@ static inline bool fmi_shape_is_empty(const uint32_t n[3])
 fm_status fmi_shape_resolve(const fmi_kernel *kernel, const fm_dispatch_info *info, uint32_t out_groups[3],
                             bool *out_is_empty);
 
+// Has any binding a name?
+bool fmi_shape_is_named(const fm_dispatch_info *info) __attribute__((cold));
+
+// Puts as many bindings as the kernel has parameters, which have names, in the order of the parameters, without their names. Sets the last
+// error.
+fm_status fmi_shape_order_bindings(const fmi_kernel *kernel, const fm_dispatch_info *info,
+                                   fm_binding out[FM_MAX_BINDINGS]);
+
 // Why a dispatch whose arguments or workgroups (`groups`) do not fit is refused.
 fm_status fmi_shape_refuse(const fmi_kernel *kernel, const fm_dispatch_info *info, const uint32_t groups[3])
     __attribute__((cold));

@@ -37,6 +37,7 @@
     X(grid)                                                                                                            \
     X(environment)                                                                                                     \
     X(binding_mode)                                                                                                    \
+    X(properties)                                                                                                      \
     X(commands)                                                                                                        \
     X(reusable)                                                                                                        \
     X(transfer)                                                                                                        \

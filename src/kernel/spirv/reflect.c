@@ -9,6 +9,7 @@
 #include <spirv-tools/libspirv.h>
 #include <spirv_cross/spirv_cross_c.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 
 enum { MAX_ID_BOUND = 1 << 20 }; // SPIRV-Cross allocates in proportion to it; real modules stay far below
@@ -148,6 +149,7 @@ struct view {
     uint8_t access;
     uint8_t dtype;
     uint32_t least_bytes;
+    const char *name; // SPIRV-Cross's
 };
 
 // Inserts a binding in rising order. Two views of one binding are one binding, used in both ways.
@@ -171,11 +173,13 @@ static fm_status insert_binding(fmi_reflection *out, const struct view *view)
         out->access[i] = out->access[i - 1];
         out->dtype[i] = out->dtype[i - 1];
         out->least_bytes[i] = out->least_bytes[i - 1];
+        memcpy(out->names[i], out->names[i - 1], sizeof out->names[i]);
     }
     out->binding_numbers[at] = view->number;
     out->access[at] = view->access;
     out->dtype[at] = view->dtype;
     out->least_bytes[at] = view->least_bytes;
+    snprintf(out->names[at], sizeof out->names[at], "%s", view->name);
     out->binding_count++;
     return FM_OK;
 }
@@ -223,6 +227,17 @@ static fm_status read_block(const struct reader *reader, const spvc_reflected_re
     return FM_OK;
 }
 
+// What the text calls it: "data" of `buffer Data { … } data;`, "Data" where there is no instance name. "" where the module keeps no names.
+static const char *get_name(const struct reader *reader, const spvc_reflected_resource *resource)
+{
+    const char *instance = spvc_compiler_get_name(reader->compiler, resource->id);
+    if (instance && instance[0]) {
+        return instance;
+    }
+    const char *block = spvc_compiler_get_name(reader->compiler, resource->base_type_id);
+    return block ? block : "";
+}
+
 static fm_status read_binding(const struct reader *reader, const spvc_reflected_resource *resource)
 {
     spvc_type type = spvc_compiler_get_type_handle(reader->compiler, resource->type_id);
@@ -240,7 +255,7 @@ static fm_status read_binding(const struct reader *reader, const spvc_reflected_
         return fmi_fail(FM_ERROR_UNSUPPORTED, "the module binds '%s' in descriptor set %u; only set 0 is used",
                         resource->name, set);
     }
-    struct view view = {.number = number};
+    struct view view = {.number = number, .name = get_name(reader, resource)};
     fm_status status = get_access(reader, resource->id, &view.access);
     if (status == FM_OK) {
         status = read_block(reader, resource, &view);

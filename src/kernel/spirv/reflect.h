@@ -12,7 +12,9 @@ typedef struct fmi_reflection {
     uint8_t access[FM_MAX_BINDINGS];           // fm_access
     uint8_t dtype[FM_MAX_BINDINGS]; // fm_dtype of a block that is one array of scalars; FM_DTYPE_NONE: anything else
     uint32_t least_bytes[FM_MAX_BINDINGS]; // bytes of the block without an array that has no length
-    uint32_t push_constants_bytes;         // a multiple of 4
+    char names[FM_MAX_BINDINGS]
+              [FM_MAX_NAME_BYTES]; // the block's instance name, or the block's own; "" where there is none; may be cut
+    uint32_t push_constants_bytes; // a multiple of 4
     uint32_t group_size[3];
 } fmi_reflection;
 

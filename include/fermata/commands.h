@@ -118,6 +118,21 @@ FM_API fm_status fm_commands_cancel(fm_commands **commands);
 // cancelled, once however often it is bound (HOLD-1, HOLD-2, HOLD-3).
 FM_API fm_status fm_dispatch(fm_commands *commands, const fm_dispatch_info *info);
 
+// Records a dispatch whose group counts the device reads when it runs: what an earlier command of the same or another list wrote decides how
+// much there is to do, and nobody waits for it.
+// Parameters: `commands`, borrowed; `info`, copied, as for fm_dispatch, but its group_count is not looked at and its flags are 0; `buffer`, in
+// which three uint32_t lie, the workgroups on x, y and z, at `offset_bytes`, a multiple of 4. It is read like a binding, so what writes
+// it before comes before, and may be one of the bindings as well.
+// A count of 0 runs nothing. Counts over FM_MAX_GROUPS, FM_MAX_ITEMS or, of any kernel, fm_device_properties.max_group_count run
+// nothing either, and the list fails with FM_ERROR_KERNEL_FAILED and a sentence that has the counts; what comes after in the list may have run.
+// `group_count` in kernels is what was read.
+// Errors: as fm_dispatch; handle errors, FM_ERROR_OUT_OF_RANGE and FM_ERROR_INVALID_ARGUMENT also of `buffer` and `offset_bytes`.
+// On error nothing is recorded and the list is as before.
+// Thread-safety: the list's owner (THREAD-2). Lifetime: as fm_dispatch; `buffer` is held as well (HOLD-1). In a reusable list fm_patch
+// changes bindings and constants; the counts stay where they are.
+FM_API fm_status fm_dispatch_indirect(fm_commands *commands, const fm_dispatch_info *info, fm_buffer buffer,
+                                      uint64_t offset_bytes);
+
 // Records a copy of `size_bytes` bytes between buffers, or within one if the ranges do not overlap.
 // Parameters: `commands`, borrowed; `source`, `destination` and their offsets in bytes; `size_bytes`, 0 or more (0: a
 // no-op), or FM_WHOLE_SIZE: to the end of `source`.

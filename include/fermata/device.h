@@ -128,7 +128,7 @@ typedef struct fm_device_properties {
     uint32_t max_group_size[3];     // work-items in one workgroup, per axis
     uint32_t max_group_invocations; // work-items in one workgroup, in all
     // Workgroups of one dispatch per axis, of kernels given as GLSL or SPIR-V. Others run in parts where the device wants it; for all of them
-    // FM_MAX_GROUPS limits the product, and FM_MAX_ITEMS the work-items of an axis.
+    // FM_MAX_GROUPS limits the product, and FM_MAX_ITEMS the work-items of an axis. Indirect dispatches of any kernel have this limit.
     uint32_t max_group_count[3];
     uint32_t max_shared_bytes;         // workgroup-shared arrays of one kernel
     uint32_t max_constants_bytes;      // constants of one dispatch of a generated kernel or host function

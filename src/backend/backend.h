@@ -18,7 +18,8 @@ typedef struct fmi_kernel_binary fmi_kernel_binary; // a kernel that can be disp
 // fmi_kernel_binary begins with one, zeroed; the schedule room fills it (schedule/cost.h), backends do not look at it.
 enum { FMI_COST_CLASSES = 24 };
 typedef struct fmi_cost {
-    _Atomic(uint32_t) ns[FMI_COST_CLASSES];
+    _Atomic(uint32_t)
+        ns[FMI_COST_CLASSES + 1]; // the last: of dispatches whose number of workgroups only the device knows
 } fmi_cost;
 
 typedef struct fmi_text fmi_text; // growing text (base/text.h), for compiler messages
@@ -94,7 +95,13 @@ typedef enum fmi_command_kind {
     FMI_COMMAND_FILL_PATTERN = 4,
     // spans: [0] source, [1] destination, each from the first row's first byte to the last row's end; constants: an fmi_rect
     FMI_COMMAND_COPY_RECT = 5,
+    // Spans: the bindings, then the 12 bytes, at a multiple of 4, in which the device finds the group counts when the command runs. Counts of
+    // which one is 0 run nothing. What the counts are is the device's to check: beyond FM_MAX_GROUPS, FM_MAX_ITEMS or what the device runs,
+    // nothing of it runs and its list fails.
+    FMI_COMMAND_DISPATCH_INDIRECT = 6,
 } fmi_command_kind;
+
+enum { FMI_MOST_SPANS = FM_MAX_BINDINGS + 1 }; // of one command
 
 enum { FMI_PATTERN_BYTES = 16 };
 
@@ -116,13 +123,18 @@ typedef struct fmi_command {
     uint32_t list; // index of its list in the batch (written by the planner)
     uint32_t wave; // (written by the planner; when the batch runs, by a backend: FMI_WAVE_FAILED)
     union {
-        uint32_t group_count[3]; // dispatch
+        uint32_t group_count[3]; // dispatch; indirect: zeros, until a backend stores what it found
         uint32_t fill_value;     // fill
     };
-    const fmi_kernel_binary *binary; // dispatch
+    const fmi_kernel_binary *binary; // dispatch, of both kinds
     const char *label;               // innermost open label, NULL if none
     fmi_span spans[];
 } fmi_command;
+
+static inline bool fmi_command_is_dispatch(const fmi_command *command)
+{
+    return command->kind == FMI_COMMAND_DISPATCH || command->kind == FMI_COMMAND_DISPATCH_INDIRECT;
+}
 
 // In fmi_command.wave: it is this command that its list failed with. A backend that can tell stores it, atomically, before the status.
 #define FMI_WAVE_FAILED UINT32_MAX
@@ -177,7 +189,8 @@ typedef struct fmi_batch_plan {
     // Where the backend stores how long each of the first FMI_TIMED_WAVES waves took, in nanoseconds, before `value` is signalled or in
     // `read_times`; zeroed, and left so for waves that it cannot time. NULL: nobody asks.
     uint32_t *wave_ns;
-    uint32_t barriers; // out: barriers that `submit` encoded
+    uint32_t barriers;  // out: barriers that `submit` encoded
+    bool asks_failures; // out: lists may have failed in a way that `read_failures` finds out
 } fmi_batch_plan;
 
 // What to build a kernel binary from.
@@ -273,6 +286,10 @@ typedef struct fmi_backend_ops {
     // Optional (NULL: `wave_ns` is filled by then, or never). One thread at a time. Fills `plan->wave_ns` of a batch that is complete and
     // not retired; never blocks.
     void (*read_times)(fmi_backend *backend, const fmi_batch_plan *plan);
+
+    // Optional (NULL: `asks_failures` is never set). One thread at a time. Stores list_status and list_reason where the device has noted that a
+    // list of a batch failed, which is complete and not retired; never blocks.
+    void (*read_failures)(fmi_backend *backend, const fmi_batch_plan *plan);
 
     // Required. Any thread. Blocks without spinning until `completed` would give a queue's entry or more, for any queue whose entry is not
     // 0; there is one. FM_TIMEOUT, FM_ERROR_DEVICE_LOST.

@@ -288,7 +288,10 @@ static void write_locals(const fmi_generated *generated, fmi_text *text)
                         constants[i].name, i);
     }
     if (generated->wants_group_count) {
-        fmi_text_format(text, "    const uvec3 fm_group_count = uvec3(fm_args.g0, fm_args.g1, fm_args.g2);\n");
+        // Zeros: only the device knows them, and the dispatch is not one part of several.
+        fmi_text_format(text,
+                        "    const uvec3 fm_group_count =\n"
+                        "        fm_args.g0 != 0u ? uvec3(fm_args.g0, fm_args.g1, fm_args.g2) : gl_NumWorkGroups;\n");
     }
     if (generated->wants_group_base) {
         fmi_text_format(text,

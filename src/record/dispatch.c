@@ -292,15 +292,66 @@ static FMI_HOT fm_status check_bound(const fmi_record_room *room, const fmi_kern
     return status;
 }
 
-// What a dispatch may be beyond a plain one: NULL of those that have nothing of it, which the compiler then leaves out.
-typedef struct special_way {
-    bool keeps_empty; // one of no workgroups becomes a command as well
-} special_way;
+// The workgroups of a dispatch that is not plain: none are known of one that is indirect.
+static fm_status resolve_groups(const fmi_kernel *kernel, const fm_dispatch_info *info, const fmi_dispatch_way *way,
+                                uint32_t out_groups[3], bool *out_is_unchecked)
+{
+    if (!way->counts) {
+        return fmi_shape_resolve(kernel, info, out_groups, out_is_unchecked);
+    }
+    if (info->flags) {
+        return fmi_fail(FM_ERROR_INVALID_ARGUMENT,
+                        "fm_dispatch_indirect: kernel '%s': flags %#x are for counts that "
+                        "the caller knows",
+                        kernel->name, info->flags);
+    }
+    memset(out_groups, 0, 3 * sizeof *out_groups);
+    *out_is_unchecked = true;
+    return FM_OK;
+}
+
+// Fills the span of an indirect dispatch's counts, which is held and tracked like a binding.
+static fm_status bind_counts(fm_commands *commands, const fmi_counts *counts, fmi_span *out)
+{
+    static const char what[] = "fm_dispatch_indirect: the group counts";
+    enum { COUNTS_BYTES = 3 * sizeof(uint32_t) };
+    fmi_buffer *buffer;
+    fm_status status = fmi_recorder_hold_buffer(commands, counts->buffer, &buffer);
+    if (status != FM_OK) {
+        fmi_error_prefix(what);
+        return status;
+    }
+    if (counts->offset_bytes % sizeof(uint32_t) != 0) {
+        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "%s: offset %llu is not a multiple of 4", what,
+                        (unsigned long long)counts->offset_bytes);
+    }
+    status = fmi_check_range(what, buffer, counts->offset_bytes, COUNTS_BYTES);
+    *out = fmi_buffer_span(buffer, counts->offset_bytes, COUNTS_BYTES, FM_ACCESS_READ);
+    return status;
+}
+
+// Fills the rest of the command and puts it into the list.
+static FMI_HOT fm_status link_dispatch(fm_commands *commands, const fm_dispatch_info *info, const fmi_counts *counts,
+                                       fmi_command *command, const fmi_kernel_binary *binary, const uint32_t groups[3])
+{
+    fmi_list *list = commands->list;
+    uint32_t span_count = info->binding_count + (counts != NULL);
+    command->binary = binary;
+    command->label = commands->labels ? commands->labels->path : NULL;
+    memcpy(command->group_count, groups, sizeof command->group_count);
+    fmi_copy_constants(&command->spans[span_count], info->constants, info->constants_size_bytes);
+    if (__builtin_expect(list->reusable, 0) && !fmi_reusable_note_dispatch(list, command, info, counts)) {
+        return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "fm_dispatch: no host memory for a command");
+    }
+    fmi_list_link_kind(list, command, counts ? FMI_COMMAND_DISPATCH_INDIRECT : FMI_COMMAND_DISPATCH);
+    return FM_OK;
+}
 
 static fm_status record_named(fm_commands *commands, const fmi_kernel *kernel, const fm_dispatch_info *info,
-                              const special_way *way);
+                              const fmi_dispatch_way *way);
 
-static FMI_HOT fm_status record_dispatch(fm_commands *commands, const fm_dispatch_info *info, const special_way *way)
+static FMI_HOT fm_status record_dispatch(fm_commands *commands, const fm_dispatch_info *info,
+                                         const fmi_dispatch_way *way)
 {
     fmi_record_room *room = commands->room;
     fmi_list *list = commands->list;
@@ -315,21 +366,22 @@ static FMI_HOT fm_status record_dispatch(fm_commands *commands, const fm_dispatc
     const fmi_kernel *kernel = object->kernel;
     const uint32_t *groups = info->group_count;
     uint32_t resolved[3];
-    bool is_empty = false;
+    bool is_unchecked = false; // empty, or indirect
     if (way) {
-        status = fmi_shape_resolve(kernel, info, resolved, &is_empty);
+        status = resolve_groups(kernel, info, way, resolved, &is_unchecked);
         if (status != FM_OK) {
             return status;
         }
         groups = resolved;
     }
     if (__builtin_expect(!fmi_shape_arguments_fit(kernel, info), 0) ||
-        (!is_empty && __builtin_expect(!fmi_shape_groups_fit(kernel, groups), 0))) {
+        (!is_unchecked && __builtin_expect(!fmi_shape_groups_fit(kernel, groups), 0))) {
         return fmi_shape_refuse(kernel, info, groups);
     }
     // Written where it stays. A refused binding leaves it out of the list; its few bytes go back with the list.
-    fmi_command *command =
-        fmi_list_reserve_command(list, FMI_COMMAND_DISPATCH, kernel->param_count, info->constants_size_bytes);
+    const fmi_counts *counts = way ? way->counts : NULL;
+    fmi_command *command = fmi_list_reserve_command(list, counts ? FMI_COMMAND_DISPATCH_INDIRECT : FMI_COMMAND_DISPATCH,
+                                                    kernel->param_count + (counts != NULL), info->constants_size_bytes);
     if (__builtin_expect(!command, 0)) {
         return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "fm_dispatch: no host memory for a command");
     }
@@ -339,37 +391,32 @@ static FMI_HOT fm_status record_dispatch(fm_commands *commands, const fm_dispatc
     if (__builtin_expect(status != FM_OK || bits.names, 0)) {
         return fmi_shape_is_named(info) ? record_named(commands, kernel, info, way) : status;
     }
-    status = choose_variant(commands, object, info, &bits, &binary);
+    status = counts ? bind_counts(commands, counts, &command->spans[kernel->param_count]) : FM_OK;
+    if (status == FM_OK) {
+        status = choose_variant(commands, object, info, &bits, &binary);
+    }
     if (status == FM_OK) {
         status = check_bound(room, kernel, info, command, &bits, binary, groups);
     }
     if (__builtin_expect(status != FM_OK, 0)) {
         return status;
     }
-    if (is_empty && !way->keeps_empty) {
+    if (is_unchecked && !counts && !way->keeps_empty) {
         fmi_recorder_undo(commands); // the list is as before
         return FM_OK;
     }
-    command->binary = binary;
-    command->label = commands->labels ? commands->labels->path : NULL;
-    memcpy(command->group_count, groups, sizeof command->group_count);
-    fmi_copy_constants(&command->spans[kernel->param_count], info->constants, info->constants_size_bytes);
-    if (__builtin_expect(list->reusable, 0) && !fmi_reusable_note_dispatch(list, command, info)) {
-        return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "fm_dispatch: no host memory for a command");
-    }
-    fmi_list_link_kind(list, command, FMI_COMMAND_DISPATCH);
-    return FM_OK;
+    return link_dispatch(commands, info, counts, command, binary, groups);
 }
 
 static fm_status __attribute__((noinline))
-record_special(fm_commands *commands, const fm_dispatch_info *info, const special_way *way)
+record_special(fm_commands *commands, const fm_dispatch_info *info, const fmi_dispatch_way *way)
 {
     return record_dispatch(commands, info, way);
 }
 
 // What the bindings name decides their order. Called once they turn out to have names: what is held by then is held either way.
 static fm_status __attribute__((noinline))
-record_named(fm_commands *commands, const fmi_kernel *kernel, const fm_dispatch_info *info, const special_way *way)
+record_named(fm_commands *commands, const fmi_kernel *kernel, const fm_dispatch_info *info, const fmi_dispatch_way *way)
 {
     fm_binding ordered[FM_MAX_BINDINGS];
     fm_status status = fmi_shape_order_bindings(kernel, info, ordered);
@@ -378,12 +425,12 @@ record_named(fm_commands *commands, const fmi_kernel *kernel, const fm_dispatch_
     }
     fm_dispatch_info plain = *info;
     plain.bindings = ordered;
-    return record_special(commands, &plain, way ? way : &(special_way){0});
+    return record_special(commands, &plain, way ? way : &(fmi_dispatch_way){0});
 }
 
-fm_status fmi_record_dispatch_aside(fm_commands *commands, const fm_dispatch_info *info)
+fm_status fmi_record_dispatch(fm_commands *commands, const fm_dispatch_info *info, const fmi_dispatch_way *way)
 {
-    return record_special(commands, info, &(special_way){.keeps_empty = true});
+    return record_special(commands, info, way);
 }
 
 fm_status fm_dispatch(fm_commands *commands, const fm_dispatch_info *info)
@@ -394,8 +441,27 @@ fm_status fm_dispatch(fm_commands *commands, const fm_dispatch_info *info)
     fm_status status = fmi_recorder_enter(commands, "fm_dispatch");
     if (status == FM_OK) {
         status = __builtin_expect(info->flags != 0, 0)
-                     ? record_special(commands, info, &(special_way){.keeps_empty = commands->list->reusable})
+                     ? record_special(commands, info, &(fmi_dispatch_way){.keeps_empty = commands->list->reusable})
                      : record_dispatch(commands, info, NULL);
+        fmi_recorder_leave(commands, status);
+    }
+    return status;
+}
+
+fm_status fm_dispatch_indirect(fm_commands *commands, const fm_dispatch_info *info, fm_buffer buffer,
+                               uint64_t offset_bytes)
+{
+    static const char caller[] = "fm_dispatch_indirect";
+    if (!info) {
+        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "%s: info is NULL", caller);
+    }
+    fm_status status = fmi_recorder_enter(commands, caller);
+    if (status == FM_OK) {
+        const fmi_counts counts = {buffer, offset_bytes};
+        status = record_special(commands, info, &(fmi_dispatch_way){.counts = &counts});
+        if (status != FM_OK) {
+            fmi_error_prefix(caller);
+        }
         fmi_recorder_leave(commands, status);
     }
     return status;

@@ -37,7 +37,8 @@ typedef struct fmi_after {
 typedef struct fmi_use {
     struct fmi_use *next; // of the next command that names anything
     fmi_command *command;
-    uint64_t kernel; // handles; 0 = none
+    uint64_t kernel;              // handles; 0 = none
+    uint64_t counts_offset_bytes; // an indirect dispatch: where in the last of the buffers its group counts lie
     uint32_t buffer_count;
     uint64_t buffers[];
 } fmi_use;
@@ -49,8 +50,8 @@ typedef struct fmi_list {
     fmi_arena arena;       // commands, labels, hold chunks, read-backs, after points
     fmi_command *first;
     fmi_command *last;
-    uint32_t command_count; // without barriers
-    uint32_t dispatch_count;
+    uint32_t command_count;  // without barriers
+    uint32_t dispatch_count; // of both kinds
     fmi_hold_chunk *buffers; // held slots of the buffer table, each once (HOLD-3)
     fmi_hold_chunk *kernels; // held slots of the kernel table, each once
     fmi_hold_chunk
@@ -133,7 +134,7 @@ static inline void fmi_list_link_kind(fmi_list *list, fmi_command *command, fmi_
     }
     list->last = command;
     list->command_count += kind != FMI_COMMAND_BARRIER;
-    list->dispatch_count += kind == FMI_COMMAND_DISPATCH;
+    list->dispatch_count += kind == FMI_COMMAND_DISPATCH || kind == FMI_COMMAND_DISPATCH_INDIRECT;
 }
 
 static inline void fmi_list_link(fmi_list *list, fmi_command *command)

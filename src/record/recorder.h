@@ -214,9 +214,20 @@ void fmi_record_drop_staging(fmi_record_room *room);
 // Records the copy of a range to staging memory: the one way from the device to the host (READ-6). The caller is inside.
 fm_status fmi_record_copy_out(fm_commands *commands, fm_buffer buffer, fmi_range range, fmi_staged *out);
 
-// fm_dispatch without the owner check, into a list that is never committed: one of no workgroups becomes a command as well. The caller is
-// inside.
-fm_status fmi_record_dispatch_aside(fm_commands *commands, const fm_dispatch_info *info);
+// Where an indirect dispatch finds its group counts.
+typedef struct fmi_counts {
+    fm_buffer buffer;
+    uint64_t offset_bytes;
+} fmi_counts;
+
+// What a dispatch may be beyond a plain one.
+typedef struct fmi_dispatch_way {
+    bool keeps_empty;         // one of no workgroups becomes a command as well
+    const fmi_counts *counts; // it is indirect; NULL: it is not
+} fmi_dispatch_way;
+
+// A dispatch without the owner check. The caller is inside.
+fm_status fmi_record_dispatch(fm_commands *commands, const fm_dispatch_info *info, const fmi_dispatch_way *way);
 
 // Makes all stamps void: what is bound next is held anew.
 void fmi_recorder_forget_stamps(fm_commands *commands);

@@ -25,12 +25,13 @@ static void link_use(fmi_list *list, fmi_use *use)
 static void name_dispatch(fmi_use *use, const fm_dispatch_info *info)
 {
     use->kernel = info->kernel.id;
-    for (uint32_t i = 0; i < use->buffer_count; i++) {
-        use->buffers[i] = info->bindings[i].buffer.id;
+    for (uint32_t i = 0; i < info->binding_count; i++) {
+        use->buffers[i] = info->bindings[i].buffer.id; // of one with names: the caller has put them in order
     }
 }
 
-bool fmi_reusable_note_dispatch(fmi_list *list, fmi_command *command, const fm_dispatch_info *info)
+bool fmi_reusable_note_dispatch(fmi_list *list, fmi_command *command, const fm_dispatch_info *info,
+                                const fmi_counts *counts)
 {
     if (list->dispatch_count == list->dispatch_capacity) {
         uint32_t capacity = list->dispatch_capacity ? 2 * list->dispatch_capacity : 32;
@@ -44,11 +45,15 @@ bool fmi_reusable_note_dispatch(fmi_list *list, fmi_command *command, const fm_d
         list->dispatches = dispatches; // the old ones go back with the list
         list->dispatch_capacity = capacity;
     }
-    fmi_use *use = note(list, command, info->binding_count);
+    fmi_use *use = note(list, command, info->binding_count + (counts != NULL));
     if (!use) {
         return false;
     }
     name_dispatch(use, info);
+    if (counts) {
+        use->buffers[info->binding_count] = counts->buffer.id;
+        use->counts_offset_bytes = counts->offset_bytes;
+    }
     link_use(list, use);
     list->dispatches[list->dispatch_count] = use;
     return true;
@@ -192,7 +197,13 @@ static fm_status replace(fm_commands *commands, fmi_use *use, const fm_dispatch_
     }
     fmi_recorder_forget_stamps(commands);
     commands->list = aside;
-    fm_status status = fmi_record_dispatch_aside(commands, info);
+    fmi_dispatch_way way = {.keeps_empty = true};
+    fmi_counts counts;
+    if (use->command->kind == FMI_COMMAND_DISPATCH_INDIRECT) { // its counts stay where they are
+        counts = (fmi_counts){{use->buffers[use->buffer_count - 1]}, use->counts_offset_bytes};
+        way.counts = &counts;
+    }
+    fm_status status = fmi_record_dispatch(commands, info, &way);
     if (status != FM_OK) {
         fmi_error_prefix("fm_patch");
     }

@@ -7,8 +7,9 @@
 
 #include "record/recorder.h"
 
-// Note what a new command names. False: out of host memory, nothing noted.
-bool fmi_reusable_note_dispatch(fmi_list *list, fmi_command *command, const fm_dispatch_info *info);
+// Note what a new command names; `counts` of an indirect dispatch, else NULL. False: out of host memory, nothing noted.
+bool fmi_reusable_note_dispatch(fmi_list *list, fmi_command *command, const fm_dispatch_info *info,
+                                const fmi_counts *counts);
 bool fmi_reusable_note_transfer(fmi_list *list, fmi_command *command, fm_buffer first, fm_buffer second);
 
 // A copy to commit. FM_ERROR_STALE_HANDLE where something that it names was destroyed, FM_ERROR_OUT_OF_HOST_MEMORY; the list is as before.

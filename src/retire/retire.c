@@ -240,6 +240,7 @@ static bool retire_queue(fmi_retirement *r, fmi_queue *queue, uint64_t reached, 
             snprintf(batch->sentence, sizeof batch->sentence, "the device was lost while the work ran");
         }
         if (done) {
+            fmi_engine_read_failures(r->engine, batch);
             fmi_engine_learn(r->engine, batch);
             fmi_waiting_note_latency(&r->waiting, fmi_now_ns() - batch->submitted_ns);
         }

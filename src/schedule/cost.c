@@ -10,10 +10,13 @@ enum {
 
 static _Atomic(uint32_t) *cell_of(const fmi_command *command)
 {
-    uint64_t groups = (uint64_t)command->group_count[0] * command->group_count[1] * command->group_count[2];
-    uint32_t class = 63 - (uint32_t)__builtin_clzll(groups | 1);
     // Every backend's binary begins with its cost (backend.h).
     fmi_cost *cost = (fmi_cost *)(uintptr_t)command->binary;
+    if (command->kind == FMI_COMMAND_DISPATCH_INDIRECT) {
+        return &cost->ns[FMI_COST_CLASSES];
+    }
+    uint64_t groups = (uint64_t)command->group_count[0] * command->group_count[1] * command->group_count[2];
+    uint32_t class = 63 - (uint32_t)__builtin_clzll(groups | 1);
     return &cost->ns[class < FMI_COST_CLASSES ? class : FMI_COST_CLASSES - 1];
 }
 
@@ -54,14 +57,14 @@ static void learn_mixed(fmi_command *const *commands, uint32_t count, uint32_t n
     uint32_t longest = 0;
     bool transfers = false;
     for (uint32_t i = 0; i < count; i++) {
-        bool dispatch = commands[i]->kind == FMI_COMMAND_DISPATCH;
+        bool dispatch = fmi_command_is_dispatch(commands[i]);
         transfers = transfers || !dispatch;
         uint32_t usual = dispatch ? known(commands[i]) : 0;
         longest = usual > longest ? usual : longest;
     }
     bool overlooked = !transfers && (uint64_t)OVERLOOKED_SHARE * longest < ns;
     for (uint32_t i = 0; i < count; i++) {
-        if (commands[i]->kind == FMI_COMMAND_DISPATCH) {
+        if (fmi_command_is_dispatch(commands[i])) {
             uint32_t usual = known(commands[i]);
             if (usual > ns || (usual == 0 && overlooked)) {
                 store(commands[i], ns);
@@ -81,9 +84,9 @@ void fmi_cost_learn(const fmi_batch_plan *plan, _Atomic(uint32_t) *slowest_ns)
         if (ns == 0) {
             continue;
         }
-        bool alike = commands[0]->kind == FMI_COMMAND_DISPATCH;
+        bool alike = fmi_command_is_dispatch(commands[0]);
         for (uint32_t i = 1; i < count && alike; i++) {
-            alike = commands[i]->kind == FMI_COMMAND_DISPATCH && cell_of(commands[i]) == cell_of(commands[0]);
+            alike = fmi_command_is_dispatch(commands[i]) && cell_of(commands[i]) == cell_of(commands[0]);
         }
         if (alike) {
             learn_alike(commands[0], count, ns);
@@ -91,7 +94,7 @@ void fmi_cost_learn(const fmi_batch_plan *plan, _Atomic(uint32_t) *slowest_ns)
             learn_mixed(commands, count, ns);
         }
         for (uint32_t i = 0; i < count; i++) {
-            uint32_t usual = commands[i]->kind == FMI_COMMAND_DISPATCH ? known(commands[i]) : 0;
+            uint32_t usual = fmi_command_is_dispatch(commands[i]) ? known(commands[i]) : 0;
             if (usual > atomic_load_explicit(slowest_ns, memory_order_relaxed)) {
                 atomic_store_explicit(slowest_ns, usual, memory_order_relaxed);
             }
@@ -103,7 +106,7 @@ bool fmi_cost_knows(const fmi_batch_plan *plan)
 {
     uint32_t timed = plan->wave_count < FMI_TIMED_WAVES ? plan->wave_count : FMI_TIMED_WAVES;
     for (uint32_t i = 0; timed && i < plan->wave_ends[timed - 1]; i++) {
-        if (plan->commands[i]->kind == FMI_COMMAND_DISPATCH && known(plan->commands[i]) == 0) {
+        if (fmi_command_is_dispatch(plan->commands[i]) && known(plan->commands[i]) == 0) {
             return false;
         }
     }
@@ -118,7 +121,7 @@ uint64_t fmi_cost_of_list(const fmi_list *list, uint32_t slowest_ns, uint64_t ma
     }
     uint64_t ns = 0;
     for (const fmi_command *command = list->first; command; command = command->next) {
-        if (command->kind == FMI_COMMAND_DISPATCH) {
+        if (fmi_command_is_dispatch(command)) {
             ns += known(command);
         } else if (command->span_count > 0) {
             ns += command->spans[0].size_bytes / COPY_BYTES_A_NS;

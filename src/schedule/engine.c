@@ -392,6 +392,13 @@ static bool form(fmi_engine *engine, uint32_t q)
     atomic_store(&queue->head, head + 1);
     return true;
 }
+void fmi_engine_read_failures(const fmi_engine *engine, const fmi_batch *batch)
+{
+    if (batch->plan.asks_failures && batch->status == FM_OK && engine->ops->read_failures) {
+        engine->ops->read_failures(engine->backend, &batch->plan);
+    }
+}
+
 void fmi_engine_learn(fmi_engine *engine, const fmi_batch *batch)
 {
     // Without the holds, as that ablation has it, the kernels may be gone.

@@ -113,6 +113,9 @@ bool fmi_engine_cancel_all(fmi_engine *engine);
 // by retirement, before it kicks.
 void fmi_engine_note_retired(fmi_engine *engine, uint32_t waiters, uint32_t lists);
 
+// Has the backend say which lists of a batch have failed in a way that only the device noted. Complete, not yet retired. Called by retirement.
+void fmi_engine_read_failures(const fmi_engine *engine, const fmi_batch *batch);
+
 // Learns from a batch that was timed, is complete and not yet retired. Called by retirement.
 void fmi_engine_learn(fmi_engine *engine, const fmi_batch *batch);
 

@@ -326,7 +326,7 @@ static inline fmi_hazard *look(fmi_planner *planner, const fmi_span *span, uint3
 static inline uint32_t place_after_conflicts(fmi_planner *planner, fmi_command *command, uint32_t list_index,
                                              uint32_t floor)
 {
-    fmi_hazard *exact[FM_MAX_BINDINGS];
+    fmi_hazard *exact[FMI_MOST_SPANS];
     uint32_t wave = floor, before = 0;
     bool all = true;
     for (uint32_t i = 0; i < command->span_count; i++) {

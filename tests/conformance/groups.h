@@ -38,6 +38,7 @@
     X(environment)                                                                                                     \
     X(binding_mode)                                                                                                    \
     X(properties)                                                                                                      \
+    X(indirect)                                                                                                        \
     X(commands)                                                                                                        \
     X(reusable)                                                                                                        \
     X(transfer)                                                                                                        \

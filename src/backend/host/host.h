@@ -24,9 +24,10 @@ struct fmi_kernel_binary {
     fm_host_function function;
     void *user;
     uint32_t constants_size_bytes;
-    uint32_t group_items; // work-items in a workgroup
-    uint32_t stack_bytes; // of a work-item's own stack; 0: it needs none
-    char *name;           // for sentences about a failure; owned
+    uint32_t group_items;   // work-items in a workgroup
+    uint32_t group_size[3]; // {1, 1, 1} for a host function
+    uint32_t stack_bytes;   // of a work-item's own stack; 0: it needs none
+    char *name;             // for sentences about a failure; owned
 };
 
 // The wave that runs now. Written by the queue thread while no worker is in it.
@@ -66,6 +67,10 @@ void fmi_host_destroy_kernel(fmi_backend *backend, fmi_kernel_binary *binary);
 fm_status fmi_host_submit(fmi_backend *backend, fmi_batch_plan *plan);
 fm_status fmi_host_completed(fmi_backend *backend, uint32_t queue, uint64_t *out_value);
 fm_status fmi_host_wait(fmi_backend *backend, const uint64_t values[FMI_MOST_QUEUES], uint64_t timeout_ns);
+
+// Finds the group counts of an indirect dispatch, when everything before it is done, and stores them in the command: zeros if nothing is to
+// run. Counts over a limit fail its list. Once a command, before its parts run.
+void fmi_host_read_counts(fmi_command *command, const fmi_batch_plan *plan);
 
 // Runs part `part` of `parts` of a command on the calling thread, unless its list has failed (run.c). Only dispatches have more than
 // one part. A host function that fails, or a workgroup whose work-items miss a barrier, marks its list in the plan.

@@ -163,6 +163,9 @@ fm_status fmi_host_create_kernel(fmi_backend *backend, const fmi_kernel_code *co
     binary->name = name;
     binary->constants_size_bytes = code->constants_size_bytes;
     binary->group_items = code->group_size[0] * code->group_size[1] * code->group_size[2];
+    for (int axis = 0; axis < 3; axis++) {
+        binary->group_size[axis] = code->host_function ? 1 : code->group_size[axis];
+    }
     if (code->host_function) {
         binary->function = code->host_function;
         binary->user = code->user;

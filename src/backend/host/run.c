@@ -2,6 +2,8 @@
 // Any thread that has been given the command; the caller keeps waves apart.
 #include "backend/host/host.h"
 
+#include <fermata/commands.h>
+
 #include <fenv.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -52,12 +54,47 @@ static const char *name_answer(fm_status answer)
     return "a value that is no status";
 }
 
+// Over which limit are counts that are not 0? NULL: none.
+static const char *find_excess(const fmi_kernel_binary *binary, const uint32_t n[3])
+{
+    for (int axis = 0; axis < 3; axis++) {
+        if ((uint64_t)n[axis] * binary->group_size[axis] > FM_MAX_ITEMS) {
+            return "more than 2^32 work-items on an axis";
+        }
+    }
+    // No product of more than 64 bits is formed.
+    uint64_t plane = (uint64_t)n[0] * n[1];
+    return plane > FM_MAX_GROUPS || plane * n[2] > FM_MAX_GROUPS ? "more than 2^32 workgroups" : NULL;
+}
+
+void fmi_host_read_counts(fmi_command *command, const fmi_batch_plan *plan)
+{
+    const fmi_span *span = &command->spans[command->span_count - 1];
+    uint32_t n[3];
+    memcpy(n, span->block->mapped + span->offset_bytes, sizeof n);
+    memset(command->group_count, 0, sizeof command->group_count);
+    if (n[0] == 0 || n[1] == 0 || n[2] == 0 ||
+        __atomic_load_n(&plan->list_status[command->list], __ATOMIC_RELAXED) != FM_OK) {
+        return;
+    }
+    const char *excess = find_excess(command->binary, n);
+    if (excess) {
+        fail_list(command, plan,
+                  "kernel '%.100s': the group counts {%u, %u, %u} that its indirect dispatch found are %s",
+                  command->binary->name, n[0], n[1], n[2], excess);
+    } else {
+        memcpy(command->group_count, n, sizeof n);
+    }
+}
+
 static void run_dispatch(const fmi_command *command, uint32_t part, uint32_t parts, const fmi_batch_plan *plan)
 {
     const fmi_kernel_binary *binary = command->binary;
     void *bindings[FM_MAX_BINDINGS];
     uint64_t sizes[FM_MAX_BINDINGS];
-    for (uint32_t i = 0; i < command->span_count; i++) {
+    uint32_t binding_count = command->span_count;
+    binding_count -= command->kind == FMI_COMMAND_DISPATCH_INDIRECT; // the last span has the counts
+    for (uint32_t i = 0; i < binding_count; i++) {
         bindings[i] = command->spans[i].block->mapped + command->spans[i].offset_bytes;
         sizes[i] = command->spans[i].size_bytes;
     }
@@ -76,10 +113,10 @@ static void run_dispatch(const fmi_command *command, uint32_t part, uint32_t par
                 fail_group(command, plan, failed - 1);
             }
         }
-    } else if (part == 0) {
+    } else if (part == 0 && n[0] != 0) {
         fm_host_call call = {bindings,
                              sizes,
-                             command->span_count,
+                             binding_count,
                              FMI_COMMAND_CONSTANTS(command),
                              command->constants_size_bytes,
                              {n[0], n[1], n[2]},
@@ -140,6 +177,7 @@ static void run_transfer(const fmi_command *command)
     case FMI_COMMAND_FILL_PATTERN: run_fill_pattern(command); break;
     case FMI_COMMAND_COPY_RECT: run_copy_rect(command); break;
     case FMI_COMMAND_DISPATCH:
+    case FMI_COMMAND_DISPATCH_INDIRECT:
     case FMI_COMMAND_BARRIER: break; // never here
     }
 }
@@ -149,7 +187,7 @@ void fmi_host_run(const fmi_command *command, uint32_t part, uint32_t parts, con
     if (__atomic_load_n(&plan->list_status[command->list], __ATOMIC_RELAXED) != FM_OK) {
         return; // the list has failed already: the rest of it does not run
     }
-    if (command->kind == FMI_COMMAND_DISPATCH) {
+    if (fmi_command_is_dispatch(command)) {
         run_dispatch(command, part, parts, plan);
     } else if (part == 0) {
         run_transfer(command);

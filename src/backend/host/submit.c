@@ -27,7 +27,7 @@ static bool worth_sharing(const fmi_host_wave *wave)
     uint64_t items = 0, bytes = 0;
     for (uint32_t i = 0; i < wave->command_count && items < ALONE_ITEMS && bytes < ALONE_BYTES; i++) {
         const fmi_command *command = wave->commands[i];
-        if (command->kind == FMI_COMMAND_DISPATCH) {
+        if (fmi_command_is_dispatch(command)) {
             const uint32_t *n = command->group_count;
             // A host function says nothing about its size: it counts as worth a thread.
             items +=
@@ -46,6 +46,11 @@ static void run_wave(fmi_backend *backend, const fmi_batch_plan *plan, uint32_t 
     wave->command_count = end - begin;
     wave->plan = plan;
     wave->parts = 1;
+    for (uint32_t i = 0; i < wave->command_count; i++) {
+        if (wave->commands[i]->kind == FMI_COMMAND_DISPATCH_INDIRECT) {
+            fmi_host_read_counts(wave->commands[i], plan);
+        }
+    }
     atomic_store_explicit(&wave->next, 0, memory_order_relaxed);
     if (backend->thread_count == 0 || !worth_sharing(wave)) {
         run_tasks(wave);

@@ -289,13 +289,17 @@ static void pass(fmi_backend *backend, bool run)
     pthread_mutex_lock(&device->lock);
     fmi_manual_queue *queue = choose(device);
     if (queue) {
-        const fmi_command *command = queue->order[queue->done];
+        fmi_command *command = queue->order[queue->done];
         label = command->label;
         ran = run;
         races = is_race(device, queue, command);
         device->races += races;
         if (run) {
-            fmi_host_run(command, 0, 1, &queue->batches[(queue->completed + 1) % MANUAL_MOST_BATCHES]);
+            const fmi_batch_plan *plan = &queue->batches[(queue->completed + 1) % MANUAL_MOST_BATCHES];
+            if (command->kind == FMI_COMMAND_DISPATCH_INDIRECT) {
+                fmi_host_read_counts(command, plan);
+            }
+            fmi_host_run(command, 0, 1, plan);
             fmi_fibres_free(); // the thread is the test's, and may end at any time
         }
         if (++queue->done == queue->order_count) {

@@ -261,6 +261,9 @@ static void close_backend(fmi_backend *backend)
         quiesce(backend);
         fmi_process_enter();
         fmi_vulkan_slots_destroy(backend);
+        if (backend->check_kernel) {
+            fmi_vulkan_destroy_kernel(backend, backend->check_kernel);
+        }
         for (uint32_t q = 0; q < backend->queue_count; q++) {
             backend->vk.vkDestroySemaphore(backend->device, backend->queues[q].timeline, NULL);
         }
@@ -366,6 +369,7 @@ const fmi_backend_ops fmi_backend_vulkan = {
     .accepts_group_count = fmi_vulkan_accepts_group_count,
     .submit = fmi_vulkan_submit,
     .read_times = fmi_vulkan_read_times,
+    .read_failures = fmi_vulkan_read_failures,
     .completed = fmi_vulkan_completed,
     .wait = fmi_vulkan_wait,
 };

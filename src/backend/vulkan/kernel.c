@@ -7,6 +7,7 @@
 #include "base/text.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -36,6 +37,16 @@ static void lay_out_arguments(fmi_kernel_binary *binary, const fmi_kernel_code *
     binary->descriptor_count = 0;
     if (!binary->takes_addresses) {
         binary->descriptor_count = code->span_count + (code->indirect_arguments ? 1 : 0);
+    }
+}
+
+// What one native dispatch may have. Ids of 32 bits reach no further than FM_MAX_ITEMS on an axis.
+static void limit_groups(const fmi_backend *backend, const fmi_kernel_code *code, fmi_kernel_binary *binary)
+{
+    for (int axis = 0; axis < 3; axis++) {
+        uint64_t most = FM_MAX_ITEMS / code->group_size[axis];
+        uint32_t limit = backend->max_group_count[axis];
+        binary->most_groups[axis] = most < limit ? (uint32_t)most : limit;
     }
 }
 
@@ -259,6 +270,8 @@ fm_status fmi_vulkan_create_kernel(fmi_backend *backend, const fmi_kernel_code *
         return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "No host memory is left for the kernel '%s'.", code->name);
     }
     lay_out_arguments(binary, code);
+    limit_groups(backend, code, binary);
+    snprintf(binary->name, sizeof binary->name, "%s", code->name);
     fm_status status = create_layout(backend, code, binary);
     if (status == FM_OK) {
         status = create_pipeline(backend, code, binary);

@@ -84,6 +84,7 @@ static void destroy_slot(fmi_backend *backend, fmi_vulkan_slot *slot)
     backend->vk.vkDestroyQueryPool(backend->device, slot->times, NULL);
     free(slot->arguments);
     free(slot->pools);
+    free(slot->checks);
 }
 
 void fmi_vulkan_slots_destroy(fmi_backend *backend)
@@ -98,14 +99,14 @@ void fmi_vulkan_slots_destroy(fmi_backend *backend)
     }
 }
 
-static fmi_vulkan_slot *slot_of(const fmi_backend *backend, const fmi_batch_plan *plan)
+fmi_vulkan_slot *fmi_vulkan_slot_of(const fmi_backend *backend, const fmi_batch_plan *plan)
 {
     return &backend->queues[plan->queue].slots[plan->value % backend->slot_count];
 }
 
 fm_status fmi_vulkan_slot_begin(fmi_backend *backend, const fmi_batch_plan *plan, fmi_vulkan_slot **out)
 {
-    fmi_vulkan_slot *slot = slot_of(backend, plan);
+    fmi_vulkan_slot *slot = fmi_vulkan_slot_of(backend, plan);
     if (slot->value > atomic_load_explicit(&backend->queues[plan->queue].completed, memory_order_acquire)) {
         uint64_t completed = 0;
         fm_status status = fmi_vulkan_completed(backend, plan->queue, &completed);
@@ -133,13 +134,14 @@ fm_status fmi_vulkan_slot_begin(fmi_backend *backend, const fmi_batch_plan *plan
         }
     }
     slot->pool_index = 0;
+    slot->check_count = 0;
     *out = slot;
     return FM_OK;
 }
 
 void fmi_vulkan_read_times(fmi_backend *backend, const fmi_batch_plan *plan)
 {
-    const fmi_vulkan_slot *slot = slot_of(backend, plan);
+    const fmi_vulkan_slot *slot = fmi_vulkan_slot_of(backend, plan);
     uint32_t waves = plan->wave_count < FMI_TIMED_WAVES ? plan->wave_count : FMI_TIMED_WAVES;
     uint64_t stamps[FMI_TIMED_WAVES + 1];
     if (!slot->times ||
@@ -189,6 +191,7 @@ fm_status fmi_vulkan_slot_take_arguments(fmi_backend *backend, fmi_vulkan_slot *
     }
     uint64_t offset = slot->argument_used_bytes;
     *out = (fmi_vulkan_arguments){
+        .block = block,
         .buffer = ((const fmi_vulkan_memory *)block->native)->buffer,
         .offset_bytes = offset,
         .device_address = block->device_address + offset,

@@ -7,51 +7,10 @@
 
 #include <string.h>
 
-// What a wave contains, as bits; also indices into the barrier tables below.
-enum {
-    DISPATCHES = 1,
-    TRANSFERS = 2,
-    HOST = 4,
-    SCOPES = 5,
-};
+enum { INDIRECT_INSIDE = 8 }; // a wave's bit beside those of fmi_vulkan_scope: some of its dispatches are indirect
 
-// Both forms of barrier use these: the bits have the same values in Vulkan 1.0 and in synchronization2.
-#define BOTH (DISPATCHES | TRANSFERS)
-#define COMPUTE_STAGE VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT
-#define TRANSFER_STAGE VK_PIPELINE_STAGE_TRANSFER_BIT
-#define SHADER_ACCESS (VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT)
-#define TRANSFER_ACCESS (VK_ACCESS_TRANSFER_READ_BIT | VK_ACCESS_TRANSFER_WRITE_BIT)
-#define MEMORY(stages, writes, to_stages, to_accesses)                                                                 \
-    {                                                                                                                  \
-        .sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER_2, .srcStageMask = (stages), .srcAccessMask = (writes),              \
-        .dstStageMask = (to_stages), .dstAccessMask = (to_accesses)                                                    \
-    }
-#define MEMORY_ROW(stages, writes)                                                                                     \
-    {                                                                                                                  \
-        [DISPATCHES] = MEMORY(stages, writes, COMPUTE_STAGE, SHADER_ACCESS),                                           \
-        [TRANSFERS] = MEMORY(stages, writes, TRANSFER_STAGE, TRANSFER_ACCESS),                                         \
-        [BOTH] = MEMORY(stages, writes, COMPUTE_STAGE | TRANSFER_STAGE, SHADER_ACCESS | TRANSFER_ACCESS),              \
-        [HOST] =                                                                                                       \
-            MEMORY(stages, writes, VK_PIPELINE_STAGE_HOST_BIT, VK_ACCESS_HOST_READ_BIT | VK_ACCESS_HOST_WRITE_BIT)     \
-    }
-#define INFO(from, to)                                                                                                 \
-    [to] = {.sType = VK_STRUCTURE_TYPE_DEPENDENCY_INFO, .memoryBarrierCount = 1, .pMemoryBarriers = &memories[from][to]}
-#define INFO_ROW(from)                                                                                                 \
-    {                                                                                                                  \
-        INFO(from, DISPATCHES), INFO(from, TRANSFERS), INFO(from, BOTH), INFO(from, HOST)                              \
-    }
-
-// By what comes before and what comes after.
-static const VkMemoryBarrier2 memories[SCOPES][SCOPES] = {
-    [DISPATCHES] = MEMORY_ROW(COMPUTE_STAGE, VK_ACCESS_SHADER_WRITE_BIT),
-    [TRANSFERS] = MEMORY_ROW(TRANSFER_STAGE, VK_ACCESS_TRANSFER_WRITE_BIT),
-    [BOTH] = MEMORY_ROW(COMPUTE_STAGE | TRANSFER_STAGE, VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_WRITE_BIT),
-};
-static const VkDependencyInfo dependencies[SCOPES][SCOPES] = {
-    [DISPATCHES] = INFO_ROW(DISPATCHES),
-    [TRANSFERS] = INFO_ROW(TRANSFERS),
-    [BOTH] = INFO_ROW(BOTH),
-};
+// Parts of the hot path that have names for the reader alone. Without this a second caller elsewhere costs each dispatch the call.
+#define HOT inline __attribute__((always_inline))
 
 // The state of one encoding, on the stack of submit.
 typedef struct vulkan_encoder {
@@ -65,6 +24,7 @@ typedef struct vulkan_encoder {
     const char *label;                  // the one that is open
     fmi_backend *backend;
     fmi_vulkan_slot *slot;
+    uint32_t checked;  // of the slot's checks, those whose dispatch is encoded
     uint32_t barriers; // encoded so far
     fm_status status;  // the first failure; what is encoded after it is never submitted
 } vulkan_encoder;
@@ -72,18 +32,7 @@ typedef struct vulkan_encoder {
 static void encode_barrier(vulkan_encoder *encoder, uint32_t from, uint32_t to)
 {
     encoder->barriers++;
-    if (__builtin_expect(encoder->backend->pipeline_barrier2 != NULL, 1)) {
-        encoder->backend->pipeline_barrier2(encoder->commands, &dependencies[from][to]);
-        return;
-    }
-    const VkMemoryBarrier2 *m = &memories[from][to];
-    VkMemoryBarrier memory = {
-        .sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER,
-        .srcAccessMask = (VkAccessFlags)m->srcAccessMask,
-        .dstAccessMask = (VkAccessFlags)m->dstAccessMask,
-    };
-    encoder->backend->vk.vkCmdPipelineBarrier(encoder->commands, (VkPipelineStageFlags)m->srcStageMask,
-                                              (VkPipelineStageFlags)m->dstStageMask, 0, 1, &memory, 0, NULL, 0, NULL);
+    fmi_vulkan_encode_barrier(encoder->backend, encoder->commands, from, to);
 }
 
 static void switch_label(vulkan_encoder *encoder, const char *label)
@@ -108,8 +57,8 @@ static inline uint32_t writes_host(const fmi_span *span)
 }
 
 // Writes the argument block: addresses, constants, group counts, base. `out` is 8-byte aligned.
-static inline void write_block(uint8_t *out, const fmi_command *command, const fmi_kernel_binary *binary,
-                               const uint32_t base[3])
+static HOT void write_block(uint8_t *out, const fmi_command *command, const fmi_kernel_binary *binary,
+                            const uint32_t base[3])
 {
     if (binary->takes_addresses) {
         uint64_t *addresses = (uint64_t *)(void *)out;
@@ -150,8 +99,8 @@ static void bind_descriptors(vulkan_encoder *encoder, const fmi_kernel_binary *b
 }
 
 // Describes the spans (and the argument block, where it is a buffer) and binds them, unless they are bound as they are.
-static inline void encode_descriptors(vulkan_encoder *encoder, const fmi_command *command,
-                                      const fmi_kernel_binary *binary, const fmi_vulkan_arguments *arguments)
+static HOT void encode_descriptors(vulkan_encoder *encoder, const fmi_command *command, const fmi_kernel_binary *binary,
+                                   const fmi_vulkan_arguments *arguments)
 {
     VkDescriptorBufferInfo *descriptors = encoder->backend->descriptors;
     bool changed = encoder->described != binary || arguments;
@@ -194,8 +143,8 @@ static bool encode_indirect(vulkan_encoder *encoder, const fmi_command *command,
 }
 
 // The kernel's arguments for the part that begins at `base`. False when there is no room for them.
-static inline bool encode_arguments(vulkan_encoder *encoder, const fmi_command *command,
-                                    const fmi_kernel_binary *binary, const uint32_t base[3])
+static HOT bool encode_arguments(vulkan_encoder *encoder, const fmi_command *command, const fmi_kernel_binary *binary,
+                                 const uint32_t base[3])
 {
     if (binary->indirect_arguments) {
         return encode_indirect(encoder, command, binary, base);
@@ -219,7 +168,8 @@ static inline bool encode_arguments(vulkan_encoder *encoder, const fmi_command *
 
 // A dispatch over the device's limits, in parts that each know where they begin. The parts bind the same ranges, so to a
 // validation layer they conflict: a barrier between them costs nothing beside the limit's 65,535 workgroups or more.
-static void dispatch_in_parts(vulkan_encoder *encoder, const fmi_command *command, const fmi_kernel_binary *binary)
+static void __attribute__((cold, noinline))
+dispatch_in_parts(vulkan_encoder *encoder, const fmi_command *command, const fmi_kernel_binary *binary)
 {
     const uint32_t *limit = encoder->backend->max_group_count, *count = command->group_count;
     bool first = true;
@@ -234,7 +184,7 @@ static void dispatch_in_parts(vulkan_encoder *encoder, const fmi_command *comman
                     base[axis] = (uint32_t)at[axis];
                 }
                 if (!first) {
-                    encode_barrier(encoder, DISPATCHES, DISPATCHES);
+                    encode_barrier(encoder, FMI_VULKAN_DISPATCHES, FMI_VULKAN_DISPATCHES);
                 }
                 first = false;
                 if (!encode_arguments(encoder, command, binary, base)) {
@@ -246,27 +196,62 @@ static void dispatch_in_parts(vulkan_encoder *encoder, const fmi_command *comman
     }
 }
 
-static inline void encode_dispatch(vulkan_encoder *encoder, const fmi_command *command)
+static const uint32_t no_base[3] = {0, 0, 0};
+
+// Binds the pipeline of a dispatch, and notes what it writes for the host.
+static HOT void begin_dispatch(vulkan_encoder *encoder, const fmi_command *command)
 {
-    static const uint32_t no_base[3] = {0, 0, 0};
     const fmi_kernel_binary *binary = command->binary;
     if (binary != encoder->bound) {
         encoder->bound = binary;
         encoder->backend->vk.vkCmdBindPipeline(encoder->commands, VK_PIPELINE_BIND_POINT_COMPUTE, binary->pipeline);
     }
-    if (!(encoder->host_writes & DISPATCHES)) {
+    if (!(encoder->host_writes & FMI_VULKAN_DISPATCHES)) {
         uint32_t writes = 0;
         for (uint32_t i = 0; i < command->span_count; i++) {
             writes |= writes_host(&command->spans[i]);
         }
-        encoder->host_writes |= writes * DISPATCHES;
+        encoder->host_writes |= writes * FMI_VULKAN_DISPATCHES;
     }
+}
+
+static HOT void encode_dispatch(vulkan_encoder *encoder, const fmi_command *command)
+{
+    const fmi_kernel_binary *binary = command->binary;
+    begin_dispatch(encoder, command);
     const uint32_t *count = command->group_count;
     if (__builtin_expect(((count[0] | count[1] | count[2]) & ~encoder->group_count_mask) != 0, 0)) {
         dispatch_in_parts(encoder, command, binary);
     } else if (encode_arguments(encoder, command, binary, no_base)) {
         encoder->dispatch(encoder->commands, count[0], count[1], count[2]);
     }
+}
+
+// The kernel finds zeros for its group counts, and asks the device for them instead (generate_glsl.c).
+static void __attribute__((cold, noinline))
+encode_dispatch_indirect(vulkan_encoder *encoder, const fmi_command *command)
+{
+    const fmi_vulkan_check *check = &encoder->slot->checks[encoder->checked++];
+    begin_dispatch(encoder, command);
+    if (encode_arguments(encoder, command, command->binary, no_base)) {
+        encoder->backend->vk.vkCmdDispatchIndirect(encoder->commands, check->buffer, check->offset_bytes);
+    }
+}
+
+// Has the device look at the counts of the wave's indirect dispatches before any of the wave runs.
+static void __attribute__((cold, noinline))
+encode_checks(vulkan_encoder *encoder, fmi_command *const *commands, uint32_t count)
+{
+    for (uint32_t i = 0; i < count && encoder->status == FM_OK; i++) {
+        if (commands[i]->kind == FMI_COMMAND_DISPATCH_INDIRECT) {
+            fmi_vulkan_check_command check;
+            encoder->status = fmi_vulkan_check_counts(encoder->backend, encoder->slot, commands[i], &check);
+            if (encoder->status == FM_OK) {
+                encode_dispatch(encoder, &check.command);
+            }
+        }
+    }
+    encode_barrier(encoder, FMI_VULKAN_DISPATCHES, FMI_VULKAN_INDIRECT);
 }
 
 static void encode_transfer(vulkan_encoder *encoder, const fmi_command *command)
@@ -291,10 +276,11 @@ static void encode_transfer(vulkan_encoder *encoder, const fmi_command *command)
     }
     case FMI_COMMAND_COPY_RECT: fmi_vulkan_encode_rect(encoder->backend, encoder->commands, command); break;
     case FMI_COMMAND_DISPATCH:
+    case FMI_COMMAND_DISPATCH_INDIRECT:
     case FMI_COMMAND_BARRIER: return; // never here
     }
     encoder->host_writes |=
-        writes_host(&spans[command->span_count - 1]) * TRANSFERS; // the last span is the destination
+        writes_host(&spans[command->span_count - 1]) * FMI_VULKAN_TRANSFERS; // the last span is the destination
 }
 
 // Stamps the moment at which everything encoded so far is done.
@@ -303,11 +289,20 @@ static void encode_timestamp(vulkan_encoder *encoder, VkQueryPool times, uint32_
     encoder->backend->vk.vkCmdWriteTimestamp(encoder->commands, VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT, times, index);
 }
 
-static inline uint32_t kinds_of_wave(fmi_command *const *commands, uint32_t count)
+// Which kinds of command a wave has, as bits.
+static HOT uint32_t kinds_of_wave(fmi_command *const *commands, uint32_t count)
 {
+    static const uint8_t bits[] = {
+        [FMI_COMMAND_DISPATCH] = FMI_VULKAN_DISPATCHES,
+        [FMI_COMMAND_DISPATCH_INDIRECT] = FMI_VULKAN_DISPATCHES | INDIRECT_INSIDE,
+        [FMI_COMMAND_COPY] = FMI_VULKAN_TRANSFERS,
+        [FMI_COMMAND_FILL] = FMI_VULKAN_TRANSFERS,
+        [FMI_COMMAND_FILL_PATTERN] = FMI_VULKAN_TRANSFERS,
+        [FMI_COMMAND_COPY_RECT] = FMI_VULKAN_TRANSFERS,
+    };
     uint32_t kinds = 0;
-    for (uint32_t i = 0; i < count && kinds != (DISPATCHES | TRANSFERS); i++) {
-        kinds |= commands[i]->kind == FMI_COMMAND_DISPATCH ? DISPATCHES : TRANSFERS;
+    for (uint32_t i = 0; i < count; i++) {
+        kinds |= bits[commands[i]->kind];
     }
     return kinds;
 }
@@ -321,6 +316,8 @@ static void encode_wave(vulkan_encoder *encoder, fmi_command *const *commands, u
         }
         if (command->kind == FMI_COMMAND_DISPATCH) {
             encode_dispatch(encoder, command);
+        } else if (command->kind == FMI_COMMAND_DISPATCH_INDIRECT) {
+            encode_dispatch_indirect(encoder, command);
         } else {
             encode_transfer(encoder, command);
         }
@@ -332,10 +329,10 @@ static void encode_wave(vulkan_encoder *encoder, fmi_command *const *commands, u
 static void encode_waves(vulkan_encoder *encoder, const fmi_batch_plan *plan)
 {
     if (plan->after_in_flight) {
-        encode_barrier(encoder, DISPATCHES | TRANSFERS, DISPATCHES | TRANSFERS);
+        encode_barrier(encoder, FMI_VULKAN_BOTH, FMI_VULKAN_BOTH);
     }
     if (encoder->backend->maps_all_memory && plan->command_count) {
-        encoder->host_writes = DISPATCHES | TRANSFERS;
+        encoder->host_writes = FMI_VULKAN_BOTH;
     }
     VkQueryPool times = plan->wave_ns ? encoder->slot->times : VK_NULL_HANDLE;
     if (times) {
@@ -345,14 +342,17 @@ static void encode_waves(vulkan_encoder *encoder, const fmi_batch_plan *plan)
     uint32_t first = 0;
     uint32_t before = 0;
     // The batch's first barrier, wherever it stands, is between everything before it and everything behind.
-    uint32_t wide = plan->after_in_flight ? 0 : DISPATCHES | TRANSFERS;
+    uint32_t wide = plan->after_in_flight ? 0 : FMI_VULKAN_BOTH;
     for (uint32_t wave = 0; wave < plan->wave_count && encoder->status == FM_OK; wave++) {
         fmi_command *const *commands = plan->commands + first;
         uint32_t count = plan->wave_ends[wave] - first;
-        uint32_t kinds = kinds_of_wave(commands, count);
+        uint32_t all = kinds_of_wave(commands, count), kinds = all & FMI_VULKAN_BOTH;
         if (before && kinds) {
             encode_barrier(encoder, before | wide, kinds | wide);
             wide = 0;
+        }
+        if (__builtin_expect(all & INDIRECT_INSIDE, 0)) {
+            encode_checks(encoder, commands, count);
         }
         encode_wave(encoder, commands, count);
         if (times && wave < FMI_TIMED_WAVES) {
@@ -365,7 +365,7 @@ static void encode_waves(vulkan_encoder *encoder, const fmi_batch_plan *plan)
         switch_label(encoder, NULL);
     }
     if (encoder->host_writes) {
-        encode_barrier(encoder, encoder->host_writes, HOST);
+        encode_barrier(encoder, encoder->host_writes, FMI_VULKAN_HOST);
     }
 }
 
@@ -389,6 +389,7 @@ static fm_status encode(fmi_backend *backend, fmi_vulkan_slot *slot, fmi_batch_p
     };
     encode_waves(&encoder, plan);
     plan->barriers = encoder.barriers;
+    plan->asks_failures = slot->check_count > 0;
     result = backend->vk.vkEndCommandBuffer(slot->commands);
     if (encoder.status != FM_OK) {
         return encoder.status;

@@ -1,6 +1,7 @@
 // Private header of the Vulkan backend: what its files share. Nothing above the waist includes it; unit tests may.
 // device.c opens and describes what offer.c finds, memory.c allocates, kernel.c builds pipelines, submit.c encodes a batch in one of the places
-// of slot.c, complete.c asks and waits, volk.c holds the loader, the shared instance and the names of results.
+// of slot.c with the barriers of barrier.c, indirect.c sees to counts that the device reads, complete.c asks and waits, volk.c holds the
+// loader, the shared instance and the names of results.
 // Vulkan is reached through volk alone: instance functions through volk's pointers, device functions through `vk`.
 #ifndef FMI_BACKEND_VULKAN_VULKAN_H
 #define FMI_BACKEND_VULKAN_VULKAN_H
@@ -13,7 +14,18 @@
 enum {
     FMI_VULKAN_PUSH_BYTES = 256,                  // most push constants that we use, whatever the device offers
     FMI_VULKAN_DESCRIPTORS = FM_MAX_BINDINGS + 1, // the bindings and the argument block
+    FMI_VULKAN_NAME_BYTES = 104,
 };
+
+// What comes before a barrier, or after it: the kinds of command of a wave, as bits, and two more that come after only.
+typedef enum fmi_vulkan_scope {
+    FMI_VULKAN_DISPATCHES = 1,
+    FMI_VULKAN_TRANSFERS = 2,
+    FMI_VULKAN_BOTH = FMI_VULKAN_DISPATCHES | FMI_VULKAN_TRANSFERS,
+    FMI_VULKAN_HOST = 4,
+    FMI_VULKAN_INDIRECT = 5, // dispatches whose counts the device reads
+    FMI_VULKAN_SCOPES = 6,
+} fmi_vulkan_scope;
 
 // The three uses of native memory, each with its own order of preference among the memory types.
 typedef enum fmi_vulkan_use {
@@ -42,6 +54,8 @@ struct fmi_kernel_binary {
     uint32_t constants_size_bytes;
     uint32_t group_count_offset_bytes; // in the argument block
     uint32_t block_size_bytes;         // of the argument block; a multiple of 4
+    uint32_t most_groups[3];           // that one native dispatch may have: the device's limits, and FM_MAX_ITEMS
+    char name[FMI_VULKAN_NAME_BYTES];  // for sentences about a failure; may be cut
     bool takes_addresses;              // the argument block starts with addresses
     bool indirect_arguments;           // the argument block lies in a buffer
     bool wants_group_count;            // the argument block ends in the group counts
@@ -49,6 +63,20 @@ struct fmi_kernel_binary {
     bool runs_in_parts;                // group counts may be over the device's limits
     bool pushes_constants_as_recorded; // the argument block is just the constants, as they lie in the command
 };
+
+// An indirect dispatch of a batch and its record (indirect.c).
+typedef struct fmi_vulkan_check {
+    fmi_command *command;
+    VkBuffer buffer; // holds the record; the dispatch reads its counts at the record's start
+    uint64_t offset_bytes;
+    const uint8_t *mapped; // of the record, for when the batch is complete
+} fmi_vulkan_check;
+
+// Room for the command that looks at the counts of another.
+typedef union fmi_vulkan_check_command {
+    fmi_command command;
+    uint8_t bytes[sizeof(fmi_command) + 2 * sizeof(fmi_span) + 4 * sizeof(uint32_t)];
+} fmi_vulkan_check_command;
 
 // One of the ring's places: what one batch needs from its encoding until it has run.
 typedef struct fmi_vulkan_slot {
@@ -64,10 +92,14 @@ typedef struct fmi_vulkan_slot {
     VkDescriptorPool *pools;      // descriptor pools; those before `pool_index` are full
     uint32_t pool_count;
     uint32_t pool_index;
+    fmi_vulkan_check *checks; // of the batch's indirect dispatches, in the order in which they are encoded
+    uint32_t check_count;
+    uint32_t check_capacity;
 } fmi_vulkan_slot;
 
 // Room for one argument block.
 typedef struct fmi_vulkan_arguments {
+    const fmi_block *block; // until the slot takes more
     VkBuffer buffer;
     uint64_t offset_bytes;
     uint64_t device_address; // 0 where the device has none
@@ -114,6 +146,9 @@ struct fmi_backend {
     bool caches[FMI_VULKAN_USES]; // and the host reads them through its caches
     bool on_cpu;                  // the driver computes on this machine's processors
     bool maps_all_memory; // on a GPU: the host may look at any block, so each batch ends in a barrier to the host
+
+    // Looks at the counts of indirect dispatches; NULL until the first. Guarded by "submit: one thread at a time".
+    fmi_kernel_binary *check_kernel;
 
     // What `writes` of every binary reads. Guarded by "submit: one thread at a time".
     VkDescriptorBufferInfo descriptors[FMI_VULKAN_DESCRIPTORS];
@@ -199,6 +234,9 @@ fm_status fmi_vulkan_slot_take_arguments(fmi_backend *backend, fmi_vulkan_slot *
 fm_status fmi_vulkan_slot_take_set(fmi_backend *backend, fmi_vulkan_slot *slot, VkDescriptorSetLayout layout,
                                    VkDescriptorSet *out);
 
+// The slot of a batch that has been submitted.
+fmi_vulkan_slot *fmi_vulkan_slot_of(const fmi_backend *backend, const fmi_batch_plan *plan);
+
 // Fills the durations of a timed batch that is complete and whose slot has not been taken again.
 void fmi_vulkan_read_times(fmi_backend *backend, const fmi_batch_plan *plan);
 
@@ -207,6 +245,15 @@ void fmi_vulkan_read_times(fmi_backend *backend, const fmi_batch_plan *plan);
 fm_status fmi_vulkan_encode_pattern(fmi_backend *backend, fmi_vulkan_slot *slot, VkCommandBuffer commands,
                                     const fmi_command *command, uint32_t *barriers);
 void fmi_vulkan_encode_rect(const fmi_backend *backend, VkCommandBuffer commands, const fmi_command *command);
+
+// barrier.c
+void fmi_vulkan_encode_barrier(const fmi_backend *backend, VkCommandBuffer commands, uint32_t from, uint32_t to);
+
+// indirect.c
+// Gives an indirect dispatch a record in the slot, and fills the command that runs before it.
+fm_status fmi_vulkan_check_counts(fmi_backend *backend, fmi_vulkan_slot *slot, fmi_command *command,
+                                  fmi_vulkan_check_command *out);
+void fmi_vulkan_read_failures(fmi_backend *backend, const fmi_batch_plan *plan);
 
 // submit.c
 fm_status fmi_vulkan_submit(fmi_backend *backend, fmi_batch_plan *plan);

@@ -148,7 +148,7 @@ static fm_status take_reflection(fmi_kernel *kernel, const fmi_reflection *refle
     memcpy(kernel->dtype, reflection->dtype, sizeof kernel->dtype);
     memcpy(kernel->least_bytes, reflection->least_bytes, sizeof kernel->least_bytes);
     for (uint32_t i = 0; i < reflection->binding_count; i++) {
-        kernel->has_least_bytes |= reflection->least_bytes[i] > 0;
+        kernel->checked_size_bits |= reflection->least_bytes[i] > 0 ? UINT64_MAX : 0;
     }
     memcpy(source->binding_numbers, reflection->binding_numbers, sizeof source->binding_numbers);
     memcpy(source->group_size, reflection->group_size, sizeof source->group_size);

@@ -214,14 +214,16 @@ static void take_params(fmi_kernel *kernel, const fm_kernel_info *info)
             kernel->fixed_dtypes |= (uint64_t)info->params[i].dtype << (4 * i);
             // A dtype that each dispatch chooses may be the widest there is.
             uint32_t element_bytes = fmi_dtype_size(info->params[i].dtype);
-            kernel->element_mask |= (element_bytes ? element_bytes : fmi_dtype_size(FM_DTYPE_U64)) - 1;
+            kernel->checked_size_bits |= (element_bytes ? element_bytes : fmi_dtype_size(FM_DTYPE_U64)) - 1;
         }
     }
     bool is_module = info->language == FM_KERNEL_GLSL || info->language == FM_KERNEL_SPIRV;
     bool is_generated = info->language == FM_KERNEL_PORTABLE && kernel->caps->takes_spirv;
     kernel->addresses_large_bindings =
         is_generated && kernel->caps->addresses_large_bindings && info->param_count < FM_MAX_BINDINGS;
-    kernel->binds_descriptors = is_module || (is_generated && kernel->caps->binding_mode == FM_BINDING_DESCRIPTORS);
+    bool binds_descriptors = is_module || (is_generated && kernel->caps->binding_mode == FM_BINDING_DESCRIPTORS);
+    kernel->most_binding_bytes = binds_descriptors ? kernel->caps->max_binding_bytes : UINT64_MAX;
+    kernel->offset_bits = kernel->caps->binding_alignment_bytes - 1;
 }
 
 // Once it is known: of a module, after that has been read.
@@ -239,7 +241,7 @@ static void take_group_size(fmi_kernel *kernel)
     while ((uint64_t)small * largest > FM_MAX_ITEMS) {
         small >>= 1;
     }
-    kernel->large_count_bits = ~small;
+    kernel->large_count_bits = ~small | (kernel->ops->accepts_group_count ? ~kernel->caps->group_count_mask : 0);
 }
 
 // Fills a kernel whose info is checked; what is done so far is undone by the caller.

@@ -23,18 +23,20 @@ typedef struct fmi_kernel {
     uint32_t param_count;
     uint32_t constants_size_bytes;
     uint32_t group_size[3]; // work-items in a workgroup; {1, 1, 1} of a host function
-    // Group counts that have none of these bits keep FM_MAX_ITEMS on each axis, and their product has 63 bits at most.
+    // What every dispatch compares with, worked out once. Group counts that have none of these bits keep FM_MAX_ITEMS on each axis and the
+    // device's own limits, and their product has 63 bits at most.
     uint32_t large_count_bits;
+    uint32_t offset_bits;        // that no binding's offset has
+    uint64_t most_binding_bytes; // of one binding; UINT64_MAX where only its buffer limits it
+    // Sizes that have none of these bits are as they must be. Portable: those of parts of the widest element; modules: any, if a binding has
+    // bytes that it must have at least.
+    uint64_t checked_size_bits;
     uint8_t access[FM_MAX_BINDINGS]; // fm_access
     uint8_t dtype[FM_MAX_BINDINGS];  // fm_dtype; FM_DTYPE_NONE: from the binding, or not known (GLSL, SPIR-V)
     uint64_t fixed_dtypes;           // the key when every dtype is given
     bool dtypes_are_fixed;
-    uint32_t
-        element_mask; // portable: bits that no binding's size has if all are whole elements of the widest dtype; else 0
     uint32_t least_bytes[FM_MAX_BINDINGS]; // GLSL and SPIR-V: bytes that a binding must have at least
-    bool has_least_bytes;                  // one of them is not 0
-    bool binds_descriptors;                // binding sizes are limited by caps->max_binding_bytes
-    bool addresses_large_bindings;         // but beyond it there are variants with FMI_KEY_BY_ADDRESS
+    bool addresses_large_bindings;         // beyond most_binding_bytes there are variants with FMI_KEY_BY_ADDRESS
     fmi_variant *own;                      // a host function's only variant, held by the kernel; else NULL
     fmi_variant_map variants;              // by dtypes; changed under `lock`
     pthread_mutex_t lock;                  // a leaf

@@ -174,11 +174,10 @@ refuse_range(const fmi_kernel *kernel, uint32_t i, const fm_binding *b, const fm
 // Refuses the first binding whose offset is not aligned or that is larger than any may be. FM_OK: none is; where one is larger than a
 // descriptor's range, the kernel's variant with addresses is to be taken.
 static fm_status __attribute__((cold))
-check_limits(const fmi_kernel *kernel, const fm_dispatch_info *info, const fmi_command *command,
-             const fmi_backend_caps *caps, bound_bits *bits)
+check_limits(const fmi_kernel *kernel, const fm_dispatch_info *info, const fmi_command *command, bound_bits *bits)
 {
-    uint32_t align = caps->binding_alignment_bytes;
-    uint64_t most_bytes = kernel->binds_descriptors ? caps->max_binding_bytes : UINT64_MAX;
+    uint32_t align = kernel->offset_bits + 1;
+    uint64_t most_bytes = kernel->most_binding_bytes;
     for (uint32_t i = 0; i < kernel->param_count; i++) {
         if (info->bindings[i].offset_bytes & (align - 1)) {
             return fmi_fail(FM_ERROR_INVALID_ARGUMENT,
@@ -258,19 +257,17 @@ static FMI_HOT fm_status bind_all(fm_commands *commands, const fmi_kernel *kerne
             return status;
         }
     }
-    const fmi_backend_caps *caps = commands->room->caps;
-    uint64_t most_bytes = kernel->binds_descriptors ? caps->max_binding_bytes : UINT64_MAX;
-    if (__builtin_expect((bits->offsets & (caps->binding_alignment_bytes - 1)) || bits->sizes > most_bytes, 0)) {
-        return check_limits(kernel, info, command, caps, bits);
+    if (__builtin_expect((bits->offsets & kernel->offset_bits) || bits->sizes > kernel->most_binding_bytes, 0)) {
+        return check_limits(kernel, info, command, bits);
     }
     return FM_OK;
 }
 
 // Are the group counts beyond what any kernel takes, and beyond what this one does?
-static FMI_HOT bool groups_exceed(const fmi_record_room *room, const fmi_kernel_binary *binary,
-                                  const uint32_t groups[3])
+static FMI_HOT bool groups_exceed(const fmi_record_room *room, const fmi_kernel *kernel,
+                                  const fmi_kernel_binary *binary, const uint32_t groups[3])
 {
-    return __builtin_expect(((groups[0] | groups[1] | groups[2]) & ~room->caps->group_count_mask) != 0, 0) &&
+    return __builtin_expect(((groups[0] | groups[1] | groups[2]) & kernel->large_count_bits) != 0, 0) &&
            room->ops->accepts_group_count && !room->ops->accepts_group_count(room->backend, binary, groups);
 }
 
@@ -279,17 +276,14 @@ static FMI_HOT fm_status check_bound(const fmi_record_room *room, const fmi_kern
                                      const fm_dispatch_info *info, const fmi_command *command, const bound_bits *bits,
                                      const fmi_kernel_binary *binary, const uint32_t groups[3])
 {
-    if (groups_exceed(room, binary, groups)) {
+    if (groups_exceed(room, kernel, binary, groups)) {
         return refuse_group_count(room->caps, kernel, groups);
     }
-    fm_status status = FM_OK;
-    if (__builtin_expect((bits->sizes & kernel->element_mask) != 0, 0)) {
-        status = check_whole_elements(kernel, info, command);
+    if (__builtin_expect((bits->sizes & kernel->checked_size_bits) == 0, 1)) {
+        return FM_OK;
     }
-    if (__builtin_expect(kernel->has_least_bytes, 0) && status == FM_OK) {
-        status = check_least_bytes(kernel, command);
-    }
-    return status;
+    return kernel->language == FM_KERNEL_PORTABLE ? check_whole_elements(kernel, info, command)
+                                                  : check_least_bytes(kernel, command);
 }
 
 // The workgroups of a dispatch that is not plain: none are known of one that is indirect.

@@ -150,7 +150,7 @@ static void create_portable_kernel_gives_the_backend_its_code(void **state)
     assert_int_equal(kernel->constants_size_bytes, 8);
     assert_int_equal(kernel->fixed_dtypes, 0x11);
     assert_true(kernel->dtypes_are_fixed);
-    assert_false(kernel->binds_descriptors);
+    assert_true(kernel->most_binding_bytes == UINT64_MAX);
     assert_int_equal(kernel->access[1], FM_ACCESS_READ_WRITE);
     fmi_kernel_destroy(kernel);
     close_backend(&backend);
@@ -371,7 +371,7 @@ static void create_module_takes_bindings_from_its_code(void **state)
     assert_int_equal(kernel->access[0], FM_ACCESS_WRITE);
     assert_int_equal(kernel->access[1], FM_ACCESS_READ);
     assert_int_equal(kernel->constants_size_bytes, 4);
-    assert_true(kernel->binds_descriptors && kernel->dtypes_are_fixed);
+    assert_true(kernel->most_binding_bytes == backend.caps.max_binding_bytes && kernel->dtypes_are_fixed);
     assert_int_equal(backend.last.binding_mode, FM_BINDING_DESCRIPTORS);
     assert_int_equal(backend.last.binding_numbers[0], 1);
     assert_int_equal(backend.last.binding_numbers[1], 3);
@@ -407,7 +407,7 @@ static void create_portable_kernel_arranges_its_arguments(void **state)
     backend.caps.binding_mode = FM_BINDING_DESCRIPTORS;
     fmi_kernel *kernel = create(&backend, &info);
     assert_false(backend.last.indirect_arguments);
-    assert_true(kernel->binds_descriptors);
+    assert_true(kernel->most_binding_bytes == backend.caps.max_binding_bytes);
     fmi_kernel_destroy(kernel);
     backend.caps.max_push_constants_bytes = 19;
     fmi_kernel_destroy(create(&backend, &info));

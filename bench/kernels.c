@@ -71,8 +71,10 @@ static bool time_setup(const char *name, const char *dir, double *out_ms)
     if (!open_on(name, dir, &device)) {
         return false;
     }
+    fm_device_properties properties;
     uint64_t begin = now_ns();
-    bool fine = good(kernels_create(device, true, &all));
+    bool fine = good(fm_device_get_properties(device, &properties)) &&
+                good(kernels_create(device, kernels_choose_tiling(&properties, true), true, &all));
     *out_ms = (double)(now_ns() - begin) / 1e6;
     return good(fm_device_close(&device, timeout_ns)) && fine;
 }

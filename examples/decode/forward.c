@@ -24,9 +24,8 @@ typedef struct step {
     fm_commands *commands; // the list being recorded
     late_buffers *late;    // borrowed: where temporaries go that are not destroyed yet
     uint32_t token, position;
-    fm_buffer x;       // [dim]: the residual stream
-    fm_buffer squares; // [dim / 4]: sums of the squares of x, four a time
-    fm_buffer logits;  // [vocab_size]; null unless read
+    fm_buffer x;      // [dim]: the residual stream
+    fm_buffer logits; // [vocab_size]; null unless read
 } step;
 
 // One layer's temporaries.
@@ -39,7 +38,7 @@ typedef struct scratch {
     fm_buffer value;  // [kv_dim], before it is quantised; null unless it is
 } scratch;
 
-enum { LAYER_TEMPORARIES = 6, TOKEN_TEMPORARIES = 3 };
+enum { LAYER_TEMPORARIES = 6, TOKEN_TEMPORARIES = 2 };
 
 uint32_t forward_most_temporaries(const model *m)
 {
@@ -74,8 +73,8 @@ static fm_status create_floats(const step *s, uint64_t count, fm_buffer *out)
     return fm_buffer_create(s->net->device, &info, out);
 }
 
-// Dispatches a kernel for `items` work-items, `rows_y` times over.
-static fm_status run(const step *s, kernel_id kernel, uint32_t items, uint32_t rows_y, const fm_buffer *buffers,
+// Dispatches `groups_x` times `groups_y` workgroups of a kernel.
+static fm_status run(const step *s, kernel_id kernel, uint32_t groups_x, uint32_t groups_y, const fm_buffer *buffers,
                      uint32_t count, const void *constants, uint32_t constants_size_bytes)
 {
     fm_binding bindings[FM_MAX_BINDINGS] = {0};
@@ -84,7 +83,7 @@ static fm_status run(const step *s, kernel_id kernel, uint32_t items, uint32_t r
     }
     fm_dispatch_info info = {
         .kernel = s->net->kernels.handles[kernel],
-        .group_count = {divide_up(items, KERNEL_GROUP_SIZE), rows_y, 1},
+        .group_count = {groups_x, groups_y, 1},
         .bindings = bindings,
         .binding_count = count,
         .constants = constants,
@@ -99,17 +98,17 @@ static fm_status record_qkv(const step *s, const scratch *t, uint32_t layer)
     const weights *w = &s->net->weights;
     const layer_cache *c = &s->cache->layers[layer];
     bool quantised = s->net->quantised;
-    uint32_t items = divide_up(m->dim + 2 * m->kv_dim, KERNEL_ROWS_PER_ITEM);
     const qkv_constants constants = {m->dim, m->kv_dim, m->head_size, s->position,
                                      quantised ? 0 : s->position * m->kv_dim};
-    TRY(run(s, KERNEL_QKV, items, 1,
-            BUFFERS(s->x, s->squares, w->layers[layer].attention_norm, w->layers[layer].qkv, w->cosines, w->sines,
-                    t->query, quantised ? t->key : c->keys, quantised ? t->value : c->values),
+    TRY(run(s, KERNEL_QKV, kernels_group_count(&s->net->kernels, m->dim + 2 * m->kv_dim), 1,
+            BUFFERS(s->x, w->layers[layer].attention_norm, w->layers[layer].qkv, w->cosines, w->sines, t->query,
+                    quantised ? t->key : c->keys, quantised ? t->value : c->values),
             &constants, sizeof constants));
     if (quantised) {
+        uint32_t groups = divide_up(m->kv_head_count, KERNEL_ATTENTION_GROUP);
         const quantise_constants q = {m->head_size, m->kv_head_count, s->position};
-        TRY(run(s, KERNEL_QUANTISE, m->kv_head_count, 1, BUFFERS(t->key, c->keys, c->key_scales), &q, sizeof q));
-        TRY(run(s, KERNEL_QUANTISE, m->kv_head_count, 1, BUFFERS(t->value, c->values, c->value_scales), &q, sizeof q));
+        TRY(run(s, KERNEL_QUANTISE, groups, 1, BUFFERS(t->key, c->keys, c->key_scales), &q, sizeof q));
+        TRY(run(s, KERNEL_QUANTISE, groups, 1, BUFFERS(t->value, c->values, c->value_scales), &q, sizeof q));
     }
     return FM_OK;
 }
@@ -119,24 +118,26 @@ static fm_status record_attention(const step *s, const scratch *t, uint32_t laye
     const model *m = s->net->model;
     const layer_cache *c = &s->cache->layers[layer];
     const attention_constants constants = {m->head_size, m->head_count, m->kv_head_count, s->position + 1};
-    uint32_t mix_items = m->head_count * divide_up(m->head_size, KERNEL_ROWS_PER_ITEM);
+    uint32_t score_groups = divide_up(constants.count, KERNEL_ATTENTION_GROUP);
+    uint32_t mix_groups =
+        divide_up(m->head_count * divide_up(m->head_size, KERNEL_MIX_ELEMENTS), KERNEL_ATTENTION_GROUP);
     if (s->net->quantised) {
-        TRY(run(s, KERNEL_SCORES_Q8, constants.count, m->head_count,
-                BUFFERS(t->query, c->keys, c->key_scales, t->scores), &constants, sizeof constants));
-        return run(s, KERNEL_MIX_Q8, mix_items, 1, BUFFERS(t->scores, c->values, c->value_scales, t->mixed), &constants,
-                   sizeof constants);
+        TRY(run(s, KERNEL_SCORES_Q8, score_groups, m->head_count, BUFFERS(t->query, c->keys, c->key_scales, t->scores),
+                &constants, sizeof constants));
+        return run(s, KERNEL_MIX_Q8, mix_groups, 1, BUFFERS(t->scores, c->values, c->value_scales, t->mixed),
+                   &constants, sizeof constants);
     }
-    TRY(run(s, KERNEL_SCORES, constants.count, m->head_count, BUFFERS(t->query, c->keys, t->scores), &constants,
+    TRY(run(s, KERNEL_SCORES, score_groups, m->head_count, BUFFERS(t->query, c->keys, t->scores), &constants,
             sizeof constants));
-    return run(s, KERNEL_MIX, mix_items, 1, BUFFERS(t->scores, c->values, t->mixed), &constants, sizeof constants);
+    return run(s, KERNEL_MIX, mix_groups, 1, BUFFERS(t->scores, c->values, t->mixed), &constants, sizeof constants);
 }
 
 // x += weight · vector
 static fm_status record_residual(const step *s, fm_buffer vector, fm_buffer weight, uint32_t columns)
 {
-    const residual_constants constants = {s->net->model->dim, columns};
-    return run(s, KERNEL_RESIDUAL, divide_up(constants.rows, KERNEL_ROWS_PER_ITEM), 1,
-               BUFFERS(vector, weight, s->x, s->squares), &constants, sizeof constants);
+    const matrix_constants constants = {s->net->model->dim, columns};
+    return run(s, KERNEL_RESIDUAL, kernels_group_count(&s->net->kernels, constants.rows), 1,
+               BUFFERS(vector, weight, s->x), &constants, sizeof constants);
 }
 
 static fm_status create_scratch(const step *s, scratch *t)
@@ -166,12 +167,12 @@ static fm_status record_layer_with(const step *s, const scratch *t, uint32_t lay
 {
     const model *m = s->net->model;
     const layer_weights *w = &s->net->weights.layers[layer];
-    const normed_constants constants = {m->hidden_dim, m->dim};
+    const matrix_constants constants = {2 * m->hidden_dim, m->dim};
     TRY(record_qkv(s, t, layer));
     TRY(record_attention(s, t, layer));
     TRY(record_residual(s, t->mixed, w->wo, m->dim));
-    TRY(run(s, KERNEL_GATE, divide_up(m->hidden_dim, 2), 1,
-            BUFFERS(s->x, s->squares, w->ffn_norm, w->w1, w->w3, t->hidden), &constants, sizeof constants));
+    TRY(run(s, KERNEL_GATE, kernels_group_count(&s->net->kernels, constants.rows), 1,
+            BUFFERS(s->x, w->ffn_norm, w->gate, t->hidden), &constants, sizeof constants));
     return record_residual(s, t->hidden, w->w2, m->hidden_dim);
 }
 
@@ -190,21 +191,20 @@ static fm_status record_token(step *s, float *logits)
 {
     const model *m = s->net->model;
     const weights *w = &s->net->weights;
-    uint32_t quarters = divide_up(m->dim, KERNEL_ROWS_PER_ITEM);
     TRY(create_floats(s, m->dim, &s->x));
-    TRY(create_floats(s, quarters, &s->squares));
     const embed_constants embed = {m->dim, s->token};
-    TRY(run(s, KERNEL_EMBED, quarters, 1, BUFFERS(w->embedding, s->x, s->squares), &embed, sizeof embed));
+    TRY(run(s, KERNEL_EMBED, divide_up(m->dim, s->net->kernels.tiling.group_size), 1, BUFFERS(w->embedding, s->x),
+            &embed, sizeof embed));
     for (uint32_t i = 0; i < m->layer_count; i++) {
         TRY(record_layer(s, i));
     }
     if (!logits) {
         return FM_OK;
     }
-    const normed_constants classify = {m->vocab_size, m->dim};
+    const matrix_constants classify = {m->vocab_size, m->dim};
     TRY(create_floats(s, m->vocab_size, &s->logits));
-    TRY(run(s, KERNEL_LOGITS, divide_up(m->vocab_size, KERNEL_ROWS_PER_ITEM), 1,
-            BUFFERS(s->x, s->squares, w->final_norm, w->classifier, s->logits), &classify, sizeof classify));
+    TRY(run(s, KERNEL_LOGITS, kernels_group_count(&s->net->kernels, m->vocab_size), 1,
+            BUFFERS(s->x, w->final_norm, w->classifier, s->logits), &classify, sizeof classify));
     return fm_read(s->commands, s->logits, 0, m->vocab_size * sizeof(float), logits);
 }
 
@@ -218,7 +218,6 @@ fm_status forward_commit(const network *net, const kv_cache *cache, fm_stream st
         status = fm_commit(&s.commands, &(fm_commit_info){.stream = stream}, out_point);
     }
     drop(&s, s.x); // the device has hardly begun
-    drop(&s, s.squares);
     drop(&s, s.logits);
     fm_commands_cancel(&s.commands); // only where it could not be committed
     return status;

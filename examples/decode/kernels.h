@@ -1,7 +1,7 @@
 // The kernels of the decoder, in Fermata's portable language, and the constants that each of them takes. Attention and the 8-bit
 // cache come from the kernel library (examples/common); the fused products are the decoder's own.
-// A work-item of the matrix kernels makes four neighbouring rows, so that what it reads of the vector serves four
-// times. Knows nothing of sequences and layers: forward.c puts the kernels in order.
+// How rows and columns of the matrices are split goes by the kind of device. Knows nothing of sequences and layers: forward.c puts the
+// kernels in order.
 #ifndef DECODE_KERNELS_H
 #define DECODE_KERNELS_H
 
@@ -9,9 +9,10 @@
 
 #include <stdbool.h>
 
+// Of the attention kernels.
 enum {
-    KERNEL_GROUP_SIZE = 32,   // work-items in a workgroup, of every kernel
-    KERNEL_ROWS_PER_ITEM = 4, // elements that one work-item makes
+    KERNEL_ATTENTION_GROUP = 32, // work-items in a workgroup: positions, parts of heads or heads
+    KERNEL_MIX_ELEMENTS = 4,     // of a head, that one work-item makes
 };
 
 typedef enum kernel_id {
@@ -29,7 +30,16 @@ typedef enum kernel_id {
     KERNEL_COUNT,
 } kernel_id;
 
+// How the decoder's own kernels are split into work-items.
+typedef struct tiling {
+    uint32_t rows;       // of a matrix in a work-item: 4 or 8
+    uint32_t lanes;      // work-items that share these rows
+    uint32_t group_size; // work-items in a workgroup; a multiple of lanes
+    bool pairs;          // two floats of a row are one 64-bit element
+} tiling;
+
 typedef struct kernels {
+    tiling tiling;                   // of those that are not attention's
     fm_kernel handles[KERNEL_COUNT]; // owned; null where not created
 } kernels;
 
@@ -39,8 +49,9 @@ typedef struct embed_constants {
 } embed_constants;
 
 typedef struct qkv_constants {
-    uint32_t dim, kv_dim, head_size, position;
-    uint32_t slot; // element of `keys` and `values` to begin at
+    uint32_t columns; // of the matrices: dim
+    uint32_t kv_dim, head_size, position;
+    uint32_t first; // element of `keys` and `values` to begin at
 } qkv_constants;
 
 // For scores, mix, and their 8-bit forms.
@@ -49,21 +60,23 @@ typedef struct attention_constants {
     uint32_t count; // positions attended to
 } attention_constants;
 
-typedef struct residual_constants {
+// For residual, gate and logits: the matrix; that of gate has the rows of w1 and w3.
+typedef struct matrix_constants {
     uint32_t rows, columns;
-} residual_constants;
-
-// For gate and logits: rows of the matrix, elements of x.
-typedef struct normed_constants {
-    uint32_t rows, dim;
-} normed_constants;
+} matrix_constants;
 
 typedef struct quantise_constants {
     uint32_t head_size, kv_head_count, position;
 } quantise_constants;
 
+// What suits a device. `even`: all matrices have an even number of columns, as pairs want it.
+tiling kernels_choose_tiling(const fm_device_properties *properties, bool even);
+
+// Workgroups that make `rows` rows of a matrix.
+uint32_t kernels_group_count(const kernels *k, uint32_t rows);
+
 // Creates the kernels on `device`, those of 8-bit keys and values only if `quantised`. On error none is left.
-fm_status kernels_create(fm_device *device, bool quantised, kernels *out);
+fm_status kernels_create(fm_device *device, tiling t, bool quantised, kernels *out);
 
 void kernels_destroy(fm_device *device, kernels *k);
 

@@ -13,7 +13,8 @@ bool network_create(fm_device *device, const model *m, bool quantised, network *
         return failure_set(f, EXIT_STATUS_BAD_INPUT, "--kv q8 needs 8-bit buffers, which device '%s' does not have",
                            properties.name);
     }
-    status = kernels_create(device, quantised, &out->kernels);
+    bool even = m->dim % 2 == 0 && m->hidden_dim % 2 == 0;
+    status = kernels_create(device, kernels_choose_tiling(&properties, even), quantised, &out->kernels);
     if (status != FM_OK) {
         return failure_set_from_library(f, status, "cannot create the kernels");
     }

@@ -59,9 +59,10 @@ static bool upload_layer(uploader *u, const model *m, uint32_t layer, layer_weig
            write_tensor(u, out->qkv, square + kv, kv, m->wv + layer * kv) &&
            upload_tensor(u, "wo", square, m->wo + layer * square, &out->wo) &&
            upload_tensor(u, "rms_ffn", dim, m->ffn_norm + layer * dim, &out->ffn_norm) &&
-           upload_tensor(u, "w1", hidden, m->w1 + layer * hidden, &out->w1) &&
-           upload_tensor(u, "w2", hidden, m->w2 + layer * hidden, &out->w2) &&
-           upload_tensor(u, "w3", hidden, m->w3 + layer * hidden, &out->w3);
+           create_tensor(u, "w1 and w3", 2 * hidden, &out->gate) &&
+           write_tensor(u, out->gate, 0, hidden, m->w1 + layer * hidden) &&
+           write_tensor(u, out->gate, hidden, hidden, m->w3 + layer * hidden) &&
+           upload_tensor(u, "w2", hidden, m->w2 + layer * hidden, &out->w2);
 }
 
 static bool upload_model(uploader *u, const model *m, weights *out)
@@ -113,8 +114,8 @@ void weights_destroy(fm_device *device, weights *w)
     fm_buffer_destroy(device, w->sines);
     for (uint32_t i = 0; i < w->layer_count; i++) {
         const layer_weights *layer = &w->layers[i];
-        const fm_buffer buffers[] = {
-            layer->attention_norm, layer->qkv, layer->wo, layer->ffn_norm, layer->w1, layer->w2, layer->w3};
+        const fm_buffer buffers[] = {layer->attention_norm, layer->qkv,  layer->wo,
+                                     layer->ffn_norm,       layer->gate, layer->w2};
         for (size_t j = 0; j < sizeof buffers / sizeof buffers[0]; j++) {
             fm_buffer_destroy(device, buffers[j]);
         }

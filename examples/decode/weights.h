@@ -12,9 +12,8 @@ typedef struct layer_weights {
     fm_buffer qkv;            // [dim + 2 kv_dim][dim]: wq, wk and wv
     fm_buffer wo;             // [dim][dim]
     fm_buffer ffn_norm;       // [dim]
-    fm_buffer w1;             // [hidden_dim][dim]
+    fm_buffer gate;           // [2 hidden_dim][dim]: w1 and w3
     fm_buffer w2;             // [dim][hidden_dim]
-    fm_buffer w3;             // [hidden_dim][dim]
 } layer_weights;
 
 typedef struct weights {

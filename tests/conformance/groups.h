@@ -29,6 +29,7 @@
     X(workgroup)                                                                                                       \
     X(messages)                                                                                                        \
     X(sentences)                                                                                                       \
+    X(decode_kernels)                                                                                                  \
     X(library)                                                                                                         \
     X(variants)                                                                                                        \
     X(prepare)                                                                                                         \

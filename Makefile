@@ -77,6 +77,10 @@ tsan-soak: build-tsan ## Repeat the concurrency tests under ThreadSanitizer, RUN
 validate: build-release ## Run Vulkan's tests under the Khronos validation layer; one message fails
 	@scripts/validate build/release
 
+.PHONY: swiftshader
+swiftshader: build-release ## Run the conformance suite's values and kernels on SwiftShader, a second CPU driver
+	@scripts/swiftshader build/release
+
 .PHONY: no-driver
 no-driver: build-release ## Run the demo and the tests as on a machine without a Vulkan driver
 	@scripts/no-driver build/release

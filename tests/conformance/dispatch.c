@@ -139,20 +139,21 @@ static void dispatch_with_a_part_of_an_element_is_invalid(void **state)
         uint64_t element_bytes;
     } dtypes[] = {{FM_DTYPE_F32, 4}, {FM_DTYPE_F16, 2}, {FM_DTYPE_I32, 4},  {FM_DTYPE_U32, 4}, {FM_DTYPE_I8, 1},
                   {FM_DTYPE_U8, 1},  {FM_DTYPE_I64, 8}, {FM_DTYPE_BF16, 2}, {FM_DTYPE_U64, 8}, {FM_DTYPE_F64, 8}};
+    const uint64_t raw_bytes = f->properties.dtype_mask & 1u << FM_DTYPE_U8 ? 1 : 4;
     fm_buffer seven = ct_buffer(f, 7), large = ct_buffer(f, 256);
     for (size_t i = 0; i < sizeof dtypes / sizeof dtypes[0]; i++) {
         if (!(f->properties.dtype_mask & 1u << dtypes[i].dtype)) continue;
-        // Once fixed by the kernel, once chosen by the binding; the other binding is of bytes and may have any size.
+        // Once fixed by the kernel, once chosen by the binding; the other binding is of bytes, or of words where the device has no bytes.
         for (int chosen = 0; chosen < 2; chosen++) {
             fm_kernel kernel =
                 ct_kernel(f, "uint n = 0u;",
-                          CT_PARAMS({"raw", FM_DTYPE_U8, FM_ACCESS_READ},
+                          CT_PARAMS({"raw", raw_bytes == 1 ? FM_DTYPE_U8 : FM_DTYPE_U32, FM_ACCESS_READ},
                                     {"odd_one", chosen ? FM_DTYPE_NONE : dtypes[i].dtype, FM_ACCESS_READ}),
                           NULL, 0);
             fm_commands *commands = ct_begin(f);
             for (uint64_t size = 0; size <= 17; size++) { // 0: to the end, 7 bytes
                 fm_binding bindings[2] = {
-                    {.buffer = large, .size_bytes = 1 + size},
+                    {.buffer = large, .size_bytes = raw_bytes * (1 + size)},
                     {.buffer = size ? large : seven, .size_bytes = size, .dtype = dtypes[i].dtype}};
                 fm_dispatch_info info = ct_dispatch_info(kernel, 1, bindings, 2, NULL, 0);
                 bool is_whole = (size ? size : 7) % dtypes[i].element_bytes == 0;
@@ -246,7 +247,9 @@ static void dispatch_with_a_misaligned_offset_is_invalid(void **state)
     set_scene(f, &s);
     const uint64_t offsets[] = {1, f->properties.binding_alignment_bytes / 2,
                                 f->properties.binding_alignment_bytes - 1};
+    fm_buffer large = ct_buffer(f, 2 * (uint64_t)f->properties.binding_alignment_bytes + 64);
     for (size_t i = 0; i < sizeof offsets / sizeof offsets[0]; i++) {
+        s.bindings[i % 2].buffer = large;
         s.bindings[i % 2].offset_bytes = offsets[i];
         s.bindings[i % 2].size_bytes = 4;
         CT_STATUS(fm_dispatch(s.commands, &s.info), FM_ERROR_INVALID_ARGUMENT);

@@ -37,6 +37,17 @@ typedef struct fm_buffer_info {
     fm_stream stream;
 } fm_buffer_info;
 
+// Host memory to import.
+typedef struct fm_buffer_import_info {
+    // A multiple of fm_device_properties.import_alignment_bytes; readable and writable; borrowed until `release` is called.
+    void *pointer;
+    uint64_t size_bytes; // 1 or more; on all devices but the host device a multiple of the same number
+    const char *label;   // for error sentences; copied; NULL = none
+    // Called once when the device has done with the memory, with `pointer`; NULL = nobody is told, and the memory must outlive the device.
+    void (*release)(void *user, void *pointer);
+    void *release_user; // passed to `release`; borrowed until then
+} fm_buffer_import_info;
+
 // One side of a copy between devices.
 typedef struct fm_copy_side {
     fm_device *device;
@@ -52,6 +63,19 @@ typedef struct fm_copy_side {
 // FM_ERROR_DEVICE_LOST, FM_ERROR_CLOSED.
 // Thread-safety: any thread. Lifetime: until fm_buffer_destroy and the end of the last submission that uses it (HOLD-6).
 FM_API fm_status fm_buffer_create(fm_device *device, const fm_buffer_info *info, fm_buffer *out_buffer);
+
+// Makes a buffer of memory that the caller has, without a copy: the device works on it where it lies, and its content stays as it is. It counts
+// in fm_device_stats.bytes_imported and under no limit, and never passes to another buffer.
+// The caller may read and write the bytes as those of a mapped buffer (fm_buffer_map), and keeps them until `info->release` is called: when
+// the buffer is destroyed and the last list that uses it is complete or cancelled, or the device is closed.
+// Parameters: `device`; `info`, copied; `out_buffer`, the null handle is stored on error.
+// Errors: FM_ERROR_INVALID_ARGUMENT (a NULL, a size of 0, not a multiple of the alignment, bytes that are imported already and not released),
+// FM_ERROR_UNSUPPORTED (the driver lacks VK_EXT_external_memory_host, or does not take this memory, as it may be with mapped files),
+// FM_ERROR_OUT_OF_MEMORY, FM_ERROR_OUT_OF_HOST_MEMORY, FM_ERROR_DEVICE_LOST, FM_ERROR_CLOSED. On error `release` is not called.
+// Thread-safety: any thread. `release` runs on the device's keeper thread with no lock held and may call Fermata, but not close the device; what
+// only fm_device_close ends is released by the thread that closes, before it returns, when the device is closed already.
+// Lifetime: as of a buffer made by fm_buffer_create (HOLD-1, HOLD-6); after fm_buffer_donate the output's.
+FM_API fm_status fm_buffer_import_host(fm_device *device, const fm_buffer_import_info *info, fm_buffer *out_buffer);
 
 // Turns a buffer into another one on the same memory, for an output that takes over its input: `input` is dead at once, `*out_buffer`
 // has its first `size_bytes` bytes. Lists that use `input` go on, and the memory is held for them as before (HOLD-5).

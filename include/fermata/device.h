@@ -140,6 +140,8 @@ typedef struct fm_device_properties {
     uint8_t runs_shared_memory;        // 1: generated kernels may declare workgroup-shared arrays and call barrier()
     // Work-items of a subgroup, which subgroup_add and the like of the kernel language work on; 1 where the device has no such operations.
     uint32_t subgroup_size;
+    // fm_buffer_import_host: the memory begins at a multiple of this, and on all devices but the host device its size is one. 0: none can be.
+    uint32_t import_alignment_bytes;
 } fm_device_properties;
 
 // Counters since the device was opened. Each is exact; together they are not one instant.
@@ -175,6 +177,7 @@ typedef struct fm_device_stats {
     uint64_t disk_hits;            // look-ups in the disk cache that found what they looked for
     uint64_t disk_misses;          // those that found nothing, or a file that is not to be trusted
     uint64_t compile_ns;           // nanoseconds spent making variants, summed over threads
+    uint64_t bytes_imported;       // of host memory that the device has imported, in none of the above (now)
 } fm_device_stats;
 
 // Lists the devices that fm_device_open can open, best first (the order of "auto").

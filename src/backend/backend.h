@@ -43,6 +43,8 @@ typedef struct fmi_backend_caps {
     uint64_t max_binding_bytes;       // largest descriptor range; UINT64_MAX where there is no limit
     uint64_t max_block_bytes;         // largest memory block; UINT64_MAX where there is no limit
     uint32_t binding_alignment_bytes; // offsets of bindings are multiples of this; at least 16
+    uint32_t import_alignment_bytes;  // imported memory begins at a multiple of this; 0: none can be imported
+    uint32_t import_step_bytes;       // and its size is a multiple of this
     uint32_t max_group_size[3];
     uint32_t max_group_count[3]; // of kernels that do not run in parts
     uint32_t group_count_mask; // any kernel takes group counts without other bits than these; 0 where that is not known
@@ -72,6 +74,7 @@ typedef struct fmi_block {
     uint64_t device_address; // 0 where the device has none
     uint64_t size_bytes;
     fm_memory_kind kind;
+    bool imported; // the caller's memory: freeing gives it up and leaves it as it is
 } fmi_block;
 
 // A range of memory that a command uses.
@@ -267,6 +270,10 @@ typedef struct fmi_backend_ops {
     // FM_ERROR_OUT_OF_MEMORY without harm.
     fm_status (*allocate_block)(fmi_backend *backend, fm_memory_kind kind, uint64_t size_bytes, fmi_block *out);
     void (*free_block)(fmi_backend *backend, fmi_block *block);
+
+    // Optional (NULL: none can be imported). Any thread. Makes a host-kind block, mapped and coherent, of memory that somebody else keeps for as
+    // long as the block lives; `free_block` gives it up. FM_ERROR_UNSUPPORTED, FM_ERROR_OUT_OF_MEMORY.
+    fm_status (*import_block)(fmi_backend *backend, void *pointer, uint64_t size_bytes, fmi_block *out);
 
     // Required. Any thread. Compiler messages go to `log`; sets the last error. FM_ERROR_COMPILE, FM_ERROR_UNSUPPORTED, FM_ERROR_BACKEND.
     fm_status (*create_kernel)(fmi_backend *backend, const fmi_kernel_code *code, fmi_kernel_binary **out,

@@ -6,16 +6,14 @@
 
 #include "base/clock.h"
 
-#include <stdio.h>
-
 enum { PIECE_BYTES = 8 << 20 }; // at most two are under way on each device
 
-// One side, checked; its stream is held.
+// One side, checked; its stream and buffer are held.
 typedef struct side {
     const fm_copy_side *named;
-    const char *role; // for sentences
+    const char *what; // for sentences: the call and which side it is
     fmi_stream *stream;
-    uint64_t size_bytes; // of the buffer
+    fmi_buffer *buffer;
 } side;
 
 // A piece that is being read: staging memory of the source's device, held by this thread, and the source stream's value.
@@ -36,16 +34,14 @@ typedef struct crossing {
 static fm_status blame(const side *s, fm_status status)
 {
     if (status != FM_OK) {
-        char prefix[64];
-        snprintf(prefix, sizeof prefix, "fm_buffer_copy_across: %s", s->role);
-        fmi_error_prefix(prefix);
+        fmi_error_prefix(s->what);
     }
     return status;
 }
 
-static fm_status open_side(const fm_copy_side *named, const char *role, side *out)
+static fm_status open_side(const fm_copy_side *named, const char *what, side *out)
 {
-    *out = (side){.named = named, .role = role};
+    *out = (side){.named = named, .what = what};
     fm_status status = fmi_device_check(named->device, "fm_buffer_copy_across");
     fmi_slot *held = NULL;
     if (status == FM_OK) {
@@ -56,28 +52,19 @@ static fm_status open_side(const fm_copy_side *named, const char *role, side *ou
         status = fmi_table_hold(&named->device->buffers, named->buffer.id, &held);
     }
     if (status == FM_OK) {
-        out->size_bytes = ((const fmi_buffer *)held)->size_bytes;
-        fmi_table_release(&named->device->buffers, held);
+        out->buffer = (fmi_buffer *)held;
     }
     return blame(out, status);
 }
 
 static void close_side(const side *s)
 {
+    if (s->buffer) {
+        fmi_table_release(&s->named->device->buffers, &s->buffer->slot);
+    }
     if (s->stream) {
         fmi_table_release(&s->named->device->streams, &s->stream->slot);
     }
-}
-
-static fm_status check_range(const side *s, uint64_t size_bytes)
-{
-    uint64_t offset = s->named->offset_bytes;
-    if (offset <= s->size_bytes && size_bytes <= s->size_bytes - offset) {
-        return FM_OK;
-    }
-    return blame(s, fmi_fail(FM_ERROR_OUT_OF_RANGE, "%llu bytes at offset %llu exceed a buffer of %llu bytes",
-                             (unsigned long long)size_bytes, (unsigned long long)offset,
-                             (unsigned long long)s->size_bytes));
 }
 
 static fm_status wait_for(const crossing *c, const side *s, uint64_t value)
@@ -217,18 +204,16 @@ fm_status fm_buffer_copy_across(const fm_copy_side *source, const fm_copy_side *
                         source ? "destination" : "source");
     }
     crossing c = {.size_bytes = size_bytes, .deadline = fmi_deadline(timeout_ns)};
-    fm_status status = open_side(source, "source", &c.source);
+    fm_status status = open_side(source, "fm_buffer_copy_across: source", &c.source);
     if (status == FM_OK) {
-        status = open_side(destination, "destination", &c.destination);
-    }
-    if (status == FM_OK && size_bytes == FM_WHOLE_SIZE && source->offset_bytes <= c.source.size_bytes) {
-        c.size_bytes = c.source.size_bytes - source->offset_bytes;
+        status = open_side(destination, "fm_buffer_copy_across: destination", &c.destination);
     }
     if (status == FM_OK) {
-        status = check_range(&c.source, c.size_bytes);
+        c.size_bytes = fmi_buffer_rest(c.source.buffer, source->offset_bytes, size_bytes);
+        status = fmi_check_range(c.source.what, c.source.buffer, source->offset_bytes, c.size_bytes);
     }
     if (status == FM_OK) {
-        status = check_range(&c.destination, c.size_bytes);
+        status = fmi_check_range(c.destination.what, c.destination.buffer, destination->offset_bytes, c.size_bytes);
     }
     if (status == FM_OK && c.size_bytes > 0) {
         status = source->device == destination->device ? copy_within(&c) : cross(&c);

@@ -51,12 +51,14 @@ static void take_down(fm_device *device)
         device->ops->quiesce(
             device->backend); // a lost device's work may still run: nothing is freed before that is over (LEARNED-9)
     }
+    atomic_store(&device->closing, 1);
     fmi_retirement_destroy(&device->retirement);
     fmi_engine_destroy(&device->engine);
     fmi_record_room_destroy(&device->record);
     fmi_device_destroy_tables(device);
     fmi_pool_destroy(&device->pool);
     device->ops->close(device->backend);
+    fmi_device_run_releases(device);
     fmi_shell_give(FMI_SHELL_DEVICE, device);
 }
 

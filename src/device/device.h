@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/shell.h"
 #include "kernel/warmup.h"
+#include "memory/import.h"
 #include "record/recorder.h"
 #include "retire/retire.h"
 #include "schedule/engine.h"
@@ -36,7 +37,10 @@ struct fm_device {
     fmi_table kernels;
     fmi_table streams;
     fmi_pool pool;
-    fmi_cache cache; // of kernel variants
+    fmi_imports imports;
+    _Atomic(uint32_t) closing; // 1: the keeper is about to leave, or has left
+    fmi_callback *releases;    // of imports that have ended since; the closing thread's
+    fmi_cache cache;           // of kernel variants
     fmi_warmup warmup;
     fmi_record_room record;
     fmi_engine engine;
@@ -59,6 +63,10 @@ static inline fm_status fmi_device_check(const fm_device *device, const char *ca
 
 // Applies defaults and FERMATA_* variables to `info` (NULL = all default) and checks the result.
 fm_status fmi_config_read(const fm_device_info *info, fmi_config *out);
+
+// The caller's memory (import.c): fills the room; tells, at the end of a close, whose imports only that has ended.
+void fmi_device_init_imports(fm_device *device);
+void fmi_device_run_releases(fm_device *device);
 
 // A warning through the configured log.
 void fmi_device_warn(const fmi_config *config, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -161,6 +161,7 @@ static fm_status build(fm_device *device)
     device->config.info.in_flight_bytes = info->in_flight_bytes ? info->in_flight_bytes : limit / 4;
     fmi_pool_init(&device->pool, device->ops, device->backend, &device->caps,
                   &(fmi_pool_settings){limit, info->memory_cache_bytes, info->block_size_bytes});
+    fmi_device_init_imports(device);
     device->pool.ablations = &device->ablations;
     device->pool.poison = device->caps.manual;
 #if defined(FMI_HAVE_HOST) && defined(FERMATA_TESTING)

@@ -3,6 +3,7 @@
 #include "memory/buffer.h"
 
 #include "base/error.h"
+#include "memory/import.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -92,7 +93,9 @@ fm_status fmi_buffer_destroy(fmi_table *table, fmi_pool *pool, uint64_t id)
     }
     fmi_memory *memory = ((fmi_buffer *)slot)->memory;
     // The last hold: nobody can take another, so the memory goes back right away. A donated memory may have older objects.
-    if (memory && (!fmi_slot_is_last_hold(slot) || atomic_load_explicit(&memory->owners, memory_order_relaxed) > 1)) {
+    // Imported memory passes to nobody.
+    if (memory && !memory->import &&
+        (!fmi_slot_is_last_hold(slot) || atomic_load_explicit(&memory->owners, memory_order_relaxed) > 1)) {
         fmi_pool_orphan(pool, memory);
     }
     fmi_table_release(table, slot);
@@ -102,7 +105,9 @@ fm_status fmi_buffer_destroy(fmi_table *table, fmi_pool *pool, uint64_t id)
 void fmi_buffer_free(void *pool, fmi_slot *slot)
 {
     fmi_buffer *buffer = (fmi_buffer *)slot;
-    if (buffer->memory) {
+    if (buffer->memory && buffer->memory->import) {
+        fmi_import_release(buffer->memory);
+    } else if (buffer->memory) {
         fmi_pool_release(pool, buffer->memory);
     }
     free(buffer->label);

@@ -32,7 +32,7 @@ static size_class class_above(uint64_t units)
     return class_of(units);
 }
 
-static fmi_memory *new_range(fmi_ranges *ranges)
+fmi_memory *fmi_ranges_take(fmi_ranges *ranges)
 {
     if (!ranges->spare) {
         if (ranges->chunk_count == ranges->chunk_capacity) {
@@ -60,7 +60,7 @@ static fmi_memory *new_range(fmi_ranges *ranges)
     return range;
 }
 
-static void drop_range(fmi_ranges *ranges, fmi_memory *range)
+void fmi_ranges_give(fmi_ranges *ranges, fmi_memory *range)
 {
     range->block = NULL;
     range->is_free = false;
@@ -131,7 +131,7 @@ static fmi_memory *find(const fmi_heap *heap, uint64_t size_bytes)
 
 bool fmi_heap_add(fmi_heap *heap, fmi_ranges *ranges, fmi_pool_block *block)
 {
-    fmi_memory *range = new_range(ranges);
+    fmi_memory *range = fmi_ranges_take(ranges);
     if (!range) {
         return false;
     }
@@ -152,7 +152,7 @@ fmi_memory *fmi_heap_take(fmi_heap *heap, fmi_ranges *ranges, uint64_t size_byte
     }
     fmi_memory *rest = NULL;
     if (range->size_bytes > size_bytes) {
-        rest = new_range(ranges);
+        rest = fmi_ranges_take(ranges);
         if (!rest) {
             return NULL;
         }
@@ -185,7 +185,7 @@ static void join(fmi_ranges *ranges, fmi_memory *left, fmi_memory *right)
     if (left->after) {
         left->after->before = left;
     }
-    drop_range(ranges, right);
+    fmi_ranges_give(ranges, right);
 }
 
 void fmi_heap_give(fmi_heap *heap, fmi_ranges *ranges, fmi_memory *memory)
@@ -217,7 +217,7 @@ void fmi_heap_remove(fmi_heap *heap, fmi_ranges *ranges, fmi_pool_block *block)
     }
     FMI_ASSERT("POOL-1", block->used_bytes == 0 && range && range->size_bytes == size_bytes);
     unlink_free(heap, range);
-    drop_range(ranges, range);
+    fmi_ranges_give(ranges, range);
 }
 
 fmi_memory *fmi_ranges_find(const fmi_ranges *ranges, uint32_t region)

@@ -27,7 +27,8 @@ typedef struct fmi_pool_block {
 // A range of a block: free, or in use by one or more buffer objects, of which at most one has a live handle.
 // Structs are never unmapped while the heap lives. Fields without a note are guarded by the pool's lock.
 typedef struct fmi_memory {
-    fmi_pool_block *block; // constant while in use, and so are the three below
+    fmi_pool_block *block;     // constant while in use, and so are the four below
+    struct fmi_import *import; // whose memory it is (memory/import.h); NULL: the pool's
     uint64_t offset_bytes;
     uint64_t size_bytes; // a multiple of FMI_GRANULARITY_BYTES
     uint32_t region;     // this struct's number, for life: the planner's name for the memory
@@ -83,6 +84,10 @@ void fmi_heap_remove(fmi_heap *heap, fmi_ranges *ranges, fmi_pool_block *block);
 
 // The range with this number; NULL: there is none.
 fmi_memory *fmi_ranges_find(const fmi_ranges *ranges, uint32_t region);
+
+// A struct of no range, for memory that is in no heap, and back. NULL: no host memory.
+fmi_memory *fmi_ranges_take(fmi_ranges *ranges);
+void fmi_ranges_give(fmi_ranges *ranges, fmi_memory *range);
 
 void fmi_ranges_free(fmi_ranges *ranges);
 

@@ -66,7 +66,8 @@ static fm_status fill(fm_commands *commands, const char *caller, fm_buffer handl
     if (!p) {
         return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "%s: pattern is NULL", caller);
     }
-    bool to_the_end = range.offset_bytes + to.size_bytes == buffer->size_bytes;
+    // The caller's own memory ends where it ends.
+    bool to_the_end = range.offset_bytes + to.size_bytes == buffer->size_bytes && !buffer->memory->import;
     return append_fill(commands, caller, handle, to, to_the_end, p);
 }
 

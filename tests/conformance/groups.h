@@ -11,6 +11,7 @@
     X(buffer)                                                                                                          \
     X(memory)                                                                                                          \
     X(map)                                                                                                             \
+    X(import)                                                                                                          \
     X(kernel)                                                                                                          \
     X(glsl)                                                                                                            \
     X(host_function)                                                                                                   \

@@ -66,12 +66,101 @@ static void patterns_and_rows_hold_their_buffers(void **state)
     md_expect(f, f->a, thief, WORDS, 0);
 }
 
+// Memory that a test imports.
+typedef struct memory {
+    _Alignas(64) uint32_t words[WORDS];
+    uint32_t releases;
+} memory;
+
+static void on_release(void *user, void *pointer)
+{
+    memory *m = user;
+    assert_ptr_equal(pointer, m->words);
+    m->releases++;
+}
+
+static fm_buffer import_memory(md_fixture *f, memory *m)
+{
+    memset(m->words, 0x11, BYTES);
+    m->releases = 0;
+    fm_buffer buffer;
+    fm_buffer_import_info info = {.pointer = m->words, .size_bytes = BYTES, .release = on_release, .release_user = m};
+    OK(fm_buffer_import_host(f->device, &info, &buffer));
+    return buffer;
+}
+
+// HOLD-6: a list in flight and one that is being recorded keep it; nothing but their end gives it back, as it is.
+static void import_is_released_after_the_last_list_that_uses_it(void **state)
+{
+    md_fixture *f = *state;
+    static memory m;
+    fm_buffer x = import_memory(f, &m);
+    fm_point point = md_commit_fill(f, f->a, x, 5);
+    fm_commands *open = md_begin(f, 0);
+    OK(fm_fill(open, x, 0, 4, 6));
+    OK(fm_buffer_destroy(f->device, x));
+    OK(fm_testing_run_callbacks(f->device));
+    assert_int_equal(m.releases, 0);
+    assert_int_equal(m.words[0], 0x11111111);
+    md_step(f, MD_ALL);
+    OK(fm_point_wait(f->device, point, 0));
+    (void)md_stats(f); // what is complete is let go of
+    OK(fm_testing_run_callbacks(f->device));
+    assert_int_equal(m.releases, 0);
+    OK(fm_commands_cancel(&open));
+    assert_int_equal(m.releases, 0); // never on the thread that lets go of it
+    OK(fm_testing_run_callbacks(f->device));
+    assert_int_equal(m.releases, 1);
+    md_expect_words(m.words, WORDS, 5);
+}
+
+// What a stream's work still uses passes to its next buffer at once, but not the caller's memory.
+static void import_is_never_taken_over(void **state)
+{
+    md_fixture *f = *state;
+    static memory m;
+    fm_buffer x = import_memory(f, &m);
+    md_commit_fill(f, f->a, x, 5);
+    OK(fm_buffer_destroy(f->device, x));
+    assert_int_equal(md_stats(f).bytes_in_flight, 0); // nor does it count there
+    fm_buffer y = md_buffer_with(f, &(fm_buffer_info){.size_bytes = BYTES, .memory = FM_MEMORY_HOST, .stream = f->a});
+    assert_int_equal(md_stats(f).memory_reuses, 0);
+    md_commit_fill(f, f->a, y, 9);
+    md_run(f);
+    md_expect(f, f->a, y, WORDS, 9);
+    OK(fm_testing_run_callbacks(f->device));
+    assert_int_equal(m.releases, 1);
+    md_expect_words(m.words, WORDS, 5);
+}
+
+// LEARNED-9: work of a lost device may still run, so only the close gives the memory back, once the device is quiet.
+static void import_that_a_lost_device_uses_is_released_by_the_close(void **state)
+{
+    md_fixture *f = *state;
+    static memory m;
+    fm_buffer x = import_memory(f, &m);
+    fm_point point = md_commit_fill(f, f->a, x, 5);
+    OK(fm_testing_lose_device(f->device));
+    STATUS(fm_point_wait(f->device, point, 0), FM_ERROR_DEVICE_LOST);
+    OK(fm_buffer_destroy(f->device, x));
+    OK(fm_testing_run_callbacks(f->device));
+    assert_int_equal(m.releases, 0);
+    md_step(f, MD_ALL); // it does
+    uint64_t violations = 1;
+    OK(fm_testing_violations(f->device, &violations));
+    assert_int_equal(violations, 0);
+    OK(fm_device_close(&f->device, MD_SECOND));
+    assert_int_equal(m.releases, 1);
+    md_expect_words(m.words, WORDS, 5);
+}
+
 int main(void)
 {
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, md_delete)
     const struct CMUnitTest tests[] = {
-        TEST(across_on_one_device_stands_behind_the_sources_stream),
-        TEST(patterns_and_rows_hold_their_buffers),
+        TEST(across_on_one_device_stands_behind_the_sources_stream),   TEST(patterns_and_rows_hold_their_buffers),
+        TEST(import_is_released_after_the_last_list_that_uses_it),     TEST(import_is_never_taken_over),
+        TEST(import_that_a_lost_device_uses_is_released_by_the_close),
     };
     return cmocka_run_group_tests_name("transfers", tests, NULL, NULL);
 }

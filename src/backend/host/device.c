@@ -27,6 +27,8 @@ void fmi_host_describe(fmi_backend_caps *caps)
         .max_binding_bytes = UINT64_MAX,
         .max_block_bytes = UINT64_MAX / 4,
         .binding_alignment_bytes = 16,
+        .import_alignment_bytes = 16, // as bindings
+        .import_step_bytes = 1,
         .max_group_size = {1024, 1024, 64},
         .max_group_count = {UINT32_MAX, UINT32_MAX, UINT32_MAX},
         .max_group_invocations = FMI_FIBRE_MOST,
@@ -142,6 +144,7 @@ const fmi_backend_ops fmi_backend_host = {
     .close = close_host,
     .allocate_block = fmi_host_allocate_block,
     .free_block = fmi_host_free_block,
+    .import_block = fmi_host_import_block,
     .create_kernel = fmi_host_create_kernel,
     .destroy_kernel = fmi_host_destroy_kernel,
     .submit = fmi_host_submit,

@@ -60,6 +60,7 @@ struct fmi_backend {
 
 void fmi_host_describe(fmi_backend_caps *caps);
 fm_status fmi_host_allocate_block(fmi_backend *backend, fm_memory_kind kind, uint64_t size_bytes, fmi_block *out);
+fm_status fmi_host_import_block(fmi_backend *backend, void *pointer, uint64_t size_bytes, fmi_block *out);
 void fmi_host_free_block(fmi_backend *backend, fmi_block *block);
 fm_status fmi_host_create_kernel(fmi_backend *backend, const fmi_kernel_code *code, fmi_kernel_binary **out,
                                  fmi_text *log);

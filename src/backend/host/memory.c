@@ -35,10 +35,27 @@ fm_status fmi_host_allocate_block(fmi_backend *backend, fm_memory_kind kind, uin
     return FM_OK;
 }
 
+fm_status fmi_host_import_block(fmi_backend *backend, void *pointer, uint64_t size_bytes, fmi_block *out)
+{
+    (void)backend;
+    *out = (fmi_block){
+        .native = pointer,
+        .mapped = pointer,
+        .cached = true,
+        .device_address = (uint64_t)(uintptr_t)pointer,
+        .size_bytes = size_bytes,
+        .kind = FM_MEMORY_HOST,
+        .imported = true,
+    };
+    return FM_OK;
+}
+
 void fmi_host_free_block(fmi_backend *backend, fmi_block *block)
 {
     (void)backend;
-    if (block->native && block->size_bytes >= MAP_FROM_BYTES) {
+    if (block->imported) {
+        block->native = NULL; // its keeper has it
+    } else if (block->native && block->size_bytes >= MAP_FROM_BYTES) {
         munmap(block->native, (size_t)((block->size_bytes + PAGE_BYTES - 1) & ~(uint64_t)(PAGE_BYTES - 1)));
     } else {
         free(block->native);

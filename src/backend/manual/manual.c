@@ -447,6 +447,7 @@ const fmi_backend_ops fmi_backend_manual = {
     .quiesce = quiesce,
     .allocate_block = fmi_manual_allocate_block,
     .free_block = fmi_manual_free_block,
+    .import_block = fmi_host_import_block,
     .create_kernel = fmi_manual_create_kernel,
     .destroy_kernel = fmi_manual_destroy_kernel,
     .submit = submit,

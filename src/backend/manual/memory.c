@@ -130,10 +130,12 @@ fm_status fmi_manual_allocate_block(fmi_backend *backend, fm_memory_kind kind, u
 void fmi_manual_free_block(fmi_backend *backend, fmi_block *block)
 {
     fmi_manual_device *device = fmi_manual_device_of(backend);
-    fill_block(block, FREED);
+    if (!block->imported) {
+        fill_block(block, FREED);
+    }
     pthread_mutex_lock(&device->lock);
     bool pending = is_pending(device, &(returned){block->native, 0, block->size_bytes, NULL});
-    fmi_early_block *kept = pending ? malloc(sizeof *kept) : NULL;
+    fmi_early_block *kept = pending && !block->imported ? malloc(sizeof *kept) : NULL;
     if (kept) {
         *kept = (fmi_early_block){*block, device->early};
         device->early = kept;

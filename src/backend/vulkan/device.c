@@ -75,6 +75,8 @@ static void describe(const fmi_backend *backend, const fmi_vulkan_offer *offer, 
         .max_binding_bytes = limits->maxStorageBufferRange,
         .max_block_bytes = backend->max_block_bytes,
         .binding_alignment_bytes = backend->argument_alignment_bytes,
+        .import_alignment_bytes = backend->import_alignment_bytes,
+        .import_step_bytes = backend->import_alignment_bytes,
         .group_count_mask = backend->group_count_mask,
         .max_group_invocations = limits->maxComputeWorkGroupInvocations,
         .max_shared_bytes = limits->maxComputeSharedMemorySize,
@@ -94,7 +96,7 @@ static void describe(const fmi_backend *backend, const fmi_vulkan_offer *offer, 
     snprintf(out->description, sizeof out->description, "%s", offer->properties.deviceName);
 }
 
-enum { MOST_EXTENSIONS = 3 };
+enum { MOST_EXTENSIONS = 4 };
 
 static uint32_t choose_extensions(const fmi_vulkan_offer *offer, const char *out[MOST_EXTENSIONS])
 {
@@ -107,6 +109,9 @@ static uint32_t choose_extensions(const fmi_vulkan_offer *offer, const char *out
     }
     if (offer->atomic_float) {
         out[count++] = VK_EXT_SHADER_ATOMIC_FLOAT_EXTENSION_NAME;
+    }
+    if (offer->external_memory_host) {
+        out[count++] = VK_EXT_EXTERNAL_MEMORY_HOST_EXTENSION_NAME;
     }
     return count;
 }
@@ -205,6 +210,7 @@ static void adopt(fmi_backend *backend, const fmi_vulkan_offer *offer)
     if (backend->argument_alignment_bytes < 16) {
         backend->argument_alignment_bytes = 16;
     }
+    backend->import_alignment_bytes = offer->import_alignment_bytes;
     backend->max_block_bytes = offer->maintenance3.maxMemoryAllocationSize;
     if (offer->maintenance4.maxBufferSize) {
         backend->max_block_bytes = min_u64(backend->max_block_bytes, offer->maintenance4.maxBufferSize);
@@ -363,6 +369,7 @@ const fmi_backend_ops fmi_backend_vulkan = {
     .close = close_backend,
     .allocate_block = fmi_vulkan_allocate_block,
     .free_block = fmi_vulkan_free_block,
+    .import_block = fmi_vulkan_import_block,
     .create_kernel = fmi_vulkan_create_kernel,
     .destroy_kernel = fmi_vulkan_destroy_kernel,
     .quiesce = quiesce,

@@ -11,6 +11,12 @@ enum {
     SIZE_STEP_BYTES = 16, // buffers end on a multiple of this, so that a fill may run to the next multiple of 4
 };
 
+// What an import adds to each call: memory of the caller's, at an address that the driver takes.
+static const VkExternalMemoryBufferCreateInfo import_buffer = {
+    .sType = VK_STRUCTURE_TYPE_EXTERNAL_MEMORY_BUFFER_CREATE_INFO,
+    .handleTypes = VK_EXTERNAL_MEMORY_HANDLE_TYPE_HOST_ALLOCATION_BIT_EXT,
+};
+
 static VkBufferCreateInfo buffer_info(const fmi_backend *backend, uint64_t size_bytes)
 {
     VkBufferUsageFlags usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_TRANSFER_SRC_BIT |
@@ -90,18 +96,19 @@ static fm_status fail_allocation(fmi_backend *backend, VkResult result, const ch
     return status == FM_ERROR_OUT_OF_HOST_MEMORY ? FM_ERROR_OUT_OF_MEMORY : status;
 }
 
-static VkResult allocate_memory(fmi_backend *backend, uint32_t memory_type, fmi_vulkan_memory *native)
+// `import`: NULL, or the caller's memory.
+static VkResult allocate_memory(fmi_backend *backend, uint32_t memory_type, uint64_t size_bytes,
+                                const VkImportMemoryHostPointerInfoEXT *import, fmi_vulkan_memory *native)
 {
-    VkMemoryRequirements needs;
-    backend->vk.vkGetBufferMemoryRequirements(backend->device, native->buffer, &needs);
     VkMemoryAllocateFlagsInfo flags = {
         .sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_FLAGS_INFO,
+        .pNext = import,
         .flags = VK_MEMORY_ALLOCATE_DEVICE_ADDRESS_BIT,
     };
     VkMemoryAllocateInfo info = {
         .sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO,
-        .pNext = backend->has_addresses ? &flags : NULL,
-        .allocationSize = needs.size,
+        .pNext = backend->has_addresses ? (const void *)&flags : import,
+        .allocationSize = size_bytes,
         .memoryTypeIndex = memory_type,
     };
     return backend->vk.vkAllocateMemory(backend->device, &info, NULL, &native->memory);
@@ -113,6 +120,12 @@ static void destroy(fmi_backend *backend, fmi_vulkan_memory *native)
     backend->vk.vkDestroyBuffer(backend->device, native->buffer, NULL);
     backend->vk.vkFreeMemory(backend->device, native->memory, NULL);
     free(native);
+}
+
+static uint64_t address_of(const fmi_backend *backend, const fmi_vulkan_memory *native)
+{
+    VkBufferDeviceAddressInfo info = {.sType = VK_STRUCTURE_TYPE_BUFFER_DEVICE_ADDRESS_INFO, .buffer = native->buffer};
+    return backend->has_addresses ? backend->vk.vkGetBufferDeviceAddress(backend->device, &info) : 0;
 }
 
 fm_status fmi_vulkan_memory_allocate(fmi_backend *backend, fmi_vulkan_use use, uint64_t size_bytes, fmi_block *out)
@@ -131,7 +144,9 @@ fm_status fmi_vulkan_memory_allocate(fmi_backend *backend, fmi_vulkan_use use, u
     VkResult result = backend->vk.vkCreateBuffer(backend->device, &info, NULL, &native->buffer);
     if (result == VK_SUCCESS) {
         call = "vkAllocateMemory";
-        result = allocate_memory(backend, backend->memory_type[use], native);
+        VkMemoryRequirements needs;
+        backend->vk.vkGetBufferMemoryRequirements(backend->device, native->buffer, &needs);
+        result = allocate_memory(backend, backend->memory_type[use], needs.size, NULL, native);
     }
     if (result == VK_SUCCESS) {
         call = "vkBindBufferMemory";
@@ -146,14 +161,14 @@ fm_status fmi_vulkan_memory_allocate(fmi_backend *backend, fmi_vulkan_use use, u
         destroy(backend, native);
         return fail_allocation(backend, result, call);
     }
-    VkBufferDeviceAddressInfo address = {.sType = VK_STRUCTURE_TYPE_BUFFER_DEVICE_ADDRESS_INFO,
-                                         .buffer = native->buffer};
-    out->native = native;
-    out->mapped = mapped;
-    out->cached = backend->caches[use];
-    out->device_address = backend->has_addresses ? backend->vk.vkGetBufferDeviceAddress(backend->device, &address) : 0;
-    out->size_bytes = size_bytes;
-    out->kind = use == FMI_VULKAN_USE_DEVICE ? FM_MEMORY_DEVICE : FM_MEMORY_HOST;
+    *out = (fmi_block){
+        .native = native,
+        .mapped = mapped,
+        .cached = backend->caches[use],
+        .device_address = address_of(backend, native),
+        .size_bytes = size_bytes,
+        .kind = use == FMI_VULKAN_USE_DEVICE ? FM_MEMORY_DEVICE : FM_MEMORY_HOST,
+    };
     return FM_OK;
 }
 
@@ -161,6 +176,90 @@ fm_status fmi_vulkan_allocate_block(fmi_backend *backend, fm_memory_kind kind, u
 {
     return fmi_vulkan_memory_allocate(backend, kind == FM_MEMORY_HOST ? FMI_VULKAN_USE_HOST : FMI_VULKAN_USE_DEVICE,
                                       size_bytes, out);
+}
+
+// The best of the memory types that `bits` allows, for memory that host and device share; UINT32_MAX: none is coherent. `out_cached`: the host
+// reads it through its caches.
+static uint32_t shared_type(const fmi_backend *backend, uint32_t bits, bool *out_cached)
+{
+    VkPhysicalDeviceMemoryProperties memory;
+    vkGetPhysicalDeviceMemoryProperties(backend->physical, &memory);
+    uint32_t best = 0, type = UINT32_MAX;
+    for (uint32_t i = 0; i < memory.memoryTypeCount; i++) {
+        VkMemoryPropertyFlags flags = memory.memoryTypes[i].propertyFlags;
+        uint32_t rating = bits >> i & 1 ? rate(flags, FMI_VULKAN_USE_HOST, false) : 0;
+        if (rating > best) {
+            best = rating;
+            type = i;
+            *out_cached = (flags & VK_MEMORY_PROPERTY_HOST_CACHED_BIT) != 0;
+        }
+    }
+    return type;
+}
+
+// Allocates and binds imported memory to native->buffer. Sets `*call` to the call that answered.
+static VkResult import_memory(fmi_backend *backend, const VkImportMemoryHostPointerInfoEXT *import, uint64_t size_bytes,
+                              fmi_vulkan_memory *native, bool *out_cached, const char **call)
+{
+    VkMemoryHostPointerPropertiesEXT properties = {.sType = VK_STRUCTURE_TYPE_MEMORY_HOST_POINTER_PROPERTIES_EXT};
+    *call = "vkGetMemoryHostPointerPropertiesEXT";
+    VkResult result = backend->vk.vkGetMemoryHostPointerPropertiesEXT(backend->device, import->handleType,
+                                                                      import->pHostPointer, &properties);
+    if (result != VK_SUCCESS) {
+        return result;
+    }
+    VkMemoryRequirements needs;
+    backend->vk.vkGetBufferMemoryRequirements(backend->device, native->buffer, &needs);
+    uint32_t type = shared_type(backend, properties.memoryTypeBits & needs.memoryTypeBits, out_cached);
+    if (type == UINT32_MAX || needs.size > size_bytes) {
+        return VK_ERROR_INVALID_EXTERNAL_HANDLE;
+    }
+    *call = "vkAllocateMemory";
+    result = allocate_memory(backend, type, size_bytes, import, native);
+    if (result != VK_SUCCESS) {
+        return result;
+    }
+    *call = "vkBindBufferMemory";
+    return backend->vk.vkBindBufferMemory(backend->device, native->buffer, native->memory, 0);
+}
+
+fm_status fmi_vulkan_import_block(fmi_backend *backend, void *pointer, uint64_t size_bytes, fmi_block *out)
+{
+    *out = (fmi_block){0};
+    fmi_vulkan_memory *native = calloc(1, sizeof *native);
+    if (!native) {
+        return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "No host memory is left to describe a block of device memory.");
+    }
+    VkImportMemoryHostPointerInfoEXT import = {
+        .sType = VK_STRUCTURE_TYPE_IMPORT_MEMORY_HOST_POINTER_INFO_EXT,
+        .handleType = VK_EXTERNAL_MEMORY_HANDLE_TYPE_HOST_ALLOCATION_BIT_EXT,
+        .pHostPointer = pointer,
+    };
+    VkBufferCreateInfo info = buffer_info(backend, size_bytes);
+    info.pNext = &import_buffer;
+    bool cached = false;
+    const char *call = "vkCreateBuffer";
+    VkResult result = backend->vk.vkCreateBuffer(backend->device, &info, NULL, &native->buffer);
+    if (result == VK_SUCCESS) {
+        result = import_memory(backend, &import, size_bytes, native, &cached, &call);
+    }
+    if (result != VK_SUCCESS) {
+        destroy(backend, native);
+        return result == VK_ERROR_INVALID_EXTERNAL_HANDLE
+                   ? fmi_fail(FM_ERROR_UNSUPPORTED, "%s does not take the %llu bytes of host memory at %p.",
+                              backend->name, (unsigned long long)size_bytes, pointer)
+                   : fail_allocation(backend, result, call);
+    }
+    *out = (fmi_block){
+        .native = native,
+        .mapped = pointer,
+        .cached = cached,
+        .device_address = address_of(backend, native),
+        .size_bytes = size_bytes,
+        .kind = FM_MEMORY_HOST,
+        .imported = true,
+    };
+    return FM_OK;
 }
 
 void fmi_vulkan_free_block(fmi_backend *backend, fmi_block *block)

@@ -56,6 +56,7 @@ static void ask_extensions(fmi_vulkan_offer *offer)
     VkResult result = vkEnumerateDeviceExtensionProperties(offer->physical, NULL, &count, extensions);
     if (result == VK_SUCCESS || result == VK_INCOMPLETE) {
         offer->push_descriptor = has_extension(extensions, count, VK_KHR_PUSH_DESCRIPTOR_EXTENSION_NAME);
+        offer->external_memory_host = has_extension(extensions, count, VK_EXT_EXTERNAL_MEMORY_HOST_EXTENSION_NAME);
         offer->synchronization2_ext = has_extension(extensions, count, VK_KHR_SYNCHRONIZATION_2_EXTENSION_NAME);
         offer->atomic_float = has_extension(extensions, count, VK_EXT_SHADER_ATOMIC_FLOAT_EXTENSION_NAME);
     }
@@ -78,6 +79,13 @@ static bool ask(VkPhysicalDevice physical, fmi_vulkan_offer *out)
     out->maintenance4.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MAINTENANCE_4_PROPERTIES;
     out->maintenance3.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MAINTENANCE_3_PROPERTIES;
     out->maintenance3.pNext = out->is_1_3 ? &out->maintenance4 : NULL;
+    VkPhysicalDeviceExternalMemoryHostPropertiesEXT host_memory = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_EXTERNAL_MEMORY_HOST_PROPERTIES_EXT,
+        .pNext = out->maintenance3.pNext,
+    };
+    if (out->external_memory_host) {
+        out->maintenance3.pNext = &host_memory;
+    }
     out->subgroup.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_PROPERTIES;
     out->subgroup.pNext = &out->maintenance3;
     out->id.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_ID_PROPERTIES;
@@ -85,6 +93,7 @@ static bool ask(VkPhysicalDevice physical, fmi_vulkan_offer *out)
     VkPhysicalDeviceProperties2 properties = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2,
                                               .pNext = &out->id};
     vkGetPhysicalDeviceProperties2(physical, &properties);
+    out->import_alignment_bytes = (uint32_t)host_memory.minImportedHostPointerAlignment;
 
     VkPhysicalDeviceSynchronization2Features synchronization2 = {
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SYNCHRONIZATION_2_FEATURES,

@@ -141,6 +141,7 @@ struct fmi_backend {
         group_count_mask; // all bits below the highest one such that every number made of them is within each limit
     uint32_t argument_alignment_bytes;
     uint64_t max_block_bytes;
+    uint32_t import_alignment_bytes; // of the caller's memory; 0: VK_EXT_external_memory_host is not there
     uint32_t memory_type[FMI_VULKAN_USES];
     bool maps[FMI_VULKAN_USES];   // blocks of this use are mapped
     bool caches[FMI_VULKAN_USES]; // and the host reads them through its caches
@@ -179,9 +180,11 @@ typedef struct fmi_vulkan_offer {
     bool synchronization2;     // the feature, core or extension
     bool synchronization2_ext; // it is the extension
     bool push_descriptor;
-    bool atomic_float;     // the extension, and what it has:
-    bool float_add;        // of elements of buffers
-    bool shared_float_add; // of workgroup-shared arrays
+    bool external_memory_host;
+    uint32_t import_alignment_bytes; // of the last, 0 without it
+    bool atomic_float;               // the extension, and what it has:
+    bool float_add;                  // of elements of buffers
+    bool shared_float_add;           // of workgroup-shared arrays
 } fmi_vulkan_offer;
 
 // offer.c
@@ -208,6 +211,7 @@ fm_status fmi_vulkan_fail(fmi_backend *backend, VkResult result, const char *cal
 fm_status fmi_vulkan_memory_types(fmi_backend *backend, bool is_discrete);
 fm_status fmi_vulkan_memory_allocate(fmi_backend *backend, fmi_vulkan_use use, uint64_t size_bytes, fmi_block *out);
 fm_status fmi_vulkan_allocate_block(fmi_backend *backend, fm_memory_kind kind, uint64_t size_bytes, fmi_block *out);
+fm_status fmi_vulkan_import_block(fmi_backend *backend, void *pointer, uint64_t size_bytes, fmi_block *out);
 void fmi_vulkan_free_block(fmi_backend *backend, fmi_block *block);
 
 // kernel.c

@@ -87,8 +87,9 @@ typedef struct fm_copy_rect_info {
 
 // How to commit.
 typedef struct fm_commit_info {
-    fm_stream stream;      // where the list is ordered
-    const fm_point *after; // the list runs after these too, whatever their streams; copied
+    fm_stream stream; // where the list is ordered
+    const fm_point
+        *after; // the list runs after these too, whatever their streams, and points of fm_point_create; copied
     uint32_t after_count;
     uint8_t no_wait; // 1: answer FM_WOULD_BLOCK instead of waiting at the in-flight limit
 } fm_commit_info;
@@ -217,11 +218,10 @@ FM_API fm_status fm_patch(fm_commands *commands, uint32_t dispatch, const fm_dis
 // of it are in flight: each commit runs the commands as they are then. Between commits it holds none of its buffers and kernels:
 // FM_ERROR_STALE_HANDLE if one of them was destroyed. It cannot fm_read, and ends with fm_commands_cancel.
 // Parameters: `commands`, transferred on FM_OK; `info`, copied; `out_point`, filled on FM_OK, may be NULL.
-// Errors: handle errors of the stream and of each `after` point, FM_ERROR_INVALID_ARGUMENT (a point that no commit has returned),
-// FM_WOULD_BLOCK (in-flight limit reached and info->no_wait), FM_TIMEOUT (limit reached and no place came free within
+// Errors: handle errors of the stream and of each `after` point, FM_ERROR_INVALID_ARGUMENT (a point that no commit has returned, or a stream that
+// is the own one of a point of fm_point_create), FM_WOULD_BLOCK (in-flight limit reached and info->no_wait), FM_TIMEOUT (limit reached and no place came free within
 // fm_device_info.commit_timeout_ns), FM_ERROR_BUSY, FM_ERROR_DEPENDENCY (the stream or an `after`
-// point has failed; see fm_stream_reset),
-// FM_ERROR_DEVICE_LOST. On error `*commands` stays the caller's and nothing is lost (LEARNED-8).
+// point has failed; the sentence says the first cause, and see fm_stream_reset), FM_ERROR_DEVICE_LOST. On error `*commands` stays the caller's and nothing is lost (LEARNED-8).
 // Thread-safety: the list's owner; any thread may commit to any stream (THREAD-1). Never blocks on the device unless the
 // in-flight limit is reached, and then for the oldest lists only, as many as it takes (RETIRE-4). An empty list completes in its turn.
 // Lifetime: point and place in the stream's order are chosen in one step (READ-2, READ-3). A copy of the old pointer must not be used:

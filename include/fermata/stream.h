@@ -1,5 +1,6 @@
 // Streams and points: a logical order of work, and how far along it something is.
-// A stream behaves as if its commands ran one by one in commit order. Between streams there is no order except `after` points.
+// A stream behaves as if its commands ran one by one in commit order. Between streams there is no order except `after` points. A point is
+// that of a commit, or one that the program itself ends (fm_point_create).
 // When a list fails, the lists after it on its stream and those that name its point fail with FM_ERROR_DEPENDENCY; those that were
 // on the device already may have run, and what they wrote is void.
 #ifndef FERMATA_STREAM_H
@@ -78,7 +79,8 @@ FM_API fm_status fm_stream_reset(fm_device *device, fm_stream stream, uint64_t t
 // Parameters: `device`; `point`, the null point is complete.
 // Errors: FM_NOT_READY (not complete), FM_ERROR_STALE_HANDLE (its stream was destroyed), FM_ERROR_FOREIGN_HANDLE,
 // FM_ERROR_INVALID_ARGUMENT (no commit has returned this value yet), the failure of the point's own list with its cause
-// in fm_last_error (READ-5), FM_ERROR_DEPENDENCY (an earlier list of the stream failed), FM_ERROR_CLOSED.
+// in fm_last_error (READ-5), FM_ERROR_DEPENDENCY (an earlier list of the stream, or what this one waited for, failed: the sentence says the first
+// cause), FM_ERROR_CANCELLED, FM_ERROR_HOST_FAILED, FM_ERROR_CLOSED.
 // Thread-safety: any thread. Collects what is complete (RETIRE-5). Lifetime: `point` is a plain value.
 FM_API fm_status fm_point_poll(fm_device *device, fm_point point);
 

@@ -60,11 +60,8 @@ typedef struct fmi_list {
     uint32_t highest_region; // of the buffers above
     bool uses_taken_over; // memory of a buffer above was taken over: a commit to another stream waits for the old use
     bool is_fill;         // the library's own, for new memory that must read as zero
-    // It does not run: its own point was cancelled, or an earlier one of its stream, on which it depends. Stored by who has the engine's seat
-    // (schedule/cancel.c).
-    bool cancelled;
-    bool behind_cancelled;
-    bool bound;            // the memory of the buffers above counts this list as being recorded (memory/order.h)
+    bool cancelled; // it does not run, and its point fails so; stored by who has the engine's seat (schedule/cancel.c)
+    bool bound;     // the memory of the buffers above counts this list as being recorded (memory/order.h)
     bool buffers_released; // the holds above were dropped early (ablations)
     bool kernels_released; // and the variants
     const char *label;     // NULL = none

@@ -108,7 +108,7 @@ static bool may_run(const fmi_list *list, bool lost)
     if (list->in_turn && list->first_value != list->stream->taken + 1) {
         return false; // a part of a transfer that comes before it is yet to be pushed
     }
-    uint32_t count = list->cancelled || list->behind_cancelled ? 0 : list->after_count;
+    uint32_t count = list->after_count > 0 && fmi_stream_loses(list->stream, list->value) ? 0 : list->after_count;
     for (uint32_t i = 0; i < count; i++) {
         const fmi_after *after = &list->after[i];
         if (after->stream->taken < after->value &&

@@ -24,6 +24,7 @@ static bool take_seat(fmi_engine *engine)
 static void cancel(fmi_engine *engine, fmi_list *list)
 {
     list->cancelled = true;
+    fmi_stream_note_lost(list->stream, list->value);
     // Acquire: pairs with the committing thread's letting go; until then it may look at what the list holds, and retirement drops that.
     if (engine->record && atomic_load_explicit(&list->parties, memory_order_acquire) == 1) {
         fmi_record_release_holds(engine->record, list, true, true);
@@ -43,10 +44,9 @@ bool fmi_engine_cancel(fmi_engine *engine, fmi_stream *stream, uint64_t value)
     bool found = list && !list->is_fill; // a fill is the library's own: without it a buffer would not read as zero
     if (found && !list->cancelled) {
         cancel(engine, list);
-        for (fmi_list *later = list->next; later; later = later->next) {
-            later->behind_cancelled = true;
-        }
     }
+    // In a batch already, but as one that does not run: cancelled before, or behind one that was.
+    found = found || (!list && value >= stream->skipped_from && value <= stream->skipped_until);
     atomic_store(&engine->seat, 0);
     return found;
 }

@@ -107,39 +107,27 @@ static bool long_in_flight(const fmi_queue *queue)
 
 // Does a list that waits for this value have to fail? Yes if the value failed, and also while the stream refuses work: what it has not
 // completed by then fails, too.
-static bool is_lost_cause(const fmi_engine *engine, fmi_stream *stream, uint64_t value)
+static bool is_lost_cause(fmi_stream *stream, uint64_t value)
 {
-    if (atomic_load_explicit(&stream->completed, memory_order_acquire) >= value) {
+    if (fmi_stream_is_over(stream, value)) {
         return fmi_stream_status(stream, value, NULL) != FM_OK;
     }
-    return atomic_load_explicit(&stream->failed, memory_order_acquire) ||
-           (stream->skipped_batch == engine->planner.batch && value >= stream->skipped_value);
+    // In this order: where the first finds its list retired, the second finds the failure that was noted before.
+    return fmi_stream_loses(stream, value) || atomic_load_explicit(&stream->failed, memory_order_acquire);
 }
 
-// Later lists of the batch that build on this one must not run, either; those that build on earlier ones may.
-static void skip_from(const fmi_engine *engine, const fmi_list *list)
-{
-    if (list->stream->skipped_batch != engine->planner.batch) {
-        list->stream->skipped_batch = engine->planner.batch;
-        list->stream->skipped_value = list->value;
-    }
-}
-
-// Why a list must not run: it was cancelled, or its stream, or one that it waits for, has failed, or was found to in this batch.
-static fm_status decide(const fmi_engine *engine, fmi_list *list)
+// Why a list must not run: its stream, or one that it waits for, has failed or is known to, or it was cancelled (fmi_engine_cancel).
+static fm_status decide(const fmi_list *list)
 {
     fmi_stream *stream = list->stream;
-    if (list->cancelled) {
-        skip_from(engine, list);
-        return FM_ERROR_CANCELLED;
-    }
-    if (stream && (atomic_load_explicit(&stream->failed, memory_order_acquire) ||
-                   stream->skipped_batch == engine->planner.batch || list->behind_cancelled)) {
+    if (stream &&
+        (fmi_stream_loses(stream, list->value) || atomic_load_explicit(&stream->failed, memory_order_acquire))) {
         return FM_ERROR_DEPENDENCY;
     }
     for (uint32_t i = 0; i < list->after_count; i++) {
-        if (is_lost_cause(engine, list->after[i].stream, list->after[i].value)) {
-            skip_from(engine, list);
+        if (is_lost_cause(list->after[i].stream, list->after[i].value)) {
+            // Later lists that build on this one must not run, either, in this batch or those after it; those that build on earlier ones may.
+            fmi_stream_note_lost(stream, list->value);
             return FM_ERROR_DEPENDENCY;
         }
     }
@@ -176,7 +164,11 @@ static fm_status plan_lists(fmi_engine *engine, const fmi_queue *queue, fmi_batc
         batch->list_status[index] = FM_OK;
         free(batch->list_reason[index]); // of the batch that was here before
         batch->list_reason[index] = NULL;
-        list->status = decide(engine, list);
+        list->status = decide(list);
+        if (list->status != FM_OK) {
+            // (The library's own lists, without a stream, always run.)
+            fmi_stream_note_skipped(list->stream, list->in_turn ? list->first_value : list->value, list->value);
+        }
         if (list->status == FM_OK) {
             if (list->stream) {
                 fmi_stream_note_batch(list->stream, list->value, next);

@@ -41,7 +41,8 @@ static fmi_stream *make(fmi_table *table, const char *label, bool is_host)
     stream->backlog_first = stream->backlog_last = NULL;
     stream->taken = 0;
     stream->queue = stream->last_queue = 0;
-    stream->last_batch = stream->skipped_batch = 0;
+    stream->last_batch = stream->lost_value = 0;
+    stream->skipped_from = stream->skipped_until = 0;
     stream->planned = stream->previous = stream->untracked = (fmi_batch_stamp){0, 0};
     stream->id =
         fmi_table_next_id(table, &stream->slot); // before others can hold the slot and look (fmi_table_hold_slot)

@@ -68,8 +68,10 @@ typedef struct fmi_stream {
     uint64_t last_batch; // how many batches that queue had had with that one
     uint64_t share_ns;   // estimated work that it has in the batch being composed
     // The planner's, touched by the engine's leader alone:
-    uint64_t skipped_batch;    // stamp of the batch in which a list of this stream was found not to run
-    uint64_t skipped_value;    // the first such list of that batch
+    // The first list that is known not to run and not retired: it and what builds on it is lost. Void once it is retired; 0: none.
+    uint64_t lost_value;
+    uint64_t skipped_from; // the newest run of lists that are in batches and do not run
+    uint64_t skipped_until;
     fmi_batch_stamp planned;   // the batch that the last two below belong to
     fmi_batch_stamp previous;  // the batch before that one in which it had lists
     fmi_batch_stamp untracked; // the last batch in which it had an untracked list
@@ -113,6 +115,28 @@ static inline uint64_t fmi_stream_batch_of(const fmi_stream *stream, uint64_t va
     uint64_t noted = atomic_load_explicit(&stream->batches[value % FMI_STREAM_BATCHES], memory_order_relaxed);
     uint32_t behind = (uint32_t)submitted - (uint32_t)noted;
     return noted >> 32 == (uint32_t)value && behind <= INT32_MAX && behind < submitted ? submitted - behind : 0;
+}
+
+// Is list `value` one that will not run, or one behind such a list, and that list not retired yet? The leader's.
+static inline bool fmi_stream_loses(const fmi_stream *stream, uint64_t value)
+{
+    return stream->lost_value && value >= stream->lost_value &&
+           atomic_load_explicit(&stream->completed, memory_order_acquire) < stream->lost_value;
+}
+
+// List `value`, which is not retired, will not run. The leader's.
+static inline void fmi_stream_note_lost(fmi_stream *stream, uint64_t value)
+{
+    if (!fmi_stream_loses(stream, value)) { // else an earlier one is noted
+        stream->lost_value = value;
+    }
+}
+
+// The list that stands for the values [first, value] is in a batch and does not run. The leader's, in the order of values.
+static inline void fmi_stream_note_skipped(fmi_stream *stream, uint64_t first, uint64_t value)
+{
+    stream->skipped_from = first == stream->skipped_until + 1 ? stream->skipped_from : first;
+    stream->skipped_until = value;
 }
 
 // Is list `value` retired? Its failure is noted then.

@@ -5,7 +5,7 @@
 
 void model_reset(model *m)
 {
-    m->buffer_count = m->list_count = m->effect_count = m->read_count = 0;
+    m->buffer_count = m->list_count = m->effect_count = m->read_count = m->host_count = 0;
     m->refusals = m->nameless_failed = 0;
     for (int s = 0; s < STREAMS; s++) {
         m->newest[s] = -1;
@@ -37,7 +37,7 @@ int model_add_list(model *m, bool untracked)
         return -1;
     }
     m->lists[m->list_count] =
-        (model_list){.untracked = untracked, .previous = -1, .names = -1, .refusals = m->refusals};
+        (model_list){.untracked = untracked, .previous = -1, .names = -1, .host = -1, .refusals = m->refusals};
     return m->list_count++;
 }
 
@@ -215,6 +215,18 @@ static const char *check_status(const model *m, const model_list *l, fm_status s
     bool unsure = false, nameless = l->commands < 0, all_ran = !nameless && l->ran == l->commands;
     bool may_be_refused = l->refused || ((nameless || l->commands == 0) && m->refusals > l->refusals);
     bool failed_before = has_failed_predecessor(m, l, &unsure);
+    const model_host *host = l->host >= 0 ? &m->hosts[l->host] : NULL;
+    failed_before = failed_before || (host && host->failed);
+    if (l->cancelled || status == FM_ERROR_CANCELLED) { // or it was in a batch by then that does not run
+        bool is_told = status == FM_ERROR_CANCELLED || (status == FM_ERROR_DEPENDENCY && (failed_before || unsure));
+        return !l->cancelled ? "is cancelled, which nobody asked for"
+               : !is_told    ? "was cancelled and does not say so"
+               : l->ran > 0  ? "was cancelled and has run"
+                             : NULL;
+    }
+    if (host && !host->ended && (status == FM_OK || l->ran > 0)) {
+        return "has run before the point of the program that it waits for";
+    }
     if (status == FM_OK && !nameless && !all_ran) {
         return "complete before all its commands ran";
     }

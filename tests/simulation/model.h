@@ -68,12 +68,14 @@ typedef struct model_list {
     int ran;         // of them, as the device told
     bool untracked;
     bool committed;
-    bool broken;   // dispatches a kernel that fails, or the device was told to fail it
-    bool taken;    // its record was taken with fm_device_take_failure
-    bool refused;  // was in a batch that the device refused
-    bool was_lost; // was not complete when the device was lost
-    bool dead;     // its stream was destroyed: its point cannot be asked for any more
-    bool known;    // its answer is known:
+    bool broken;    // dispatches a kernel that fails, or the device was told to fail it
+    bool taken;     // its record was taken with fm_device_take_failure
+    bool refused;   // was in a batch that the device refused
+    bool was_lost;  // was not complete when the device was lost
+    bool dead;      // its stream was destroyed: its point cannot be asked for any more
+    bool cancelled; // fm_point_cancel said that it does not run
+    int host;       // point of the program that its commit named; -1: none
+    bool known;     // its answer is known:
     fm_status status;
     int stream;   // slot
     int names;    // the buffer of a synchronous call; -1: none
@@ -84,6 +86,12 @@ typedef struct model_list {
     uint64_t refusals; // commands refused so far, when it was begun
 } model_list;
 
+// A point that the program ends.
+typedef struct model_host {
+    bool ended;
+    bool failed;
+} model_host;
+
 typedef struct model {
     model_buffer buffers[MOST_BUFFERS];
     int buffer_count;
@@ -93,6 +101,8 @@ typedef struct model {
     int effect_count;
     model_read reads[MOST_OPS];
     int read_count;
+    model_host hosts[MOST_OPS];
+    int host_count;
     int newest[STREAMS]; // newest list of the slot's stream since its creation or reset; -1: none
     uint64_t committed[STREAMS];
     uint64_t refusals; // commands refused so far

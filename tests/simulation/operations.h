@@ -21,6 +21,8 @@
     X(cancel, 1, "cancel a list")                                                                                      \
     X(commit, 14, "commit without waiting")                                                                            \
     X(commit_waiting, 4, "commit, waiting at the limit")                                                               \
+    X(signal, 6, "end a point of the program")                                                                         \
+    X(cancel_point, 3, "cancel what was committed")                                                                    \
     X(poll, 5, "ask for every point")                                                                                  \
     X(wait_no_time, 2, "wait for a point with no time")                                                                \
     X(wait, 2, "wait for a point while the device runs")                                                               \

@@ -25,6 +25,35 @@ static int pick_list(const world *w, const op *o)
     return -1;
 }
 
+void operation_signal(world *w, const op *o)
+{
+    if (w->model.host_count > 0) {
+        world_end_host(w, w->model.host_count - 1, o->n % 6 == 0);
+    }
+}
+
+// FM_OK: nothing of the list runs from here on. FM_NOT_READY: it was too late.
+void operation_cancel_point(world *w, const op *o)
+{
+    int number = pick_list(w, o);
+    if (number < 0) {
+        return;
+    }
+    model_list *list = &w->model.lists[number];
+    bool waits = list->host >= 0 && !w->model.hosts[list->host].ended && !w->lost;
+    bool was_known = world_learn(w, number);
+    fm_status status = fm_point_cancel(w->device, list->point);
+    fm_status asked = fm_point_poll(w->device, list->point);
+    if (status == FM_OK && !was_known && (asked == FM_NOT_READY || asked == FM_ERROR_CANCELLED)) {
+        world_say(w, "list %d is cancelled", number);
+        list->cancelled = true;
+    }
+    if (status != FM_OK && (status != FM_NOT_READY || was_known || waits || list->cancelled)) {
+        world_fail(w, "a cancel of list %d answers %s: %.200s", number, fm_status_name(status), fm_last_error());
+    }
+    world_learn(w, number);
+}
+
 // Answers as a poll would, with FM_TIMEOUT for a point that is not complete (LEARNED-3).
 static void wait_for(world *w, const op *o, bool step)
 {

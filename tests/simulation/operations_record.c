@@ -265,10 +265,10 @@ void operation_cancel(world *w, const op *o)
 }
 
 // Has work failed that a commit to `stream` after these lists builds on?
-static bool may_refuse(world *w, int stream, const int *after, int after_count)
+static bool may_refuse(world *w, int stream, const int *after, int after_count, int host)
 {
     world_learn_all(w);
-    bool failed = false;
+    bool failed = host >= 0 && w->model.hosts[host].failed;
     for (int p = w->model.newest[stream]; p >= 0; p = w->model.lists[p].previous) {
         failed = failed || (w->model.lists[p].known && w->model.lists[p].status != FM_OK);
     }
@@ -276,6 +276,37 @@ static bool may_refuse(world *w, int stream, const int *after, int after_count)
         failed = failed || (w->model.lists[after[i]].known && w->model.lists[after[i]].status != FM_OK);
     }
     return failed;
+}
+
+// The newest point of the program; a new one if it has ended, now and then. -1: there is none.
+static int pick_host(world *w, const op *o)
+{
+    model *m = &w->model;
+    bool is_new = m->host_count == 0 || (m->hosts[m->host_count - 1].ended && o->n % 2);
+    if (is_new && m->host_count < MOST_OPS &&
+        !world_fails(w, fm_point_create(w->device, NULL, &w->hosts[m->host_count]), "fm_point_create")) {
+        m->hosts[m->host_count++] = (model_host){false, false};
+    }
+    return m->host_count - 1;
+}
+
+// Fills the points that the commit names: those that memory asks for, now and then one more, or one of the program. Returns how many.
+static uint32_t choose_points(world *w, const op *o, model_list *list, int stream, fm_point out[MOST_AFTER + 1])
+{
+    list->after_count = model_needed_points(&w->model, list, stream, list->after);
+    int extra = (int)(o->value % (uint32_t)w->model.list_count);
+    if (o->x % 4 == 0 && w->model.lists[extra].committed && !w->model.lists[extra].dead) {
+        list->after[list->after_count++] = extra;
+    }
+    for (int i = 0; i < list->after_count; i++) {
+        out[i] = w->model.lists[list->after[i]].point;
+    }
+    list->host = o->y % 5 == 0 ? pick_host(w, o) : -1;
+    uint32_t count = (uint32_t)list->after_count;
+    if (list->host >= 0) {
+        out[count++] = w->hosts[list->host];
+    }
+    return count;
 }
 
 static void commit_with(world *w, const op *o, bool no_wait)
@@ -286,15 +317,8 @@ static void commit_with(world *w, const op *o, bool no_wait)
         return;
     }
     model_list *list = &w->model.lists[c->list];
-    fm_point after[MOST_AFTER], point;
-    list->after_count = model_needed_points(&w->model, list, stream, list->after);
-    int extra = (int)(o->value % (uint32_t)w->model.list_count); // now and then a point that no memory asks for
-    if (o->x % 4 == 0 && w->model.lists[extra].committed && !w->model.lists[extra].dead) {
-        list->after[list->after_count++] = extra;
-    }
-    for (int i = 0; i < list->after_count; i++) {
-        after[i] = w->model.lists[list->after[i]].point;
-    }
+    fm_point after[MOST_AFTER + 1], point;
+    uint32_t after_count = choose_points(w, o, list, stream, after);
     uint32_t completed = w->completed_batches;
     fm_device_stats before =
         stats_of(w); // the library's own fills may be over the limit; at the limit in bytes several may be needed
@@ -305,7 +329,7 @@ static void commit_with(world *w, const op *o, bool no_wait)
                                                                                  : 1;
     world_step_in_waits(w, !no_wait);
     fm_commit_info info = {
-        .stream = w->streams[stream], .after = after, .after_count = (uint32_t)list->after_count, .no_wait = no_wait};
+        .stream = w->streams[stream], .after = after, .after_count = after_count, .no_wait = no_wait};
     fm_status status = fm_commit(&c->commands, &info, &point);
     world_step_in_waits(w, false);
     if (w->completed_batches > completed + enough) {
@@ -318,7 +342,8 @@ static void commit_with(world *w, const op *o, bool no_wait)
                        (unsigned long long)now.lists_in_flight, (unsigned long long)now.bytes_in_flight);
         }
     } else if (status == FM_ERROR_DEPENDENCY) {
-        if (!may_refuse(w, stream, list->after, list->after_count) && !model_uses_unfilled(&w->model, list)) {
+        if (!may_refuse(w, stream, list->after, list->after_count, list->host) &&
+            !model_uses_unfilled(&w->model, list)) {
             world_fail(w, "a commit is refused though nothing failed: %.200s", fm_last_error());
         }
     } else if (!world_fails(w, status, "fm_commit")) {

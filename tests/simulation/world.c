@@ -125,8 +125,32 @@ void world_make_stream(world *w, int slot)
     w->last_callback[slot] = 0;
 }
 
+void world_end_host(world *w, int host, bool fail)
+{
+    model_host *h = &w->model.hosts[host];
+    if (h->ended) {
+        return;
+    }
+    h->ended = true;
+    h->failed = fail;
+    world_fails(w,
+                fail ? fm_point_fail(w->device, w->hosts[host], "as the trace has it")
+                     : fm_point_signal(w->device, w->hosts[host]),
+                "the end of a point of the program");
+}
+
+static void end_hosts(world *w)
+{
+    for (int i = 0; i < w->model.host_count; i++) {
+        world_end_host(w, i, false);
+    }
+}
+
 void world_step_in_waits(world *w, bool on)
 {
+    if (on) {
+        end_hosts(w);
+    }
     world_fails(w, fm_testing_step_in_waits(w->device, on), "fm_testing_step_in_waits");
 }
 
@@ -152,12 +176,22 @@ void world_callback(void *user, fm_point point, fm_status status)
     }
 }
 
+// Was the list cancelled, or one before it on its stream? Then it waits for its stream alone.
+static bool is_cut_off(const model *m, const model_list *l)
+{
+    while (!l->cancelled && l->previous >= 0) {
+        l = &m->lists[l->previous];
+    }
+    return l->cancelled;
+}
+
 static bool learn_predecessors(world *w, int list)
 {
     const model_list *l = &w->model.lists[list];
+    bool stream_alone = is_cut_off(&w->model, l);
     for (int i = -1; i < l->after_count; i++) {
         int p = i < 0 ? l->previous : l->after[i];
-        if (p >= 0 && !w->model.lists[p].dead && !world_learn(w, p)) {
+        if (p >= 0 && !w->model.lists[p].dead && !world_learn(w, p) && (i < 0 || !stream_alone)) {
             world_fail(w, "list %d is complete before list %d, which it comes after", list, p);
             return false;
         }
@@ -261,6 +295,7 @@ void world_open(world *w, uint64_t group, int ablate)
 
 bool world_close(world *w)
 {
+    end_hosts(w); // after a failure some may be left
     fm_testing_step_in_waits(w->device, 1);
     fm_status status = fm_device_close(&w->device, LONG_NS);
     if (status != FM_OK) {
@@ -355,6 +390,7 @@ static void flush(world *w)
 // Everything finishes and answers.
 static void finish(world *w)
 {
+    end_hosts(w);
     for (int c = 0; c < CLIENTS; c++) {
         world_fails(w, fm_commands_cancel(&w->clients[c].commands), "fm_commands_cancel");
     }
@@ -368,6 +404,10 @@ static void finish(world *w)
     world_learn_all(w);
     flush(w);
     check_callbacks(w);
+    for (int i = 0; i < w->model.host_count; i++) {
+        world_fails(w, fm_point_destroy(w->device, w->hosts[i]), "fm_point_destroy");
+    }
+    w->model.host_count = 0;
 }
 
 // Reads that answered something else than success gave their destinations back.

@@ -65,6 +65,7 @@ struct world {
     bool crowded; // they exist
     shared_buffer buffers[BUFFERS];
     client clients[CLIENTS];
+    fm_point hosts[MOST_OPS]; // points of the program, as numbered in the model
     callback_record callbacks[MOST_CALLBACKS];
     int callback_count;
     uint32_t completed_batches; // as the device told
@@ -103,8 +104,12 @@ bool world_learn(world *w, int list);
 // The same for every list that was committed.
 void world_learn_all(world *w);
 
-// Steps in waits on and off: between the two, whoever waits runs the device.
+// Steps in waits on and off: between the two, whoever waits runs the device, and the program has signalled all its points, so nobody waits for
+// that.
 void world_step_in_waits(world *w, bool on);
+
+// Ends a point of the program, unless it has ended: signalled, or failed.
+void world_end_host(world *w, int host, bool fail);
 
 // Makes a stream in a slot.
 void world_make_stream(world *w, int slot);

@@ -35,8 +35,11 @@ typedef enum library_id {
     // Attention of one query over `count` positions; heads may share keys and values. library_attention_constants
     LIBRARY_SCORES, // work: positions, heads. query, keys, scores f32
     LIBRARY_MIX, // softmax of the scores, values weighted by it. Work: heads × quarters of a head. scores, values, mixed f32
-    LIBRARY_SCORES_Q8, // query f32, keys i8, key_scales f32 (one a position and head), scores f32
-    LIBRARY_MIX_Q8,    // scores f32, values i8, value_scales f32, mixed f32
+    // The same with query, keys and values bound as u64, two floats an element; head_size is even. For devices where loads are dear.
+    LIBRARY_SCORES_PAIRS, // work: positions, heads
+    LIBRARY_MIX_PAIRS,    // work: heads × eighths of a head, rounded up
+    LIBRARY_SCORES_Q8,    // query f32, keys i8, key_scales f32 (one a position and head), scores f32
+    LIBRARY_MIX_Q8,       // scores f32, values i8, value_scales f32, mixed f32
     // One position's keys or values to 8 bits and a scale a head. Work: heads. library_quantise_heads_constants
     LIBRARY_QUANTISE_HEADS, // source f32, cache i8, scales f32
     LIBRARY_COUNT,

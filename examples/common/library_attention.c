@@ -2,7 +2,15 @@
 // A score is one work-item; a work-item of mix makes four neighbouring elements of one head, so that it reads its scores once for four.
 #include "library_texts.h"
 
-enum { ITEMS = 32 }; // work-items in a workgroup
+enum {
+    ITEMS = 32,     // work-items in a workgroup
+    PAIR_ITEMS = 8, // likewise, of the kernels that read pairs
+};
+
+#define READS_PAIRS(name)                                                                                              \
+    {                                                                                                                  \
+        name, FM_DTYPE_U64, FM_ACCESS_READ                                                                             \
+    }
 
 // What stands between quotes is laid out by hand.
 // clang-format off
@@ -81,6 +89,56 @@ static const char mix_q8_body[] =
     "}\n"
     MIX_END;
 
+// The same from pairs of floats: half the loads, four positions and eight elements a work-item. Where a load costs a work-item much, as
+// on a CPU driver.
+#define LOW(e) "as_float(uint(" e "))"
+#define HIGH(e) "as_float(uint(" e " >> 32))"
+
+#define ADD_SCORE(n) "b = keys[k" n " + i]; s" n " += x * " LOW("b") " + y * " HIGH("b") ";\n"
+
+static const char scores_pairs_body[] =
+    "uint t = global_id.x * 4u, h = global_id.y;\n"
+    "if (t >= count) return;\n"
+    "uint pairs = head_size / 2u, step = kv_head_count * pairs, more = count - 1u - t;\n"
+    "uint q = h * pairs;\n"
+    "uint k0 = t * step + h / (head_count / kv_head_count) * pairs;\n"
+    "uint k1 = k0 + min(1u, more) * step, k2 = k0 + min(2u, more) * step, k3 = k0 + min(3u, more) * step;\n"
+    "float s0 = 0.0f, s1 = 0.0f, s2 = 0.0f, s3 = 0.0f;\n"
+    "for (uint i = 0u; i < pairs; i++) {\n"
+    "    ulong a = query[q + i], b;\n"
+    "    float x = " LOW("a") ", y = " HIGH("a") ";\n"
+    ADD_SCORE("0") ADD_SCORE("1") ADD_SCORE("2") ADD_SCORE("3")
+    "}\n"
+    "float scale = rsqrt(float(head_size));\n"
+    "uint to = h * count + t;\n"
+    "scores[to] = s0 * scale;\n"
+    "if (more > 0u) scores[to + 1u] = s1 * scale;\n"
+    "if (more > 1u) scores[to + 2u] = s2 * scale;\n"
+    "if (more > 2u) scores[to + 3u] = s3 * scale;\n";
+
+#define ADD_VALUE(n) "b = values[v + e" n "]; x" n " += p * " LOW("b") "; y" n " += p * " HIGH("b") ";\n"
+#define STORE_VALUE(n) "mixed[to + e" n " * 2u] = x" n " * share; mixed[to + e" n " * 2u + 1u] = y" n " * share;\n"
+
+static const char mix_pairs_body[] =
+    "uint pairs = head_size / 2u, last = pairs - 1u, parts = (pairs + 3u) / 4u;\n"
+    "uint h = global_id.x / parts;\n"
+    "if (h >= head_count) return;\n"
+    "uint e0 = global_id.x % parts * 4u, e1 = min(e0 + 1u, last), e2 = min(e0 + 2u, last), e3 = min(e0 + 3u, last);\n"
+    "uint first = h * count, v = h / (head_count / kv_head_count) * pairs;\n"
+    "float top = scores[first];\n"
+    "for (uint t = 1u; t < count; t++) top = max(top, scores[first + t]);\n"
+    "float total = 0.0f, x0 = 0.0f, x1 = 0.0f, x2 = 0.0f, x3 = 0.0f, y0 = 0.0f, y1 = 0.0f, y2 = 0.0f, y3 = 0.0f;\n"
+    "for (uint t = 0u; t < count; t++) {\n"
+    "    float p = exp(scores[first + t] - top);\n"
+    "    ulong b;\n"
+    "    total += p;\n"
+    ADD_VALUE("0") ADD_VALUE("1") ADD_VALUE("2") ADD_VALUE("3")
+    "    v += kv_head_count * pairs;\n"
+    "}\n"
+    "uint to = h * head_size;\n"
+    "float share = 1.0f / total;\n"
+    STORE_VALUE("0") STORE_VALUE("1") STORE_VALUE("2") STORE_VALUE("3");
+
 static const char quantise_heads_body[] =
     "uint h = global_id.x;\n"
     "if (h >= kv_head_count) return;\n"
@@ -97,6 +155,9 @@ static const char quantise_heads_body[] =
 #define ATTENTION                                                                                                      \
     .constants = {UINT("head_size"), UINT("head_count"), UINT("kv_head_count"), UINT("count")},                        \
     .group_size = {ITEMS, 1, 1}, .covers = {ITEMS, 1}
+#define ATTENTION_PAIRS(covered)                                                                                       \
+    .constants = {UINT("head_size"), UINT("head_count"), UINT("kv_head_count"), UINT("count")},                        \
+    .group_size = {PAIR_ITEMS, 1, 1}, .covers = {covered, 1}
 
 const library_text library_attention_texts[] = {
     {.id = LIBRARY_SCORES,
@@ -109,6 +170,16 @@ const library_text library_attention_texts[] = {
      .body = mix_body,
      .params = {READS("scores"), READS("values"), WRITES("mixed")},
      ATTENTION},
+    {.id = LIBRARY_SCORES_PAIRS,
+     .name = "scores_pairs",
+     .body = scores_pairs_body,
+     .params = {READS_PAIRS("query"), READS_PAIRS("keys"), WRITES("scores")},
+     ATTENTION_PAIRS(4 * PAIR_ITEMS)},
+    {.id = LIBRARY_MIX_PAIRS,
+     .name = "mix_values_pairs",
+     .body = mix_pairs_body,
+     .params = {READS("scores"), READS_PAIRS("values"), WRITES("mixed")},
+     ATTENTION_PAIRS(PAIR_ITEMS)},
     {.id = LIBRARY_SCORES_Q8,
      .name = "scores_q8",
      .body = scores_q8_body,

@@ -38,6 +38,9 @@ typedef struct scratch {
     fm_buffer value;  // [kv_dim], before it is quantised; null unless it is
 } scratch;
 
+// What a workgroup of the library's attention covers: positions (of scores), parts of heads (of mix) or heads.
+enum { ATTENTION_COVERS = 32, ATTENTION_COVERS_PAIRS = 8 }; // the latter of a mix of pairs
+
 enum { LAYER_TEMPORARIES = 6, TOKEN_TEMPORARIES = 2 };
 
 uint32_t forward_most_temporaries(const model *m)
@@ -105,7 +108,7 @@ static fm_status record_qkv(const step *s, const scratch *t, uint32_t layer)
                     quantised ? t->key : c->keys, quantised ? t->value : c->values),
             &constants, sizeof constants));
     if (quantised) {
-        uint32_t groups = divide_up(m->kv_head_count, KERNEL_ATTENTION_GROUP);
+        uint32_t groups = divide_up(m->kv_head_count, ATTENTION_COVERS);
         const quantise_constants q = {m->head_size, m->kv_head_count, s->position};
         TRY(run(s, KERNEL_QUANTISE, groups, 1, BUFFERS(t->key, c->keys, c->key_scales), &q, sizeof q));
         TRY(run(s, KERNEL_QUANTISE, groups, 1, BUFFERS(t->value, c->values, c->value_scales), &q, sizeof q));
@@ -118,9 +121,10 @@ static fm_status record_attention(const step *s, const scratch *t, uint32_t laye
     const model *m = s->net->model;
     const layer_cache *c = &s->cache->layers[layer];
     const attention_constants constants = {m->head_size, m->head_count, m->kv_head_count, s->position + 1};
-    uint32_t score_groups = divide_up(constants.count, KERNEL_ATTENTION_GROUP);
-    uint32_t mix_groups =
-        divide_up(m->head_count * divide_up(m->head_size, KERNEL_MIX_ELEMENTS), KERNEL_ATTENTION_GROUP);
+    uint32_t score_groups = divide_up(constants.count, ATTENTION_COVERS);
+    bool pairs = s->net->kernels.tiling.pairs && !s->net->quantised;
+    uint32_t mix_items = m->head_count * divide_up(m->head_size, pairs ? 8 : 4);
+    uint32_t mix_groups = divide_up(mix_items, pairs ? ATTENTION_COVERS_PAIRS : ATTENTION_COVERS);
     if (s->net->quantised) {
         TRY(run(s, KERNEL_SCORES_Q8, score_groups, m->head_count, BUFFERS(t->query, c->keys, c->key_scales, t->scores),
                 &constants, sizeof constants));

@@ -21,14 +21,14 @@ static const char header[] =
     "#define VECTOR(e) float v0 = LOW(e), v1 = HIGH(e)\n"
     "#define NORM(e) v0 *= LOW(e); v1 *= HIGH(e)\n"
     "#define SQUARE (v0 * v0 + v1 * v1)\n"
-    "#define TIMES(e) (LOW(e) * v0 + HIGH(e) * v1)\n"
+    "#define ADD(s, w) e = w; s += LOW(e) * v0 + HIGH(e) * v1\n"
     "#else\n"
     "#define WIDTH 1u\n"
     "#define ELEMENT float\n"
     "#define VECTOR(e) float v0 = e\n"
     "#define NORM(e) v0 *= e\n"
     "#define SQUARE (v0 * v0)\n"
-    "#define TIMES(e) ((e) * v0)\n"
+    "#define ADD(s, w) s += w * v0\n"
     "#endif\n"
     // Where a row lies: with TWINS the matrix is two, one behind the other, of which each gives every other row.
     "#if TWINS\n"
@@ -63,7 +63,7 @@ static const char header[] =
     "IF_EIGHT(" DO("4") ")\n" "IF_EIGHT(" DO("5") ")\n"                              \
     "IF_EIGHT(" DO("6") ")\n" "IF_EIGHT(" DO("7") ")\n"
 #define BEGIN_ROW(n) "uint p" n " = PLACE(min(row + " n "u, rows - 1u)) * width; float s" n " = 0.0f;"
-#define ADD_TO_ROW(n) "e = weight[p" n " + i]; s" n " += TIMES(e);"
+#define ADD_TO_ROW(n) "ADD(s" n ", weight[p" n " + i]);"
 #define KEEP_ROW(n) "IF_ALONE(sums[" n "] = s" n ";)"
 #define SHARE_ROW(n) "IF_SHARED(parts[" n "u * GROUP + local_id.x] = s" n ";)"
 
@@ -193,11 +193,17 @@ static const library_id shared_ids[KERNEL_COUNT] = {
     [KERNEL_MIX_Q8] = LIBRARY_MIX_Q8,
 };
 
+static const library_id paired_ids[KERNEL_COUNT] = {
+    [KERNEL_SCORES] = LIBRARY_SCORES_PAIRS,     [KERNEL_MIX] = LIBRARY_MIX_PAIRS,
+    [KERNEL_QUANTISE] = LIBRARY_QUANTISE_HEADS, [KERNEL_SCORES_Q8] = LIBRARY_SCORES_Q8,
+    [KERNEL_MIX_Q8] = LIBRARY_MIX_Q8,
+};
+
 static fm_status create_kernel(fm_device *device, kernel_id id, const tiling *t, fm_kernel *out)
 {
     const kernel_text *text = &texts[id];
     if (!text->name) {
-        return library_create(device, shared_ids[id], out);
+        return library_create(device, (t->pairs ? paired_ids : shared_ids)[id], out);
     }
     fm_kernel_param params[FM_MAX_BINDINGS];
     fm_kernel_constant constants[sizeof text->constants / sizeof text->constants[0]];
@@ -232,19 +238,17 @@ static fm_status create_kernel(fm_device *device, kernel_id id, const tiling *t,
     return fm_kernel_create(device, &info, out);
 }
 
-// A CPU driver's time goes by loads, of which a work-item with many rows and pairs has the fewest, and its cores want a few workgroups
-// each. A GPU wants neighbouring work-items that read neighbouring columns, and many of them. On the host device a barrier costs more
-// than it gains, and 64-bit elements are slower to take apart than to load twice.
+// On a CPU a load costs more than arithmetic, on a CPU driver by far: a work-item with many rows and pairs has the fewest,
+// and small workgroups give every core some. A GPU wants neighbouring
+// work-items that read neighbouring columns, and many of them.
 tiling kernels_choose_tiling(const fm_device_properties *properties, bool even)
 {
-    bool pairs = even && (properties->dtype_mask >> FM_DTYPE_U64 & 1) != 0;
-    switch (properties->kind) {
-    case FM_DEVICE_DISCRETE_GPU:
-    case FM_DEVICE_INTEGRATED_GPU: return (tiling){.rows = 4, .lanes = 32, .group_size = 128};
-    case FM_DEVICE_CPU: return (tiling){.rows = 8, .lanes = 1, .group_size = 8, .pairs = pairs};
-    case FM_DEVICE_HOST: break;
+    bool is_gpu = properties->kind == FM_DEVICE_DISCRETE_GPU || properties->kind == FM_DEVICE_INTEGRATED_GPU;
+    if (is_gpu) {
+        return (tiling){.rows = 4, .lanes = 32, .group_size = 128};
     }
-    return (tiling){.rows = 4, .lanes = 1, .group_size = 32};
+    bool has_pairs = properties->kind == FM_DEVICE_CPU && (properties->dtype_mask >> FM_DTYPE_U64 & 1) != 0;
+    return (tiling){.rows = 8, .lanes = 1, .group_size = 8, .pairs = even && has_pairs};
 }
 
 uint32_t kernels_group_count(const kernels *k, uint32_t rows)

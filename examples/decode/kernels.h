@@ -9,12 +9,6 @@
 
 #include <stdbool.h>
 
-// Of the attention kernels.
-enum {
-    KERNEL_ATTENTION_GROUP = 32, // work-items in a workgroup: positions, parts of heads or heads
-    KERNEL_MIX_ELEMENTS = 4,     // of a head, that one work-item makes
-};
-
 typedef enum kernel_id {
     KERNEL_EMBED,    // x = the token's row of the embedding
     KERNEL_QKV,      // query, key and value of a position: RMSNorm, three matrices, RoPE
@@ -35,11 +29,11 @@ typedef struct tiling {
     uint32_t rows;       // of a matrix in a work-item: 4 or 8
     uint32_t lanes;      // work-items that share these rows
     uint32_t group_size; // work-items in a workgroup; a multiple of lanes
-    bool pairs;          // two floats of a row are one 64-bit element
+    bool pairs;          // two floats of a row are one 64-bit element, in attention, too
 } tiling;
 
 typedef struct kernels {
-    tiling tiling;                   // of those that are not attention's
+    tiling tiling;
     fm_kernel handles[KERNEL_COUNT]; // owned; null where not created
 } kernels;
 

@@ -56,7 +56,8 @@ static void run(ct_fixture *f, library_id id, array *const *arrays, uint32_t cou
     CT_OK(library_create(f->device, id, &kernel));
     fm_binding bindings[MOST_BINDINGS];
     for (uint32_t i = 0; i < count; i++) {
-        bindings[i] = (fm_binding){.buffer = upload(f, arrays[i]), .dtype = arrays[i]->dtype};
+        bool pairs = id == LIBRARY_SCORES_PAIRS || id == LIBRARY_MIX_PAIRS; // whose dtypes are not the arrays'
+        bindings[i] = (fm_binding){.buffer = upload(f, arrays[i]), .dtype = pairs ? FM_DTYPE_NONE : arrays[i]->dtype};
     }
     fm_commands *commands = ct_begin(f);
     CT_OK(library_dispatch(commands, id, kernel, bindings, constants, x, y));
@@ -327,6 +328,13 @@ static void test_attention(ct_fixture *f, ct_random *random, const library_atten
     run(f, LIBRARY_MIX, ARRAYS(&scores, &values, &mixed), c, parts, 1);
     attend(&query, keys.values, values.values, c, wanted.values);
     for (uint32_t i = 0; i < width; i++) expect_near(LIBRARY_MIX, &mixed, i, wanted.values[i], 4);
+    if (f->properties.dtype_mask >> FM_DTYPE_U64 & 1) {
+        for (uint32_t i = 0; i < scores.count; i++) scores.values[i] = (double)NAN;
+        for (uint32_t i = 0; i < width; i++) mixed.values[i] = (double)NAN;
+        run(f, LIBRARY_SCORES_PAIRS, ARRAYS(&query, &keys, &scores), c, c->count, c->head_count);
+        run(f, LIBRARY_MIX_PAIRS, ARRAYS(&scores, &values, &mixed), c, c->head_count * ((c->head_size + 7) / 8), 1);
+        for (uint32_t i = 0; i < width; i++) expect_near(LIBRARY_MIX_PAIRS, &mixed, i, wanted.values[i], 4);
+    }
     if (f->properties.dtype_mask >> FM_DTYPE_I8 & 1) {
         array k8 = make_array(random, FM_DTYPE_I8, cached), v8 = make_array(random, FM_DTYPE_I8, cached);
         array ks = make_output(FM_DTYPE_F32, c->count * c->kv_head_count), vs = make_output(FM_DTYPE_F32, ks.count);

@@ -238,17 +238,20 @@ static fm_status create_kernel(fm_device *device, kernel_id id, const tiling *t,
     return fm_kernel_create(device, &info, out);
 }
 
-// On a CPU a load costs more than arithmetic, on a CPU driver by far: a work-item with many rows and pairs has the fewest,
-// and small workgroups give every core some. A GPU wants neighbouring
-// work-items that read neighbouring columns, and many of them.
+// On a CPU a load costs more than arithmetic, on a CPU driver by far: a work-item with many rows and pairs has the fewest.
+// A driver's cores want small workgroups; the host device, which shares them out itself, wants fewer. A GPU wants
+// neighbouring work-items that read neighbouring columns, and many of them.
 tiling kernels_choose_tiling(const fm_device_properties *properties, bool even)
 {
-    bool is_gpu = properties->kind == FM_DEVICE_DISCRETE_GPU || properties->kind == FM_DEVICE_INTEGRATED_GPU;
-    if (is_gpu) {
-        return (tiling){.rows = 4, .lanes = 32, .group_size = 128};
+    switch (properties->kind) {
+    case FM_DEVICE_DISCRETE_GPU:
+    case FM_DEVICE_INTEGRATED_GPU: return (tiling){.rows = 4, .lanes = 32, .group_size = 128};
+    case FM_DEVICE_CPU:
+        return (tiling){
+            .rows = 8, .lanes = 1, .group_size = 8, .pairs = even && (properties->dtype_mask >> FM_DTYPE_U64 & 1) != 0};
+    case FM_DEVICE_HOST: break;
     }
-    bool has_pairs = properties->kind == FM_DEVICE_CPU && (properties->dtype_mask >> FM_DTYPE_U64 & 1) != 0;
-    return (tiling){.rows = 8, .lanes = 1, .group_size = 8, .pairs = even && has_pairs};
+    return (tiling){.rows = 8, .lanes = 1, .group_size = 16};
 }
 
 uint32_t kernels_group_count(const kernels *k, uint32_t rows)

@@ -367,7 +367,8 @@ static void test_attention(ct_fixture *f, ct_random *random, const library_atten
 static void attention_matches_the_reference(void **state)
 {
     ct_random random = {24};
-    const library_attention_constants shapes[] = {{8, 4, 2, 33}, {2, 1, 1, 1}, {6, 3, 3, 70}, {32, 2, 1, 5}};
+    const library_attention_constants shapes[] = {{8, 4, 2, 33}, {2, 1, 1, 1},   {6, 3, 3, 70},
+                                                  {32, 2, 1, 5}, {18, 2, 2, 64}, {4, 1, 1, 7}};
     for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) test_attention(*state, &random, &shapes[i]);
 }
 

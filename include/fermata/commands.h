@@ -161,8 +161,7 @@ FM_API fm_status fm_fill_pattern(fm_commands *commands, fm_buffer buffer, uint64
                                  const void *pattern, uint32_t pattern_size_bytes);
 
 // Records a copy of rows of bytes, which may lie at different distances in source and destination: a rectangle of a matrix, or slices of such
-// rectangles. Source and destination may be one buffer if no row that is read overlaps one that is written. A device copies row by row:
-// many rows of a few bytes are better copied by a kernel.
+// rectangles. Source and destination may be one buffer if no row that is read overlaps one that is written.
 // Parameters: `commands`, borrowed; `info`, copied.
 // Errors: handle errors, FM_ERROR_OUT_OF_RANGE (the last row's end exceeds its buffer), FM_ERROR_INVALID_ARGUMENT (a pitch that is less than
 // a row or slice, rows overlap, a NULL), FM_ERROR_BUSY, FM_ERROR_OUT_OF_HOST_MEMORY.

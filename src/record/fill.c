@@ -21,15 +21,12 @@ static bool repeats_in_words(const pattern *p)
 static fm_status append_fill(fm_commands *commands, const char *caller, fm_buffer handle, fmi_span to, bool to_the_end,
                              const pattern *p)
 {
-    fmi_command *command;
     // To the buffer's end in whole words: the allocation goes on, and the last word's rest is nobody's.
-    bool native = repeats_in_words(p) && to.offset_bytes % 4 == 0 && (to.size_bytes % 4 == 0 || to_the_end);
-    if (native) {
-        command = fmi_transfer_new(commands, FMI_COMMAND_FILL, 1, 0);
-        to.size_bytes = (to.size_bytes + 3) & ~(uint64_t)3;
-    } else {
-        command = fmi_transfer_new(commands, FMI_COMMAND_FILL_PATTERN, 1, sizeof *p);
-    }
+    bool is_words = to.offset_bytes % 4 == 0 && (to.size_bytes % 4 == 0 || to_the_end);
+    bool native = is_words && repeats_in_words(p);
+    to.size_bytes = is_words ? (to.size_bytes + 3) & ~(uint64_t)3 : to.size_bytes;
+    fmi_command *command = native ? fmi_transfer_new(commands, FMI_COMMAND_FILL, 1, 0)
+                                  : fmi_transfer_new(commands, FMI_COMMAND_FILL_PATTERN, 1, sizeof *p);
     fm_status status = fmi_transfer_link(commands, caller, command, handle, (fm_buffer){0});
     if (status == FM_OK) {
         command->spans[0] = to;

@@ -270,6 +270,11 @@ static void close_backend(fmi_backend *backend)
         if (backend->check_kernel) {
             fmi_vulkan_destroy_kernel(backend, backend->check_kernel);
         }
+        for (uint32_t i = 0; i < FMI_VULKAN_TRANSFER_KERNELS; i++) {
+            if (backend->transfer_kernels[i]) {
+                fmi_vulkan_destroy_kernel(backend, backend->transfer_kernels[i]);
+            }
+        }
         for (uint32_t q = 0; q < backend->queue_count; q++) {
             backend->vk.vkDestroySemaphore(backend->device, backend->queues[q].timeline, NULL);
         }
@@ -307,6 +312,8 @@ static fm_status open_device(VkInstance instance, fmi_backend *backend, const ch
         return fmi_fail(FM_ERROR_UNSUPPORTED, "%s does not offer buffer device addresses; open it with descriptors.",
                         backend->name);
     }
+    backend->computes_transfers = binding_mode == FM_BINDING_ADDRESSES;
+    backend->stores_bytes = offer.features12.storageBuffer8BitAccess;
     status = create_device(backend, &offer, binding_mode);
     if (status == FM_OK) {
         status = prepare(backend, &offer);

@@ -257,6 +257,11 @@ encode_checks(vulkan_encoder *encoder, fmi_command *const *commands, uint32_t co
 static void encode_transfer(vulkan_encoder *encoder, const fmi_command *command)
 {
     const fmi_span *spans = command->spans;
+    fmi_vulkan_transfer_command own;
+    if (fmi_vulkan_transfer_as_dispatch(encoder->backend, command, &own)) {
+        encode_dispatch(encoder, &own.command);
+        return;
+    }
     switch ((fmi_command_kind)command->kind) {
     case FMI_COMMAND_COPY: {
         VkBufferCopy region = {spans[0].offset_bytes, spans[1].offset_bytes, spans[0].size_bytes};
@@ -297,8 +302,8 @@ static HOT uint32_t kinds_of_wave(fmi_command *const *commands, uint32_t count)
         [FMI_COMMAND_DISPATCH_INDIRECT] = FMI_VULKAN_DISPATCHES | INDIRECT_INSIDE,
         [FMI_COMMAND_COPY] = FMI_VULKAN_TRANSFERS,
         [FMI_COMMAND_FILL] = FMI_VULKAN_TRANSFERS,
-        [FMI_COMMAND_FILL_PATTERN] = FMI_VULKAN_TRANSFERS,
-        [FMI_COMMAND_COPY_RECT] = FMI_VULKAN_TRANSFERS,
+        [FMI_COMMAND_FILL_PATTERN] = FMI_VULKAN_BOTH, // one or the other
+        [FMI_COMMAND_COPY_RECT] = FMI_VULKAN_BOTH,
     };
     uint32_t kinds = 0;
     for (uint32_t i = 0; i < count; i++) {

@@ -78,6 +78,20 @@ typedef union fmi_vulkan_check_command {
     uint8_t bytes[sizeof(fmi_command) + 2 * sizeof(fmi_span) + 4 * sizeof(uint32_t)];
 } fmi_vulkan_check_command;
 
+// Kernels of the backend's own that transfers run as (transfer.c).
+typedef enum fmi_vulkan_transfer_kernel {
+    FMI_VULKAN_ROWS_OF_WORDS,
+    FMI_VULKAN_ROWS_OF_BYTES,
+    FMI_VULKAN_PATTERN,
+    FMI_VULKAN_TRANSFER_KERNELS,
+} fmi_vulkan_transfer_kernel;
+
+// Room for a dispatch of one of them.
+typedef union fmi_vulkan_transfer_command {
+    fmi_command command;
+    uint8_t bytes[sizeof(fmi_command) + 2 * sizeof(fmi_span) + 8 * sizeof(uint32_t)];
+} fmi_vulkan_transfer_command;
+
 // One of the ring's places: what one batch needs from its encoding until it has run.
 typedef struct fmi_vulkan_slot {
     VkCommandPool pool;
@@ -150,6 +164,9 @@ struct fmi_backend {
 
     // Looks at the counts of indirect dispatches; NULL until the first. Guarded by "submit: one thread at a time".
     fmi_kernel_binary *check_kernel;
+    fmi_kernel_binary *transfer_kernels[FMI_VULKAN_TRANSFER_KERNELS]; // the same
+    bool computes_transfers; // the mode in force is FM_BINDING_ADDRESSES, and the driver has made every kernel so far
+    bool stores_bytes;       // storageBuffer8BitAccess is enabled
 
     // What `writes` of every binary reads. Guarded by "submit: one thread at a time".
     VkDescriptorBufferInfo descriptors[FMI_VULKAN_DESCRIPTORS];
@@ -245,6 +262,9 @@ fmi_vulkan_slot *fmi_vulkan_slot_of(const fmi_backend *backend, const fmi_batch_
 void fmi_vulkan_read_times(fmi_backend *backend, const fmi_batch_plan *plan);
 
 // transfer.c
+// Fills the dispatch that a FMI_COMMAND_FILL_PATTERN or FMI_COMMAND_COPY_RECT runs as. False: it is copied, by the two below.
+bool fmi_vulkan_transfer_as_dispatch(fmi_backend *backend, const fmi_command *command,
+                                     fmi_vulkan_transfer_command *out);
 // Encodes a FMI_COMMAND_FILL_PATTERN, with barriers of its own inside, which are added to `*barriers`.
 fm_status fmi_vulkan_encode_pattern(fmi_backend *backend, fmi_vulkan_slot *slot, VkCommandBuffer commands,
                                     const fmi_command *command, uint32_t *barriers);

@@ -8,7 +8,7 @@
 // parent's devices are idle if the child is to open a Vulkan device: what a driver's own threads hold is held for good in the child. A child that was made in
 // a callback or a host function must not return from it.
 //
-// dlclose: with all devices closed nothing of the library stays, no thread, key or memory. Vulkan is loaded while a device of it is open.
+// dlclose: with all devices closed nothing of the library stays, no thread, key or memory, and Vulkan, which stays loaded once a driver was found, goes as well.
 #ifndef FERMATA_DEVICE_H
 #define FERMATA_DEVICE_H
 
@@ -183,7 +183,7 @@ typedef struct fm_device_stats {
 // Lists the devices that fm_device_open can open, best first (the order of "auto").
 // Parameters: `entries`, room for `*count` entries, or NULL to only count; `count`, in: room, out: devices there are.
 // Errors: FM_ERROR_INVALID_ARGUMENT (`count` is NULL), FM_ERROR_OUT_OF_HOST_MEMORY, FM_ERROR_BACKEND (a driver fails),
-// FM_ERROR_LOST_IN_FORK (see above). More devices than room is no error. Nothing is remembered: what was installed since the last call is found.
+// FM_ERROR_LOST_IN_FORK (see above). More devices than room is no error. Where no driver was found, one that was installed since is found by the next call.
 // Thread-safety: any thread. Lifetime: `entries` is filled with copies.
 FM_API fm_status fm_device_list(fm_device_entry *entries, uint32_t *count);
 

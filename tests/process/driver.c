@@ -25,15 +25,20 @@ static int close_all(void)
 {
     fm_device *device = NULL, *other = NULL;
     uint32_t count = 0;
-    if (fm_device_list(NULL, &count) != FM_OK || pt_mappings("libvulkan") > 0) return 1;
+    if (fm_device_list(NULL, &count) != FM_OK) return 1;
     if (fm_device_open("vulkan", NULL, &device) != FM_OK || pt_mappings("libvulkan.so") == 0) return 2;
     if (fm_device_open("vulkan", NULL, &other) != FM_OK) return 3;
     if (fm_device_list(NULL, &count) != FM_OK) return 4;
-    if (fm_device_close(&device, PT_TIMEOUT_NS) != FM_OK || pt_mappings("libvulkan.so") == 0) return 5;
-    return fm_device_close(&other, PT_TIMEOUT_NS) == FM_OK && pt_mappings("libvulkan") == 0 ? 0 : 6;
+    if (fm_device_close(&device, PT_TIMEOUT_NS) != FM_OK || fm_device_close(&other, PT_TIMEOUT_NS) != FM_OK) return 5;
+    for (int i = 0; i < 20; i++) { // a driver that is loaded anew each time may not be found in the end
+        if (pt_mappings("libvulkan.so") == 0) return 6;
+        if (fm_device_open("vulkan", NULL, &device) != FM_OK) return 7;
+        if (fm_device_close(&device, PT_TIMEOUT_NS) != FM_OK) return 8;
+    }
+    return 0;
 }
 
-static void driver_goes_with_the_last_device(void **state)
+static void driver_that_was_found_stays_loaded(void **state)
 {
     (void)state;
     assert_int_equal(pt_in_child(close_all), 0);
@@ -126,7 +131,7 @@ int main(void)
         cmocka_unit_test(driver_is_not_loaded_for_a_host_name),
     };
     static const struct CMUnitTest with_vulkan[] = {
-        cmocka_unit_test(driver_goes_with_the_last_device),
+        cmocka_unit_test(driver_that_was_found_stays_loaded),
         cmocka_unit_test(driver_that_comes_late_is_found),
     };
     if (pt_in_child(is_device_there) != 0) return PT_SKIPPED;

@@ -1,7 +1,7 @@
 // The way into Vulkan: volk itself, the one instance that all devices share, and the names of results.
-// volk keeps its entry points in process-wide variables, so the instance is process-wide as well. It lives while somebody uses it, a device
-// or whoever lists devices, and goes with the last one, together with the loader: drivers run threads, and what was not
-// found once may be there the next time. A child of fork leaves its parent's instance alone and makes its own.
+// volk keeps its entry points in process-wide variables, so the instance is process-wide as well. Once made it stays until the library is
+// unloaded: an NVIDIA driver (580.159) that is loaded and unloaded again and again is not found any more from the 15th time on.
+// Where no driver was found nothing stays, and the next user looks again. A child of fork leaves its parent's instance alone and makes its own.
 // Any thread; `shared.lock` guards making and destroying, in sections that no fork cuts in two.
 #include "backend/vulkan/vulkan.h"
 
@@ -162,15 +162,20 @@ fm_status fmi_vulkan_instance_hold(VkInstance *out)
 
 void fmi_vulkan_instance_release(void)
 {
-    fmi_process_enter();
     pthread_mutex_lock(&shared.lock);
-    if (--shared.users == 0) {
+    shared.users--; // the instance stays: see above
+    pthread_mutex_unlock(&shared.lock);
+}
+
+// When the library is unloaded from a process that goes on. Who unloads it has closed its devices.
+static void __attribute__((destructor)) end(void)
+{
+    if (shared.instance && shared.users == 0 && shared.generation == fmi_process_generation() &&
+        fmi_process_goes_on()) {
         vkDestroyInstance(shared.instance, NULL);
         shared.instance = VK_NULL_HANDLE;
         close_loader();
     }
-    pthread_mutex_unlock(&shared.lock);
-    fmi_process_leave();
 }
 
 bool fmi_vulkan_instance_has_labels(void)

@@ -212,7 +212,7 @@ fm_status fmi_vulkan_find(VkInstance instance, const char *name, fmi_vulkan_offe
 fm_device_kind fmi_vulkan_kind_of(VkPhysicalDeviceType type);
 
 // volk.c: the loader and the one instance that all devices share.
-// Holds the instance, which the first user makes and whose last one destroys it; VK_NULL_HANDLE with FM_OK where there is no loader or
+// Holds the instance, which the first user makes and which stays until the library is unloaded; VK_NULL_HANDLE with FM_OK where there is no loader or
 // driver. Only what was stored is released.
 fm_status fmi_vulkan_instance_hold(VkInstance *out);
 void fmi_vulkan_instance_release(void);

@@ -153,10 +153,10 @@ typedef struct fm_kernel_info {
 FM_API fm_status fm_kernel_create(fm_device *device, const fm_kernel_info *info, fm_kernel *out_kernel);
 
 // Writes the source that a portable kernel becomes on this device, GLSL or C: the generated signature and what is made of the body. Compiles
-// nothing, so it also serves a kernel that does not compile.
+// nothing; of a text that fm_kernel_create refuses there is no source, and the error is the same.
 // Parameters: `device`; `info`, borrowed, every parameter with its dtype; `text`, room for `*size_bytes` bytes, or NULL to only ask for the
 // size; `size_bytes`, in: room, out: bytes of the whole text with its final zero byte. Too little room cuts the text and is no error.
-// Errors: FM_ERROR_INVALID_ARGUMENT, FM_ERROR_COMPILE (the translator cannot read the text), FM_ERROR_UNSUPPORTED (the kernel is not portable, or
+// Errors: FM_ERROR_INVALID_ARGUMENT, FM_ERROR_COMPILE (as fm_kernel_create), FM_ERROR_UNSUPPORTED (the kernel is not portable, or
 // the device lacks what it needs), FM_ERROR_OUT_OF_HOST_MEMORY, FM_ERROR_CLOSED.
 // Thread-safety: any thread. Lifetime: `text` is filled with a copy.
 FM_API fm_status fm_kernel_get_source(fm_device *device, const fm_kernel_info *info, char *text, size_t *size_bytes);

@@ -5,7 +5,6 @@
 
 #include "base/error.h"
 #include "kernel/disk.h"
-#include "kernel/inspect.h"
 #include "kernel/key.h"
 #include "kernel/message.h"
 
@@ -32,8 +31,12 @@ static fm_status fail_to_compile(const fmi_kernel *kernel, const fmi_text *log)
 {
     fmi_text messages = {0};
     fmi_message_shorten(fmi_text_get(log), &messages);
+    // What a portable text says wrong was found before: a compiler that refuses what was made of it has found our own mistake.
+    bool is_ours = kernel->language == FM_KERNEL_PORTABLE;
     fm_status status =
-        fmi_fail(FM_ERROR_COMPILE, "kernel '%s' does not compile: %s", kernel->name, fmi_text_get(&messages));
+        fmi_fail(FM_ERROR_COMPILE, "kernel '%s' does not compile%s: %s", kernel->name,
+                 is_ours ? ", which is a mistake of Fermata (fm_kernel_get_source gives the generated source)" : "",
+                 fmi_text_get(&messages));
     fmi_text_free(&messages);
     return status;
 }
@@ -104,7 +107,7 @@ static fm_status compile_generated(const fmi_kernel *kernel, const char *glsl, u
 // A module declares its own parameters: their names take the place of those that were given, of which there are none.
 static bool take_names(fmi_kernel_source *source, const fmi_reflection *reflection)
 {
-    fmi_name *names = calloc(reflection->binding_count + 1, sizeof *names); // + 1: no names is no failure
+    fmi_declared *names = calloc(reflection->binding_count + 1, sizeof *names); // + 1: no names is no failure
     if (!names) {
         return false;
     }
@@ -246,7 +249,7 @@ static fm_status prepare_portable(const fmi_kernel *kernel, fmi_recipe *recipe)
     }
     if (!kernel->caps->takes_spirv) {
         code->c_source = fmi_text_get(&generated->text);
-        code->wants_barriers = (generated->features & FMI_USES_BARRIER) != 0;
+        code->wants_barriers = (generated->features & FMI_NEEDS_BARRIER) != 0;
     }
     return FM_OK;
 }
@@ -382,9 +385,6 @@ fm_status fmi_recipe_make(void *user, fmi_made *out)
         status = make_binary(recipe, words, size_bytes, &(fmi_disk_record){0}, out);
     }
     free(words);
-    if (status == FM_ERROR_COMPILE && recipe->generated.text.length) {
-        fmi_kernel_locate_error(kernel, &recipe->generated);
-    }
     if (status == FM_OK && kernel->language != FM_KERNEL_HOST_FUNCTION) {
         count(&kernel->cache->counters.compiled);
     }

@@ -1,5 +1,5 @@
 // Checks what the user gave to fm_kernel_create, one sentence a mistake. See source.h.
-// Needs no compiler and keeps nothing: text is only measured here, and read by body.c. Everything below this check assumes
+// Needs no compiler and keeps nothing: text is only measured here, and read by the parser (language/tree.h). Everything below this check assumes
 // that names, counts and sizes are right.
 #include "kernel/source.h"
 
@@ -39,15 +39,15 @@ static fm_status check_name(const char *kernel, const char *what, uint32_t index
         return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "kernel '%s': %s %u: '%s' is no identifier", kernel, what, index,
                         name);
     }
-    if (!fmi_word_has_free_prefix(name, strlen(name))) {
+    if (!fmi_term_is_free(name, strlen(name))) {
         return fmi_fail(FM_ERROR_INVALID_ARGUMENT,
                         "kernel '%s': %s %u: '%s' starts with fm_ or gl_, which are reserved", kernel, what, index,
                         name);
     }
     // GLSL's own words are free: names are given a prefix before GLSL sees them. So are functions, which the body then cannot call.
-    const fmi_word *word = fmi_word_find(name, strlen(name));
-    bool is_free =
-        !word || word->kind == FMI_WORD_GLSL || word->kind == FMI_WORD_FUNCTION || word->kind == FMI_WORD_VALUE;
+    fmi_term word = fmi_term_find(name, strlen(name));
+    bool is_free = word.kind == FMI_TERM_NONE || word.kind == FMI_TERM_FUNCTION || word.kind == FMI_TERM_VALUE ||
+                   (word.kind == FMI_TERM_FOREIGN && !word.is_of_c);
     if (!is_free) {
         return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "kernel '%s': %s %u: '%s' is a word of the kernel language", kernel,
                         what, index, name);

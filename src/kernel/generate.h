@@ -1,12 +1,10 @@
-// Generated sources: the user's body with a signature around it, for one choice of dtypes.
-// Writes text and knows the arrangement of arguments (fmi_kernel_code in backend.h); compiles nothing, checks nothing but the
-// body. Any thread; the caller owns what is generated.
+// Generated sources: the user's texts as a tree, printed for one choice of dtypes (language/).
+// Compiles nothing. Any thread; the caller owns what is generated.
 #ifndef FMI_KERNEL_GENERATE_H
 #define FMI_KERNEL_GENERATE_H
 
 #include "base/text.h"
 #include "kernel/source.h"
-#include "kernel/unit.h"
 
 // What to generate and, filled by the generator, how its arguments travel.
 typedef struct fmi_generated {
@@ -16,28 +14,19 @@ typedef struct fmi_generated {
     fm_binding_mode binding_mode;
     uint32_t max_push_constants_bytes;
     bool has_subgroups;      // the device has operations of subgroups
-    bool is_unchecked;       // generate also what the grammar refuses, to look at
-    bool locates;            // each token on a line of its own, numbered by it (inspect.c)
     bool indirect_arguments; // out
     bool wants_group_count;  // out
     bool wants_group_base;   // out
-    uint32_t features;       // out: FMI_USES_*
+    uint32_t features;       // out: FMI_NEEDS_*
     fmi_text text;           // out: ends in a zero byte; freed by the caller, also on error
 } fmi_generated;
 
-// Fill `generated->text`. Errors of the body as in body.h; FM_ERROR_OUT_OF_HOST_MEMORY.
+// Fill `generated->text`. FM_ERROR_COMPILE with line and column for mistakes in the texts; FM_ERROR_OUT_OF_HOST_MEMORY.
 fm_status fmi_generate_glsl(fmi_generated *generated);
 fm_status fmi_generate_c(fmi_generated *generated);
 
 // Looks for mistakes in body and header that do not depend on dtypes not yet known, and notes what they use.
 fm_status fmi_generate_check(const fmi_kernel_source *source, uint32_t *out_features);
-
-// The tokens of a kernel's texts, as they are translated: a token's index stands for it (inspect.c).
-fm_status fmi_generate_read(const fmi_kernel_source *source, fmi_unit *out);
-
-// Translates header and body, with the dtypes of `generated` (shared by the generators).
-fm_status fmi_generate_texts(const fmi_generated *generated, fmi_body_target target, fmi_text *header, fmi_text *body,
-                             fmi_body_use *use);
 
 // The dtype of parameter `index` in a key.
 static inline fm_dtype fmi_key_dtype(uint64_t dtypes, uint32_t index)

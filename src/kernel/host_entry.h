@@ -1,5 +1,5 @@
 // The calling convention between generated C kernels and the host backend. Included by both sides' C code; the generated
-// source repeats the struct in text (kernel/generate_c.c), because libtcc compiles it without any header.
+// source repeats the struct in text (language/print_c.c), because libtcc compiles it without any header.
 #ifndef FMI_KERNEL_HOST_ENTRY_H
 #define FMI_KERNEL_HOST_ENTRY_H
 

@@ -1,5 +1,5 @@
 // What compiled C kernels call: math, half conversions, atomics, and the helpers that libtcc's code needs.
-// The host backend gives each to tcc_add_symbol; generate_c.c declares them in the generated text.
+// The host backend gives each to tcc_add_symbol; language/prelude.c declares them in the generated text.
 // A constant table, and the two half conversions for our own code. Any thread.
 #ifndef FMI_KERNEL_HOST_SYMBOLS_H
 #define FMI_KERNEL_HOST_SYMBOLS_H

@@ -27,7 +27,7 @@ _Static_assert(sizeof dtypes_table / sizeof dtypes_table[0] == FMI_DTYPE_END,
 
 const char *fmi_dtype_name(fm_dtype dtype)
 {
-    return (unsigned)dtype < sizeof dtypes_table / sizeof dtypes_table[0] ? dtypes_table[dtype].name : NULL;
+    return fmi_dtype_get(dtype)->name;
 }
 
 const char *fmi_kernel_param_name(const fmi_kernel *kernel, uint32_t index)
@@ -37,7 +37,12 @@ const char *fmi_kernel_param_name(const fmi_kernel *kernel, uint32_t index)
 
 uint32_t fmi_dtype_size(fm_dtype dtype)
 {
-    return (unsigned)dtype < sizeof dtypes_table / sizeof dtypes_table[0] ? dtypes_table[dtype].size_bytes : 0;
+    return fmi_dtype_get(dtype)->size_bytes;
+}
+
+bool fmi_dtype_is_storage(fm_dtype dtype)
+{
+    return fmi_dtype_get(dtype)->is_storage;
 }
 
 // A key from a dispatch: every dtype is there, is the kernel's own where it has one, and is one of the device's.
@@ -165,16 +170,16 @@ fm_status fmi_kernel_check_features(const fmi_kernel *kernel, uint32_t features)
         const char *what;
         const char *lacks;
     } rules[] = {
-        {FMI_USES_BARRIER, caps->max_shared_bytes != 0, "it calls barrier()", "barriers"},
-        {FMI_USES_INT64, caps->dtype_mask >> FM_DTYPE_I64 & 1, "its text uses long or ulong", "64-bit integers"},
-        {FMI_USES_FLOAT64, caps->dtype_mask >> FM_DTYPE_F64 & 1, "its text uses double", "64-bit floats"},
-        {FMI_USES_ATOMIC * FMI_ATOMIC_INT64, caps->atomics & FMI_ATOMIC_INT64,
-         "it has an atomic of a long or ulong element", "those (shaderBufferInt64Atomics)"},
-        {FMI_USES_ATOMIC * FMI_ATOMIC_SHARED_INT64, caps->atomics & FMI_ATOMIC_SHARED_INT64,
+        {FMI_NEEDS_BARRIER, caps->max_shared_bytes != 0, "it calls barrier()", "barriers"},
+        {FMI_NEEDS_INT64, caps->dtype_mask >> FM_DTYPE_I64 & 1, "its text uses long or ulong", "64-bit integers"},
+        {FMI_NEEDS_FLOAT64, caps->dtype_mask >> FM_DTYPE_F64 & 1, "its text uses double", "64-bit floats"},
+        {FMI_NEEDS_ATOMIC_INT64, caps->atomics & FMI_ATOMIC_INT64, "it has an atomic of a long or ulong element",
+         "those (shaderBufferInt64Atomics)"},
+        {FMI_NEEDS_ATOMIC_SHARED_INT64, caps->atomics & FMI_ATOMIC_SHARED_INT64,
          "it has an atomic of a long or ulong in a shared array", "those (shaderSharedInt64Atomics)"},
-        {FMI_USES_ATOMIC * FMI_ATOMIC_FLOAT, caps->atomics & FMI_ATOMIC_FLOAT,
-         "it has an atomic_add of a float element", "that (shaderBufferFloat32AtomicAdd)"},
-        {FMI_USES_ATOMIC * FMI_ATOMIC_SHARED_FLOAT, caps->atomics & FMI_ATOMIC_SHARED_FLOAT,
+        {FMI_NEEDS_ATOMIC_FLOAT, caps->atomics & FMI_ATOMIC_FLOAT, "it has an atomic_add of a float element",
+         "that (shaderBufferFloat32AtomicAdd)"},
+        {FMI_NEEDS_ATOMIC_SHARED_FLOAT, caps->atomics & FMI_ATOMIC_SHARED_FLOAT,
          "it has an atomic_add of a float in a shared array", "that (shaderSharedFloat32AtomicAdd)"},
     };
     for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++) {

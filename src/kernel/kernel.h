@@ -63,7 +63,7 @@ fm_status fmi_kernel_hold_variant(fmi_kernel *kernel, uint64_t dtypes, uint32_t 
 // Is the variant made, so that a dispatch would find it?
 bool fmi_kernel_has_variant(const fmi_kernel *kernel, uint64_t dtypes);
 
-// FM_ERROR_UNSUPPORTED with what a text with these FMI_USES_* needs and the device lacks.
+// FM_ERROR_UNSUPPORTED with what a text with these FMI_NEEDS_* needs and the device lacks.
 fm_status fmi_kernel_check_features(const fmi_kernel *kernel, uint32_t features);
 
 // One more than the last fm_dtype.
@@ -79,5 +79,6 @@ const char *fmi_kernel_param_name(const fmi_kernel *kernel, uint32_t index);
 // Name of a dtype ("float", "half", …) and its size in bytes; NULL and 0 for no dtype.
 const char *fmi_dtype_name(fm_dtype dtype);
 uint32_t fmi_dtype_size(fm_dtype dtype);
+bool fmi_dtype_is_storage(fm_dtype dtype); // its elements are converted at each load and store
 
 #endif

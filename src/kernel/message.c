@@ -4,8 +4,6 @@
 // GLSL and C that the user knows by another name. Reads hostile text safely: nothing is assumed of a line but its end.
 #include "kernel/message.h"
 
-#include "kernel/words.h"
-
 #include <string.h>
 
 enum { MAX_MESSAGES = 4 };
@@ -76,7 +74,7 @@ static const char *translate_word(const char *p, size_t length)
             return replacements[i][1];
         }
     }
-    return fmi_word_of_target(p, length);
+    return NULL;
 }
 
 // Appends one character if there is room for it and the end. Of several blanks one is kept, and none at the start or behind the quote
@@ -159,7 +157,7 @@ static bool read_tcc(const char *p, const char *end, fmi_message *out)
     static const struct {
         const char *file;
         fmi_message_place place;
-    } places[] = {{"body:", FMI_MESSAGE_BODY}, {"header:", FMI_MESSAGE_HEADER}, {"generated:", FMI_MESSAGE_GENERATED}};
+    } places[] = {{"body:", FMI_MESSAGE_BODY}, {"header:", FMI_MESSAGE_HEADER}, {"<string>:", FMI_MESSAGE_GENERATED}};
     if (!contains(p, end, "error: ") && !contains(p, end, "implicit declaration")) {
         return false;
     }

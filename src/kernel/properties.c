@@ -28,7 +28,7 @@ static uint32_t shared_size(const fmi_kernel *kernel)
     const fmi_kernel_source *source = kernel->source;
     uint32_t size_bytes = 0;
     if (kernel->language == FM_KERNEL_PORTABLE) {
-        const fmi_name *shared = source->names + kernel->param_count + source->constant_count;
+        const fmi_declared *shared = source->names + kernel->param_count + source->constant_count;
         for (uint32_t i = 0; i < source->shared_count; i++) {
             size_bytes += source->shared_sizes[i] * fmi_dtype_size((fm_dtype)shared[i].dtype);
         }
@@ -67,11 +67,11 @@ void fmi_kernel_get_properties(fmi_kernel *kernel, fm_kernel_properties *out)
 uint32_t fmi_kernel_get_constants(const fmi_kernel *kernel, fm_kernel_constant_properties *entries, uint32_t room)
 {
     const fmi_kernel_source *source = kernel->source;
-    const fmi_name *constants = source->names + kernel->param_count;
+    const fmi_declared *constants = source->names + kernel->param_count;
     uint32_t at_bytes = 0;
     for (uint32_t i = 0; i < source->constant_count; i++) {
         fm_dtype dtype = (fm_dtype)constants[i].dtype;
-        uint32_t offset_bytes = fmi_constants_place(dtype, &at_bytes);
+        uint32_t offset_bytes = fmi_dtype_place(dtype, &at_bytes);
         if (i < room) {
             entries[i] = (fm_kernel_constant_properties){.dtype = dtype, .offset_bytes = offset_bytes};
             copy_name(entries[i].name, constants[i].name);

@@ -21,20 +21,12 @@ size_t fmi_kernel_code_length(const fm_kernel_info *info)
     return info->code_size_bytes ? info->code_size_bytes : strlen(info->code);
 }
 
-uint32_t fmi_constants_place(fm_dtype dtype, uint32_t *at_bytes)
-{
-    uint32_t size = fmi_dtype_size(dtype);
-    uint32_t offset = (*at_bytes + size - 1) / size * size;
-    *at_bytes = offset + size;
-    return offset;
-}
-
 uint32_t fmi_kernel_constants_size(const fm_kernel_info *info)
 {
     uint32_t size_bytes = 0, alignment = 1;
     for (uint32_t i = 0; i < info->constant_count; i++) {
         uint32_t size = fmi_dtype_size(info->constants[i].dtype);
-        fmi_constants_place(info->constants[i].dtype, &size_bytes);
+        fmi_dtype_place(info->constants[i].dtype, &size_bytes);
         alignment = size > alignment ? size : alignment;
     }
     return (size_bytes + alignment - 1) / alignment * alignment;
@@ -83,34 +75,34 @@ static bool copy_names(fmi_kernel_source *source, const fm_kernel_info *info)
     source->constants_size_bytes = fmi_kernel_constants_size(info);
     source->shared_count = info->shared_count;
     source->special_count = info->special_count;
-    fmi_name *name = source->names;
+    fmi_declared *name = source->names;
     for (uint32_t i = 0; i < info->param_count; i++) {
         const fm_kernel_param *param = &info->params[i];
-        *name++ = (fmi_name){.name = copy_text(param->name, strlen(param->name)),
-                             .kind = FMI_NAME_BUFFER,
-                             .dtype = (uint8_t)param->dtype,
-                             .access = (uint8_t)param->access};
+        *name++ = (fmi_declared){.name = copy_text(param->name, strlen(param->name)),
+                                 .kind = FMI_DECLARED_BUFFER,
+                                 .dtype = (uint8_t)param->dtype,
+                                 .access = (uint8_t)param->access};
     }
     for (uint32_t i = 0; i < info->constant_count; i++) {
         const fm_kernel_constant *constant = &info->constants[i];
-        *name++ = (fmi_name){.name = copy_text(constant->name, strlen(constant->name)),
-                             .kind = FMI_NAME_CONSTANT,
-                             .dtype = (uint8_t)constant->dtype};
+        *name++ = (fmi_declared){.name = copy_text(constant->name, strlen(constant->name)),
+                                 .kind = FMI_DECLARED_CONSTANT,
+                                 .dtype = (uint8_t)constant->dtype};
     }
     for (uint32_t i = 0; i < info->shared_count; i++) {
         const fm_kernel_shared *shared = &info->shared[i];
-        *name++ = (fmi_name){.name = copy_text(shared->name, strlen(shared->name)),
-                             .kind = FMI_NAME_SHARED,
-                             .dtype = (uint8_t)shared->dtype,
-                             .count = shared->count};
+        *name++ = (fmi_declared){.name = copy_text(shared->name, strlen(shared->name)),
+                                 .kind = FMI_DECLARED_SHARED,
+                                 .dtype = (uint8_t)shared->dtype,
+                                 .count = shared->count};
         source->shared_sizes[i] = shared->count;
     }
     for (uint32_t i = 0; i < info->special_count; i++) {
         const fm_kernel_special *special = &info->specials[i];
-        *name++ = (fmi_name){.name = copy_text(special->name, strlen(special->name)),
-                             .kind = FMI_NAME_SPECIAL,
-                             .dtype = (uint8_t)special->dtype,
-                             .value = special->value};
+        *name++ = (fmi_declared){.name = copy_text(special->name, strlen(special->name)),
+                                 .kind = FMI_DECLARED_SPECIAL,
+                                 .dtype = (uint8_t)special->dtype,
+                                 .value = special->value};
     }
     for (size_t i = 0; i < count; i++) {
         if (!source->names[i].name) {

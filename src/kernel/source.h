@@ -4,8 +4,8 @@
 #ifndef FMI_KERNEL_SOURCE_H
 #define FMI_KERNEL_SOURCE_H
 
-#include "kernel/body.h"
 #include "kernel/kernel.h"
+#include "language/tree.h"
 
 typedef struct fmi_kernel_source {
     char *body; // portable; owned
@@ -16,7 +16,8 @@ typedef struct fmi_kernel_source {
     size_t glsl_length;
     uint32_t *spirv; // GLSL and SPIR-V; owned
     size_t spirv_size_bytes;
-    fmi_name *names; // parameters, constants, shared arrays, specialisations, in this order; their texts are owned too
+    fmi_declared
+        *names; // parameters, constants, shared arrays, specialisations, in this order; their texts are owned too
     uint32_t name_count;
     uint32_t constant_count;
     uint32_t constants_size_bytes; // of a portable kernel's constants, as a C struct
@@ -36,8 +37,8 @@ void fmi_kernel_source_destroy(fmi_kernel_source *source);
 // Checks everything about `info` that needs no compiler. Sets the last error without the caller's name.
 fm_status fmi_kernel_check_info(const fmi_backend_caps *caps, const fm_kernel_info *info);
 
-// Places one more constant as a C struct does: returns its offset and moves `*at_bytes` behind it.
-uint32_t fmi_constants_place(fm_dtype dtype, uint32_t *at_bytes);
+// The most characters that a name of a parameter has.
+enum { FMI_MAX_NAME_LENGTH = 64 };
 
 // The bytes of a portable kernel's constants: those of a C struct with the same members.
 uint32_t fmi_kernel_constants_size(const fm_kernel_info *info);

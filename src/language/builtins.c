@@ -6,7 +6,9 @@
 #define REALS(name, arity) ROW(name, REALS, arity, FMI_PIECE_MATH, NULL, name "f", name "f", NULL)
 #define ROW(name, shape, arity, pieces, glsl, c, cuda, msl) {name, FMI_SHAPE_##shape, arity, false, pieces, {glsl, c, cuda, msl}}
 #define MATH(name, arity, glsl, cuda_and_c) ROW(name, FLOATS, arity, FMI_PIECE_MATH, glsl, cuda_and_c, cuda_and_c, NULL)
+#define ELEMENTARY(name, arity, piece, cuda_and_c) ROW(name, FLOATS, arity, FMI_PIECE_MATH | piece, "fm_" name, cuda_and_c, cuda_and_c, NULL)
 #define ATOMIC(name, glsl, arity, cuda) ROW(name, ATOMIC, arity, FMI_PIECE_ATOMICS, glsl, "fm_" name "_", cuda, "fm_" name)
+#define LANES(name, arity) ROW(name, LANES, arity, FMI_PIECE_LANES, "fm_" name, "fm_" name "_", "fm_" name, "fm_" name)
 #define HELPER(name, shape, arity, pieces) ROW(name, shape, arity, pieces, "fm_" name, "fm_" name, "fm_" name, "fm_" name)
 
 static const fmi_builtin rows[] = {
@@ -17,18 +19,18 @@ static const fmi_builtin rows[] = {
     REALS("fma", 3),
     REALS("sqrt", 1),
     ROW("rsqrt", FLOATS, 1, FMI_PIECE_MATH, "inversesqrt", "fm_rsqrt", "rsqrtf", NULL),
-    MATH("exp", 1, NULL, "expf"),
-    MATH("exp2", 1, NULL, "exp2f"),
-    MATH("log", 1, NULL, "logf"),
-    MATH("log2", 1, NULL, "log2f"),
-    MATH("pow", 2, NULL, "powf"),
-    MATH("sin", 1, NULL, "sinf"),
-    MATH("cos", 1, NULL, "cosf"),
-    MATH("tan", 1, NULL, "tanf"),
-    MATH("asin", 1, NULL, "asinf"),
-    MATH("acos", 1, NULL, "acosf"),
-    MATH("atan", 1, NULL, "atanf"),
-    MATH("tanh", 1, NULL, "tanhf"),
+    ELEMENTARY("exp", 1, FMI_PIECE_POWERS, "expf"),
+    ELEMENTARY("exp2", 1, FMI_PIECE_POWERS, "exp2f"),
+    ELEMENTARY("log", 1, FMI_PIECE_POWERS, "logf"),
+    ELEMENTARY("log2", 1, FMI_PIECE_POWERS, "log2f"),
+    ELEMENTARY("pow", 2, FMI_PIECE_POWERS, "powf"),
+    ELEMENTARY("sin", 1, FMI_PIECE_ANGLES, "sinf"),
+    ELEMENTARY("cos", 1, FMI_PIECE_ANGLES, "cosf"),
+    ELEMENTARY("tan", 1, FMI_PIECE_ANGLES, "tanf"),
+    ELEMENTARY("asin", 1, FMI_PIECE_ARCS, "asinf"),
+    ELEMENTARY("acos", 1, FMI_PIECE_ARCS, "acosf"),
+    ELEMENTARY("atan", 1, FMI_PIECE_ARCS, "atanf"),
+    ELEMENTARY("tanh", 1, FMI_PIECE_TANH, "tanhf"),
     REALS("floor", 1),
     REALS("ceil", 1),
     REALS("trunc", 1),
@@ -44,7 +46,7 @@ static const fmi_builtin rows[] = {
     ROW("sinh", FLOATS, 1, FMI_PIECE_MATH | FMI_PIECE_EXP, "fm_sinh", "sinhf", "sinhf", NULL),
     ROW("cosh", FLOATS, 1, FMI_PIECE_MATH | FMI_PIECE_EXP, "fm_cosh", "coshf", "coshf", NULL),
     ROW("erf", FLOATS, 1, FMI_PIECE_MATH | FMI_PIECE_EXP, "fm_erf", "erff", "erff", "fm_erf"),
-    ROW("atan2", FLOATS, 2, FMI_PIECE_MATH | FMI_PIECE_ATAN2, "fm_atan2", "atan2f", "atan2f", NULL),
+    ROW("atan2", FLOATS, 2, FMI_PIECE_MATH | FMI_PIECE_ARCS, "fm_atan2", "atan2f", "atan2f", NULL),
     ROW("clz", INTEGER_TO_UINT, 1, FMI_PIECE_COUNT, "fm_clz_", "fm_clz_", "fm_clz_", "fm_clz_"),
     ROW("ctz", INTEGER_TO_UINT, 1, FMI_PIECE_COUNT, "fm_ctz_", "fm_ctz_", "fm_ctz_", "fm_ctz_"),
     HELPER("min_nan", FLOATS, 2, FMI_PIECE_LIMITS),
@@ -57,6 +59,10 @@ static const fmi_builtin rows[] = {
     ROW("as_uint", FLOAT_TO_UINT, 1, FMI_PIECE_BITS, "floatBitsToUint", "fm_as_uint", "__float_as_uint", "as_type<uint>"),
     ROW("as_int", FLOAT_TO_INT, 1, FMI_PIECE_BITS, "floatBitsToInt", "fm_as_int", "__float_as_int", "as_type<int>"),
     ROW("as_float", UINT_TO_FLOAT, 1, FMI_PIECE_BITS, "uintBitsToFloat", "fm_as_float", "__uint_as_float", "as_type<float>"),
+    LANES("subgroup_add", 1),
+    LANES("subgroup_min", 1),
+    LANES("subgroup_max", 1),
+    LANES("subgroup_broadcast", 2),
     ATOMIC("atomic_add", "atomicAdd", 2, "atomicAdd"),
     ATOMIC("atomic_min", "atomicMin", 2, "atomicMin"),
     ATOMIC("atomic_max", "atomicMax", 2, "atomicMax"),

@@ -20,6 +20,7 @@ typedef enum fmi_shape {
     FMI_SHAPE_INTEGER_TO_UINT, // one function for 32 bits, and one for 64
     FMI_SHAPE_UINT_TO_FLOAT,
     FMI_SHAPE_UINT_TO_UINT,
+    FMI_SHAPE_LANES,  // a float, int or uint to it, and perhaps a uint behind it: of all work-items of a subgroup
     FMI_SHAPE_ATOMIC, // an element and values of its type, to it
 } fmi_shape;
 
@@ -43,13 +44,19 @@ typedef enum fmi_piece {
     FMI_PIECE_LONG_SAME = 1u << 15,
     FMI_PIECE_ROUND = 1u << 16, // round, fmod
     FMI_PIECE_EXP = 1u << 17,   // exp10, sinh, cosh, erf
-    FMI_PIECE_ATAN2 = 1u << 18,
+    FMI_PIECE_ARCS = 1u << 18,  // atan2, asin, acos, atan
     FMI_PIECE_COUNT = 1u << 19, // clz, ctz
     FMI_PIECE_LONG_COUNT = 1u << 20,
     FMI_PIECE_LIMITS = 1u << 21, // min_nan, max_nan, casts that saturate
     FMI_PIECE_LONG_LIMITS = 1u << 22,
     FMI_PIECE_DOUBLE = 1u << 23, // what is there for doubles, too
     FMI_PIECE_LONG_ATOMICS = 1u << 24,
+    FMI_PIECE_LANES = 1u << 25, // of subgroups; in GLSL one of the next two takes its place
+    FMI_PIECE_LANES_TOGETHER = 1u << 26,
+    FMI_PIECE_LANES_ALONE = 1u << 27,
+    FMI_PIECE_ANGLES = 1u << 28, // GLSL: sin, cos, tan
+    FMI_PIECE_POWERS = 1u << 29, // exp, exp2, log, log2, pow
+    FMI_PIECE_TANH = 1u << 30,
 } fmi_piece;
 
 typedef struct fmi_builtin {

@@ -71,6 +71,6 @@ void fmi_division_begin_store(fmi_printer *printer, const fmi_node *node);
 void fmi_division_end_store(fmi_printer *printer, const fmi_node *node);
 
 // prelude.c. The helper functions that the tree's functions and dtypes need.
-void fmi_prelude_write(const fmi_tree *tree, fmi_dialect_kind dialect, fmi_text *out);
+void fmi_prelude_write(const fmi_print *print, fmi_dialect_kind dialect, fmi_text *out);
 
 #endif

@@ -48,6 +48,16 @@ struct piece {
     "    FM_FN t fm_divide_into_##n(s t &fm_p, t fm_d) { t fm_n = fm_p; return fm_p = FM_DIVIDE_##n; } \\\n" \
     "    FM_FN t fm_rest_into_##n(s t &fm_p, t fm_d) { t fm_n = fm_p; return fm_p = FM_REST_##n; }\n"
 
+#define GLSL_LANES(type) \
+    type " fm_subgroup_add(" type " v) { return subgroupAdd(v); }\n" \
+    type " fm_subgroup_min(" type " v) { return subgroupMin(v); }\n" \
+    type " fm_subgroup_max(" type " v) { return subgroupMax(v); }\n" \
+    type " fm_subgroup_broadcast(" type " v, uint lane) { return subgroupBroadcast(v, lane); }\n"
+#define GLSL_ALONE(type) \
+    type " fm_subgroup_add(" type " v) { return v; }\n" \
+    type " fm_subgroup_min(" type " v) { return v; }\n" \
+    type " fm_subgroup_max(" type " v) { return v; }\n" \
+    type " fm_subgroup_broadcast(" type " v, uint lane) { return v; }\n"
 #define LIMITS \
     "FM_FN float fm_min_nan(float a, float b) {\n" \
     "    return fm_isnan(a) || fm_isnan(b) ? fm_as_float(0x7fc00000u) : b < a ? b : a;\n" \
@@ -235,7 +245,11 @@ static const struct piece pieces[] = {
             "        + a * (-2.231524801e-2f + a * (3.065499813e-3f + a * -1.982207062e-4f)))));\n"
             "    return v < 0.0f ? exp(-l) - 1.0f : 1.0f - exp(-l);\n"
             "}\n"}},
-    {FMI_PIECE_ATAN2, 0, {[FMI_GLSL] = fmi_glsl_atan2_text}},
+    {FMI_PIECE_ANGLES, 0, {[FMI_GLSL] = fmi_glsl_angles_text}},
+    {FMI_PIECE_POWERS, 0, {[FMI_GLSL] = fmi_glsl_powers_text}},
+    {FMI_PIECE_TANH, 0, {[FMI_GLSL] = fmi_glsl_tanh_text}},
+    {FMI_PIECE_ARCS, 0, {[FMI_GLSL] = fmi_glsl_atan2_text}},
+    {FMI_PIECE_ARCS, 0, {[FMI_GLSL] = fmi_glsl_arcs_text}},
     {FMI_PIECE_COUNT, 0, {
         [FMI_GLSL] = fmi_glsl_bits_text,
         [FMI_C] =
@@ -260,6 +274,45 @@ static const struct piece pieces[] = {
         [FMI_CUDA] = LIMITS, [FMI_MSL] = LIMITS}},
     {FMI_PIECE_LONG_LIMITS, FMI_PIECE_LIMITS, {
         [FMI_GLSL] = fmi_glsl_wide_limits_text, [FMI_CUDA] = LONG_LIMITS, [FMI_MSL] = LONG_LIMITS}},
+    {FMI_PIECE_LANES, 0, {
+        [FMI_C] =
+            "#define fm_subgroup_size 1u\n#define fm_subgroup_lane 0u\n"
+            "#define FM_ALONE(t, n) \\\n"
+            "    FM_FN t fm_subgroup_add_##n(t v) { return v; } FM_FN t fm_subgroup_min_##n(t v) { return v; } \\\n"
+            "    FM_FN t fm_subgroup_max_##n(t v) { return v; } \\\n"
+            "    FM_FN t fm_subgroup_broadcast_##n(t v, unsigned lane) { (void)lane; return v; }\n"
+            "FM_ALONE(float, f)\nFM_ALONE(int, i)\nFM_ALONE(unsigned, u)\n",
+        [FMI_CUDA] =
+            "#define fm_subgroup_size 32u\n"
+            "FM_FN unsigned fm_lane() { unsigned v; asm(\"mov.u32 %0, %%laneid;\" : \"=r\"(v)); return v; }\n"
+            "#define fm_subgroup_lane fm_lane()\n"
+            "#define FM_LANES(t, name, expression) \\\n"
+            "    FM_FN t fm_subgroup_##name(t v) { \\\n"
+            "        unsigned all = __activemask(), rest = all & (all - 1u); \\\n"
+            "        t a = __shfl_sync(all, v, __ffs((int)all) - 1); \\\n"
+            "        for (; rest; rest &= rest - 1u) { \\\n"
+            "            t b = __shfl_sync(all, v, __ffs((int)rest) - 1); a = expression; \\\n"
+            "        } \\\n"
+            "        return a; \\\n"
+            "    }\n"
+            "#define FM_LANES_OF(t) \\\n"
+            "    FM_LANES(t, add, a + b) FM_LANES(t, min, b < a ? b : a) FM_LANES(t, max, a < b ? b : a) \\\n"
+            "    FM_FN t fm_subgroup_broadcast(t v, unsigned l) { return __shfl_sync(__activemask(), v, (int)l); }\n"
+            "FM_LANES_OF(float)\nFM_LANES_OF(int)\nFM_LANES_OF(unsigned)\n",
+        [FMI_MSL] = // those that come to it are counted: MSL gives the size to kernels alone, and helpers may ask, too
+            "#define fm_subgroup_size simd_sum(1u)\n#define fm_subgroup_lane simd_prefix_exclusive_sum(1u)\n"
+            "#define FM_LANES_OF(t) \\\n"
+            "    FM_FN t fm_subgroup_add(t v) { return simd_sum(v); } \\\n"
+            "    FM_FN t fm_subgroup_min(t v) { return simd_min(v); } \\\n"
+            "    FM_FN t fm_subgroup_max(t v) { return simd_max(v); } \\\n"
+            "    FM_FN t fm_subgroup_broadcast(t v, uint l) { return simd_broadcast(v, ushort(l)); }\n"
+            "FM_LANES_OF(float)\nFM_LANES_OF(int)\nFM_LANES_OF(uint)\n"}},
+    {FMI_PIECE_LANES_TOGETHER, 0, {[FMI_GLSL] =
+        GLSL_LANES("float") GLSL_LANES("int") GLSL_LANES("uint")
+        "#define fm_subgroup_size gl_SubgroupSize\n#define fm_subgroup_lane gl_SubgroupInvocationID\n"}},
+    {FMI_PIECE_LANES_ALONE, 0, {[FMI_GLSL] =
+        GLSL_ALONE("float") GLSL_ALONE("int") GLSL_ALONE("uint")
+        "#define fm_subgroup_size 1u\n#define fm_subgroup_lane 0u\n"}},
     {FMI_PIECE_HALF, 0, {
         [FMI_C] = "float fm_half_to_float(unsigned short); unsigned short fm_float_to_half(float);\n",
         [FMI_CUDA] =
@@ -298,9 +351,11 @@ static const char *const words[] = {
 };
 // clang-format on
 
-void fmi_prelude_write(const fmi_tree *tree, fmi_dialect_kind dialect, fmi_text *out)
+void fmi_prelude_write(const fmi_print *print, fmi_dialect_kind dialect, fmi_text *out)
 {
+    const fmi_tree *tree = print->tree;
     uint32_t needed = tree->pieces;
+    needed |= !(needed & FMI_PIECE_LANES) ? 0 : print->has_subgroups ? FMI_PIECE_LANES_TOGETHER : FMI_PIECE_LANES_ALONE;
     needed |= fmi_print_has_dtype(tree, FM_DTYPE_F16) ? FMI_PIECE_HALF : 0;
     needed |= fmi_print_has_dtype(tree, FM_DTYPE_BF16) ? FMI_PIECE_BF16 : 0;
     for (size_t i = sizeof pieces / sizeof pieces[0]; i-- > 0;) { // from the last, whose needs stand before it

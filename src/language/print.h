@@ -13,10 +13,11 @@ typedef struct fmi_print {
     const fmi_tree *tree;              // borrowed; every buffer has a dtype
     fm_binding_mode binding_mode;      // GLSL alone has a choice
     uint32_t max_push_constants_bytes; // GLSL: what the block may have before it goes through memory
-    bool indirect_arguments;           // out: GLSL: it does
-    bool wants_group_count;            // out
-    bool wants_group_base;             // out
-    fmi_text text;                     // out: ends in a zero byte; freed by the caller, also on error
+    bool has_subgroups;      // GLSL: the device has operations of subgroups; else each work-item is one by itself
+    bool indirect_arguments; // out: GLSL: it does
+    bool wants_group_count;  // out
+    bool wants_group_base;   // out
+    fmi_text text;           // out: ends in a zero byte; freed by the caller, also on error
 } fmi_print;
 
 // FM_ERROR_OUT_OF_HOST_MEMORY.

@@ -175,7 +175,7 @@ fm_status fmi_print_c(fmi_print *print)
     fmi_printer printer = {
         .dialect = &dialect, .tree = print->tree, .out = &print->text, .leave = "return", .indent = 1};
     fmi_text_append(&print->text, start, sizeof start - 1);
-    fmi_prelude_write(print->tree, FMI_C, &print->text);
+    fmi_prelude_write(print, FMI_C, &print->text);
     fmi_put_header(&printer);
     put_state(print->tree, &print->text);
     if (has_barrier(print->tree)) {

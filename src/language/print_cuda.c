@@ -45,7 +45,10 @@ static void put_locals(const fmi_print *print, fmi_text *text)
     }
     fmi_print_constants(print, FMI_CUDA, text);
     if (print->wants_group_count) {
-        fmi_text_format(text, "    const uint3 fm_group_count = {fm_args.g0, fm_args.g1, fm_args.g2};\n");
+        // Zeros: only the device knows them, and the dispatch is not one part of several.
+        fmi_text_format(text, "    const bool fm_counted = fm_args.g0 != 0u;\n"
+                              "    const uint3 fm_group_count = {fm_counted ? fm_args.g0 : gridDim.x,\n"
+                              "        fm_counted ? fm_args.g1 : gridDim.y, fm_counted ? fm_args.g2 : gridDim.z};\n");
     }
     if (print->wants_group_base) {
         fmi_text_format(text,
@@ -64,7 +67,7 @@ fm_status fmi_print_cuda(fmi_print *print)
     fmi_printer printer = {
         .dialect = &dialect, .tree = print->tree, .out = text, .access = "", .leave = "return", .indent = 1};
     fmi_print_note_wants(print);
-    fmi_prelude_write(print->tree, FMI_CUDA, text);
+    fmi_prelude_write(print, FMI_CUDA, text);
     fmi_put_header(&printer);
     uint32_t size_bytes = put_block(print, text);
     fmi_text_format(text, "extern \"C\" __global__ void __launch_bounds__(%u) fm_kernel_main(%s)\n{\n",

@@ -51,6 +51,10 @@ static void put_extensions(const fmi_print *print, fmi_text *text)
     if (tree->features & (FMI_NEEDS_ATOMIC_FLOAT | FMI_NEEDS_ATOMIC_SHARED_FLOAT)) {
         fmi_text_format(text, "#extension GL_EXT_shader_atomic_float : require\n");
     }
+    if (print->has_subgroups && (tree->features & FMI_NEEDS_SUBGROUPS)) {
+        fmi_text_format(text, "#extension GL_KHR_shader_subgroup_arithmetic : require\n"
+                              "#extension GL_KHR_shader_subgroup_ballot : require\n");
+    }
     const uint32_t *size = tree->source->group_size;
     fmi_text_format(text, "layout(local_size_x = %u, local_size_y = %u, local_size_z = %u) in;\n", size[0], size[1],
                     size[2]);
@@ -125,7 +129,10 @@ static void put_locals(const fmi_print *print, fmi_text *text)
     }
     fmi_print_constants(print, FMI_GLSL, text);
     if (print->wants_group_count) {
-        fmi_text_format(text, "    const uvec3 fm_group_count = uvec3(fm_args.g0, fm_args.g1, fm_args.g2);\n");
+        // Zeros: only the device knows them, and the dispatch is not one part of several.
+        fmi_text_format(text,
+                        "    const uvec3 fm_group_count =\n"
+                        "        fm_args.g0 != 0u ? uvec3(fm_args.g0, fm_args.g1, fm_args.g2) : gl_NumWorkGroups;\n");
     }
     if (print->wants_group_base) {
         fmi_text_format(text,
@@ -145,7 +152,7 @@ fm_status fmi_print_glsl(fmi_print *print)
     put_buffers(print, text);
     put_arguments(print, text);
     put_shared(print->tree, text);
-    fmi_prelude_write(print->tree, FMI_GLSL, text);
+    fmi_prelude_write(print, FMI_GLSL, text);
     fmi_put_header(&printer);
     fmi_put(&printer, "void main()\n{\n");
     put_locals(print, text);

@@ -55,7 +55,10 @@ static void put_locals(const fmi_print *print, fmi_text *text)
     }
     fmi_print_constants(print, FMI_MSL, text);
     if (print->wants_group_count) {
-        fmi_text_format(text, "    const uint3 fm_group_count = uint3(fm_args.g0, fm_args.g1, fm_args.g2);\n");
+        // Zeros: only the device knows them, and the dispatch is not one part of several.
+        fmi_text_format(text,
+                        "    const uint3 fm_group_count =\n"
+                        "        fm_args.g0 != 0u ? uint3(fm_args.g0, fm_args.g1, fm_args.g2) : fm_part_count;\n");
     }
     if (print->wants_group_base) {
         fmi_text_format(text,
@@ -73,13 +76,14 @@ fm_status fmi_print_msl(fmi_print *print)
         .dialect = &dialect, .tree = print->tree, .out = text, .access = "", .leave = "return", .indent = 1};
     fmi_print_note_wants(print);
     fmi_text_append(text, start, sizeof start - 1);
-    fmi_prelude_write(print->tree, FMI_MSL, text);
+    fmi_prelude_write(print, FMI_MSL, text);
     fmi_put_header(&printer);
     uint32_t size_bytes = put_block(print, text);
     fmi_text_format(text,
                     "[[max_total_threads_per_threadgroup(%u)]] kernel void fm_kernel_main(\n"
                     "    %suint3 fm_local_id [[thread_position_in_threadgroup]],\n"
-                    "    uint3 fm_part_id [[threadgroup_position_in_grid]])\n{\n",
+                    "    uint3 fm_part_id [[threadgroup_position_in_grid]],\n"
+                    "    uint3 fm_part_count [[threadgroups_per_grid]])\n{\n",
                     size[0] * size[1] * size[2], size_bytes ? "constant fm_block &fm_args [[buffer(0)]],\n    " : "");
     put_locals(print, text);
     fmi_put_statements(&printer, print->tree->body_list);

@@ -128,6 +128,19 @@ static fm_status check_bits(fmi_parser *parser, fmi_node *call)
     return FM_OK;
 }
 
+// Functions of all work-items of a subgroup, of numbers of 32 bits.
+static fm_status check_lanes(fmi_parser *parser, fmi_node *call)
+{
+    fmi_vtype type = (fmi_vtype)call->a->type;
+    if (type != FMI_VT_FLOAT && type != FMI_VT_INT && type != FMI_VT_UINT && type != FMI_VT_ANY) {
+        return fmi_tok_fail(parser->tokens, call->a->argument, "'%s' takes a float, an int or a uint, and this is %s",
+                            call->builtin->name, fmi_vtype_phrase(type));
+    }
+    call->type = call->operand = (uint8_t)type;
+    parser->tree->features |= FMI_NEEDS_SUBGROUPS;
+    return check_all(parser, call->a->next, FMI_VT_UINT);
+}
+
 // GLSL chooses an atomic by all its arguments, so beside those of 32-bit integers none is converted.
 static fm_status check_atomic(fmi_parser *parser, fmi_node *call)
 {
@@ -164,6 +177,7 @@ static fm_status check_builtin(fmi_parser *parser, fmi_node *call)
         status = shape == FMI_SHAPE_NUMBERS ? check_one_type(parser, call) : check_reals(parser, call);
         parser->tree->pieces |= call->operand == FMI_VT_DOUBLE ? FMI_PIECE_DOUBLE : 0;
         return status;
+    case FMI_SHAPE_LANES: return check_lanes(parser, call);
     case FMI_SHAPE_ATOMIC: call->type = call->a->type; return check_atomic(parser, call);
     case FMI_SHAPE_REAL_TO_BOOL: status = check_reals(parser, call); break;
     case FMI_SHAPE_INTEGER_TO_UINT: status = check_bits(parser, call); break;

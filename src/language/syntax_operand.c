@@ -67,15 +67,23 @@ static fm_status parse_real(fmi_parser *parser, fmi_value *out)
     return status == FM_OK && !is_same ? fmi_known_fold(parser, out, FMI_VT_FLOAT, token) : status;
 }
 
-// INFINITY or NAN.
+// INFINITY and the like.
 static fm_status parse_word_value(fmi_parser *parser, fmi_value *out)
 {
     const fmi_tok *token = parser->at;
-    *out =
-        (fmi_value){.first = token, .use = UINT32_MAX, .uses = parser->use_count, .is_fixed = true, .is_known = true};
-    out->real = token->name->term.code ? (float)INFINITY : (float)NAN;
+    fmi_word_value value = (fmi_word_value)token->name->term.code;
+    bool is_lane = value == FMI_VALUE_SUBGROUP_SIZE || value == FMI_VALUE_SUBGROUP_LANE;
+    fm_status status = make_value(parser, FMI_NODE_LANE, FMI_VT_UINT, token, out);
     fmi_syntax_skip(parser);
-    return fmi_known_fold(parser, out, FMI_VT_FLOAT, token);
+    if (status == FM_OK && is_lane) {
+        out->node->op = (uint8_t)value;
+        parser->tree->features |= FMI_NEEDS_SUBGROUPS;
+        parser->tree->pieces |= FMI_PIECE_LANES;
+        return FM_OK;
+    }
+    out->is_fixed = out->is_known = true;
+    out->real = value == FMI_VALUE_INFINITY ? (float)INFINITY : (float)NAN;
+    return status == FM_OK ? fmi_known_fold(parser, out, FMI_VT_FLOAT, token) : status;
 }
 
 // `type(value)`.

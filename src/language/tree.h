@@ -46,6 +46,7 @@ typedef enum fmi_node_kind {
     FMI_NODE_ELEMENT,     // `declared` at index a; of a buffer or shared array
     FMI_NODE_INDEX,       // element b of the array a
     FMI_NODE_ID,          // `op`: fmi_id, without group_size; `number`: axis
+    FMI_NODE_LANE,        // `op`: FMI_VALUE_SUBGROUP_SIZE or _LANE
     FMI_NODE_UNARY,       // `op` a
     FMI_NODE_BINARY,      // a `op` b, both as `operand`; a->next is this node; `op` may be a comma
     FMI_NODE_CONDITIONAL, // a ? b : c
@@ -149,6 +150,7 @@ enum {
     FMI_NEEDS_ATOMIC_SHARED_INT64 = 1u << 10,
     FMI_NEEDS_ATOMIC_FLOAT = 1u << 11, // atomic_add
     FMI_NEEDS_ATOMIC_SHARED_FLOAT = 1u << 12,
+    FMI_NEEDS_SUBGROUPS = 1u << 13,
 };
 
 typedef struct fmi_tree {

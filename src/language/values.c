@@ -371,6 +371,9 @@ static void put_open(fmi_printer *printer, const fmi_node *node)
         fmi_put(printer, "]");
         break;
     case FMI_NODE_ID: put_id(printer, node); break;
+    case FMI_NODE_LANE:
+        fmi_put(printer, node->op == FMI_VALUE_SUBGROUP_SIZE ? "fm_subgroup_size" : "fm_subgroup_lane");
+        break;
     case FMI_NODE_UNARY: put_unary(printer, node); break;
     case FMI_NODE_BINARY: put_chain(printer, node); break;
     case FMI_NODE_CONDITIONAL: put_conditional(printer, node); break;

@@ -10,8 +10,8 @@ typedef enum fmi_term_kind {
     FMI_TERM_KEYWORD,  // `code`: fmi_keyword
     FMI_TERM_TYPE,     // `code`: fmi_vtype
     FMI_TERM_LITERAL,  // `code`: 1 for true
-    FMI_TERM_VALUE, // a float, unless the text gives the name to something of its own; `code`: 1 for INFINITY, 0 for NAN
-    FMI_TERM_ID,    // a built-in with members x, y and z; `code`: fmi_id
+    FMI_TERM_VALUE,    // a number, unless the text gives the name to something of its own; `code`: fmi_word_value
+    FMI_TERM_ID,       // a built-in with members x, y and z; `code`: fmi_id
     FMI_TERM_FUNCTION, // `builtin`
     FMI_TERM_ATOMIC,   // `builtin`; a function whose first argument is an element
     FMI_TERM_BARRIER,
@@ -30,6 +30,13 @@ typedef enum fmi_keyword {
     FMI_KEYWORD_RETURN,
     FMI_KEYWORD_CONST,
 } fmi_keyword;
+
+typedef enum fmi_word_value {
+    FMI_VALUE_NAN,
+    FMI_VALUE_INFINITY,
+    FMI_VALUE_SUBGROUP_SIZE,
+    FMI_VALUE_SUBGROUP_LANE
+} fmi_word_value;
 
 typedef enum fmi_id { FMI_ID_GLOBAL, FMI_ID_LOCAL, FMI_ID_GROUP, FMI_ID_COUNT, FMI_ID_SIZE } fmi_id;
 

@@ -341,9 +341,10 @@ static void create_backend_failure_keeps_its_cause(void **state)
     open_backend(&backend, false);
     fm_kernel_info info = portable("");
     backend.failure = FM_ERROR_COMPILE;
-    backend.log = "body:7: error: ';' expected\n";
+    backend.log = "<string>:7: error: ';' expected\n";
     refuse(&backend, &info, FM_ERROR_COMPILE,
-           "kernel 'k' does not compile: line 1, column 1: ';' expected"); // the body has one line
+           "kernel 'k' does not compile, which is a mistake of Fermata (fm_kernel_get_source gives the generated "
+           "source): generated line 7: ';' expected");
     backend.failure = FM_ERROR_BACKEND;
     backend.log = NULL;
     refuse(&backend, &info, FM_ERROR_BACKEND, "fm_kernel_create: the device refuses it");
@@ -509,7 +510,7 @@ static void variant_wanted_by_many_threads_is_compiled_once_and_holds_up_no_othe
     fm_kernel_info info = portable("y[0] = float(x[0]);");
     info.params = untyped;
     fmi_kernel *kernel = create(&backend, &info);
-    backend.held = "unsigned short *m0"; // the half variant stays inside the compiler
+    backend.held = "unsigned short *fm_b_x"; // the half variant stays inside the compiler
     struct asker askers[6];
     pthread_t threads[COUNT(askers)];
     for (size_t i = 0; i < COUNT(askers); i++) {

@@ -180,39 +180,6 @@ static void glsl_stores_to_half_round_to_even_and_buffers_may_alias(void **state
     release(&generated);
 }
 
-static void glsl_mistake_names_the_line_of_body_or_header(void **state)
-{
-    (void)state;
-    static const struct {
-        const char *header;
-        const char *body;
-        const char *part;
-    } cases[] = {{NULL, "uint i = 0u;\n\nwhat(i);", "line 3: 'what' : no matching overloaded function found"},
-                 {"float f()\n{ return nothing; }", "x[0] = f();", "header line 2: 'nothing' : undeclared identifier"},
-                 {NULL, "int i = 1.5f;", "line 1: "}};
-    const fm_kernel_param params[] = {{"x", FM_DTYPE_F32, FM_ACCESS_READ_WRITE}};
-    for (size_t i = 0; i < COUNT(cases); i++) {
-        fm_kernel_info info = {
-            .name = "k", .code = cases[i].body, .header = cases[i].header, .params = params, .param_count = 1};
-        fmi_generated generated = prepare(&info, FM_DTYPE_F32);
-        generated.binding_mode = FM_BINDING_ADDRESSES;
-        generated.is_unchecked = true; // else the grammar would be first
-        assert_int_equal(fmi_generate_glsl(&generated), FM_OK);
-        fmi_text log = {0};
-        fmi_text message = {0};
-        uint32_t *words;
-        size_t size_bytes;
-        assert_int_equal(fmi_spirv_compile(fmi_text_get(&generated.text), &log, &words, &size_bytes), FM_ERROR_COMPILE);
-        fmi_message_shorten(fmi_text_get(&log), &message);
-        if (strncmp(fmi_text_get(&message), cases[i].part, strlen(cases[i].part)) != 0) {
-            fail_msg("%s", fmi_text_get(&message));
-        }
-        fmi_text_free(&log);
-        fmi_text_free(&message);
-        release(&generated);
-    }
-}
-
 static void *compile_many(void *user)
 {
     const fmi_generated *generated = user;
@@ -273,7 +240,6 @@ int main(void)
         cmocka_unit_test(glsl_of_every_word_is_a_valid_module),
         cmocka_unit_test(glsl_of_subgroups_is_valid_with_and_without_them),
         cmocka_unit_test(glsl_stores_to_half_round_to_even_and_buffers_may_alias),
-        cmocka_unit_test(glsl_mistake_names_the_line_of_body_or_header),
         cmocka_unit_test(glsl_compiles_on_several_threads_at_once),
 #endif
     };

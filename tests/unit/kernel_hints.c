@@ -61,10 +61,10 @@ static void hint_rows_are_of_words_that_the_language_lacks(void **state)
     (void)state;
     const char *name, *word, *advice;
     for (size_t i = 0; fmi_hint_at(i, &name, &word, &advice); i++) {
-        const fmi_word *own = fmi_word_find(name, strlen(name));
-        if (own && own->kind != FMI_WORD_C && own->kind != FMI_WORD_GLSL) fail_msg("'%s' is a word by now", name);
-        own = word ? fmi_word_find(word, strlen(word)) : NULL;
-        if (word && (!own || own->kind == FMI_WORD_C || own->kind == FMI_WORD_GLSL)) fail_msg("'%s' is no word", word);
+        fmi_term_kind own = (fmi_term_kind)fmi_term_find(name, strlen(name)).kind;
+        if (own != FMI_TERM_NONE && own != FMI_TERM_FOREIGN) fail_msg("'%s' is a word by now", name);
+        own = word ? (fmi_term_kind)fmi_term_find(word, strlen(word)).kind : FMI_TERM_NONE;
+        if (word && (own == FMI_TERM_NONE || own == FMI_TERM_FOREIGN)) fail_msg("'%s' is no word", word);
         const char *other, *ignored;
         for (size_t k = 0; k < i && fmi_hint_at(k, &other, &ignored, &ignored); k++) {
             if (strcmp(name, other) == 0) fail_msg("'%s' has two rows", name);

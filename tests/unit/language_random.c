@@ -1,5 +1,5 @@
-// Random kernels, read the old way and as a tree: what one takes the other takes, what one refuses the other refuses, and a single mistake in a text
-// that is right is found at the same place. Texts that are taken are printed for all targets; the C ones run, and compute the same.
+// Random kernels: what is right is taken and printed for all targets, and the C text compiles and runs; what somebody broke is taken or refused with a
+// place in it. What texts compute is tested by the conformance suite.
 #include "language_fixture.h"
 
 #include "kernel/host_entry.h"
@@ -214,39 +214,6 @@ static fm_kernel_info make_info(const char *body)
                             .group_size = {2, 1, 1}};
 }
 
-// The same names for the tree.
-static void read_names(const fmi_kernel_source *source, fmi_declared *out)
-{
-    for (uint32_t i = 0; i < source->name_count; i++) {
-        const fmi_name *name = &source->names[i];
-        out[i] = (fmi_declared){name->name, name->kind, name->dtype, name->access, name->value, name->count};
-    }
-}
-
-// Both front ends on one text; the tree is the caller's where they take it.
-static bool is_taken(fmi_generated *generated, fmi_declared *declared, fmi_kernel_text *text, fmi_tree *tree)
-{
-    char old[2048];
-    const fmi_kernel_source *source = generated->source;
-    fm_status was = fmi_generate_c(generated);
-    snprintf(old, sizeof old, "%s", was == FM_OK ? "" : fm_last_error());
-    read_names(source, declared);
-    *text = (fmi_kernel_text){.header = source->header,
-                              .header_length = source->header_length,
-                              .body = source->body,
-                              .body_length = source->body_length,
-                              .names = declared,
-                              .name_count = source->name_count,
-                              .group_size = {2, 1, 1}};
-    fm_status is = fmi_tree_read(text, tree);
-    const char *said = is == FM_OK ? "" : fm_last_error();
-    size_t place = strcspn(old, ":") + 1;
-    if (was != is || strncmp(old, said, place) != 0) {
-        fail_msg("%s\nold: %s\nnew: %s", source->body, old, said);
-    }
-    return is == FM_OK;
-}
-
 #ifdef FMI_HAVE_HOST
 
 struct memory {
@@ -290,32 +257,20 @@ static void run_c(const char *text, struct memory *memory)
     fmi_text_free(&log);
 }
 
-static void compare_results(const char *body, const char *old, const char *text)
+static void run_text(const char *text)
 {
-    struct memory memory[2];
-    for (int way = 0; way < 2; way++) {
-        for (int i = 0; i < 8; i++) {
-            memory[way].x[i] = (float)i * 0.75f - 1.0f;
-            memory[way].h[i] = (uint16_t)(0x3c00 + 64 * i);
-            memory[way].b[i] = (int8_t)(i * 37);
-            memory[way].u[i] = (uint8_t)(i * 53);
-            memory[way].k[i] = i * 1000003;
-        }
-        run_c(way ? text : old, &memory[way]);
-    }
-    if (memcmp(&memory[0], &memory[1], sizeof memory[0]) != 0) {
-        fail_msg("%s\n%s\n%s", body, old, text);
-    }
+    struct memory memory = {.x = {1.0f, 2.0f, -3.5f}, .k = {1, 2, 3}};
+    run_c(text, &memory);
 }
 
 #else
-static void compare_results(const char *body, const char *old, const char *text)
+static void run_text(const char *text)
 {
-    (void)body, (void)old, (void)text;
+    (void)text;
 }
 #endif
 
-static void random_bodies_are_taken_and_compute_the_same(void **state)
+static void random_bodies_are_taken_printed_and_run(void **state)
 {
     (void)state;
     struct writer writer = {.random = 11};
@@ -323,19 +278,20 @@ static void random_bodies_are_taken_and_compute_the_same(void **state)
         write_body(&writer);
         fm_kernel_info info = make_info(fmi_text_get(&writer.text));
         fmi_generated generated = prepare(&info, dtypes);
-        fmi_declared declared[COUNT(names)];
-        fmi_kernel_text text;
-        fmi_tree tree;
-        if (!is_taken(&generated, declared, &text, &tree)) {
+        if (fmi_generate_c(&generated) != FM_OK) {
             fail_msg("%s: %s", info.code, fm_last_error());
         }
-        fm_status (*const printers[])(fmi_print *) = {fmi_print_c, fmi_print_glsl, fmi_print_cuda, fmi_print_msl};
+        run_text(fmi_text_get(&generated.text));
+        fmi_kernel_text text = make_text(header, info.code);
+        text.names = generated.source->names;
+        text.name_count = generated.source->name_count;
+        fmi_tree tree;
+        read_tree(&text, &tree);
+        fm_status (*const printers[])(fmi_print *) = {fmi_print_glsl, fmi_print_cuda, fmi_print_msl};
         for (size_t i = 0; i < COUNT(printers); i++) {
             fmi_print print = {.tree = &tree, .binding_mode = FM_BINDING_ADDRESSES, .max_push_constants_bytes = 128};
             assert_int_equal(printers[i](&print), FM_OK);
-            if (i == 0) {
-                compare_results(info.code, fmi_text_get(&generated.text), fmi_text_get(&print.text));
-            }
+            assert_non_null(strstr(fmi_text_get(&print.text), "fm_b_x"));
             fmi_text_free(&print.text);
         }
         fmi_tree_free(&tree);
@@ -344,47 +300,15 @@ static void random_bodies_are_taken_and_compute_the_same(void **state)
     fmi_text_free(&writer.text);
 }
 
-// Fails if only one takes the text; else whether both name the same place. The old way looks at a text in several passes, so of two mistakes it may
-// name another.
-static bool is_same_place(const char *body, uint32_t *taken)
-{
-    fm_kernel_info info = make_info(body);
-    fmi_generated generated = prepare(&info, dtypes);
-    char old[2048];
-    fm_status was = fmi_generate_c(&generated);
-    snprintf(old, sizeof old, "%s", was == FM_OK ? "" : fm_last_error());
-    fmi_declared declared[COUNT(names)];
-    read_names(generated.source, declared);
-    fmi_kernel_text text = make_text(header, body);
-    text.names = declared;
-    text.name_count = generated.source->name_count;
-    fmi_tree tree;
-    fm_status is = fmi_tree_read(&text, &tree);
-    const char *said = is == FM_OK ? "" : fm_last_error();
-    if (was != is) {
-        fail_msg("%s\nold: %s\nnew: %s", body, old, said);
-    }
-    *taken += is == FM_OK;
-    bool is_same = strncmp(old, said, strcspn(old, ":") + 1) == 0;
-    if (!is_same && getenv("FERMATA_TEST_VERBOSE")) {
-        print_message("body: %s\nold: %s\nnew: %s\n", body, old, said);
-    }
-    if (is == FM_OK) {
-        fmi_tree_free(&tree);
-    }
-    release(&generated);
-    return is_same;
-}
-
 // Something is put between two words of a right text, or in the place of one.
-static void mistake_in_a_random_body_is_found_by_both(void **state)
+static void mistake_in_a_random_body_has_a_place(void **state)
 {
     (void)state;
-    static const char *const pieces[] = {"x[0]", "q", "(",   ")",        "{",      "}",   ";",   ",",     "=",
-                                         "+",    "*", "<",   "?",        "int",    "1.5", "2u",  "break", "if",
-                                         "n",    "a", "min", "sin(1.0)", "double", ".x",  "else"};
+    static const char *const pieces[] = {"x[0]", "q", "(",   ")",        "{",    "}",   ";",   ",",     "=",
+                                         "+",    "*", "<",   "?",        "int",  "1.5", "2u",  "break", "if",
+                                         "n",    "a", "min", "sin(1.0)", "half", ".x",  "else"};
     struct writer writer = {.random = 5};
-    uint32_t taken = 0, same = 0, rounds = 6000;
+    uint32_t taken = 0, rounds = 6000;
     for (uint32_t round = 0; round < rounds; round++) {
         if (round % 20 == 0) {
             write_body(&writer);
@@ -398,20 +322,25 @@ static void mistake_in_a_random_body_is_found_by_both(void **state)
         fmi_text_append(&changed, body, at);
         fmi_text_format(&changed, " %s %s", pieces[draw(&writer, COUNT(pieces))],
                         body + at + (replaces ? 1 + word : 0));
-        same += is_same_place(fmi_text_get(&changed), &taken);
+        fm_kernel_info info = make_info(fmi_text_get(&changed));
+        fmi_generated generated = prepare(&info, dtypes);
+        fm_status status = fmi_generate_c(&generated);
+        if (status != FM_OK && (status != FM_ERROR_COMPILE || !strstr(fm_last_error(), "column "))) {
+            fail_msg("%s: %s", info.code, fm_last_error());
+        }
+        taken += status == FM_OK;
+        release(&generated);
         fmi_text_free(&changed);
     }
     fmi_text_free(&writer.text);
     assert_in_range(taken, rounds / 100, rounds / 2); // a few changes are none that counts
-    assert_in_range(same, rounds * 9 / 10, rounds);
-    print_message("%u texts, %u taken, %u at the same place\n", rounds, taken, same);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(random_bodies_are_taken_and_compute_the_same),
-        cmocka_unit_test(mistake_in_a_random_body_is_found_by_both),
+        cmocka_unit_test(random_bodies_are_taken_printed_and_run),
+        cmocka_unit_test(mistake_in_a_random_body_has_a_place),
     };
     return cmocka_run_group_tests_name("language_random", tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
 // Fibres: the work-items of one workgroup, each on a stack of its own, so that barrier() can leave one in the middle and go on with
-// the next. Only kernels that call barrier() come here; all others run in a plain loop (kernel/generate_c.c).
+// the next. Only kernels that call barrier() come here; all others run in a plain loop (language/print_c.c).
 // A set of fibres belongs to one thread, is made at its first such workgroup and freed by it before it ends. No thread-specific key does that:
 // a process has few, and one would outlive the library when that is unloaded. Nothing is locked.
 #ifndef FMI_BACKEND_HOST_FIBRE_H

@@ -25,7 +25,7 @@ static uint32_t expected_mix(const uint32_t n[3])
 
 static fm_kernel mixing_kernel(ct_fixture *f, const char *body, uint32_t constants)
 {
-    static char names[40][8];
+    static char names[40][16];
     fm_kernel_constant list[40];
     for (uint32_t i = 0; i < constants; i++) {
         snprintf(names[i], sizeof names[i], "c%u", i);

@@ -78,15 +78,10 @@ static HOT void write_block(uint8_t *out, const fmi_command *command, const fmi_
     }
 }
 
-// Binds backend->descriptors, whose first `count` are filled.
-static void bind_descriptors(vulkan_encoder *encoder, const fmi_kernel_binary *binary)
+// Binds backend->descriptors by a set from a pool, where descriptors cannot be pushed.
+static void bind_set(vulkan_encoder *encoder, const fmi_kernel_binary *binary)
 {
     fmi_backend *backend = encoder->backend;
-    if (binary->writes) {
-        backend->vk.vkCmdPushDescriptorSetKHR(encoder->commands, VK_PIPELINE_BIND_POINT_COMPUTE, binary->layout, 0,
-                                              binary->descriptor_count, binary->writes);
-        return;
-    }
     VkDescriptorSet set = VK_NULL_HANDLE;
     fm_status status = fmi_vulkan_slot_take_set(backend, encoder->slot, binary->set_layout, &set);
     if (status != FM_OK) {
@@ -96,6 +91,17 @@ static void bind_descriptors(vulkan_encoder *encoder, const fmi_kernel_binary *b
     backend->vk.vkUpdateDescriptorSetWithTemplate(backend->device, set, binary->update_template, backend->descriptors);
     backend->vk.vkCmdBindDescriptorSets(encoder->commands, VK_PIPELINE_BIND_POINT_COMPUTE, binary->layout, 0, 1, &set,
                                         0, NULL);
+}
+
+// Binds backend->descriptors, whose first `count` are filled.
+static HOT void bind_descriptors(vulkan_encoder *encoder, const fmi_kernel_binary *binary)
+{
+    if (__builtin_expect(binary->writes != NULL, 1)) {
+        encoder->backend->vk.vkCmdPushDescriptorSetKHR(encoder->commands, VK_PIPELINE_BIND_POINT_COMPUTE,
+                                                       binary->layout, 0, binary->descriptor_count, binary->writes);
+    } else {
+        bind_set(encoder, binary);
+    }
 }
 
 // Describes the spans (and the argument block, where it is a buffer) and binds them, unless they are bound as they are.

@@ -16,14 +16,16 @@
 enum { BINDING_NAME_BYTES = 200 };
 
 // "fm_dispatch: binding 0 'x' of kernel 'axpy'"; a module may have no name for it.
-static void __attribute__((cold)) name_binding(char out[BINDING_NAME_BYTES], const fmi_kernel *kernel, uint32_t index)
+static void __attribute__((cold, noinline))
+name_binding(char out[BINDING_NAME_BYTES], const fmi_kernel *kernel, uint32_t index)
 {
     const char *name = fmi_kernel_param_name(kernel, index), *quote = *name ? "'" : "";
     snprintf(out, BINDING_NAME_BYTES, "fm_dispatch: binding %u%s%s%.60s%s of kernel '%.60s'", index, *name ? " " : "",
              quote, name, quote, kernel->name);
 }
 
-static fm_status __attribute__((cold)) blame_binding(fm_status status, const fmi_kernel *kernel, uint32_t index)
+static fm_status __attribute__((cold, noinline))
+blame_binding(fm_status status, const fmi_kernel *kernel, uint32_t index)
 {
     char prefix[BINDING_NAME_BYTES];
     name_binding(prefix, kernel, index);
@@ -162,8 +164,8 @@ static FMI_HOT fm_status choose_variant(fm_commands *commands, fmi_kernel_object
     return status;
 }
 
-// `b` is not inside the buffer; a size of 0 is "to the end".
-static fm_status __attribute__((cold))
+// `b` is not inside the buffer; a size of 0 is "to the end". Not inlined: its text would stand in the frame of every dispatch.
+static fm_status __attribute__((cold, noinline))
 refuse_range(const fmi_kernel *kernel, uint32_t i, const fm_binding *b, const fmi_buffer *buffer)
 {
     char what[BINDING_NAME_BYTES];

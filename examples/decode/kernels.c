@@ -160,7 +160,10 @@ typedef struct kernel_text {
 // clang-format on
 
 static const kernel_text texts[KERNEL_COUNT] = {
-    [KERNEL_EMBED] = {"embed", embed_body, {READS("embedding"), WRITES("x")}, {"dim", "token"}},
+    [KERNEL_EMBED] = {.name = "embed",
+                      .body = embed_body,
+                      .params = {READS("embedding"), WRITES("x")},
+                      .constants = {"dim", "token"}},
     [KERNEL_QKV] = {.name = "qkv",
                     .body = qkv_body,
                     .params = {READS_ELEMENTS("vector"), READS_ELEMENTS("norm"), READS_ELEMENTS("weight"),

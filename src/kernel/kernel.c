@@ -13,18 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const struct {
-    const char *name;
-    uint32_t size_bytes;
-} dtypes_table[] = {
-    [FM_DTYPE_NONE] = {NULL, 0},   [FM_DTYPE_F32] = {"float", 4},     [FM_DTYPE_F16] = {"half", 2},
-    [FM_DTYPE_I32] = {"int", 4},   [FM_DTYPE_U32] = {"uint", 4},      [FM_DTYPE_I8] = {"int8", 1},
-    [FM_DTYPE_U8] = {"uint8", 1},  [FM_DTYPE_BF16] = {"bfloat16", 2}, [FM_DTYPE_I64] = {"long", 8},
-    [FM_DTYPE_U64] = {"ulong", 8}, [FM_DTYPE_F64] = {"double", 8},
-};
-_Static_assert(sizeof dtypes_table / sizeof dtypes_table[0] == FMI_DTYPE_END,
-               "a dtype more or less: see FMI_DTYPE_END");
-
 const char *fmi_dtype_name(fm_dtype dtype)
 {
     return fmi_dtype_get(dtype)->name;

@@ -70,9 +70,9 @@ static void run_in(const float_state *s, bool with_barrier, uint32_t out[VALUES]
     set_state(s);
     const unsigned before = control_bits();
     fm_device *device = NULL;
-    fm_stream stream;
-    fm_buffer x, y;
-    fm_kernel kernel;
+    fm_stream stream = {0};
+    fm_buffer x = {0}, y = {0};
+    fm_kernel kernel = {0};
     fm_commands *commands = NULL;
     const float in[] = {1.1f, 0.0f, 3e38f, 1.2e-38f};
     const fm_kernel_param params[] = {{"x", FM_DTYPE_F32, FM_ACCESS_READ}, {"y", FM_DTYPE_F32, FM_ACCESS_WRITE}};

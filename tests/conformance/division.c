@@ -120,9 +120,9 @@ static const form forms[] = {
 // `$` behind a number becomes the suffix of the type, elsewhere its name.
 static void write_text(const integer *type, const char *text, char *out)
 {
-    for (; *text; text++) {
+    for (char before = 0; *text; before = *text++) {
         if (*text == '$') {
-            bool is_number = text[-1] >= '0' && text[-1] <= '9';
+            bool is_number = before >= '0' && before <= '9';
             const char *suffix = type->bits == 64 ? (type->is_signed ? "l" : "ul") : (type->is_signed ? "" : "u");
             out += sprintf(out, "%s", is_number ? suffix : type->name);
         } else {

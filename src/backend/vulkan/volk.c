@@ -35,7 +35,7 @@ static struct {
     bool has_labels;     // the instance has VK_EXT_debug_utils
     uint32_t version;    // of Vulkan, that the instance was created for
     void *loader;        // of dlopen; there while there is an instance
-    VkInstance instance; // VK_NULL_HANDLE while nobody uses it
+    VkInstance instance; // VK_NULL_HANDLE until a driver was found
 } shared = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 // Does the loader or a driver offer debug labels? Lack of memory counts as no.

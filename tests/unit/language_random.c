@@ -279,7 +279,7 @@ static void random_bodies_are_taken_printed_and_run(void **state)
         fm_kernel_info info = make_info(fmi_text_get(&writer.text));
         fmi_generated generated = prepare(&info, dtypes);
         if (fmi_generate_c(&generated) != FM_OK) {
-            fail_msg("%s: %s", info.code, fm_last_error());
+            fail_msg("%s: %s", (const char *)info.code, fm_last_error());
         }
         run_text(fmi_text_get(&generated.text));
         fmi_kernel_text text = make_text(header, info.code);
@@ -326,7 +326,7 @@ static void mistake_in_a_random_body_has_a_place(void **state)
         fmi_generated generated = prepare(&info, dtypes);
         fm_status status = fmi_generate_c(&generated);
         if (status != FM_OK && (status != FM_ERROR_COMPILE || !strstr(fm_last_error(), "column "))) {
-            fail_msg("%s: %s", info.code, fm_last_error());
+            fail_msg("%s: %s", (const char *)info.code, fm_last_error());
         }
         taken += status == FM_OK;
         release(&generated);

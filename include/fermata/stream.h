@@ -151,8 +151,8 @@ FM_API fm_status fm_point_destroy(fm_device *device, fm_point point);
 // build on this one; so a cancelled list is a failed one: later lists of the stream and those that name the point fail with
 // FM_ERROR_DEPENDENCY, until fm_stream_reset. Work that is to go on when other work is cancelled belongs on a stream of its own.
 // A cancelled list makes no record for fm_device_take_failure. A point of fm_point_create fails with FM_ERROR_CANCELLED, too.
-// Parameters: `device`; `point`, borrowed. FM_OK: nothing of the list will run from here on, because it is cancelled, was before, or is
-// complete; the point says which.
+// Parameters: `device`; `point`, borrowed. FM_OK: nothing of the list will run from here on, because it is cancelled, was before, is
+// complete, or fails already for another reason; the point says which.
 // Errors: FM_NOT_READY (too late: the list was given to the device, and runs), handle errors, FM_ERROR_INVALID_ARGUMENT (no commit has
 // returned this value yet), FM_ERROR_CLOSED.
 // Thread-safety: any thread. Waits for nothing but a batch that another thread is just giving to the driver. Lifetime: callbacks run once, as

@@ -218,7 +218,10 @@ static const char *check_status(const model *m, const model_list *l, fm_status s
     const model_host *host = l->host >= 0 ? &m->hosts[l->host] : NULL;
     failed_before = failed_before || (host && host->failed);
     if (l->cancelled || status == FM_ERROR_CANCELLED) { // or it was in a batch by then that does not run
-        bool is_told = status == FM_ERROR_CANCELLED || (status == FM_ERROR_DEPENDENCY && (failed_before || unsure));
+        // In a batch already, but as one that does not run because of what it waits for: that is its answer, or the loss of the device.
+        bool was_doomed = failed_before || unsure;
+        bool is_told = status == FM_ERROR_CANCELLED || (status == FM_ERROR_DEPENDENCY && was_doomed) ||
+                       (status == FM_ERROR_DEVICE_LOST && l->was_lost && was_doomed);
         return !l->cancelled ? "is cancelled, which nobody asked for"
                : !is_told    ? "was cancelled and does not say so"
                : l->ran > 0  ? "was cancelled and has run"

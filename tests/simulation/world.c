@@ -176,13 +176,14 @@ void world_callback(void *user, fm_point point, fm_status status)
     }
 }
 
-// Was the list cancelled, or one before it on its stream? Then it waits for its stream alone.
+// Is it known that the list will not run, because it was cancelled or the point of the program that it waits for has failed, or is that known of
+// one before it on its stream? Then it waits for its stream alone.
 static bool is_cut_off(const model *m, const model_list *l)
 {
-    while (!l->cancelled && l->previous >= 0) {
+    while (!l->cancelled && !(l->host >= 0 && m->hosts[l->host].failed) && l->previous >= 0) {
         l = &m->lists[l->previous];
     }
-    return l->cancelled;
+    return l->cancelled || (l->host >= 0 && m->hosts[l->host].failed);
 }
 
 static bool learn_predecessors(world *w, int list)

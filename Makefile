@@ -90,8 +90,8 @@ model: bootstrap ## Check the model of the submit engine with spin
 	@docs/model/check
 
 .PHONY: clang
-clang: build-clang ## Build with clang and run the tests
-	@scripts/run-tests build/clang
+clang: build-clang ## Build with clang and run the tests of the library (not those of texts, tools and packages)
+	@scripts/run-tests build/clang -L '^(unit|simulation|regression|conformance|process|example|header)$$' -E '^language\.'
 
 .PHONY: check
 check: bootstrap ## Check the style: comments, lengths, tags, words, format

@@ -6,7 +6,7 @@
 #include "base/clock.h"
 #include "base/process.h"
 #include "base/thread.h"
-#include "kernel/disk.h"
+#include "variant/disk.h"
 
 #include <string.h>
 #include <unistd.h>

@@ -4,9 +4,9 @@
 #include "kernel/build.h"
 
 #include "base/error.h"
-#include "kernel/disk.h"
-#include "kernel/key.h"
 #include "kernel/message.h"
+#include "variant/disk.h"
+#include "variant/key.h"
 
 #ifdef FMI_HAVE_VULKAN
 #include "kernel/spirv/compile.h"

@@ -4,9 +4,9 @@
 #ifndef FMI_KERNEL_BUILD_H
 #define FMI_KERNEL_BUILD_H
 
-#include "kernel/cache.h"
 #include "kernel/generate.h"
 #include "kernel/source.h"
+#include "variant/cache.h"
 
 // A variant before it is made: what the compilers would get, and the key.
 typedef struct fmi_recipe {

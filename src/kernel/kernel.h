@@ -5,8 +5,8 @@
 #define FMI_KERNEL_KERNEL_H
 
 #include "backend/backend.h"
-#include "kernel/cache.h"
-#include "kernel/variant_map.h"
+#include "variant/cache.h"
+#include "variant/map.h"
 
 #include <pthread.h>
 

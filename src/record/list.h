@@ -78,7 +78,7 @@ typedef struct fmi_list {
     _Atomic(uint32_t) parties; // that still need the list: the committing thread and retirement; the last lets go of it
     struct fmi_stream *stream; // held; NULL for the library's own fills
     uint64_t value;            // the stream's value that this list completes
-    uint64_t first_value;      // of a part of a transfer: it stands for all values from here on (device/parts.h)
+    uint64_t first_value;      // of a part of a transfer: it stands for all values from here on (submit/parts.h)
     bool in_turn;              // its stream had values taken that lists before this one still had to come for
     fmi_after *after;
     uint32_t after_count;

@@ -4,7 +4,7 @@
 #ifndef FMI_RECORD_VARIANTS_H
 #define FMI_RECORD_VARIANTS_H
 
-#include "kernel/cache.h"
+#include "variant/cache.h"
 
 typedef struct fmi_variant_stamp {
     uint64_t dtypes;

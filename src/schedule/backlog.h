@@ -1,7 +1,7 @@
 // Backlog: committed lists that are in no batch yet, one queue a stream, and the choice of what the next batch takes.
 // Streams take turns, so one that floods cannot starve one that trickles. A batch is capped by commands and by estimated time, and
 // short lists do not share one with long ones: where a device has several queues, each kind has its own. Order within a stream and
-// `after` points hold, also where values of a stream were taken before their lists were pushed (device/parts.h). The engine's leader's alone.
+// `after` points hold, also where values of a stream were taken before their lists were pushed (submit/parts.h). The engine's leader's alone.
 #ifndef FMI_SCHEDULE_BACKLOG_H
 #define FMI_SCHEDULE_BACKLOG_H
 

@@ -1,5 +1,5 @@
 // Scenarios of kernel variants: the whole key, eviction, and lists that hold what they dispatch (KEY-2, KEY-3). See ablate.h. Single flight,
-// which needs threads, is ablated in tests/unit/kernel_cache.c.
+// which needs threads, is ablated in tests/unit/variant_cache.c.
 #include "ablate.h"
 
 #include <string.h>

@@ -3,7 +3,7 @@
 #ifndef FMI_TESTS_CACHE_FIXTURE_H
 #define FMI_TESTS_CACHE_FIXTURE_H
 
-#include "kernel/cache.h"
+#include "variant/cache.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

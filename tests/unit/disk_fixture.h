@@ -3,7 +3,7 @@
 #ifndef FMI_TESTS_DISK_FIXTURE_H
 #define FMI_TESTS_DISK_FIXTURE_H
 
-#include "kernel/disk_format.h"
+#include "variant/disk_format.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

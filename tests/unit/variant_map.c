@@ -2,8 +2,8 @@
 // is read without a lock while others change it (KEY-2).
 #include "cache_fixture.h"
 
-#include "kernel/key.h"
-#include "kernel/variant_map.h"
+#include "variant/key.h"
+#include "variant/map.h"
 
 #include <pthread.h>
 

@@ -1,13 +1,13 @@
 // Look-up, single flight and limits. See cache.h.
 // A look-up under the lock ends in one of three: a variant that is held, a flight to wait for, or a flight of the caller's own.
 // Evicted variants leave the cache under the lock and are let go outside it: destroying one may take a driver its time.
-#include "kernel/cache.h"
+#include "variant/cache.h"
 
 #include "base/assert.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/hash.h"
-#include "kernel/disk.h"
+#include "variant/disk.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 // Writes keys. See key.h.
 // Numbers are written one by one, never as a struct: padding would make equal keys differ. A field added to fmi_kernel_code that
 // changes the code, or how its arguments travel, is written here as well. No state; any thread.
-#include "kernel/key.h"
+#include "variant/key.h"
 
 #include <fermata/status.h>
 

@@ -1,7 +1,7 @@
 // Open addressing, read without a lock. See variant_map.h.
 // Setting fills an empty place or changes the handle in a place that has the same dtypes: a reader sees one or the other. Only when
 // places change their dtypes could it take a neighbour's handle for its own; the version tells it, and it reports "none".
-#include "kernel/variant_map.h"
+#include "variant/map.h"
 
 #include <stdlib.h>
 

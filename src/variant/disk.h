@@ -1,10 +1,10 @@
 // The disk cache: what compilers and the driver made for a key, kept in files for the next process.
 // A file is an envelope (disk_format.h) under a name that is a hash. Everything that is wrong with folder or files means "not there"; nothing
 // of a wrong file is handed on. Any number of threads and processes share a folder: files appear whole, by a rename.
-#ifndef FMI_KERNEL_DISK_H
-#define FMI_KERNEL_DISK_H
+#ifndef FMI_VARIANT_DISK_H
+#define FMI_VARIANT_DISK_H
 
-#include "kernel/disk_format.h"
+#include "variant/disk_format.h"
 
 typedef struct fmi_disk fmi_disk;
 

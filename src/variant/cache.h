@@ -1,8 +1,8 @@
 // The variant cache of one device: full key → compiled variant, each made once, the least recently used let go first.
 // Knows keys as bytes and how to keep what they name; what a key means and how its code is made is build.c's.
 // Any thread. `lock` guards the cache's shape, for a few instructions; nothing is compiled or destroyed under it (KEY-4).
-#ifndef FMI_KERNEL_CACHE_H
-#define FMI_KERNEL_CACHE_H
+#ifndef FMI_VARIANT_CACHE_H
+#define FMI_VARIANT_CACHE_H
 
 #include "backend/backend.h"
 #include "base/ablation.h"

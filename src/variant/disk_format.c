@@ -2,7 +2,7 @@
 // Layout, numbers little-endian: magic (8), format (4), driver version (4), device UUID (16), key, code and driver data bytes
 // (8 each), then key, code, driver data, then the checksum (16) of all before it, seeded by a hash of the key. The key is there in full, so
 // that two keys of one file name are told apart (KEY-2). No state; any thread.
-#include "kernel/disk_format.h"
+#include "variant/disk_format.h"
 
 #include "base/hash.h"
 

@@ -2,9 +2,9 @@
 // The folder is opened once and all names are looked up in it, so nobody can put another in its place. Links are not followed, special
 // files not opened, owners checked. A writer fills a file of a name that only it uses and renames it: readers see all of it or
 // nothing, and who is killed half-way leaves a file that a trim removes. Use is noted in the files' times.
-#include "kernel/disk.h"
+#include "variant/disk.h"
 
-#include "kernel/disk_folder.h"
+#include "variant/disk_folder.h"
 
 #include <errno.h>
 #include <fcntl.h>

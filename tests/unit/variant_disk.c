@@ -2,8 +2,8 @@
 // killed half-way, and processes share a folder with more in it than fits.
 #include "disk_fixture.h"
 
-#include "kernel/disk.h"
-#include "kernel/disk_folder.h"
+#include "variant/disk.h"
+#include "variant/disk_folder.h"
 
 #include <dirent.h>
 #include <errno.h>

@@ -1,7 +1,7 @@
 // The folder of the disk cache: found, made, checked, and kept within its limit. Private to disk.c.
 // Trusts a folder only if it is a folder, is ours, and nobody else can write into it. No state; any thread.
-#ifndef FMI_KERNEL_DISK_FOLDER_H
-#define FMI_KERNEL_DISK_FOLDER_H
+#ifndef FMI_VARIANT_DISK_FOLDER_H
+#define FMI_VARIANT_DISK_FOLDER_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,7 +1,7 @@
 // The order in which variants leave the cache. See cache.h.
 // A use only notes its moment in the variant, because uses are many and on every thread; the order is put right here, when one must
 // go. Moments are counted in insertions: variants used since the same insertion are equally recent. Called under the cache's lock.
-#include "kernel/cache.h"
+#include "variant/cache.h"
 
 static void link_behind(fmi_lru *lru, fmi_variant *variant, fmi_variant *newer)
 {

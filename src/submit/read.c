@@ -2,7 +2,7 @@
 // uses it any more it looks there; else a copy to staging memory is recorded, committed and waited for, a large one in parts (parts.h).
 // Any thread. Waits outside every lock, for its own list or its stream's last alone (READ-1, READ-2). The bytes are copied by the
 // reader itself, so a large read keeps nobody else from retiring, and one that gives up leaves nothing behind that could write later.
-#include "device/parts.h"
+#include "submit/parts.h"
 
 #include "base/clock.h"
 

@@ -1,6 +1,6 @@
 // Finding, making and trimming the folder. See disk_folder.h.
 // Other processes may add and delete files at any time: whatever is gone when it is its turn was deleted by somebody else.
-#include "kernel/disk_folder.h"
+#include "variant/disk_folder.h"
 
 #include <dirent.h>
 #include <errno.h>

@@ -1,8 +1,8 @@
 // One kernel's map from its choice of dtypes to the handle of a variant. A hint: the handle may be dead, because the cache lets
 // go of variants without telling kernels; then whoever asks finds out when it tries to hold it, and has the variant made again.
 // Look-ups take no lock, from any thread; changes are made under the kernel's lock.
-#ifndef FMI_KERNEL_VARIANT_MAP_H
-#define FMI_KERNEL_VARIANT_MAP_H
+#ifndef FMI_VARIANT_MAP_H
+#define FMI_VARIANT_MAP_H
 
 #include "base/table.h"
 

@@ -1,8 +1,8 @@
 // The full key of a variant: as bytes, everything that makes its code (KEY-2). Two variants are the same if and only if their keys are.
 // The kernel's name is not in it: what has equal code is shared, whatever it is called. Only C with barrier() has its name in it, because
 // it names itself when it fails. No state; any thread.
-#ifndef FMI_KERNEL_KEY_H
-#define FMI_KERNEL_KEY_H
+#ifndef FMI_VARIANT_KEY_H
+#define FMI_VARIANT_KEY_H
 
 #include "backend/backend.h"
 #include "base/text.h"

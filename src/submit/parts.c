@@ -1,6 +1,6 @@
 // Transfers in parts. See parts.h.
 // Everything that can fail comes before values are taken; from then on each exit goes through finish(), which posts what is left.
-#include "device/parts.h"
+#include "submit/parts.h"
 
 #include "base/clock.h"
 #include "record/transfer.h"

@@ -1,7 +1,7 @@
 // The envelope of a file in the disk cache: what it is, whose it is, which key it answers, and a checksum seeded by that key.
 // Bytes in, bytes out: knows no files. Nothing here trusts what it reads. No state; any thread.
-#ifndef FMI_KERNEL_DISK_FORMAT_H
-#define FMI_KERNEL_DISK_FORMAT_H
+#ifndef FMI_VARIANT_DISK_FORMAT_H
+#define FMI_VARIANT_DISK_FORMAT_H
 
 #include "base/text.h"
 

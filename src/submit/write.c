@@ -1,7 +1,7 @@
 // fm_buffer_write: in one of three ways. Where the host can reach the memory and nothing uses it, in place; else a small write is one list with
 // its own staging memory, and a large one goes in parts (parts.h).
 // Any thread. Waits outside every lock, for its own lists or its stream's earlier work alone (READ-1).
-#include "device/parts.h"
+#include "submit/parts.h"
 
 #include "base/clock.h"
 

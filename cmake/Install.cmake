@@ -11,6 +11,8 @@ install(FILES LICENSE NOTICE.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
 install(DIRECTORY LICENSES DESTINATION ${CMAKE_INSTALL_DOCDIR})
 file(GLOB pages CONFIGURE_DEPENDS docs/*.md)
 install(FILES ${pages} DESTINATION ${CMAKE_INSTALL_DOCDIR})
+file(GLOB decisions CONFIGURE_DEPENDS docs/decisions/*.md)
+install(FILES ${decisions} DESTINATION ${CMAKE_INSTALL_DOCDIR}/decisions)
 # Two sets, so that the shared library can be found where the static one's dependencies are not installed.
 install(TARGETS fermata EXPORT fermataShared)
 install(TARGETS fermata_static EXPORT fermataStatic)

@@ -1,5 +1,5 @@
 // Failures seen in peers (LEARNED-*) that need real threads, a real device, or its counters. The exact orders of calls are in
-// tests/regression/learned.c on the manual device; docs/requirements.md has the table of both.
+// tests/regression/exact.c on the manual device; docs/requirements.md has the table of both.
 #include "groups.h"
 #include "threads.h"
 

@@ -219,5 +219,5 @@ int main(void)
         TEST(time_that_runs_out_behind_earlier_work),     TEST(staging_memory_may_be_short),
         TEST(write_in_place_needs_the_buffer_for_itself),
     };
-    return cmocka_run_group_tests_name("large", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("parts", tests, NULL, NULL);
 }

@@ -176,20 +176,11 @@ void world_callback(void *user, fm_point point, fm_status status)
     }
 }
 
-// Is it known that the list will not run, because it was cancelled or the point of the program that it waits for has failed, or is that known of
-// one before it on its stream? Then it waits for its stream alone.
-static bool is_cut_off(const model *m, const model_list *l)
-{
-    while (!l->cancelled && !(l->host >= 0 && m->hosts[l->host].failed) && l->previous >= 0) {
-        l = &m->lists[l->previous];
-    }
-    return l->cancelled || (l->host >= 0 && m->hosts[l->host].failed);
-}
-
-static bool learn_predecessors(world *w, int list)
+// A list that was cancelled, or does not run because of one that failed, waits for its stream alone.
+static bool learn_predecessors(world *w, int list, fm_status status)
 {
     const model_list *l = &w->model.lists[list];
-    bool stream_alone = is_cut_off(&w->model, l);
+    bool stream_alone = status == FM_ERROR_CANCELLED || status == FM_ERROR_DEPENDENCY;
     for (int i = -1; i < l->after_count; i++) {
         int p = i < 0 ? l->previous : l->after[i];
         if (p >= 0 && !w->model.lists[p].dead && !world_learn(w, p) && (i < 0 || !stream_alone)) {
@@ -214,7 +205,7 @@ bool world_learn(world *w, int list)
         }
         return true;
     }
-    if (status == FM_NOT_READY || !learn_predecessors(w, list)) {
+    if (status == FM_NOT_READY || !learn_predecessors(w, list, status)) {
         return false;
     }
     world_say(w, "list %d answers %s", list, fm_status_name(status));

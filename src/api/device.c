@@ -1,9 +1,51 @@
-// What a device is, and its counters.
-// Any thread; loads only.
+// fermata/device.h: checks, then the device room; what a device is, and its counters.
+// Any thread; a close is the last call of all but those with an old pointer.
 #include "device/device.h"
+
+#include "base/process.h"
 
 #include <stdio.h>
 #include <string.h>
+
+fm_status fm_device_list(fm_device_entry *entries, uint32_t *count)
+{
+    if (!count) {
+        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_device_list: count is NULL");
+    }
+    fm_status status = fmi_process_check("fm_device_list");
+    if (status == FM_OK) {
+        status = fmi_device_list(entries, count);
+    }
+    if (status != FM_OK) {
+        fmi_error_prefix("fm_device_list");
+    }
+    return status;
+}
+
+fm_status fm_device_open(const char *name, const fm_device_info *info, fm_device **out_device)
+{
+    if (!out_device) {
+        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_device_open: out_device is NULL");
+    }
+    *out_device = NULL;
+    return fmi_device_open(name ? name : "auto", info, out_device);
+}
+
+fm_status fm_device_close(fm_device **device, uint64_t timeout_ns)
+{
+    if (!device) {
+        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_device_close: device is NULL");
+    }
+    return *device ? fmi_device_close(device, timeout_ns) : FM_OK;
+}
+
+fm_status fm_device_close_force(fm_device **device, uint64_t timeout_ns)
+{
+    if (!device) {
+        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_device_close_force: device is NULL");
+    }
+    return *device ? fmi_device_close_force(device, timeout_ns) : FM_OK;
+}
 
 fm_status fm_device_get_properties(fm_device *device, fm_device_properties *out)
 {
@@ -87,4 +129,37 @@ fm_status fm_device_get_stats(fm_device *device, fm_device_stats *out)
 #undef LOAD
     out->bytes_cached = out->bytes_reserved > out->bytes_in_use ? out->bytes_reserved - out->bytes_in_use : 0;
     return FM_OK;
+}
+
+fm_status fm_device_trim(fm_device *device, uint64_t *out_bytes)
+{
+    if (out_bytes) {
+        *out_bytes = 0;
+    }
+    fm_status status = fmi_device_check(device, "fm_device_trim");
+    if (status != FM_OK) {
+        return status;
+    }
+    fmi_progress(&device->retirement);
+    fmi_record_drop_staging(&device->record);
+    uint64_t bytes = fmi_pool_trim(&device->pool);
+    if (out_bytes) {
+        *out_bytes = bytes;
+    }
+    return FM_OK;
+}
+
+fm_status fm_device_take_failure(fm_device *device, fm_failure *out_failure)
+{
+    fm_status status = fmi_device_check(device, "fm_device_take_failure");
+    if (status != FM_OK) {
+        return status;
+    }
+    if (!out_failure) {
+        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_device_take_failure: out_failure is NULL");
+    }
+    fmi_progress(&device->retirement);
+    return fmi_failures_take(&device->retirement.failures, out_failure)
+               ? FM_OK
+               : fmi_fail(FM_NOT_READY, "fm_device_take_failure: there is no failure to take");
 }

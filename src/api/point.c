@@ -1,8 +1,62 @@
-// Public functions of points that the program itself ends, and of cancelling. See retire/host.h and schedule/cancel.c.
+// The points of fermata/stream.h: checks, then retire/point.c, and retire/host.c for those that the program itself ends.
 // Any thread; no state of their own.
 #include "device/device.h"
 
 #include <stdio.h>
+
+fm_status fm_point_poll(fm_device *device, fm_point point)
+{
+    fm_status status = fmi_device_check(device, "fm_point_poll");
+    return status == FM_OK ? fmi_point_poll(&device->retirement, point, "fm_point_poll") : status;
+}
+
+fm_status fm_point_wait(fm_device *device, fm_point point, uint64_t timeout_ns)
+{
+    fm_status status = fmi_device_check(device, "fm_point_wait");
+    return status == FM_OK ? fmi_point_wait(&device->retirement, point, timeout_ns, "fm_point_wait") : status;
+}
+
+fm_status fm_point_wait_all(fm_device *device, const fm_point *points, uint32_t count, uint64_t timeout_ns)
+{
+    fm_status status = fmi_device_check(device, "fm_point_wait_all");
+    if (status != FM_OK || count == 0) {
+        return status;
+    }
+    if (!points) {
+        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_point_wait_all: points is NULL, but count is %u", count);
+    }
+    return fmi_point_wait_several(&device->retirement, points, count, timeout_ns, NULL, "fm_point_wait_all");
+}
+
+fm_status fm_point_wait_any(fm_device *device, const fm_point *points, uint32_t count, uint64_t timeout_ns,
+                            uint32_t *out_index)
+{
+    uint32_t index = FM_NO_POINT;
+    fm_status status = fmi_device_check(device, "fm_point_wait_any");
+    if (status == FM_OK && count == 0) {
+        status = fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_point_wait_any: count is 0: none could ever be complete");
+    } else if (status == FM_OK && !points) {
+        status = fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_point_wait_any: points is NULL, but count is %u", count);
+    } else if (status == FM_OK) {
+        status = fmi_point_wait_several(&device->retirement, points, count, timeout_ns, &index, "fm_point_wait_any");
+    }
+    if (out_index) {
+        *out_index = index;
+    }
+    return status;
+}
+
+fm_status fm_point_on_complete(fm_device *device, fm_point point, fm_completion_callback callback, void *user)
+{
+    fm_status status = fmi_device_check(device, "fm_point_on_complete");
+    if (status != FM_OK) {
+        return status;
+    }
+    if (!callback) {
+        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_point_on_complete: callback is NULL");
+    }
+    return fmi_point_on_complete(&device->retirement, point, callback, user);
+}
 
 fm_status fm_point_create(fm_device *device, const fm_point_info *info, fm_point *out_point)
 {
@@ -77,13 +131,6 @@ fm_status fm_point_fail(fm_device *device, fm_point point, const char *sentence)
     return end(device, point, FM_ERROR_HOST_FAILED, cut, "fm_point_fail");
 }
 
-static void cancel_host(fm_device *device, fmi_stream *stream, const char *how)
-{
-    char sentence[sizeof(fmi_phrase) + 64];
-    snprintf(sentence, sizeof sentence, "%s was %s before it was signalled", fmi_stream_named(stream).text, how);
-    fmi_host_point_end(&device->retirement, stream, FM_ERROR_CANCELLED, sentence);
-}
-
 fm_status fm_point_destroy(fm_device *device, fm_point point)
 {
     if (device && point.stream.id == 0) {
@@ -94,39 +141,13 @@ fm_status fm_point_destroy(fm_device *device, fm_point point)
     if (status != FM_OK) {
         return status;
     }
-    cancel_host(device, stream, "destroyed");
+    fmi_host_point_cancel(&device->retirement, stream, "destroyed");
     status = fmi_table_kill(&device->streams, point.stream.id);
     if (status != FM_OK) { // another thread was faster
         fmi_error_prefix("fm_point_destroy");
     }
     fmi_table_release(&device->streams, &stream->slot);
     return status;
-}
-
-// Of a stream that the caller holds.
-static fm_status cancel(fm_device *device, fmi_stream *stream, fm_point point)
-{
-    fmi_retirement *r = &device->retirement;
-    uint64_t committed = atomic_load_explicit(&stream->committed, memory_order_acquire);
-    if (point.value > committed) {
-        return fmi_point_refuse_future(point, committed, "fm_point_cancel");
-    }
-    if (stream->is_host) {
-        cancel_host(device, stream, "cancelled");
-        return FM_OK;
-    }
-    if (fmi_stream_is_over(stream, point.value)) {
-        return FM_OK;
-    }
-    bool is_cancelled = fmi_engine_cancel(&device->engine, stream, point.value);
-    fmi_places_grant(r); // what only that list kept is free
-    fmi_progress(r);     // gives up nothing that others pushed meanwhile, and retires the list if its turn has come
-    fmi_keeper_notify(r);
-    if (is_cancelled || fmi_stream_is_over(stream, point.value)) {
-        return FM_OK;
-    }
-    return fmi_fail(FM_NOT_READY, "fm_point_cancel: value %llu of %s was given to the device before, and will run",
-                    (unsigned long long)point.value, fmi_stream_named(stream).text);
 }
 
 fm_status fm_point_cancel(fm_device *device, fm_point point)
@@ -141,7 +162,7 @@ fm_status fm_point_cancel(fm_device *device, fm_point point)
         fmi_error_prefix("fm_point_cancel");
         return status;
     }
-    status = cancel(device, (fmi_stream *)held, point);
+    status = fmi_point_cancel(&device->retirement, (fmi_stream *)held, point);
     fmi_table_release(&device->streams, held);
     return status;
 }

@@ -118,33 +118,22 @@ static fm_status refuse_unfinished(fm_device *d, fm_status status, uint64_t time
                     fmi_host_points_blame(&d->retirement).text);
 }
 
-// What every close begins with. `*out`: NULL where there is nothing to close.
-static fm_status enter(fm_device **device, const char *caller, fm_device **out)
+// What every close begins with.
+static fm_status check(fm_device *device, const char *caller)
 {
-    *out = NULL;
-    if (!device) {
-        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "%s: device is NULL", caller);
+    fm_status status = fmi_device_check(device, caller);
+    if (status == FM_OK && !device->retirement.keeper.absent &&
+        pthread_equal(pthread_self(), device->retirement.keeper.thread)) {
+        status = fmi_fail(FM_ERROR_BUSY, "%s: called from a completion callback", caller);
     }
-    if (!*device) {
-        return FM_OK;
-    }
-    fm_device *d = *device;
-    fm_status status = fmi_device_check(d, caller);
-    if (status != FM_OK) {
-        return status;
-    }
-    if (!d->retirement.keeper.absent && pthread_equal(pthread_self(), d->retirement.keeper.thread)) {
-        return fmi_fail(FM_ERROR_BUSY, "%s: called from a completion callback", caller);
-    }
-    *out = d;
-    return FM_OK;
+    return status;
 }
 
-fm_status fm_device_close(fm_device **device, uint64_t timeout_ns)
+fm_status fmi_device_close(fm_device **device, uint64_t timeout_ns)
 {
-    fm_device *d;
-    fm_status status = enter(device, "fm_device_close", &d);
-    if (!d) {
+    fm_device *d = *device;
+    fm_status status = check(d, "fm_device_close");
+    if (status != FM_OK) {
         return status;
     }
     if (fmi_lanes_recording(d->record.lanes) > 0) {
@@ -200,11 +189,11 @@ static fm_status give_up(fm_device *d, uint64_t timeout_ns)
     return status == FM_OK ? FM_OK : refuse_unfinished(d, status, timeout_ns, "fm_device_close_force");
 }
 
-fm_status fm_device_close_force(fm_device **device, uint64_t timeout_ns)
+fm_status fmi_device_close_force(fm_device **device, uint64_t timeout_ns)
 {
-    fm_device *d;
-    fm_status status = enter(device, "fm_device_close_force", &d);
-    if (!d) {
+    fm_device *d = *device;
+    fm_status status = check(d, "fm_device_close_force");
+    if (status != FM_OK) {
         return status;
     }
     // Nothing is begun or committed from here on, not even by callbacks.

@@ -1,4 +1,4 @@
-// fm_device: puts the rooms together. Its public functions are thin bodies in this folder.
+// fm_device: puts the rooms together. What is asked of one from outside stands in api/, what goes into its queue in submit/.
 // The struct is a shell (base/shell.h): never unmapped, so a call with a closed device's pointer answers FM_ERROR_CLOSED.
 #ifndef FMI_DEVICE_DEVICE_H
 #define FMI_DEVICE_DEVICE_H
@@ -61,12 +61,21 @@ static inline fm_status fmi_device_check(const fm_device *device, const char *ca
     return fmi_device_refuse(device, caller);
 }
 
+// The public functions of the same names behind their checks of pointers.
+fm_status fmi_device_list(fm_device_entry *entries, uint32_t *count);
+fm_status fmi_device_open(const char *name, const fm_device_info *info, fm_device **out_device);
+fm_status fmi_device_close(fm_device **device, uint64_t timeout_ns);
+fm_status fmi_device_close_force(fm_device **device, uint64_t timeout_ns);
+
 // Applies defaults and FERMATA_* variables to `info` (NULL = all default) and checks the result.
 fm_status fmi_config_read(const fm_device_info *info, fmi_config *out);
 
 // The caller's memory (import.c): fills the room; tells, at the end of a close, whose imports only that has ended.
 void fmi_device_init_imports(fm_device *device);
 void fmi_device_run_releases(fm_device *device);
+
+// A buffer on the caller's memory. Errors: as of fm_buffer_import_host, without its name.
+fm_status fmi_device_import_host(fm_device *device, const fm_buffer_import_info *info, fm_buffer *out);
 
 // A warning through the configured log.
 void fmi_device_warn(const fmi_config *config, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -77,31 +86,7 @@ void fmi_device_destroy_tables(fm_device *device);
 // Finds the devices that `name` may mean, best first, and opens the first that opens.
 fm_status fmi_open_backend(const char *name, const fmi_config *config, fm_device *device);
 
-// fm_commit, waiting at the in-flight limits for at most `timeout_ns` and what the settings allow.
-fm_status fmi_device_commit(fm_commands **commands, const fm_commit_info *info, uint64_t timeout_ns,
-                            fm_point *out_point);
-
-// Commits a list of the library's own if `recorded` says that it was recorded; on an error it is cancelled, and the cause stays the last error.
-fm_status fmi_device_commit_or_cancel(fm_commands *commands, fm_status recorded, fm_stream stream, uint64_t timeout_ns,
-                                      fm_point *out_point);
-
 // Adds to the last error, the sentence of a request for memory that is refused, who holds the memory. `device`: the fm_device.
 void fmi_device_explain_memory(void *device);
-
-// Gives a list, which has been counted in, to the engine: takes the stream's next value and a place in the queue in one step, and
-// returns the value. `stream` is held for the list, or NULL for the library's own fills. The caller kicks and notifies the keeper.
-uint64_t fmi_device_post(fm_device *device, fmi_list *list, fmi_stream *stream);
-
-// What comes before a list is posted: takes a place under the in-flight limits, unless the stream or the device refuses work. On FM_OK the
-// list is counted in. `no_wait`, errors: as of fm_commit; waits for at most `timeout_ns` and what the settings allow.
-fm_status fmi_device_admit(fm_device *device, fmi_stream *stream, bool no_wait, uint64_t timeout_ns);
-
-// Takes the stream's next `count` values in one step, for a transfer in parts, and returns the first. What is committed from here on comes
-// behind the transfer; it waits until all these values have been posted, so the caller posts them all, whatever happens.
-uint64_t fmi_device_take_values(fmi_stream *stream, uint64_t count);
-
-// Posts a list, which has been counted in, for the values from `first` to `value` of those taken; lowest first. Holds the stream for it.
-void fmi_device_post_part(fm_device *device, fmi_list *list, fmi_stream *stream, uint64_t first, uint64_t value,
-                          bool is_last);
 
 #endif

@@ -1,4 +1,4 @@
-// fm_buffer_import_host: buffers on memory that the caller keeps, and how the caller learns that the device has done with it.
+// Buffers on memory that the caller keeps (fm_buffer_import_host), and how the caller learns that the device has done with it.
 // Any thread. The caller's release function runs on the keeper, outside every lock; what only the device's closing ends is told by the thread that
 // closes it, when everything else of the device is gone.
 #include "device/device.h"
@@ -6,7 +6,6 @@
 #include "base/phrase.h"
 #include "memory/import.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 // The caller's function for one import. Made with the import, so that nothing can fail when it ends.
@@ -88,7 +87,7 @@ static fm_status check(const fm_device *device, const fm_buffer_import_info *inf
     return FM_OK;
 }
 
-static fm_status import_host(fm_device *device, const fm_buffer_import_info *info, fm_buffer *out)
+fm_status fmi_device_import_host(fm_device *device, const fm_buffer_import_info *info, fm_buffer *out)
 {
     fm_status status = check(device, info);
     if (status != FM_OK) {
@@ -119,29 +118,4 @@ static fm_status import_host(fm_device *device, const fm_buffer_import_info *inf
     }
     *out = handle;
     return FM_OK;
-}
-
-fm_status fm_buffer_import_host(fm_device *device, const fm_buffer_import_info *info, fm_buffer *out_buffer)
-{
-    if (out_buffer) {
-        *out_buffer = (fm_buffer){0};
-    }
-    fm_status status = fmi_device_check(device, "fm_buffer_import_host");
-    if (status != FM_OK) {
-        return status;
-    }
-    if (!info || !out_buffer) {
-        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_buffer_import_host: %s is NULL", info ? "out_buffer" : "info");
-    }
-    if (atomic_load_explicit(&device->engine.lost, memory_order_acquire)) {
-        return fmi_fail(FM_ERROR_DEVICE_LOST, "fm_buffer_import_host: the device is lost");
-    }
-    fmi_settle(&device->retirement); // what complete work still holds of an import of these bytes is over
-    status = import_host(device, info, out_buffer);
-    if (status != FM_OK) {
-        char prefix[sizeof(fmi_phrase) + 32];
-        snprintf(prefix, sizeof prefix, "fm_buffer_import_host: %s", fmi_named("buffer", info->label).text);
-        fmi_error_prefix(prefix);
-    }
-    return status;
 }

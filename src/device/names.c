@@ -92,13 +92,10 @@ static void end_listing(listing *l)
     free(l->items);
 }
 
-fm_status fm_device_list(fm_device_entry *entries, uint32_t *count)
+fm_status fmi_device_list(fm_device_entry *entries, uint32_t *count)
 {
-    if (!count) {
-        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_device_list: count is NULL");
-    }
     listing l = {0};
-    fm_status status = fmi_process_check("fm_device_list");
+    fm_status status = FM_OK;
     for (size_t i = 0; backends[i] && status == FM_OK; i++) {
         status = ask(&l, i);
     }
@@ -107,8 +104,6 @@ fm_status fm_device_list(fm_device_entry *entries, uint32_t *count)
             entries[i] = l.items[i].entry;
         }
         *count = l.count;
-    } else {
-        fmi_error_prefix("fm_device_list");
     }
     end_listing(&l);
     return status;

@@ -211,12 +211,8 @@ static fm_status build(fm_device *device)
     return status;
 }
 
-fm_status fm_device_open(const char *name, const fm_device_info *info, fm_device **out_device)
+fm_status fmi_device_open(const char *name, const fm_device_info *info, fm_device **out_device)
 {
-    if (!out_device) {
-        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_device_open: out_device is NULL");
-    }
-    *out_device = NULL;
     fmi_config config;
     fm_status status = fmi_process_check("fm_device_open");
     if (status == FM_OK) {
@@ -238,7 +234,7 @@ fm_status fm_device_open(const char *name, const fm_device_info *info, fm_device
     atomic_store_explicit(&device->full_drains, 0, memory_order_relaxed);
     fenv_t environment; // a driver's own threads inherit it
     fmi_float_enter(&environment);
-    status = fmi_open_backend(name ? name : "auto", &config, device);
+    status = fmi_open_backend(name, &config, device);
     fmi_float_leave(&environment);
     if (status == FM_OK) {
         status = build(device);

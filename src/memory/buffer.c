@@ -102,6 +102,32 @@ fm_status fmi_buffer_destroy(fmi_table *table, fmi_pool *pool, uint64_t id)
     return FM_OK;
 }
 
+fm_status fmi_buffer_donate(fmi_table *table, fmi_pool *pool, fmi_buffer *input, uint64_t input_id, uint64_t size_bytes,
+                            const char *label, uint64_t *out_id)
+{
+    fmi_memory *memory = input->memory;
+    fmi_buffer *output;
+    fmi_slot *dead;
+    // The input's object keeps the memory for the lists that hold it; the output is one more owner (HOLD-5).
+    fmi_pool_share(pool, memory);
+    fm_status status = fmi_buffer_create_on(table, memory, size_bytes, label, out_id, &output);
+    if (status != FM_OK) {
+        fmi_pool_release(pool, memory);
+        return status;
+    }
+    status = fmi_table_retract(table, input_id, &dead);
+    if (status != FM_OK) {
+        fmi_table_kill(table, *out_id);
+        return status;
+    }
+    if (FMI_ABLATED(pool->ablations, FM_ABLATE_DONATION_KEEPS_HOLD)) {
+        input->memory = NULL;
+        fmi_pool_release(pool, memory);
+    }
+    fmi_table_release(table, dead);
+    return FM_OK;
+}
+
 void fmi_buffer_free(void *pool, fmi_slot *slot)
 {
     fmi_buffer *buffer = (fmi_buffer *)slot;

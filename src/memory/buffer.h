@@ -32,6 +32,10 @@ fm_status fmi_buffer_create_on(fmi_table *table, fmi_memory *memory, uint64_t si
 // Destroys a handle. Memory that lists still use is noted as orphaned and offered to its stream.
 fm_status fmi_buffer_destroy(fmi_table *table, fmi_pool *pool, uint64_t id);
 
+// A new handle on the memory of `input`, which the caller holds; the old handle dies. When another thread destroyed it first, nothing is done.
+fm_status fmi_buffer_donate(fmi_table *table, fmi_pool *pool, fmi_buffer *input, uint64_t input_id, uint64_t size_bytes,
+                            const char *label, uint64_t *out_id);
+
 // Creates staging memory, which the host can reach and no handle names; the caller owns it. Errors as fmi_buffer_create.
 fm_status fmi_buffer_create_staging(fmi_table *table, fmi_pool *pool, uint64_t size_bytes, uint64_t deadline,
                                     fmi_buffer **out);

@@ -1,9 +1,9 @@
 // fm_dispatch: the binding check, the holds and the command. The hottest function of the library: a bound buffer that the list
 // already holds costs a load and a compare.
+#include "record/dispatch.h"
 #include "base/error.h"
+#include "record/calls.h"
 #include "record/label.h"
-#include "record/recorder.h"
-#include "record/reusable.h"
 #include "record/shape.h"
 
 #include <stdio.h>
@@ -424,16 +424,13 @@ record_named(fm_commands *commands, const fmi_kernel *kernel, const fm_dispatch_
     return record_special(commands, &plain, way ? way : &(fmi_dispatch_way){0});
 }
 
-fm_status fmi_record_dispatch(fm_commands *commands, const fm_dispatch_info *info, const fmi_dispatch_way *way)
+fm_status fmi_dispatch_inside(fm_commands *commands, const fm_dispatch_info *info, const fmi_dispatch_way *way)
 {
     return record_special(commands, info, way);
 }
 
-fm_status fm_dispatch(fm_commands *commands, const fm_dispatch_info *info)
+fm_status fmi_record_dispatch(fm_commands *commands, const fm_dispatch_info *info)
 {
-    if (!info) {
-        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_dispatch: info is NULL");
-    }
     fm_status status = fmi_recorder_enter(commands, "fm_dispatch");
     if (status == FM_OK) {
         status = __builtin_expect(info->flags != 0, 0)
@@ -444,13 +441,10 @@ fm_status fm_dispatch(fm_commands *commands, const fm_dispatch_info *info)
     return status;
 }
 
-fm_status fm_dispatch_indirect(fm_commands *commands, const fm_dispatch_info *info, fm_buffer buffer,
-                               uint64_t offset_bytes)
+fm_status fmi_record_dispatch_indirect(fm_commands *commands, const fm_dispatch_info *info, fm_buffer buffer,
+                                       uint64_t offset_bytes)
 {
     static const char caller[] = "fm_dispatch_indirect";
-    if (!info) {
-        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "%s: info is NULL", caller);
-    }
     fm_status status = fmi_recorder_enter(commands, caller);
     if (status == FM_OK) {
         const fmi_counts counts = {buffer, offset_bytes};

@@ -3,6 +3,7 @@
 // All run as the list's owner.
 #include "base/error.h"
 #include "base/phrase.h"
+#include "record/calls.h"
 #include "record/transfer.h"
 
 #include <string.h>
@@ -68,19 +69,19 @@ static fm_status fill(fm_commands *commands, const char *caller, fm_buffer handl
     return append_fill(commands, caller, handle, to, to_the_end, p);
 }
 
-fm_status fm_fill(fm_commands *commands, fm_buffer buffer, uint64_t offset_bytes, uint64_t size_bytes, uint32_t value)
+fm_status fmi_record_fill(fm_commands *commands, fm_buffer buffer, fmi_range range, uint32_t value)
 {
     fm_status status = fmi_recorder_enter(commands, "fm_fill");
     if (status == FM_OK) {
         const pattern p = {{value, value, value, value}};
-        status = fill(commands, "fm_fill", buffer, (fmi_range){offset_bytes, size_bytes}, sizeof value, &p);
+        status = fill(commands, "fm_fill", buffer, range, sizeof value, &p);
         fmi_recorder_leave(commands, status);
     }
     return status;
 }
 
-fm_status fm_fill_pattern(fm_commands *commands, fm_buffer buffer, uint64_t offset_bytes, uint64_t size_bytes,
-                          const void *pattern_bytes, uint32_t pattern_size_bytes)
+fm_status fmi_record_fill_pattern(fm_commands *commands, fm_buffer buffer, fmi_range range, const void *pattern_bytes,
+                                  uint32_t pattern_size_bytes)
 {
     fm_status status = fmi_recorder_enter(commands, "fm_fill_pattern");
     if (status != FM_OK) {
@@ -95,8 +96,7 @@ fm_status fm_fill_pattern(fm_commands *commands, fm_buffer buffer, uint64_t offs
         for (uint32_t at = 0; pattern_bytes && at < sizeof p; at += n) {
             memcpy((uint8_t *)&p + at, pattern_bytes, n);
         }
-        status = fill(commands, "fm_fill_pattern", buffer, (fmi_range){offset_bytes, size_bytes}, n,
-                      pattern_bytes ? &p : NULL);
+        status = fill(commands, "fm_fill_pattern", buffer, range, n, pattern_bytes ? &p : NULL);
     }
     fmi_recorder_leave(commands, status);
     return status;

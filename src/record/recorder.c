@@ -125,6 +125,19 @@ void fmi_recorder_give_up(fm_commands *commands)
     fmi_lanes_end(room->lanes, commands->lane, commands, commands->variant_hits);
 }
 
+fm_status fmi_recorder_cancel(fm_commands **commands, const char *caller)
+{
+    if (!*commands) {
+        return FM_OK;
+    }
+    fm_status status = fmi_recorder_enter(*commands, caller);
+    if (status == FM_OK) {
+        fmi_recorder_give_up(*commands);
+        *commands = NULL;
+    }
+    return status;
+}
+
 // The list will not use the memory after all.
 static void forget_use(fmi_pool *pool, fmi_memory *memory)
 {

@@ -96,6 +96,9 @@ void fmi_record_drop_list(fmi_record_room *room, fmi_list *list);
 // Ends recording: returns the recorder to the room and hands out its list. The caller is inside.
 fmi_list *fmi_recorder_finish(fm_commands *commands);
 
+// Cancels the list of a caller that is not inside, and nulls it; of NULL it does nothing.
+fm_status fmi_recorder_cancel(fm_commands **commands, const char *caller);
+
 // Cancels the list; the caller is inside. Its owner, should there be one, is told at its next call.
 void fmi_recorder_give_up(fm_commands *commands);
 
@@ -213,21 +216,6 @@ void fmi_record_drop_staging(fmi_record_room *room);
 
 // Records the copy of a range to staging memory: the one way from the device to the host (READ-6). The caller is inside.
 fm_status fmi_record_copy_out(fm_commands *commands, fm_buffer buffer, fmi_range range, fmi_staged *out);
-
-// Where an indirect dispatch finds its group counts.
-typedef struct fmi_counts {
-    fm_buffer buffer;
-    uint64_t offset_bytes;
-} fmi_counts;
-
-// What a dispatch may be beyond a plain one.
-typedef struct fmi_dispatch_way {
-    bool keeps_empty;         // one of no workgroups becomes a command as well
-    const fmi_counts *counts; // it is indirect; NULL: it is not
-} fmi_dispatch_way;
-
-// A dispatch without the owner check. The caller is inside.
-fm_status fmi_record_dispatch(fm_commands *commands, const fm_dispatch_info *info, const fmi_dispatch_way *way);
 
 // Makes all stamps void: what is bound next is held anew.
 void fmi_recorder_forget_stamps(fm_commands *commands);

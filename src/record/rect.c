@@ -3,6 +3,7 @@
 // All run as the list's owner.
 #include "base/error.h"
 #include "base/phrase.h"
+#include "record/calls.h"
 #include "record/transfer.h"
 
 #include <string.h>
@@ -144,11 +145,8 @@ static fm_status copy_rect(fm_commands *commands, const fm_copy_rect_info *info)
     return append_rect(commands, info, rect, source, destination);
 }
 
-fm_status fm_copy_rect(fm_commands *commands, const fm_copy_rect_info *info)
+fm_status fmi_record_copy_rect(fm_commands *commands, const fm_copy_rect_info *info)
 {
-    if (!info) {
-        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_copy_rect: info is NULL");
-    }
     fm_status status = fmi_recorder_enter(commands, "fm_copy_rect");
     if (status == FM_OK) {
         status = copy_rect(commands, info);

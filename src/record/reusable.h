@@ -7,10 +7,19 @@
 
 #include "record/recorder.h"
 
+// Where an indirect dispatch finds its group counts.
+typedef struct fmi_counts {
+    fm_buffer buffer;
+    uint64_t offset_bytes;
+} fmi_counts;
+
 // Note what a new command names; `counts` of an indirect dispatch, else NULL. False: out of host memory, nothing noted.
 bool fmi_reusable_note_dispatch(fmi_list *list, fmi_command *command, const fm_dispatch_info *info,
                                 const fmi_counts *counts);
 bool fmi_reusable_note_transfer(fmi_list *list, fmi_command *command, fm_buffer first, fm_buffer second);
+
+// A noted dispatch names from now on what `info` names, but for where an indirect one finds its counts.
+void fmi_reusable_name_dispatch(fmi_use *use, const fm_dispatch_info *info);
 
 // A copy to commit. FM_ERROR_STALE_HANDLE where something that it names was destroyed, FM_ERROR_OUT_OF_HOST_MEMORY; the list is as before.
 fm_status fmi_reusable_copy(fm_commands *commands, fmi_list **out);

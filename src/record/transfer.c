@@ -1,9 +1,10 @@
-// Copies, uploads and read-backs, barriers and labels: what a list records but dispatches, fills (fill.c) and copies of rows (rect.c).
+// Copies, uploads and read-backs, and barriers. Fills are in fill.c, copies of rows in rect.c.
 // One check-hold-append a function; all run as the list's owner.
 #include "record/transfer.h"
+
 #include "base/error.h"
+#include "record/calls.h"
 #include "record/label.h"
-#include "record/recorder.h"
 #include "record/reusable.h"
 
 #include <string.h>
@@ -67,8 +68,8 @@ fm_status fmi_transfer_copy(fm_commands *commands, const char *caller, fmi_span 
     return status;
 }
 
-fm_status fm_copy(fm_commands *commands, fm_buffer source, uint64_t source_offset_bytes, fm_buffer destination,
-                  uint64_t destination_offset_bytes, uint64_t size_bytes)
+fm_status fmi_record_copy(fm_commands *commands, fm_buffer source, uint64_t source_offset_bytes, fm_buffer destination,
+                          uint64_t destination_offset_bytes, uint64_t size_bytes)
 {
     fm_status status = fmi_recorder_enter(commands, "fm_copy");
     if (status != FM_OK) {
@@ -96,8 +97,7 @@ fm_status fm_copy(fm_commands *commands, fm_buffer source, uint64_t source_offse
     return status;
 }
 
-fm_status fm_upload(fm_commands *commands, fm_buffer buffer, uint64_t offset_bytes, uint64_t size_bytes,
-                    const void *source)
+fm_status fmi_record_upload(fm_commands *commands, fm_buffer buffer, fmi_range range, const void *source)
 {
     fm_status status = fmi_recorder_enter(commands, "fm_upload");
     if (status != FM_OK) {
@@ -106,8 +106,7 @@ fm_status fm_upload(fm_commands *commands, fm_buffer buffer, uint64_t offset_byt
     fmi_span to;
     fmi_staged staged;
     fmi_buffer *target;
-    status = fmi_transfer_side(commands, "fm_upload", buffer, (fmi_range){offset_bytes, size_bytes}, FM_ACCESS_WRITE,
-                               &to, &target);
+    status = fmi_transfer_side(commands, "fm_upload", buffer, range, FM_ACCESS_WRITE, &to, &target);
     bool moves = status == FM_OK && to.size_bytes > 0;
     if (moves && !source) {
         status = fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_upload: source is NULL");
@@ -173,14 +172,13 @@ static fm_status read_back(fm_commands *commands, fm_buffer buffer, fmi_range ra
     return status;
 }
 
-fm_status fm_read(fm_commands *commands, fm_buffer buffer, uint64_t offset_bytes, uint64_t size_bytes,
-                  void *destination)
+fm_status fmi_record_read(fm_commands *commands, fm_buffer buffer, fmi_range range, void *destination)
 {
     fm_status status = fmi_recorder_enter(commands, "fm_read");
     if (status != FM_OK) {
         return status;
     }
-    status = read_back(commands, buffer, (fmi_range){offset_bytes, size_bytes}, destination);
+    status = read_back(commands, buffer, range, destination);
     if (status != FM_OK) {
         fmi_error_prefix("fm_read");
     }
@@ -188,7 +186,7 @@ fm_status fm_read(fm_commands *commands, fm_buffer buffer, uint64_t offset_bytes
     return status;
 }
 
-fm_status fm_barrier(fm_commands *commands)
+fm_status fmi_record_barrier(fm_commands *commands)
 {
     fm_status status = fmi_recorder_enter(commands, "fm_barrier");
     if (status != FM_OK) {
@@ -196,73 +194,6 @@ fm_status fm_barrier(fm_commands *commands)
     }
     if (!fmi_list_append(commands->list, FMI_COMMAND_BARRIER, 0, 0)) {
         status = fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "fm_barrier: no host memory for a command");
-    }
-    fmi_recorder_leave(commands, status);
-    return status;
-}
-
-// What of the outer groups' path goes in front of a name of so many bytes: all of it, or behind ".../" the innermost groups that fit.
-// `*out_length`: its bytes and the slash behind it; 0: no group fits.
-static const char *outer_path(const char *path, size_t name_length, const char **out_prefix, size_t *out_length)
-{
-    static const char prefix[] = ".../";
-    size_t length = strlen(path) + 1;
-    if (length + name_length <= FMI_LABEL_PATH_BYTES) {
-        *out_length = length;
-        return path;
-    }
-    const char *from = path;
-    while (length > 0 && sizeof prefix - 1 + length + name_length > FMI_LABEL_PATH_BYTES) {
-        const char *slash = memchr(from, '/', length - 1);
-        length = slash ? length - (size_t)(slash + 1 - from) : 0;
-        from = slash ? slash + 1 : from;
-    }
-    *out_prefix = prefix;
-    *out_length = length;
-    return from;
-}
-
-fm_status fm_label_push(fm_commands *commands, const char *label)
-{
-    if (!label) {
-        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_label_push: label is NULL");
-    }
-    fm_status status = fmi_recorder_enter(commands, "fm_label_push");
-    if (status != FM_OK) {
-        return status;
-    }
-    size_t length = strlen(label), outer_length = 0;
-    const char *prefix = "";
-    const char *outer = commands->labels ? outer_path(commands->labels->path, length, &prefix, &outer_length) : "";
-    size_t prefix_length = strlen(prefix);
-    fmi_label *inner =
-        fmi_arena_alloc(&commands->list->arena, sizeof *inner + prefix_length + outer_length + length + 1);
-    if (inner) {
-        memcpy(inner->path, prefix, prefix_length);
-        memcpy(inner->path + prefix_length, outer, outer_length);
-        memcpy(inner->path + prefix_length + outer_length, label, length + 1);
-        if (outer_length > 0) {
-            inner->path[prefix_length + outer_length - 1] = '/'; // in place of the outer path's zero byte
-        }
-        inner->outer = commands->labels;
-        commands->labels = inner;
-    } else {
-        status = fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "fm_label_push: no host memory for a label");
-    }
-    fmi_recorder_leave(commands, status);
-    return status;
-}
-
-fm_status fm_label_pop(fm_commands *commands)
-{
-    fm_status status = fmi_recorder_enter(commands, "fm_label_pop");
-    if (status != FM_OK) {
-        return status;
-    }
-    if (commands->labels) {
-        commands->labels = commands->labels->outer;
-    } else {
-        status = fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_label_pop: no label is open");
     }
     fmi_recorder_leave(commands, status);
     return status;

@@ -62,6 +62,13 @@ bool fmi_host_point_end(fmi_retirement *r, fmi_stream *stream, fm_status status,
     return true;
 }
 
+void fmi_host_point_cancel(fmi_retirement *r, fmi_stream *stream, const char *how)
+{
+    char sentence[sizeof(fmi_phrase) + 64];
+    snprintf(sentence, sizeof sentence, "%s was %s before it was signalled", fmi_stream_named(stream).text, how);
+    fmi_host_point_end(r, stream, FM_ERROR_CANCELLED, sentence);
+}
+
 void fmi_host_points_cancel(fmi_retirement *r)
 {
     fmi_host_points *hosts = &r->hosts;

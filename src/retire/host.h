@@ -22,6 +22,9 @@ fm_status fmi_host_point_create(struct fmi_retirement *r, const char *label, uin
 // caller holds the stream.
 bool fmi_host_point_end(struct fmi_retirement *r, fmi_stream *stream, fm_status status, const char *sentence);
 
+// Ends it as cancelled, unless it has ended. `how`: "destroyed" or "cancelled", for the sentence.
+void fmi_host_point_cancel(struct fmi_retirement *r, fmi_stream *stream, const char *how);
+
 // Ends all that have not ended.
 void fmi_host_points_cancel(struct fmi_retirement *r);
 

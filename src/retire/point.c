@@ -1,5 +1,6 @@
-// Points: poll, wait, callbacks. See retire.h.
+// Points: poll, wait, callbacks, cancelling; and what a stream does beyond its last point to be of use again. See retire.h.
 // Any thread. Holds no lock while it waits (READ-2, LEARNED-4).
+#include "base/clock.h"
 #include "base/error.h"
 #include "retire/retire.h"
 
@@ -184,4 +185,64 @@ fm_status fmi_point_on_complete(fmi_retirement *r, fm_point point, fm_completion
         queue_now(r, callback, FM_OK);
     }
     return FM_OK;
+}
+
+// Clears the failure if nothing is under way. Under the order lock no list gets a value meanwhile, so no new failure can be wiped out.
+static bool clear_failure(fmi_stream *stream)
+{
+    pthread_mutex_lock(&stream->order);
+    bool idle = atomic_load_explicit(&stream->completed, memory_order_acquire) ==
+                atomic_load_explicit(&stream->committed, memory_order_relaxed);
+    if (idle) {
+        atomic_store_explicit(&stream->failed, 0, memory_order_release);
+    }
+    pthread_mutex_unlock(&stream->order);
+    return idle;
+}
+
+fm_status fmi_stream_reset(fmi_retirement *r, fmi_stream *stream, uint64_t timeout_ns)
+{
+    uint64_t deadline = fmi_deadline(timeout_ns);
+    do {
+        if (atomic_load_explicit(&r->engine->lost, memory_order_acquire)) {
+            char cause[1024] = "";
+            if (atomic_load_explicit(&stream->failed, memory_order_relaxed)) {
+                fmi_stream_root(stream, UINT64_MAX, cause, sizeof cause);
+            }
+            return fmi_fail(FM_ERROR_DEVICE_LOST, "fm_stream_reset: the device is lost, which nothing clears%s%s",
+                            cause[0] ? ": " : "", cause);
+        }
+        // What is under way may fail yet. Later commits are not waited for.
+        target t = {stream, atomic_load_explicit(&stream->committed, memory_order_acquire)};
+        if (fmi_wait_until(r, is_complete, &t, fmi_remaining_ns(deadline)) != FM_OK) {
+            return fmi_fail(FM_TIMEOUT, "fm_stream_reset: %llu ns went by before earlier work of %s was complete%s",
+                            (unsigned long long)timeout_ns, fmi_stream_named(stream).text,
+                            fmi_host_points_blame(r).text);
+        }
+    } while (atomic_load_explicit(&stream->failed, memory_order_acquire) && !clear_failure(stream));
+    return FM_OK;
+}
+
+fm_status fmi_point_cancel(fmi_retirement *r, fmi_stream *stream, fm_point point)
+{
+    uint64_t committed = atomic_load_explicit(&stream->committed, memory_order_acquire);
+    if (point.value > committed) {
+        return fmi_point_refuse_future(point, committed, "fm_point_cancel");
+    }
+    if (stream->is_host) {
+        fmi_host_point_cancel(r, stream, "cancelled");
+        return FM_OK;
+    }
+    if (fmi_stream_is_over(stream, point.value)) {
+        return FM_OK;
+    }
+    bool is_cancelled = fmi_engine_cancel(r->engine, stream, point.value);
+    fmi_places_grant(r); // what only that list kept is free
+    fmi_progress(r);     // gives up nothing that others pushed meanwhile, and retires the list if its turn has come
+    fmi_keeper_notify(r);
+    if (is_cancelled || fmi_stream_is_over(stream, point.value)) {
+        return FM_OK;
+    }
+    return fmi_fail(FM_NOT_READY, "fm_point_cancel: value %llu of %s was given to the device before, and will run",
+                    (unsigned long long)point.value, fmi_stream_named(stream).text);
 }

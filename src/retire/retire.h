@@ -111,6 +111,10 @@ fm_status fmi_stream_wait(fmi_retirement *r, fmi_stream *stream, uint64_t value,
                           const char *caller);
 fm_status fmi_point_on_complete(fmi_retirement *r, fm_point point, fm_completion_callback callback, void *user);
 
+// fm_point_cancel and fm_stream_reset, for a stream that the caller holds; the second not for a point of the host's.
+fm_status fmi_point_cancel(fmi_retirement *r, fmi_stream *stream, fm_point point);
+fm_status fmi_stream_reset(fmi_retirement *r, fmi_stream *stream, uint64_t timeout_ns);
+
 // Keeper (keeper.c).
 fm_status fmi_keeper_start(fmi_retirement *r);
 void fmi_keeper_stop(fmi_retirement *r);

@@ -2,9 +2,10 @@
 // destination the next one is read. On one device it is a plain copy.
 // Any thread. Waits outside every lock, for its own lists alone. What is in flight when it gives up keeps its staging memory itself, and touches
 // nothing of the caller's.
-#include "device/device.h"
+#include "submit/submit.h"
 
 #include "base/clock.h"
+#include "record/calls.h"
 
 enum { PIECE_BYTES = 8 << 20 }; // at most two are under way on each device
 
@@ -79,7 +80,7 @@ static fm_status commit(const crossing *c, const side *s, fm_commands *commands,
 {
     fm_point point = {{0}, 0};
     fm_status status =
-        fmi_device_commit_or_cancel(commands, recorded, s->named->stream, fmi_remaining_ns(c->deadline), &point);
+        fmi_submit_commit_or_cancel(commands, recorded, s->named->stream, fmi_remaining_ns(c->deadline), &point);
     *out_value = point.value;
     return blame(s, status);
 }
@@ -133,7 +134,8 @@ static fm_status start_write(const crossing *c, uint64_t at, const piece *p, uin
         return blame(&c->destination, status);
     }
     commands->deadline = c->deadline;
-    status = fm_upload(commands, to->buffer, to->offset_bytes + at, p->size_bytes, p->staged.mapped);
+    status =
+        fmi_record_upload(commands, to->buffer, (fmi_range){to->offset_bytes + at, p->size_bytes}, p->staged.mapped);
     return commit(c, &c->destination, commands, status, out_value);
 }
 
@@ -180,29 +182,25 @@ static fm_status copy_within(const crossing *c)
         return status;
     }
     const fm_commit_info info = {.stream = to->stream, .after = &after, .after_count = 1};
-    status = fm_copy(commands, from->buffer, from->offset_bytes, to->buffer, to->offset_bytes, c->size_bytes);
+    status = fmi_record_copy(commands, from->buffer, from->offset_bytes, to->buffer, to->offset_bytes, c->size_bytes);
     if (status == FM_OK) {
-        status = blame(&c->destination, fmi_device_commit(&commands, &info, fmi_remaining_ns(c->deadline), &point));
+        status = blame(&c->destination, fmi_submit_commit(&commands, &info, fmi_remaining_ns(c->deadline), &point));
     } else {
         fmi_error_prefix("fm_buffer_copy_across"); // it names the side itself
     }
     if (status != FM_OK) {
         fmi_error_state cause;
         fmi_error_save(&cause);
-        fm_commands_cancel(&commands);
+        fmi_recorder_cancel(&commands, "fm_buffer_copy_across");
         fmi_error_restore(&cause);
         return status;
     }
     return wait_for(c, &c->destination, point.value);
 }
 
-fm_status fm_buffer_copy_across(const fm_copy_side *source, const fm_copy_side *destination, uint64_t size_bytes,
-                                uint64_t timeout_ns)
+fm_status fmi_submit_copy_across(const fm_copy_side *source, const fm_copy_side *destination, uint64_t size_bytes,
+                                 uint64_t timeout_ns)
 {
-    if (!source || !destination) {
-        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_buffer_copy_across: %s is NULL",
-                        source ? "destination" : "source");
-    }
     crossing c = {.size_bytes = size_bytes, .deadline = fmi_deadline(timeout_ns)};
     fm_status status = open_side(source, "fm_buffer_copy_across: source", &c.source);
     if (status == FM_OK) {

@@ -1,46 +1,11 @@
-// Command lists from the outside: begin, cancel, commit.
+// Commits: a place under the in-flight limits, the points that the list waits for, its value and place in the queue. See submit.h.
 // Any thread that owns the list. What can fail comes first; from taking the value on nothing fails (LEARNED-8).
-#include "device/device.h"
+#include "submit/submit.h"
 
 #include "record/reusable.h"
 
 #include <stdio.h>
 #include <string.h>
-
-fm_status fm_commands_begin(fm_device *device, const fm_commands_info *info, fm_commands **out_commands)
-{
-    if (out_commands) {
-        *out_commands = NULL;
-    }
-    fm_status status = fmi_device_check(device, "fm_commands_begin");
-    if (status != FM_OK) {
-        return status;
-    }
-    if (!out_commands) {
-        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_commands_begin: out_commands is NULL");
-    }
-    if (info && (info->flags & ~(uint32_t)(FM_COMMANDS_UNTRACKED | FM_COMMANDS_REUSABLE))) {
-        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_commands_begin: flags %#x are unknown", info->flags);
-    }
-    return fmi_recorder_begin(&device->record, info, out_commands);
-}
-
-fm_status fm_commands_cancel(fm_commands **commands)
-{
-    if (!commands) {
-        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_commands_cancel: commands is NULL");
-    }
-    if (!*commands) {
-        return FM_OK;
-    }
-    fm_status status = fmi_recorder_enter(*commands, "fm_commands_cancel");
-    if (status != FM_OK) {
-        return status;
-    }
-    fmi_recorder_give_up(*commands);
-    *commands = NULL;
-    return FM_OK;
-}
 
 // Tells the list's memory that it stands in the queue.
 static void note_posted(fm_device *device, fmi_list *list, const fmi_stream *stream)
@@ -51,7 +16,7 @@ static void note_posted(fm_device *device, fmi_list *list, const fmi_stream *str
     fmi_retirement_let_go(&device->retirement, list);
 }
 
-uint64_t fmi_device_post(fm_device *device, fmi_list *list, fmi_stream *stream)
+uint64_t fmi_submit_post(fm_device *device, fmi_list *list, fmi_stream *stream)
 {
     uint64_t value = 0;
     list->stream = stream;
@@ -73,7 +38,7 @@ uint64_t fmi_device_post(fm_device *device, fmi_list *list, fmi_stream *stream)
     return value;
 }
 
-void fmi_device_post_part(fm_device *device, fmi_list *list, fmi_stream *stream, uint64_t first, uint64_t value,
+void fmi_submit_post_part(fm_device *device, fmi_list *list, fmi_stream *stream, uint64_t first, uint64_t value,
                           bool is_last)
 {
     list->stream = stream;
@@ -91,7 +56,7 @@ void fmi_device_post_part(fm_device *device, fmi_list *list, fmi_stream *stream,
     fmi_keeper_notify(&device->retirement);
 }
 
-uint64_t fmi_device_take_values(fmi_stream *stream, uint64_t count)
+uint64_t fmi_submit_take_values(fmi_stream *stream, uint64_t count)
 {
     pthread_mutex_lock(&stream->order);
     uint64_t first = atomic_load_explicit(&stream->committed, memory_order_relaxed) + 1;
@@ -144,23 +109,28 @@ static fm_status make_room(fm_device *device, bool no_wait, uint64_t timeout_ns)
     return FM_OK;
 }
 
-// Adds the end of the old use of a buffer's memory, if that was another stream's and is not over.
-static void add_old_use(fm_device *device, fmi_list *list, const fmi_stream *stream, const fmi_memory *memory)
+fmi_stream *fmi_submit_hold_old_user(fm_device *device, const fmi_memory *memory)
 {
-    if (!memory || memory->order_stream == 0 || memory->order_stream == stream->id) {
-        return; // (on its own stream the list stands behind the old use anyway)
+    if (memory->order_stream == 0) {
+        return NULL;
     }
     // The handle may be dead, but lists that are not complete hold their stream. When the slot is another stream's by now, they are complete.
     fmi_slot *held = fmi_table_hold_slot(&device->streams, fmi_id_index(memory->order_stream));
     fmi_stream *user = (fmi_stream *)held;
-    if (!user) {
-        return;
-    }
-    if (user->id == memory->order_stream &&
-        atomic_load_explicit(&user->completed, memory_order_acquire) < memory->order_value) {
-        list->after[list->after_count++] = (fmi_after){user, memory->order_value};
-    } else {
+    if (user && (user->id != memory->order_stream || fmi_stream_is_over(user, memory->order_value))) {
         fmi_table_release(&device->streams, held);
+        user = NULL;
+    }
+    return user;
+}
+
+// Adds the end of the old use of a buffer's memory, if that was another stream's and is not over. (On its own stream the list stands behind the
+// old use anyway.)
+static void add_old_use(fm_device *device, fmi_list *list, const fmi_stream *stream, const fmi_memory *memory)
+{
+    fmi_stream *user = memory && memory->order_stream != stream->id ? fmi_submit_hold_old_user(device, memory) : NULL;
+    if (user) {
+        list->after[list->after_count++] = (fmi_after){user, memory->order_value};
     }
 }
 
@@ -249,7 +219,7 @@ static fm_status __attribute__((cold)) refuse_failed(fmi_stream *stream)
                     fmi_stream_named(stream).text, cause);
 }
 
-fm_status fmi_device_admit(fm_device *device, fmi_stream *stream, bool no_wait, uint64_t timeout_ns)
+fm_status fmi_submit_admit(fm_device *device, fmi_stream *stream, bool no_wait, uint64_t timeout_ns)
 {
     if (atomic_load_explicit(&device->engine.lost, memory_order_acquire)) {
         return fmi_fail(FM_ERROR_DEVICE_LOST, "fm_commit: the device is lost");
@@ -277,7 +247,7 @@ static fm_status prepare(fm_device *device, fmi_list *list, const fm_commit_info
         return status;
     }
     fmi_stream *stream = (fmi_stream *)held;
-    status = fmi_device_admit(device, stream, info->no_wait, timeout_ns);
+    status = fmi_submit_admit(device, stream, info->no_wait, timeout_ns);
     if (status == FM_OK) {
         status = take_after(device, list, stream, info);
         if (status != FM_OK) {
@@ -293,15 +263,7 @@ static fm_status prepare(fm_device *device, fmi_list *list, const fm_commit_info
     return FM_OK;
 }
 
-fm_status fm_commit(fm_commands **commands, const fm_commit_info *info, fm_point *out_point)
-{
-    if (!commands || !info) {
-        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_commit: %s is NULL", commands ? "info" : "commands");
-    }
-    return fmi_device_commit(commands, info, FM_FOREVER, out_point);
-}
-
-fm_status fmi_device_commit(fm_commands **commands, const fm_commit_info *info, uint64_t timeout_ns,
+fm_status fmi_submit_commit(fm_commands **commands, const fm_commit_info *info, uint64_t timeout_ns,
                             fm_point *out_point)
 {
     fm_status status = fmi_recorder_enter(*commands, "fm_commit");
@@ -333,7 +295,7 @@ fm_status fmi_device_commit(fm_commands **commands, const fm_commit_info *info, 
     fmi_record_release_holds(&device->record, list, FMI_ABLATED(&device->ablations, FM_ABLATE_HOLD_BUFFERS),
                              FMI_ABLATED(&device->ablations, FM_ABLATE_HOLD_KERNELS));
     atomic_fetch_add_explicit(&device->commits, 1, memory_order_relaxed);
-    uint64_t value = fmi_device_post(device, list, stream);
+    uint64_t value = fmi_submit_post(device, list, stream);
     if (out_point) {
         *out_point = (fm_point){info->stream, value};
     }
@@ -343,17 +305,17 @@ fm_status fmi_device_commit(fm_commands **commands, const fm_commit_info *info, 
     return FM_OK;
 }
 
-fm_status fmi_device_commit_or_cancel(fm_commands *commands, fm_status recorded, fm_stream stream, uint64_t timeout_ns,
+fm_status fmi_submit_commit_or_cancel(fm_commands *commands, fm_status recorded, fm_stream stream, uint64_t timeout_ns,
                                       fm_point *out_point)
 {
     fm_status status = recorded;
     if (status == FM_OK) {
-        status = fmi_device_commit(&commands, &(fm_commit_info){.stream = stream}, timeout_ns, out_point);
+        status = fmi_submit_commit(&commands, &(fm_commit_info){.stream = stream}, timeout_ns, out_point);
     }
     if (status != FM_OK) {
         fmi_error_state cause;
         fmi_error_save(&cause);
-        fm_commands_cancel(&commands);
+        fmi_recorder_cancel(&commands, "fm_commit");
         fmi_error_restore(&cause);
     }
     return status;

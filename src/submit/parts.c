@@ -78,7 +78,7 @@ static fm_status begin(fmi_parts *t, bool wants_ring)
             status = fmi_recorder_enter(t->last, "a transfer");
         }
         if (status == FM_OK) {
-            status = fmi_device_admit(device, t->stream, false, fmi_remaining_ns(t->deadline));
+            status = fmi_submit_admit(device, t->stream, false, fmi_remaining_ns(t->deadline));
             if (status != FM_OK) {
                 fmi_record_drop_list(&device->record, fmi_recorder_finish(t->last));
             }
@@ -90,7 +90,7 @@ static fm_status begin(fmi_parts *t, bool wants_ring)
         return status;
     }
     atomic_fetch_add_explicit(&device->commits, 1, memory_order_relaxed);
-    t->first = t->next = fmi_device_take_values(t->stream, t->parts);
+    t->first = t->next = fmi_submit_take_values(t->stream, t->parts);
     t->value = t->first + t->parts - 1;
     return FM_OK;
 }
@@ -105,7 +105,7 @@ static void post(fmi_parts *t, fm_commands *commands, uint64_t value)
     uint64_t first = t->next;
     t->next = value + 1;
     t->last = is_last ? NULL : t->last;
-    fmi_device_post_part(t->device, fmi_recorder_finish(commands), t->stream, first, value, is_last);
+    fmi_submit_post_part(t->device, fmi_recorder_finish(commands), t->stream, first, value, is_last);
 }
 
 // The transfer leaves its place: what was not posted never will be, and whoever waits behind it goes on.

@@ -1,11 +1,11 @@
 // Transfers in parts: a synchronous write or read of any size through a few MiB of staging memory, pipelined, in one place of its stream's order.
 // The transfer takes as many of the stream's values as it has parts in one step; lists that others commit meanwhile have later values and wait
 // behind it (schedule/backlog.h). So nothing of the stream comes between two parts, and each part is waited for by its own value.
-// For the device room; any thread. Holds no lock while it copies or waits.
+// For this room; any thread. Holds no lock while it copies or waits.
 #ifndef FMI_SUBMIT_PARTS_H
 #define FMI_SUBMIT_PARTS_H
 
-#include "device/device.h"
+#include "submit/submit.h"
 
 enum {
     FMI_PART_BYTES = 8 << 20,

@@ -122,7 +122,7 @@ static fm_status commit_copy(const reader *r, fmi_staged *out, uint64_t *out_val
         fmi_table_hold_more(&out->buffer->slot);
     }
     fm_point point = {{0}, 0};
-    status = fmi_device_commit_or_cancel(commands, status, r->stream_handle, fmi_remaining_ns(r->deadline), &point);
+    status = fmi_submit_commit_or_cancel(commands, status, r->stream_handle, fmi_remaining_ns(r->deadline), &point);
     *out_value = point.value;
     if (recorded && status != FM_OK) {
         fmi_table_release(&r->device->buffers, &out->buffer->slot);
@@ -193,30 +193,18 @@ static fm_status read_now(reader *r)
     return done ? status : read_through_staging(r);
 }
 
-fm_status fm_buffer_read(fm_device *device, fm_stream stream, fm_buffer buffer, uint64_t offset_bytes,
-                         uint64_t size_bytes, void *destination, uint64_t timeout_ns)
+fm_status fmi_submit_read(fm_device *device, fmi_stream *stream, fm_buffer buffer, fmi_range range, void *destination,
+                          uint64_t timeout_ns)
 {
-    fm_status status = fmi_device_check(device, "fm_buffer_read");
-    if (status != FM_OK) {
-        return status;
-    }
-    fmi_slot *held;
-    status = fmi_table_hold(&device->streams, stream.id, &held);
-    if (status != FM_OK) {
-        fmi_error_prefix("fm_buffer_read");
-        return status;
-    }
     reader r = {
         .device = device,
-        .stream = (fmi_stream *)held,
-        .stream_handle = stream,
+        .stream = stream,
+        .stream_handle = {stream->id},
         .buffer_handle = buffer,
-        .range = {offset_bytes, size_bytes},
+        .range = range,
         .destination = destination,
         .deadline = fmi_deadline(timeout_ns),
         .timeout_ns = timeout_ns,
     };
-    status = read_now(&r);
-    fmi_table_release(&device->streams, held);
-    return status;
+    return read_now(&r);
 }

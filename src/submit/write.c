@@ -4,12 +4,13 @@
 #include "submit/parts.h"
 
 #include "base/clock.h"
+#include "record/calls.h"
 
 #include <inttypes.h>
 
 enum { IN_PLACE_BYTES = 64 << 10 }; // from so many bytes on; a smaller write is not worth another way
 
-static fm_status write_as_one_list(const fmi_parts *t, fm_stream stream, fmi_range range, const void *source)
+static fm_status write_as_one_list(const fmi_parts *t, fmi_range range, const void *source)
 {
     fm_device *device = t->device;
     fm_commands *commands;
@@ -17,11 +18,12 @@ static fm_status write_as_one_list(const fmi_parts *t, fm_stream stream, fmi_ran
     fm_status status = fmi_recorder_begin(&device->record, NULL, &commands);
     if (status == FM_OK) {
         commands->deadline = t->deadline;
-        status = fm_upload(commands, t->handle, range.offset_bytes, range.size_bytes, source);
+        status = fmi_record_upload(commands, t->handle, range, source);
         if (status == FM_OK && commands->list->command_count == 0) { // no bytes: nothing to commit or to wait for
-            return fm_commands_cancel(&commands);
+            return fmi_recorder_cancel(&commands, "fm_buffer_write");
         }
-        status = fmi_device_commit_or_cancel(commands, status, stream, fmi_remaining_ns(t->deadline), &point);
+        status = fmi_submit_commit_or_cancel(commands, status, (fm_stream){t->stream->id},
+                                             fmi_remaining_ns(t->deadline), &point);
         status = status == FM_TIMEOUT ? FM_WOULD_BLOCK : status; // it was not committed: nothing of it will happen
     }
     if (status == FM_OK) {
@@ -60,7 +62,7 @@ static bool write_held(fmi_parts *t, const void *source, fm_status *out_status)
     return true;
 }
 
-static fm_status write_now(fmi_parts *t, fm_stream stream, fmi_range range, const void *source)
+static fm_status write_now(fmi_parts *t, fmi_range range, const void *source)
 {
     fmi_slot *held;
     fm_status status = FM_OK;
@@ -73,31 +75,18 @@ static fm_status write_now(fmi_parts *t, fm_stream stream, fmi_range range, cons
         done = is_inside && write_held(t, source, &status);
         fmi_table_release(&t->device->buffers, held);
     }
-    return done ? status
-                : write_as_one_list(t, stream, range, source); // which also says what is wrong with the arguments
+    return done ? status : write_as_one_list(t, range, source); // which also says what is wrong with the arguments
 }
 
-fm_status fm_buffer_write(fm_device *device, fm_stream stream, fm_buffer buffer, uint64_t offset_bytes,
-                          uint64_t size_bytes, const void *source, uint64_t timeout_ns)
+fm_status fmi_submit_write(fm_device *device, fmi_stream *stream, fm_buffer buffer, fmi_range range, const void *source,
+                           uint64_t timeout_ns)
 {
-    fm_status status = fmi_device_check(device, "fm_buffer_write");
-    if (status != FM_OK) {
-        return status;
-    }
-    fmi_slot *held; // another thread may destroy the handle while this one waits
-    status = fmi_table_hold(&device->streams, stream.id, &held);
-    if (status != FM_OK) {
-        fmi_error_prefix("fm_buffer_write");
-        return status;
-    }
     fmi_parts t = {
         .device = device,
-        .stream = (fmi_stream *)held,
+        .stream = stream,
         .handle = buffer,
         .deadline = fmi_deadline(timeout_ns),
         .timeout_ns = timeout_ns,
     };
-    status = write_now(&t, stream, (fmi_range){offset_bytes, size_bytes}, source);
-    fmi_table_release(&device->streams, held);
-    return status;
+    return write_now(&t, range, source);
 }

@@ -413,7 +413,7 @@ static void commit_beyond_the_limit(ct_worker *w)
     fm_commands_cancel(&commands);
 }
 
-// Guard: whoever takes memory over looks whether a commit waits for fewer bytes in flight (api/buffer.c, create). Nothing else may
+// Guard: whoever takes memory over looks whether a commit waits for fewer bytes in flight (submit/fill.c). Nothing else may
 // happen for as long as the device is busy.
 static void limit_of_bytes_lets_a_commit_go_when_memory_is_taken_over(void **state)
 {

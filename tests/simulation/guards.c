@@ -53,7 +53,7 @@ static void create_on_a(void *user)
     v->fresh = md_buffer_with(v->f, &(fm_buffer_info){.size_bytes = BYTES, .stream = v->f->a});
 }
 
-// Guard: memory hears of a commit when the list stands in the queue (submit/commit.c, fmi_device_post), not before: the fill of a
+// Guard: memory hears of a commit when the list stands in the queue (submit/commit.c, fmi_submit_post), not before: the fill of a
 // buffer that takes the memory over would get its place in front of the list, which would then write into the new buffer (HOLD-6).
 static void guard_memory_is_offered_only_when_its_last_list_stands_in_the_queue(void **state)
 {
@@ -128,7 +128,7 @@ static void guard_memory_of_a_donated_buffer_is_in_flight_when_its_last_handle_d
     md_expect(f, f->a, v.fresh, WORDS, 0);
 }
 
-// Guard: a buffer made for a stream that has failed gets memory that nothing uses (api/buffer.c, create). Behind the failure the fill
+// Guard: a buffer made for a stream that has failed gets memory that nothing uses (submit/fill.c). Behind the failure the fill
 // of memory that was taken over would not run, and nobody could use the buffer.
 static void guard_buffer_of_a_failed_stream_takes_nothing_over(void **state)
 {

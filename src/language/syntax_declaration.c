@@ -79,7 +79,8 @@ static fm_status parse_list(fmi_parser *parser, fmi_symbol *symbol, uint32_t dim
     do {
         fmi_value value;
         fmi_node *node = NULL;
-        if (dim + 1 < symbol->dim_count && dim + 1 < FMI_MAX_DIMS) { // (the second for a compiler that unrolls the calls)
+        if (dim + 1 < symbol->dim_count &&
+            dim + 1 < FMI_MAX_DIMS) { // (the second for a compiler that unrolls the calls)
             status = parse_list(parser, symbol, dim + 1, &node);
         } else {
             status = parse_first_value(parser, symbol, &value);

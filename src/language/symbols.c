@@ -14,48 +14,44 @@ const fmi_declared *fmi_symbols_find_declared(const fmi_parser *parser, const fm
     return declared && (!parser->is_header || declared->kind == FMI_DECLARED_SPECIAL) ? declared : NULL;
 }
 
-static fm_status check_name(const fmi_parser *parser, const fmi_tok *name, const fmi_symbol *symbol)
+static void check_name(fmi_parser *parser, const fmi_tok *name, const fmi_symbol *symbol)
 {
     static const char *const kinds[] = {[FMI_DECLARED_BUFFER] = "parameter",
                                         [FMI_DECLARED_CONSTANT] = "constant",
                                         [FMI_DECLARED_SHARED] = "shared array",
                                         [FMI_DECLARED_SPECIAL] = "specialisation"};
+    static const char *const what[] = {[FMI_SYMBOL_VARIABLE] = "variable", [FMI_SYMBOL_HELPER] = "helper function"};
     int length = (int)name->length;
     // Parameters of a helper and its variables may have the names of what the helper does not see.
     const fmi_declared *taken = parser->scope > 0 ? fmi_symbols_find_declared(parser, name) : name->name->declared;
     fmi_term_kind term = fmi_syntax_term(name);
     if (taken) {
-        return fmi_tok_fail(parser->tokens, name, "'%.*s' is a %s of the kernel: a %s needs another name", length,
-                            name->start, kinds[taken->kind],
-                            symbol->kind == FMI_SYMBOL_HELPER ? "helper function" : "variable");
+        fmi_syntax_fail(parser, name, "'%.*s' is a %s of the kernel: a %s needs another name", length, name->start,
+                        kinds[taken->kind], what[symbol->kind]);
     }
     if (!fmi_term_is_free(name->start, name->length) || term == FMI_TERM_FOREIGN) {
-        return fmi_syntax_check_token(parser, name);
-    }
-    if (term != FMI_TERM_NONE && term != FMI_TERM_FUNCTION && term != FMI_TERM_VALUE) {
-        return fmi_tok_fail(parser->tokens, name, "'%.*s' is a word of the language: this needs another name", length,
-                            name->start);
+        fmi_syntax_check_token(parser, name);
+    } else if (term != FMI_TERM_NONE && term != FMI_TERM_FUNCTION && term != FMI_TERM_VALUE) {
+        fmi_syntax_fail(parser, name, "'%.*s' is a word of the language: this needs another name", length, name->start);
     }
     if (name->length > MAX_NAME) {
-        return fmi_tok_fail(parser->tokens, name, "this name is longer than %d characters", (int)MAX_NAME);
+        fmi_syntax_fail(parser, name, "this name is longer than %d characters", (int)MAX_NAME);
     }
     const fmi_symbol *old = name->name->symbol;
     if (old && (old->scope == parser->scope || old->kind == FMI_SYMBOL_HELPER)) {
-        return fmi_tok_fail(parser->tokens, name, "there is a %s '%.*s' here already",
-                            old->kind == FMI_SYMBOL_HELPER ? "helper function" : "variable", length, name->start);
+        fmi_syntax_fail(parser, name, "there is a %s '%.*s' here already", what[old->kind], length, name->start);
     }
-    return FM_OK;
 }
 
-fm_status fmi_symbols_declare(fmi_parser *parser, const fmi_tok *token, const fmi_symbol *symbol, fmi_symbol **out)
+fmi_symbol *fmi_symbols_declare(fmi_parser *parser, const fmi_tok *token, const fmi_symbol *symbol)
 {
-    fm_status status = check_name(parser, token, symbol);
-    if (status != FM_OK) {
-        return status;
-    }
-    fmi_symbol *added = fmi_arena_alloc(&parser->tree->arena, sizeof *added);
+    fmi_symbol *added = fmi_arena_alloc(parser->reading->names.arena, sizeof *added);
+    check_name(parser, token, symbol);
     if (!added) {
-        return fmi_fail_memory();
+        fmi_syntax_fail_memory(parser);
+    }
+    if (fmi_syntax_failed(parser)) {
+        return &parser->no_symbol;
     }
     *added = *symbol;
     added->name = token->name;
@@ -64,11 +60,10 @@ fm_status fmi_symbols_declare(fmi_parser *parser, const fmi_tok *token, const fm
     added->older = parser->symbols;
     token->name->symbol = added;
     parser->symbols = added;
-    *out = added;
-    return FM_OK;
+    return added;
 }
 
-void fmi_symbols_close(fmi_parser *parser, fmi_symbol *newest)
+void fmi_symbols_close(fmi_parser *parser, const fmi_symbol *newest)
 {
     while (parser->symbols != newest) {
         parser->symbols->name->symbol = parser->symbols->outer;
@@ -106,22 +101,22 @@ static void suggest(const fmi_parser *parser, const fmi_tok *name, bool is_funct
     }
 }
 
-fm_status fmi_symbols_refuse(const fmi_parser *parser, const fmi_tok *name, bool is_function)
+fmi_value fmi_symbols_refuse(fmi_parser *parser, const fmi_tok *name, bool is_function)
 {
     int length = (int)name->length;
     char hint[FMI_MAX_HINT];
     if (is_function && name->name->symbol) {
-        return fmi_tok_fail(parser->tokens, name, "'%.*s' is a variable and no function", length, name->start);
+        return fmi_syntax_fail(parser, name, "'%.*s' is a variable and no function", length, name->start);
     }
     suggest(parser, name, is_function, hint);
     if (is_function) {
-        return fmi_tok_fail(parser->tokens, name,
-                            "there is no function '%.*s' in the language or before this in the header%s", length,
-                            name->start, hint);
+        return fmi_syntax_fail(parser, name,
+                               "there is no function '%.*s' in the language or before this in the header%s", length,
+                               name->start, hint);
     }
     if (parser->is_header && name->name->declared) {
-        return fmi_tok_fail(parser->tokens, name, "a helper function does not see '%.*s'; give it as an argument",
-                            length, name->start);
+        return fmi_syntax_fail(parser, name, "a helper function does not see '%.*s'; give it as an argument", length,
+                               name->start);
     }
-    return fmi_tok_fail(parser->tokens, name, "'%.*s' is not declared%s", length, name->start, hint);
+    return fmi_syntax_fail(parser, name, "'%.*s' is not declared%s", length, name->start, hint);
 }

@@ -1,7 +1,8 @@
-// What the files of the parser share while they read one kernel: tree.c (texts), syntax_statement.c, syntax_declaration.c, syntax_expression.c,
-// syntax_operand.c, syntax_call.c and symbols.c. Private to them.
-// The text is read once, from front to back: each function makes its node and checks it. A parser lives on the stack of fmi_tree_read, so nothing
-// here is locked. Recursion is bounded by `depth`, because the text is the user's.
+// What the files of the parser share while they read one kernel: syntax_*.c and symbols.c. Private to them.
+// The text is read once, from front to back: each function makes its node and checks it. The first error stays and moves the parser to the text's
+// end (fmi_syntax_fail), where every function comes back with a node, so that none has to look whether another failed. What walks over what was
+// read, or computes with it, looks (fmi_syntax_failed).
+// A parser lives on the stack of fmi_syntax_read, so nothing here is locked. Recursion is bounded by `depth`, because the text is the user's.
 #ifndef FMI_LANGUAGE_SYNTAX_H
 #define FMI_LANGUAGE_SYNTAX_H
 
@@ -16,8 +17,7 @@ enum { FMI_MAX_VARIABLE_BYTES = 256 << 10 };
 typedef struct fmi_use {
     fmi_symbol *symbol;
     const fmi_tok *token;
-    uint32_t
-        before; // the use of the same symbol before this one, or before the part that was joined last; UINT32_MAX: none
+    uint32_t before; // the same symbol's use before this, or before the part that was joined last; UINT32_MAX: none
     bool changes;
 } fmi_use;
 
@@ -38,16 +38,15 @@ typedef struct fmi_value {
 } fmi_value;
 
 typedef struct fmi_parser {
+    fmi_reading *reading; // of the text whose tokens it reads
     fmi_tree *tree;
-    const fmi_toks *tokens; // of the text that is being read
-    const fmi_tok *at;      // the next token
+    const fmi_tok *at; // the next token
     bool is_header;
     bool has_doubles; // the kernel or a text of it names them
     uint32_t depth;
     uint32_t operator_count; // of the expression: a target's compiler recurses along a chain of them
     uint32_t questions;      // `?` whose `:` has not come
-    uint32_t
-        inlined; // helper calls so far in the function that is read, and in those that it calls: compilers put each in its place
+    uint32_t inlined; // helper calls in the function that is read, and in those that it calls: compilers inline all
     uint32_t scope;
     uint32_t loops;
     fmi_symbol *symbols; // the newest that is seen
@@ -60,10 +59,17 @@ typedef struct fmi_parser {
     uint8_t result;                  // fmi_vtype that `return` gives
     uint64_t local_bytes;
     uint64_t table_bytes;
+    fmi_node no_node; // in place of those that there is no memory for, or no text
+    fmi_symbol no_symbol;
 } fmi_parser;
 
 // syntax_statement.c. Both texts, whose tokens the tree has.
-fm_status fmi_syntax_read(fmi_parser *parser);
+void fmi_syntax_read(fmi_reading *reading, fmi_tree *tree);
+
+static inline bool fmi_syntax_failed(const fmi_parser *parser)
+{
+    return parser->reading->status != FM_OK;
+}
 
 // syntax_token.c. `take` moves on if the next token is the operator.
 static inline bool fmi_syntax_is(const fmi_parser *parser, uint8_t op)
@@ -93,21 +99,43 @@ static inline fmi_keyword fmi_syntax_keyword(const fmi_tok *token)
     return fmi_syntax_term(token) == FMI_TERM_KEYWORD ? (fmi_keyword)token->name->term.code : FMI_KEYWORD_NONE;
 }
 
+static inline bool fmi_syntax_take_const(fmi_parser *parser)
+{
+    bool is = fmi_syntax_keyword(parser->at) == FMI_KEYWORD_CONST;
+    parser->at += is;
+    return is;
+}
+
 // The type that a token names; FMI_VT_COUNT: it is none.
 static inline fmi_vtype fmi_syntax_type(const fmi_tok *token)
 {
     return fmi_syntax_term(token) == FMI_TERM_TYPE ? (fmi_vtype)token->name->term.code : FMI_VT_COUNT;
 }
 
+// Fails with a sentence about a token, and gives a value that fits everywhere.
+fmi_value fmi_syntax_fail(fmi_parser *parser, const fmi_tok *token, const char *format, ...)
+    __attribute__((format(printf, 3, 4), cold));
+void fmi_syntax_fail_memory(fmi_parser *parser) __attribute__((cold));
+// That value, once something failed.
+fmi_value fmi_syntax_none(fmi_parser *parser, const fmi_tok *token) __attribute__((cold));
+
 // Takes the operator, or says that it is missing; says that `text` is missing before the next token.
-fm_status fmi_syntax_expect(fmi_parser *parser, char op);
-fm_status fmi_syntax_miss(const fmi_parser *parser, const char *text);
+void fmi_syntax_expect(fmi_parser *parser, char op);
+void fmi_syntax_miss(fmi_parser *parser, const char *text);
 
 // Refuses the next token, where something else is wanted: with what is wrong about the token itself, if anything is, else with the sentence.
-fm_status fmi_syntax_refuse(const fmi_parser *parser, const char *format, ...) __attribute__((format(printf, 2, 3)));
+fmi_value fmi_syntax_refuse(fmi_parser *parser, const char *format, ...) __attribute__((format(printf, 2, 3), cold));
 
-// Refuses a token that has no place anywhere: a word of another language, a pointer, a member; FM_OK: it may have one.
-fm_status fmi_syntax_check_token(const fmi_parser *parser, const fmi_tok *token);
+// Refuses a token that has no place anywhere: a word of another language, a pointer, a member.
+void fmi_syntax_check_token(fmi_parser *parser, const fmi_tok *token);
+
+// One level deeper, until fmi_syntax_rise. `what`: "this is".
+void fmi_syntax_nest(fmi_parser *parser, const fmi_tok *token, const char *what);
+
+static inline void fmi_syntax_rise(fmi_parser *parser)
+{
+    parser->depth--;
+}
 
 // Notes that the kernel uses values of a type.
 static inline void fmi_syntax_note_type(fmi_parser *parser, fmi_vtype type)
@@ -124,7 +152,7 @@ static inline void fmi_syntax_note_constant(fmi_parser *parser, const fmi_node *
     }
 }
 
-// A node at a place; NULL: out of host memory, and the last error says so.
+// A node at a place. Never NULL.
 fmi_node *fmi_syntax_make(fmi_parser *parser, fmi_node_kind kind, const fmi_tok *token);
 
 // Appends to a list whose end is `*end`.
@@ -134,41 +162,48 @@ static inline void fmi_syntax_append(fmi_node ***end, fmi_node *node)
     *end = &node->next;
 }
 
-// symbols.c. Declares what `*symbol` says at the name `token`; `*out` lives in the arena.
-fm_status fmi_symbols_declare(fmi_parser *parser, const fmi_tok *token, const fmi_symbol *symbol, fmi_symbol **out);
-void fmi_symbols_close(fmi_parser *parser, fmi_symbol *newest); // forgets all that came after `newest`
+// symbols.c. Declares what `*symbol` says at the name `token`, for good. Never NULL.
+fmi_symbol *fmi_symbols_declare(fmi_parser *parser, const fmi_tok *token, const fmi_symbol *symbol);
+void fmi_symbols_close(fmi_parser *parser, const fmi_symbol *newest); // forgets all that came after `newest`
 // What the kernel declares by this name; in a header specialisations alone are seen.
 const fmi_declared *fmi_symbols_find_declared(const fmi_parser *parser, const fmi_tok *name);
 // Refuses a name that is not known, and names the nearest known one.
-fm_status fmi_symbols_refuse(const fmi_parser *parser, const fmi_tok *name, bool is_function);
+fmi_value fmi_symbols_refuse(fmi_parser *parser, const fmi_tok *name, bool is_function);
 
 // syntax_expression.c. An expression with commas; one without; and one that is a statement, where a helper may give nothing.
-fm_status fmi_syntax_expression(fmi_parser *parser, fmi_value *out);
-fm_status fmi_syntax_assignment(fmi_parser *parser, fmi_value *out);
-fm_status fmi_syntax_effect(fmi_parser *parser, fmi_node **out);
+fmi_value fmi_syntax_expression(fmi_parser *parser);
+fmi_value fmi_syntax_assignment(fmi_parser *parser);
+fmi_node *fmi_syntax_effect(fmi_parser *parser);
 void fmi_syntax_begin_expression(fmi_parser *parser);
 // `++` or `--`, the token `op`, before or behind `target`, which becomes the step.
-fm_status fmi_syntax_step(fmi_parser *parser, fmi_value *target, const fmi_tok *op, bool is_prefix);
+void fmi_syntax_step(fmi_parser *parser, fmi_value *target, const fmi_tok *op, bool is_prefix);
 
-// syntax_value.c. Takes a value: fails if it is an array or nothing, or an element that must not be read.
-fm_status fmi_value_take(fmi_parser *parser, const fmi_value *value);
+// syntax_value.c. A value with a node of its own, of which nothing is known.
+fmi_value fmi_value_make(fmi_parser *parser, fmi_node_kind kind, fmi_vtype type, const fmi_tok *token);
+// `*value` becomes what the operator at `token` makes of it, which cannot be stored to: the node that is returned, whose `a` is what it was.
+fmi_node *fmi_value_wrap(fmi_parser *parser, fmi_value *value, fmi_node_kind kind, fmi_vtype type,
+                         const fmi_tok *token);
+// Takes a value: fails if it is an array or nothing, or an element that must not be read.
+void fmi_value_take(fmi_parser *parser, const fmi_value *value);
 // Fails if `value` cannot stand where a `type` is wanted. `what`: "the condition", for the sentence.
-fm_status fmi_value_fit(fmi_parser *parser, const fmi_value *value, fmi_vtype type, const char *what);
+void fmi_value_fit(fmi_parser *parser, const fmi_value *value, fmi_vtype type, const char *what);
 // Fails if the target cannot be stored to; `op` stores.
-fm_status fmi_value_check_target(fmi_parser *parser, const fmi_value *target, const fmi_tok *op);
-fm_status fmi_value_add_use(fmi_parser *parser, fmi_symbol *symbol, const fmi_tok *token, uint32_t *out_use);
-fm_status fmi_value_note_change(fmi_parser *parser, const fmi_value *target);
+void fmi_value_check_target(fmi_parser *parser, const fmi_value *target, const fmi_tok *op);
+// The index of a use.
+uint32_t fmi_value_add_use(fmi_parser *parser, fmi_symbol *symbol, const fmi_tok *token);
+void fmi_value_note_change(fmi_parser *parser, const fmi_value *target);
 // Fails if one of the uses [first, middle) and one of those from `middle` on are of the same variable and one changes it.
-fm_status fmi_value_check_order(fmi_parser *parser, uint32_t first, uint32_t middle);
-// How tightly an operator binds; 0: it is none of two values.
+void fmi_value_check_order(fmi_parser *parser, uint32_t first, uint32_t middle);
+
+// syntax_operator.c. How tightly an operator binds; 0: it is none of two values.
 int fmi_syntax_rank(uint8_t op);
-// `type` of `left op right` as it is computed, by the operator's token; the operands become it, but for the right one of a shift.
-fm_status fmi_value_find_type(fmi_parser *parser, const fmi_tok *op, const fmi_value *left, const fmi_value *right,
-                              fmi_vtype *out);
+bool fmi_syntax_gives_bool(uint8_t op);
+// The type as which `left op right` is computed, by the operator's token; the operands become it, but for the right one of a shift.
+fmi_vtype fmi_value_find_type(fmi_parser *parser, const fmi_tok *op, const fmi_value *left, const fmi_value *right);
 // What the operator of integers needs (fmi_check), as `left op right` of `type`.
 fmi_check fmi_value_check_of(const fmi_tok *op, fmi_vtype type, const fmi_value *right);
 // What is known to go wrong: a division by zero, a shift by more bits than there are.
-fm_status fmi_value_check_known(fmi_parser *parser, const fmi_tok *op, fmi_vtype type, const fmi_value *right);
+void fmi_value_check_known(fmi_parser *parser, const fmi_tok *op, fmi_vtype type, const fmi_value *right);
 
 // syntax_known.c: numbers that are known when the kernel is compiled. A float is one of single precision, on every device.
 // The known number of a value of type `from` that becomes one of `type`. A float that does not fit an integer becomes the nearest one that does, NaN
@@ -177,21 +212,17 @@ void fmi_known_convert(fmi_value *value, fmi_vtype from, fmi_vtype type);
 // `*left` becomes what `left op right` gives, of two known numbers that both have `type` (of a shift: the left one).
 void fmi_known_compute(uint8_t op, fmi_vtype type, fmi_value *left, const fmi_value *right);
 int64_t fmi_known_compute_whole(uint8_t op, fmi_vtype type, int64_t a, int64_t b); // of no floats
-// A known value gets a node that is its number, at `token`.
-fm_status fmi_known_fold(fmi_parser *parser, fmi_value *value, fmi_vtype type, const fmi_tok *token);
+// A value that is known gets a node that is its number, at `token`.
+void fmi_known_fold(fmi_parser *parser, fmi_value *value, fmi_vtype type, const fmi_tok *token);
 
 // syntax_operand.c: everything that no operator takes apart.
-fm_status fmi_syntax_operand(fmi_parser *parser, fmi_value *out);
-// An element of a buffer or shared array, whose name is the next token.
-fm_status fmi_syntax_element(fmi_parser *parser, const fmi_declared *declared, fmi_value *out);
-// Indexes behind an array.
-fm_status fmi_syntax_indexes(fmi_parser *parser, fmi_value *value);
+fmi_value fmi_syntax_operand(fmi_parser *parser);
 
 // syntax_call.c. `name ( … )`, the name is the next token.
-fm_status fmi_syntax_call(fmi_parser *parser, fmi_value *out);
+fmi_value fmi_syntax_call(fmi_parser *parser);
 
 // syntax_declaration.c. `[const] type a = …, b[3];` up to and with the semicolon.
-fm_status fmi_syntax_declaration(fmi_parser *parser, fmi_node **out);
+fmi_node *fmi_syntax_declaration(fmi_parser *parser);
 bool fmi_syntax_is_declaration(const fmi_parser *parser);
 
 #endif

@@ -109,17 +109,18 @@ void fmi_known_compute(uint8_t op, fmi_vtype type, fmi_value *left, const fmi_va
     }
 }
 
-fm_status fmi_known_fold(fmi_parser *parser, fmi_value *value, fmi_vtype type, const fmi_tok *token)
+void fmi_known_fold(fmi_parser *parser, fmi_value *value, fmi_vtype type, const fmi_tok *token)
 {
-    value->node = fmi_syntax_make(parser, FMI_NODE_KNOWN, token);
-    if (!value->node) {
-        return FM_ERROR_OUT_OF_HOST_MEMORY;
+    if (!value->is_known) {
+        return;
     }
+    value->node = fmi_syntax_make(parser, FMI_NODE_KNOWN, token);
     value->node->type = (uint8_t)type;
+    value->use = UINT32_MAX;
+    value->is_lvalue = value->is_const = false;
     if (type == FMI_VT_FLOAT) {
         value->node->real = value->real;
     } else {
         value->node->number = value->number;
     }
-    return FM_OK;
 }

@@ -8,160 +8,121 @@
 
 enum { MAX_LITERAL = 128 };
 
-// `*out` becomes a value with a node of its own; nothing is known of it.
-static fm_status make_value(fmi_parser *parser, fmi_node_kind kind, fmi_vtype type, const fmi_tok *token,
-                            fmi_value *out)
-{
-    *out = (fmi_value){
-        .node = fmi_syntax_make(parser, kind, token), .first = token, .use = UINT32_MAX, .uses = parser->use_count};
-    if (!out->node) {
-        return FM_ERROR_OUT_OF_HOST_MEMORY;
-    }
-    out->node->type = (uint8_t)type;
-    return FM_OK;
-}
-
 // A number or bool as it stands in the text.
-static fm_status parse_literal(fmi_parser *parser, fmi_vtype type, int64_t number, fmi_value *out)
+static fmi_value parse_literal(fmi_parser *parser, fmi_vtype type, int64_t number)
 {
-    fm_status status = make_value(parser, FMI_NODE_NUMBER, type, parser->at, out);
-    if (status == FM_OK) {
-        out->is_fixed = out->is_known = true;
-        out->number = out->node->number = number;
-        fmi_syntax_skip(parser);
-    }
-    return status;
+    fmi_value value = fmi_value_make(parser, FMI_NODE_NUMBER, type, parser->at);
+    value.is_fixed = value.is_known = true;
+    value.number = value.node->number = number;
+    fmi_syntax_note_type(parser, type);
+    fmi_syntax_skip(parser);
+    return value;
 }
 
-static fm_status parse_integer(fmi_parser *parser, fmi_value *out)
+static fmi_value parse_integer(fmi_parser *parser)
 {
     fmi_vtype type;
     uint64_t number = fmi_number_read_integer(parser->at->start, parser->at->start + parser->at->length, &type);
-    fmi_syntax_note_type(parser, type);
-    return parse_literal(parser, type, (int64_t)number, out);
+    return parse_literal(parser, type, (int64_t)number);
 }
 
 // Of a double nothing is known: it is the target's compiler that computes with it.
-static fm_status parse_real(fmi_parser *parser, fmi_value *out)
+static fmi_value parse_real(fmi_parser *parser)
 {
     const fmi_tok *token = parser->at;
     bool is_double = fmi_tok_is_double(token);
+    float real = 0;
+    double wide = 0;
     if (token->length > MAX_LITERAL) {
-        return fmi_tok_fail(parser->tokens, token, "this number has more than %d characters", (int)MAX_LITERAL);
+        return fmi_syntax_fail(parser, token, "this number has more than %d characters", (int)MAX_LITERAL);
     }
-    float real;
-    double wide;
     if (!fmi_number_read_real(token->start, token->start + token->length, &real, &wide)) {
-        return fmi_fail_memory();
+        fmi_syntax_fail_memory(parser);
     }
     if (is_double ? isinf(wide) : isinf(real)) {
-        return fmi_tok_fail(parser->tokens, token, "this is over the largest %s",
-                            is_double ? "double, 1.7976931348623157e308" : "float, 3.4028234e38");
+        return fmi_syntax_fail(parser, token, "this is over the largest %s",
+                               is_double ? "double, 1.7976931348623157e308" : "float, 3.4028234e38");
     }
-    fmi_syntax_note_type(parser, is_double ? FMI_VT_DOUBLE : FMI_VT_FLOAT);
-    fm_status status = parse_literal(parser, is_double ? FMI_VT_DOUBLE : FMI_VT_FLOAT, 0, out);
-    out->is_known = !is_double;
-    out->real = real;
+    fmi_value value = parse_literal(parser, is_double ? FMI_VT_DOUBLE : FMI_VT_FLOAT, 0);
+    value.is_known = !is_double;
+    value.real = real;
     // Where a float may become a double, a target's compiler must not take more digits for it than a float has.
-    bool is_same = is_double || (parser->has_doubles ? (double)real == wide : real == (float)wide);
-    return status == FM_OK && !is_same ? fmi_known_fold(parser, out, FMI_VT_FLOAT, token) : status;
+    if (parser->has_doubles ? (double)real != wide : real != (float)wide) {
+        fmi_known_fold(parser, &value, FMI_VT_FLOAT, token);
+    }
+    return value;
 }
 
 // INFINITY and the like.
-static fm_status parse_word_value(fmi_parser *parser, fmi_value *out)
+static fmi_value parse_word_value(fmi_parser *parser)
 {
     const fmi_tok *token = parser->at;
-    fmi_word_value value = (fmi_word_value)token->name->term.code;
-    bool is_lane = value == FMI_VALUE_SUBGROUP_SIZE || value == FMI_VALUE_SUBGROUP_LANE;
-    fm_status status = make_value(parser, FMI_NODE_LANE, FMI_VT_UINT, token, out);
+    fmi_word_value word = (fmi_word_value)token->name->term.code;
+    fmi_value value = fmi_value_make(parser, FMI_NODE_LANE, FMI_VT_UINT, token);
     fmi_syntax_skip(parser);
-    if (status == FM_OK && is_lane) {
-        out->node->op = (uint8_t)value;
+    if (word == FMI_VALUE_SUBGROUP_SIZE || word == FMI_VALUE_SUBGROUP_LANE) {
+        value.node->op = (uint8_t)word;
         parser->tree->features |= FMI_NEEDS_SUBGROUPS;
         parser->tree->pieces |= FMI_PIECE_LANES;
-        return FM_OK;
+        return value;
     }
-    out->is_fixed = out->is_known = true;
-    out->real = value == FMI_VALUE_INFINITY ? (float)INFINITY : (float)NAN;
-    return status == FM_OK ? fmi_known_fold(parser, out, FMI_VT_FLOAT, token) : status;
+    value.is_fixed = value.is_known = true;
+    value.real = word == FMI_VALUE_INFINITY ? (float)INFINITY : (float)NAN;
+    fmi_known_fold(parser, &value, FMI_VT_FLOAT, token);
+    return value;
 }
 
 // `type(value)`.
-static fm_status parse_cast(fmi_parser *parser, fmi_value *out)
+static fmi_value parse_cast(fmi_parser *parser)
 {
     const fmi_tok *token = parser->at;
     fmi_vtype type = fmi_syntax_type(token);
     fmi_syntax_skip(parser);
-    fm_status status = fmi_syntax_expect(parser, '(');
-    if (status == FM_OK) {
-        status = fmi_syntax_assignment(parser, out);
-    }
-    if (status == FM_OK) {
-        status = fmi_value_take(parser, out);
-    }
-    if (status == FM_OK) {
-        status = fmi_syntax_expect(parser, ')');
-    }
-    fmi_node *node = status == FM_OK ? fmi_syntax_make(parser, FMI_NODE_CAST, token) : NULL;
-    if (!node) {
-        return status == FM_OK ? FM_ERROR_OUT_OF_HOST_MEMORY : status;
-    }
-    node->type = (uint8_t)type;
-    node->a = out->node;
+    fmi_syntax_expect(parser, '(');
+    fmi_value value = fmi_syntax_assignment(parser);
+    fmi_value_take(parser, &value);
+    fmi_syntax_expect(parser, ')');
     fmi_syntax_note_type(parser, type);
-    fmi_known_convert(out, (fmi_vtype)out->node->type, type);
-    out->node = node;
-    if (out->is_known) {
-        status = fmi_known_fold(parser, out, type, token);
-    }
-    out->first = token;
-    out->is_lvalue = out->is_const = false;
-    out->use = UINT32_MAX;
-    return status;
+    fmi_known_convert(&value, (fmi_vtype)value.node->type, type);
+    fmi_value_wrap(parser, &value, FMI_NODE_CAST, type, token);
+    fmi_known_fold(parser, &value, type, token);
+    value.first = token;
+    return value;
 }
 
-// One `[index]` behind `out`; `size` 0: not known. `*is_known` stays if the index is known.
-static fm_status parse_index(fmi_parser *parser, uint32_t size, fmi_node **out, bool *is_known)
+// One `[index]`; `size` 0: not known. `*is_known` stays if the index is known.
+static fmi_node *parse_index(fmi_parser *parser, uint32_t size, bool *is_known)
 {
-    fmi_value index;
     fmi_syntax_skip(parser);
-    fm_status status = fmi_syntax_expression(parser, &index);
-    if (status == FM_OK) {
-        status = fmi_value_take(parser, &index);
-    }
-    if (status != FM_OK) {
-        return status;
-    }
+    fmi_value index = fmi_syntax_expression(parser);
+    fmi_value_take(parser, &index);
     fmi_vtype type = (fmi_vtype)index.node->type;
     if (!fmi_vtype_is_integer(type) || fmi_vtype_is_64_bit(type)) {
-        return fmi_tok_fail(parser->tokens, index.first, "an index is an int or a uint, and this is %s",
-                            fmi_vtype_phrase(type));
+        fmi_syntax_fail(parser, index.first, "an index is an int or a uint, and this is %s", fmi_vtype_phrase(type));
     }
-    if (index.is_known && (index.number < 0 || (size && index.number >= size))) {
-        return size ? fmi_tok_fail(parser->tokens, index.first, "the index %lld is not within 0 to %u",
-                                   (long long)index.number, size - 1)
-                    : fmi_tok_fail(parser->tokens, index.first, "the index %lld is below 0", (long long)index.number);
+    if (index.is_known && size && (index.number < 0 || index.number >= size)) {
+        fmi_syntax_fail(parser, index.first, "the index %lld is not within 0 to %u", (long long)index.number, size - 1);
+    } else if (index.is_known && index.number < 0) {
+        fmi_syntax_fail(parser, index.first, "the index %lld is below 0", (long long)index.number);
     }
-    *out = index.node;
     *is_known &= index.is_known;
-    return fmi_syntax_expect(parser, ']');
+    fmi_syntax_expect(parser, ']');
+    return index.node;
 }
 
-fm_status fmi_syntax_indexes(fmi_parser *parser, fmi_value *value)
+// Indexes behind an array.
+static void parse_indexes(fmi_parser *parser, fmi_value *value)
 {
-    fm_status status = FM_OK;
     bool is_known = value->is_const && value->dims; // an element of a table, if all indexes are known
-    while (status == FM_OK && fmi_syntax_is(parser, '[')) {
+    while (fmi_syntax_is(parser, '[')) {
         if (value->dims == 0) {
-            return fmi_tok_fail(parser->tokens, parser->at, "this is no array, so it has no elements");
+            fmi_syntax_fail(parser, parser->at, "this is no array, so it has no elements");
+            return;
         }
         fmi_node *node = fmi_syntax_make(parser, FMI_NODE_INDEX, value->node->token);
-        if (!node) {
-            return FM_ERROR_OUT_OF_HOST_MEMORY;
-        }
         node->type = value->node->type;
         node->a = value->node;
-        status = parse_index(parser, value->sizes ? *value->sizes : 0, &node->b, &is_known);
+        node->b = parse_index(parser, value->sizes ? *value->sizes : 0, &is_known);
         value->node = node;
         value->sizes += value->sizes != NULL;
         value->dims--;
@@ -169,73 +130,59 @@ fm_status fmi_syntax_indexes(fmi_parser *parser, fmi_value *value)
         node->is_constant = is_known && value->dims == 0 && node->type != FMI_VT_BOOL && node->type != FMI_VT_DOUBLE;
         fmi_syntax_note_constant(parser, node);
     }
-    return status;
 }
 
-fm_status fmi_syntax_element(fmi_parser *parser, const fmi_declared *declared, fmi_value *out)
+// An element of a buffer or shared array.
+static fmi_value parse_element(fmi_parser *parser, const fmi_declared *declared)
 {
     const fmi_tok *token = parser->at;
-    const char *kind = declared->kind == FMI_DECLARED_BUFFER ? "buffer" : "shared array";
-    fmi_vtype type = fmi_dtype_get((fm_dtype)declared->dtype)->vtype;
+    bool is_shared = declared->kind == FMI_DECLARED_SHARED, is_known = true;
     if (token[1].op != '[') {
-        return fmi_tok_fail(parser->tokens, token, "'%s' is a %s and is used only as %s[index]", declared->name, kind,
-                            declared->name);
+        return fmi_syntax_fail(parser, token, "'%s' is a %s and is used only as %s[index]", declared->name,
+                               is_shared ? "shared array" : "buffer", declared->name);
     }
     if (token[2].op == ']') {
-        return fmi_tok_fail(parser->tokens, token, "'%s[]' has no index", declared->name);
-    }
-    fm_status status = make_value(parser, FMI_NODE_ELEMENT, type, token, out);
-    if (status != FM_OK) {
-        return status;
+        return fmi_syntax_fail(parser, token, "'%s[]' has no index", declared->name);
     }
     fmi_syntax_skip(parser);
-    fmi_node *node = out->node;
-    node->declared = declared;
-    out->is_lvalue = true;
-    bool is_known = true;
-    status = parse_index(parser, declared->count, &node->a, &is_known);
-    bool is_shared = declared->kind == FMI_DECLARED_SHARED;
+    fmi_value value = fmi_value_make(parser, FMI_NODE_ELEMENT, fmi_dtype_get((fm_dtype)declared->dtype)->vtype, token);
+    value.node->declared = declared;
+    value.node->a = parse_index(parser, declared->count, &is_known);
+    value.is_lvalue = true;
     parser->tree->features |= is_shared ? FMI_NEEDS_SHARED : 0;
-    if (status == FM_OK && fmi_syntax_is(parser, '[')) {
-        return fmi_syntax_indexes(parser, out); // which fails: the element has none
-    }
-    return status;
+    return value;
 }
 
-static fm_status parse_constant(fmi_parser *parser, const fmi_declared *declared, fmi_value *out)
+static fmi_value parse_constant(fmi_parser *parser, const fmi_declared *declared)
 {
     fmi_vtype type = fmi_dtype_get((fm_dtype)declared->dtype)->vtype;
-    fm_status status = make_value(parser, FMI_NODE_CONSTANT, type, parser->at, out);
-    if (status == FM_OK) {
-        out->node->declared = declared;
-        fmi_syntax_skip(parser);
-    }
-    return status;
+    fmi_value value = fmi_value_make(parser, FMI_NODE_CONSTANT, type, parser->at);
+    value.node->declared = declared;
+    fmi_syntax_skip(parser);
+    return value;
 }
 
 // A specialisation is its number.
-static fm_status parse_special(fmi_parser *parser, const fmi_declared *special, fmi_value *out)
+static fmi_value parse_special(fmi_parser *parser, const fmi_declared *special)
 {
     fmi_vtype type = fmi_dtype_get((fm_dtype)special->dtype)->vtype;
-    *out = (fmi_value){.first = parser->at,
-                       .use = UINT32_MAX,
-                       .uses = parser->use_count,
-                       .is_fixed = true,
-                       .is_known = type != FMI_VT_DOUBLE,
-                       .real = type == FMI_VT_FLOAT ? (float)special->value : 0};
-    if (type != FMI_VT_FLOAT && type != FMI_VT_DOUBLE) {
-        out->number = type == FMI_VT_ULONG ? (int64_t)(uint64_t)special->value : (int64_t)special->value;
+    fmi_value value = fmi_value_make(parser, FMI_NODE_KNOWN, type, parser->at);
+    value.is_fixed = true;
+    value.is_known = type != FMI_VT_DOUBLE;
+    if (type == FMI_VT_DOUBLE) {
+        value.node->wide = special->value;
+    } else if (type == FMI_VT_FLOAT) {
+        value.node->real = value.real = (float)special->value;
+    } else {
+        value.number = type == FMI_VT_ULONG ? (int64_t)(uint64_t)special->value : (int64_t)special->value;
+        value.node->number = value.number;
     }
     fmi_syntax_note_type(parser, type);
     fmi_syntax_skip(parser);
-    fm_status status = fmi_known_fold(parser, out, type, out->first);
-    if (status == FM_OK && type == FMI_VT_DOUBLE) {
-        out->node->wide = special->value;
-    }
-    return status;
+    return value;
 }
 
-static fm_status parse_id(fmi_parser *parser, fmi_value *out)
+static fmi_value parse_id(fmi_parser *parser)
 {
     static const uint32_t features[] = {[FMI_ID_GLOBAL] = FMI_NEEDS_GLOBAL_ID,
                                         [FMI_ID_LOCAL] = FMI_NEEDS_LOCAL_ID,
@@ -245,212 +192,203 @@ static fm_status parse_id(fmi_parser *parser, fmi_value *out)
     const fmi_tok *id = parser->at, *axis = id + 2;
     int length = (int)id->length;
     if (parser->is_header) {
-        return fmi_tok_fail(parser->tokens, id, "a helper function does not see '%.*s'; give it as an argument", length,
-                            id->start);
+        return fmi_syntax_fail(parser, id, "a helper function does not see '%.*s'; give it as an argument", length,
+                               id->start);
     }
     if (id[1].op != '.' || axis->kind != FMI_TOK_NAME || axis->length != 1 || *axis->start < 'x' ||
         *axis->start > 'z') {
-        return fmi_tok_fail(parser->tokens, id, "'%.*s' is used only as %.*s.x, %.*s.y or %.*s.z", length, id->start,
-                            length, id->start, length, id->start, length, id->start);
-    }
-    fm_status status = make_value(parser, FMI_NODE_ID, FMI_VT_UINT, id, out);
-    if (status != FM_OK) {
-        return status;
+        return fmi_syntax_fail(parser, id, "'%.*s' is used only as %.*s.x, %.*s.y or %.*s.z", length, id->start, length,
+                               id->start, length, id->start, length, id->start);
     }
     parser->at += 3;
-    out->node->op = id->name->term.code;
-    out->node->number = *axis->start - 'x';
-    parser->tree->features |= features[out->node->op];
-    if (out->node->op == FMI_ID_SIZE) {
-        out->is_known = true;
-        out->number = parser->tree->source->group_size[out->node->number];
-        status = fmi_known_fold(parser, out, FMI_VT_UINT, id);
+    fmi_value value = fmi_value_make(parser, FMI_NODE_ID, FMI_VT_UINT, id);
+    value.node->op = id->name->term.code;
+    value.node->number = *axis->start - 'x';
+    parser->tree->features |= features[id->name->term.code];
+    if (id->name->term.code == FMI_ID_SIZE) {
+        value.is_known = true;
+        value.number = parser->tree->source->group_size[*axis->start - 'x'];
+        fmi_known_fold(parser, &value, FMI_VT_UINT, id);
     }
-    return status;
+    return value;
 }
 
-static fm_status parse_variable(fmi_parser *parser, fmi_value *out)
+static fmi_value parse_variable(fmi_parser *parser)
 {
     const fmi_tok *token = parser->at;
     fmi_symbol *symbol = token->name->symbol;
     int length = (int)token->length;
     if (token->name == parser->declaring) {
-        return fmi_tok_fail(parser->tokens, token, "'%.*s' is used in its own first value", length, token->start);
+        return fmi_syntax_fail(parser, token, "'%.*s' is used in its own first value", length, token->start);
     }
     if (!symbol) {
         return fmi_symbols_refuse(parser, token, false);
     }
     if (symbol->kind == FMI_SYMBOL_HELPER) {
-        return fmi_tok_fail(parser->tokens, token, "'%.*s' is a helper function and is called with parentheses", length,
-                            token->start);
+        return fmi_syntax_fail(parser, token, "'%.*s' is a helper function and is called with parentheses", length,
+                               token->start);
     }
-    fm_status status = make_value(parser, FMI_NODE_VARIABLE, (fmi_vtype)symbol->type, token, out);
-    if (status != FM_OK) {
-        return status;
-    }
-    out->node->symbol = symbol;
-    out->is_lvalue = true;
-    out->is_const = symbol->is_const;
-    out->dims = symbol->dim_count;
-    out->sizes = symbol->dims;
-    out->is_known = symbol->is_known;
-    out->number = symbol->number;
-    out->real = symbol->real;
+    fmi_value value = fmi_value_make(parser, FMI_NODE_VARIABLE, (fmi_vtype)symbol->type, token);
+    value.node->symbol = symbol;
+    value.is_lvalue = true;
+    value.is_const = symbol->is_const;
+    value.dims = symbol->dim_count;
+    value.sizes = symbol->dims;
+    value.is_known = symbol->is_known;
+    value.number = symbol->number;
+    value.real = symbol->real;
     fmi_syntax_skip(parser);
     if (!symbol->is_const) {
-        status = fmi_value_add_use(parser, symbol, token, &out->use);
+        value.use = fmi_value_add_use(parser, symbol, token);
     }
-    return status == FM_OK ? fmi_syntax_indexes(parser, out) : status;
+    parse_indexes(parser, &value);
+    return value;
 }
 
-static fm_status parse_type(fmi_parser *parser, fmi_value *out)
+static fmi_value parse_type(fmi_parser *parser)
 {
-    if (parser->at[1].op == '(') {
-        return parse_cast(parser, out);
+    const fmi_tok *token = parser->at;
+    if (token[1].op == '(') {
+        return parse_cast(parser);
     }
-    fm_status status =
-        parser->at[1].op == '*' || parser->at[1].op == '&' ? fmi_syntax_check_token(parser, parser->at + 1) : FM_OK;
-    return status == FM_OK ? fmi_tok_fail(parser->tokens, parser->at,
-                                          "a type stands here where a value is wanted; a declaration is a statement of "
-                                          "its own")
-                           : status;
+    if (token[1].op == '*' || token[1].op == '&') {
+        fmi_syntax_check_token(parser, token + 1);
+    }
+    return fmi_syntax_fail(parser, token,
+                           "a type stands here where a value is wanted; a declaration is a statement of its own");
 }
 
-static fm_status parse_name(fmi_parser *parser, fmi_value *out)
+static fmi_value parse_declared(fmi_parser *parser, const fmi_declared *declared)
+{
+    switch ((fmi_declared_kind)declared->kind) {
+    case FMI_DECLARED_CONSTANT: return parse_constant(parser, declared);
+    case FMI_DECLARED_SPECIAL: return parse_special(parser, declared);
+    case FMI_DECLARED_BUFFER:
+    case FMI_DECLARED_SHARED: break;
+    }
+    return parse_element(parser, declared);
+}
+
+static fmi_value parse_name(fmi_parser *parser)
 {
     const fmi_tok *name = parser->at;
     const fmi_declared *declared = fmi_symbols_find_declared(parser, name);
-    fm_status status = fmi_syntax_check_token(parser, name);
-    if (status != FM_OK) {
-        return status;
+    fmi_syntax_check_token(parser, name);
+    if (fmi_syntax_failed(parser)) {
+        return fmi_syntax_none(parser, name);
     }
     if (declared) {
-        return declared->kind == FMI_DECLARED_CONSTANT  ? parse_constant(parser, declared, out)
-               : declared->kind == FMI_DECLARED_SPECIAL ? parse_special(parser, declared, out)
-                                                        : fmi_syntax_element(parser, declared, out);
+        return parse_declared(parser, declared);
     }
     switch (fmi_syntax_term(name)) {
-    case FMI_TERM_TYPE: return parse_type(parser, out);
-    case FMI_TERM_LITERAL: return parse_literal(parser, FMI_VT_BOOL, name->name->term.code, out);
-    case FMI_TERM_ID: return parse_id(parser, out);
+    case FMI_TERM_TYPE: return parse_type(parser);
+    case FMI_TERM_LITERAL: return parse_literal(parser, FMI_VT_BOOL, name->name->term.code);
+    case FMI_TERM_ID: return parse_id(parser);
     case FMI_TERM_BARRIER:
-    case FMI_TERM_ATOMIC: return fmi_syntax_call(parser, out);
+    case FMI_TERM_ATOMIC: return fmi_syntax_call(parser);
     case FMI_TERM_VALUE:
         if (!name->name->symbol) {
-            return parse_word_value(parser, out);
+            return parse_word_value(parser);
         }
-        return name[1].op == '(' ? fmi_syntax_call(parser, out) : parse_variable(parser, out);
+        break;
     case FMI_TERM_NONE:
-    case FMI_TERM_FUNCTION: return name[1].op == '(' ? fmi_syntax_call(parser, out) : parse_variable(parser, out);
+    case FMI_TERM_FUNCTION: break;
     case FMI_TERM_KEYWORD:
-    case FMI_TERM_FOREIGN: break;
+    case FMI_TERM_FOREIGN:
+        return fmi_syntax_fail(parser, name, "'%.*s' stands where a value is wanted", (int)name->length, name->start);
     }
-    return fmi_tok_fail(parser->tokens, name, "'%.*s' stands where a value is wanted", (int)name->length, name->start);
+    return name[1].op == '(' ? fmi_syntax_call(parser) : parse_variable(parser);
 }
 
-static fm_status parse_parentheses(fmi_parser *parser, fmi_value *out)
+static fmi_value parse_parentheses(fmi_parser *parser)
 {
     const fmi_tok *open = parser->at;
     fmi_syntax_skip(parser);
     fmi_vtype type = fmi_syntax_type(parser->at);
     if (type != FMI_VT_COUNT && parser->at[1].op == ')') {
-        return fmi_tok_fail(parser->tokens, parser->at, "a cast is written %s(value)", fmi_vtype_name(type));
+        return fmi_syntax_fail(parser, parser->at, "a cast is written %s(value)", fmi_vtype_name(type));
     }
-    fm_status status = fmi_syntax_expression(parser, out);
-    if (status == FM_OK && out->dims) {
-        status = fmi_value_take(parser, out);
+    fmi_value value = fmi_syntax_expression(parser);
+    if (value.dims) {
+        fmi_value_take(parser, &value);
     }
-    if (status == FM_OK) {
-        out->first = open;
-        out->node->is_wrapped = true;
-        status = fmi_syntax_expect(parser, ')');
-    }
-    return status;
+    value.first = open;
+    value.node->is_wrapped = true;
+    fmi_syntax_expect(parser, ')');
+    return value;
 }
 
-static fm_status parse_primary(fmi_parser *parser, fmi_value *out)
+static fmi_value parse_primary(fmi_parser *parser)
 {
     const fmi_tok *token = parser->at;
-    switch (token->kind) {
-    case FMI_TOK_INTEGER: return parse_integer(parser, out);
-    case FMI_TOK_FLOAT: return parse_real(parser, out);
-    case FMI_TOK_NAME: return parse_name(parser, out);
-    case FMI_TOK_END: return fmi_tok_fail(parser->tokens, token, "the text ends where a value is wanted");
-    default: break;
+    switch ((fmi_tok_kind)token->kind) {
+    case FMI_TOK_INTEGER: return parse_integer(parser);
+    case FMI_TOK_FLOAT: return parse_real(parser);
+    case FMI_TOK_NAME: return parse_name(parser);
+    case FMI_TOK_END: return fmi_syntax_fail(parser, token, "the text ends where a value is wanted");
+    case FMI_TOK_OPERATOR:
+    case FMI_TOK_BAD: break;
     }
     return token->op == '('
-               ? parse_parentheses(parser, out)
+               ? parse_parentheses(parser)
                : fmi_syntax_refuse(parser, "'%.*s' stands where a value is wanted", (int)token->length, token->start);
 }
 
 // `-v`, `+v`, `~v`, `!v`.
-static fm_status apply_unary(fmi_parser *parser, const fmi_tok *token, fmi_value *value)
+static fmi_value parse_sign(fmi_parser *parser)
 {
+    const fmi_tok *token = parser->at;
     uint8_t op = token->op;
-    fm_status status = fmi_value_take(parser, value);
-    fmi_vtype type = (fmi_vtype)value->node->type;
+    fmi_syntax_skip(parser);
+    fmi_value value = fmi_syntax_operand(parser);
+    fmi_value_take(parser, &value);
+    fmi_vtype type = (fmi_vtype)value.node->type;
     bool is_right = op == '!'   ? type == FMI_VT_BOOL || type == FMI_VT_ANY
                     : op == '~' ? fmi_vtype_is_integer(type)
                                 : fmi_vtype_is_number(type);
-    if (status == FM_OK && !is_right) {
-        status = fmi_tok_fail(parser->tokens, token, "'%c' does not take %s; it takes %s", op, fmi_vtype_phrase(type),
-                              op == '!'   ? "a bool"
-                              : op == '~' ? "an integer"
-                                          : "a number");
+    if (!is_right) {
+        const char *wanted = op == '!' ? "a bool" : op == '~' ? "an integer" : "a number";
+        fmi_syntax_fail(parser, token, "'%c' does not take %s; it takes %s", op, fmi_vtype_phrase(type), wanted);
     }
-    fmi_node *node = status == FM_OK ? fmi_syntax_make(parser, FMI_NODE_UNARY, token) : NULL;
-    if (!node) {
-        return status == FM_OK ? FM_ERROR_OUT_OF_HOST_MEMORY : status;
-    }
-    node->op = op;
-    node->type = node->operand = (uint8_t)type;
-    node->a = value->node;
-    value->node = node;
-    value->number = op == '!'   ? !value->number
-                    : op == '~' ? ~value->number
-                    : op == '-' ? (int64_t)(0 - (uint64_t)value->number)
-                                : value->number;
-    value->real = op == '-' ? -value->real : value->real;
-    value->first = token;
-    value->is_lvalue = value->is_const = false;
-    value->use = UINT32_MAX;
-    fmi_known_convert(value, type, type);
-    return value->is_known ? fmi_known_fold(parser, value, type, token) : FM_OK;
+    fmi_node *node = fmi_value_wrap(parser, &value, FMI_NODE_UNARY, type, token);
+    node->operand = (uint8_t)type;
+    value.number = op == '!'   ? !value.number
+                   : op == '~' ? ~value.number
+                   : op == '-' ? (int64_t)(0 - (uint64_t)value.number)
+                               : value.number;
+    value.real = op == '-' ? -value.real : value.real;
+    value.first = token;
+    fmi_known_convert(&value, type, type);
+    fmi_known_fold(parser, &value, type, token);
+    return value;
 }
 
-static fm_status parse_unary(fmi_parser *parser, fmi_value *out)
+static fmi_value parse_unary(fmi_parser *parser)
 {
     const fmi_tok *token = parser->at;
     if (fmi_tok_steps(token)) {
         fmi_syntax_skip(parser);
-        fm_status status = fmi_syntax_operand(parser, out);
-        status = status == FM_OK ? fmi_syntax_step(parser, out, token, true) : status;
-        out->first = token;
-        return status;
+        fmi_value value = fmi_syntax_operand(parser);
+        fmi_syntax_step(parser, &value, token, true);
+        value.first = token;
+        return value;
     }
     if (token->op == '+' || token->op == '-' || token->op == '!' || token->op == '~') {
-        fmi_syntax_skip(parser);
-        fm_status status = fmi_syntax_operand(parser, out);
-        return status == FM_OK ? apply_unary(parser, token, out) : status;
+        return parse_sign(parser);
     }
-    fm_status status = parse_primary(parser, out);
-    if (status == FM_OK && fmi_tok_steps(parser->at)) {
-        status = fmi_syntax_step(parser, out, parser->at, false);
+    fmi_value value = parse_primary(parser);
+    if (fmi_tok_steps(parser->at)) {
+        fmi_syntax_step(parser, &value, parser->at, false);
         fmi_syntax_skip(parser);
     }
-    if (status == FM_OK && fmi_syntax_is(parser, '[')) {
-        status = fmi_syntax_indexes(parser, out); // which fails: what has elements has taken its indexes
-    }
-    return status;
+    parse_indexes(parser, &value); // which fails: what has elements has taken its indexes
+    return value;
 }
 
-fm_status fmi_syntax_operand(fmi_parser *parser, fmi_value *out)
+fmi_value fmi_syntax_operand(fmi_parser *parser)
 {
-    if (parser->depth >= FMI_MAX_NESTED) {
-        return fmi_tok_fail(parser->tokens, parser->at, "this is nested more than %d deep", (int)FMI_MAX_NESTED);
-    }
-    parser->depth++;
-    fm_status status = parse_unary(parser, out);
-    parser->depth--;
-    return status;
+    fmi_syntax_nest(parser, parser->at, "this is");
+    fmi_value value = parse_unary(parser);
+    fmi_syntax_rise(parser);
+    return value;
 }

@@ -2,105 +2,100 @@
 // What is known to go wrong is refused here.
 #include "language/syntax.h"
 
+enum takes { NUMBERS, EQUALS, INTEGERS, SHIFTED, BOOLS };
+
+// By their tokens' `op`, without FMI_OP_STORES.
+static const struct {
+    uint8_t rank;  // how tightly it binds; 0: no operator of two values
+    uint8_t takes; // enum takes
+    bool gives_bool;
+} operators[FMI_OP_STORES] = {
+    [FMI_OP_OR] = {1, BOOLS, true},
+    [FMI_OP_AND] = {2, BOOLS, true},
+    ['|'] = {3, INTEGERS, false},
+    ['^'] = {4, INTEGERS, false},
+    ['&'] = {5, INTEGERS, false},
+    [FMI_OP_EQUAL] = {6, EQUALS, true},
+    [FMI_OP_UNEQUAL] = {6, EQUALS, true},
+    ['<'] = {7, NUMBERS, true},
+    ['>'] = {7, NUMBERS, true},
+    [FMI_OP_AT_MOST] = {7, NUMBERS, true},
+    [FMI_OP_AT_LEAST] = {7, NUMBERS, true},
+    [FMI_OP_SHIFT_LEFT] = {8, SHIFTED, false},
+    [FMI_OP_SHIFT_RIGHT] = {8, SHIFTED, false},
+    ['+'] = {9, NUMBERS, false},
+    ['-'] = {9, NUMBERS, false},
+    ['*'] = {10, NUMBERS, false},
+    ['/'] = {10, NUMBERS, false},
+    ['%'] = {10, INTEGERS, false},
+};
+
 int fmi_syntax_rank(uint8_t op)
 {
-    switch (op) {
-    case FMI_OP_OR: return 1;
-    case FMI_OP_AND: return 2;
-    case '|': return 3;
-    case '^': return 4;
-    case '&': return 5;
-    case FMI_OP_EQUAL:
-    case FMI_OP_UNEQUAL: return 6;
-    case '<':
-    case '>':
-    case FMI_OP_AT_MOST:
-    case FMI_OP_AT_LEAST: return 7;
-    case FMI_OP_SHIFT_LEFT:
-    case FMI_OP_SHIFT_RIGHT: return 8;
-    case '+':
-    case '-': return 9;
-    case '*':
-    case '/':
-    case '%': return 10;
-    default: return 0;
-    }
+    return op < FMI_OP_STORES ? operators[op].rank : 0;
 }
 
-static bool is_logic(uint8_t op)
+bool fmi_syntax_gives_bool(uint8_t op)
 {
-    return op == FMI_OP_AND || op == FMI_OP_OR;
+    return operators[op].gives_bool;
 }
 
-static bool is_shift(uint8_t op)
+static uint8_t operator_of(const fmi_tok *token)
 {
-    return op == FMI_OP_SHIFT_LEFT || op == FMI_OP_SHIFT_RIGHT;
+    return token->op & (uint8_t)~FMI_OP_STORES;
 }
 
-// Those that take integers alone, both of one type.
-static bool is_of_integers(uint8_t op)
+fmi_vtype fmi_value_find_type(fmi_parser *parser, const fmi_tok *token, const fmi_value *left, const fmi_value *right)
 {
-    return op == '|' || op == '^' || op == '&' || op == '%';
-}
-
-static fm_status refuse(fmi_parser *parser, const fmi_tok *token, uint8_t op, fmi_vtype a, fmi_vtype b)
-{
-    const char *hint = is_logic(op)                           ? "; it takes bools"
-                       : is_shift(op)                         ? "; it takes an integer, and an int or uint behind it"
-                       : is_of_integers(op)                   ? "; it takes integers"
-                       : a == FMI_VT_BOOL || b == FMI_VT_BOOL ? "; it takes numbers"
-                                                              : "; cast one of them";
-    return fmi_tok_fail(parser->tokens, token, "'%.*s' does not take %s and %s%s", (int)token->length, token->start,
-                        fmi_vtype_phrase(a), fmi_vtype_phrase(b), hint);
-}
-
-fm_status fmi_value_find_type(fmi_parser *parser, const fmi_tok *token, const fmi_value *left, const fmi_value *right,
-                              fmi_vtype *out)
-{
-    uint8_t op = token->op & (uint8_t)~FMI_OP_STORES;
-    fmi_vtype a = (fmi_vtype)left->node->type, b = (fmi_vtype)right->node->type;
-    bool is_equality = op == FMI_OP_EQUAL || op == FMI_OP_UNEQUAL;
-    bool is_right;
-    *out = a;
-    if (is_logic(op)) {
+    uint8_t takes = operators[operator_of(token)].takes;
+    fmi_vtype type = (fmi_vtype)left->node->type, a = type, b = (fmi_vtype)right->node->type;
+    bool are_bools = a == FMI_VT_BOOL && b == FMI_VT_BOOL, is_right;
+    if (takes == BOOLS) {
         is_right = fmi_vtype_fits(a, FMI_VT_BOOL) && fmi_vtype_fits(b, FMI_VT_BOOL);
-        *out = FMI_VT_BOOL;
-    } else if (is_shift(op)) {
+        type = FMI_VT_BOOL;
+    } else if (takes == SHIFTED) {
         is_right = fmi_vtype_is_integer(a) && fmi_vtype_is_integer(b) && !fmi_vtype_is_64_bit(b);
-    } else if (is_equality && a == FMI_VT_BOOL && b == FMI_VT_BOOL) {
+    } else if (takes == EQUALS && are_bools) {
         is_right = true;
     } else {
         is_right =
-            fmi_vtype_join(a, b, out) && (is_of_integers(op) ? fmi_vtype_is_integer(*out) : fmi_vtype_is_number(*out));
+            fmi_vtype_join(a, b, &type) && (takes == INTEGERS ? fmi_vtype_is_integer(type) : fmi_vtype_is_number(type));
     }
-    return is_right ? FM_OK : refuse(parser, token, op, a, b);
+    if (!is_right) {
+        const char *hint = takes == BOOLS      ? "; it takes bools"
+                           : takes == SHIFTED  ? "; it takes an integer, and an int or uint behind it"
+                           : takes == INTEGERS ? "; it takes integers"
+                           : a == FMI_VT_BOOL || b == FMI_VT_BOOL ? "; it takes numbers"
+                                                                  : "; cast one of them";
+        fmi_syntax_fail(parser, token, "'%.*s' does not take %s and %s%s", (int)token->length, token->start,
+                        fmi_vtype_phrase(a), fmi_vtype_phrase(b), hint);
+    }
+    return type;
 }
 
-fm_status fmi_value_check_known(fmi_parser *parser, const fmi_tok *token, fmi_vtype type, const fmi_value *right)
+void fmi_value_check_known(fmi_parser *parser, const fmi_tok *token, fmi_vtype type, const fmi_value *right)
 {
-    uint8_t op = token->op & (uint8_t)~FMI_OP_STORES;
+    uint8_t op = operator_of(token);
     if (!right->is_known || !fmi_vtype_is_integer(type)) {
-        return FM_OK;
+        return;
     }
     if ((op == '/' || op == '%') && right->number == 0) {
-        return fmi_tok_fail(parser->tokens, right->first, "this divides by zero");
+        fmi_syntax_fail(parser, right->first, "this divides by zero");
     }
     int64_t bits = fmi_vtype_is_64_bit(type) ? 64 : 32;
-    if (is_shift(op) && type != FMI_VT_ANY && (right->number < 0 || right->number >= bits)) {
-        return fmi_tok_fail(parser->tokens, right->first, "%s is shifted by 0 to %d bits", fmi_vtype_phrase(type),
-                            (int)bits - 1);
+    if (operators[op].takes == SHIFTED && type != FMI_VT_ANY && (right->number < 0 || right->number >= bits)) {
+        fmi_syntax_fail(parser, right->first, "%s is shifted by 0 to %d bits", fmi_vtype_phrase(type), (int)bits - 1);
     }
-    return FM_OK;
 }
 
 fmi_check fmi_value_check_of(const fmi_tok *token, fmi_vtype type, const fmi_value *right)
 {
-    uint8_t op = token->op & (uint8_t)~FMI_OP_STORES;
-    bool is_signed = type == FMI_VT_INT || type == FMI_VT_LONG;
-    if (type == FMI_VT_ANY || !fmi_vtype_is_integer(type) || !(is_shift(op) || op == '/' || op == '%')) {
+    uint8_t op = operator_of(token);
+    bool is_shift = operators[op].takes == SHIFTED, is_signed = type == FMI_VT_INT || type == FMI_VT_LONG;
+    if (type == FMI_VT_ANY || !fmi_vtype_is_integer(type) || !(is_shift || op == '/' || op == '%')) {
         return FMI_CHECK_NONE;
     }
-    if (!right->is_known || (!is_shift(op) && is_signed && right->number == -1)) {
+    if (!right->is_known || (!is_shift && is_signed && right->number == -1)) {
         return FMI_CHECK_ALL;
     }
     return op == '%' && is_signed ? FMI_CHECK_SIGN : FMI_CHECK_NONE;

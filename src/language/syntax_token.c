@@ -1,31 +1,67 @@
-// What the parser does with single tokens: expecting one, and refusing one that has no place. See syntax.h.
+// What the parser does with single tokens: expecting one, refusing one that has no place, and stopping at the first error. See syntax.h.
 // A token that means nothing anywhere is named for what it is, wherever the parser comes upon it: a word of another language, a pointer, a member.
 #include "language/syntax.h"
 
-#include "base/error.h"
 #include "language/hints.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 
+// What follows an error is read as an empty text.
+static void stop(fmi_parser *parser)
+{
+    const fmi_toks *text = parser->reading->text;
+    parser->at = &text->list[text->count];
+}
+
+fmi_value fmi_syntax_fail(fmi_parser *parser, const fmi_tok *token, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    fmi_tok_fail_with(parser->reading, token, format, args);
+    va_end(args);
+    stop(parser);
+    return fmi_syntax_none(parser, token);
+}
+
+fmi_value fmi_syntax_none(fmi_parser *parser, const fmi_tok *token)
+{
+    parser->no_node = (fmi_node){.kind = FMI_NODE_EMPTY, .type = FMI_VT_ANY, .token = token};
+    return (fmi_value){.node = &parser->no_node, .first = token, .use = UINT32_MAX, .uses = parser->use_count};
+}
+
+void fmi_syntax_fail_memory(fmi_parser *parser)
+{
+    fmi_reading_fail_memory(parser->reading);
+    stop(parser);
+}
+
 fmi_node *fmi_syntax_make(fmi_parser *parser, fmi_node_kind kind, const fmi_tok *token)
 {
-    fmi_node *node = fmi_arena_alloc(&parser->tree->arena, sizeof *node);
+    fmi_node *node = fmi_arena_alloc(parser->reading->names.arena, sizeof *node);
     if (!node) {
-        fmi_fail_memory();
-        return NULL;
+        fmi_syntax_fail_memory(parser);
+        node = &parser->no_node;
+        kind = FMI_NODE_EMPTY;
     }
     *node = (fmi_node){.kind = (uint8_t)kind, .token = token};
     return node;
 }
 
-// `point` is a `.` that no built-in id owns.
-static fm_status refuse_member(const fmi_parser *parser, const fmi_tok *point)
+void fmi_syntax_nest(fmi_parser *parser, const fmi_tok *token, const char *what)
 {
-    const fmi_tok *owner = point > parser->tokens->list ? point - 1 : NULL;
+    if (parser->depth++ >= FMI_MAX_NESTED) {
+        fmi_syntax_fail(parser, token, "%s nested more than %d deep", what, (int)FMI_MAX_NESTED);
+    }
+}
+
+// `point` is a `.` that no built-in id owns.
+static void refuse_member(fmi_parser *parser, const fmi_tok *point)
+{
+    const fmi_tok *owner = point > parser->reading->text->list ? point - 1 : NULL;
     if (!owner || owner->kind != FMI_TOK_NAME) {
-        return fmi_tok_fail(parser->tokens, point,
-                            "only built-in ids have members: there are no structs and no vectors");
+        fmi_syntax_fail(parser, point, "only built-in ids have members: there are no structs and no vectors");
+        return;
     }
     int length = (int)owner->length;
     char hint[FMI_MAX_HINT];
@@ -34,73 +70,74 @@ static fm_status refuse_member(const fmi_parser *parser, const fmi_tok *point)
         fmi_hint_find_id(owner->start, owner->length, hint);
     }
     if (hint[0]) {
-        return fmi_tok_fail(parser->tokens, owner, "'%.*s' is no built-in id%s", length, owner->start, hint);
+        fmi_syntax_fail(parser, owner, "'%.*s' is no built-in id%s", length, owner->start, hint);
     }
-    return fmi_tok_fail(parser->tokens, point,
-                        "only built-in ids have members, and '%.*s' is none: there are no structs and no vectors",
-                        length, owner->start);
+    fmi_syntax_fail(parser, point,
+                    "only built-in ids have members, and '%.*s' is none: there are no structs and no vectors", length,
+                    owner->start);
 }
 
-static fm_status refuse_colon(const fmi_parser *parser, const fmi_tok *colon)
+static void check_name(fmi_parser *parser, const fmi_tok *name)
 {
-    return fmi_tok_fail(parser->tokens, colon, "':' belongs to no '?'"); // there are no labels
-}
-
-fm_status fmi_syntax_check_token(const fmi_parser *parser, const fmi_tok *token)
-{
-    int length = (int)token->length;
+    int length = (int)name->length;
+    fmi_term term = name->name->term;
     char hint[FMI_MAX_HINT];
-    if (token->kind == FMI_TOK_NAME && !fmi_term_is_free(token->start, token->length)) {
-        fmi_hint_find(token->start, token->length, hint);
-        return fmi_tok_fail(parser->tokens, token, "names that start with fm_ or gl_ are reserved%s", hint);
+    if (!fmi_term_is_free(name->start, name->length)) {
+        fmi_hint_find(name->start, name->length, hint);
+        fmi_syntax_fail(parser, name, "names that start with fm_ or gl_ are reserved%s", hint);
     }
-    if (token->kind == FMI_TOK_NAME && token[1].op == '.' && fmi_syntax_term(token) != FMI_TERM_ID) {
-        return refuse_member(parser, token + 1);
+    if (name[1].op == '.' && term.kind != FMI_TERM_ID) {
+        refuse_member(parser, name + 1);
     }
-    if (token->kind == FMI_TOK_NAME && token[1].op == ':' && !parser->questions && !token->name->term.is_of_c) {
-        return refuse_colon(parser, token + 1);
+    if (name[1].op == ':' && !term.is_of_c) {
+        fmi_syntax_check_token(parser, name + 1);
     }
-    if (fmi_syntax_term(token) == FMI_TERM_FOREIGN && !fmi_symbols_find_declared(parser, token)) {
-        fmi_hint_find(token->start, token->length, hint);
-        return fmi_tok_fail(parser->tokens, token, "'%.*s' is no word of the portable language%s", length, token->start,
-                            hint);
-    }
-    switch (token->op) {
-    case '*':
-    case '&':
-        return fmi_tok_fail(parser->tokens, token, "there are no pointers: no value is at the left of '%c'", token->op);
-    case '.': return refuse_member(parser, token);
-    case ':': return parser->questions ? FM_OK : refuse_colon(parser, token);
-    default: return FM_OK;
+    if (term.kind == FMI_TERM_FOREIGN && !fmi_symbols_find_declared(parser, name)) {
+        fmi_hint_find(name->start, name->length, hint);
+        fmi_syntax_fail(parser, name, "'%.*s' is no word of the portable language%s", length, name->start, hint);
     }
 }
 
-fm_status fmi_syntax_refuse(const fmi_parser *parser, const char *format, ...)
+void fmi_syntax_check_token(fmi_parser *parser, const fmi_tok *token)
 {
-    fm_status status = fmi_syntax_check_token(parser, parser->at);
-    if (status != FM_OK) {
-        return status;
+    if (token->kind == FMI_TOK_NAME) {
+        check_name(parser, token);
+    } else if (token->op == '*' || token->op == '&') {
+        fmi_syntax_fail(parser, token, "there are no pointers: no value is at the left of '%c'", token->op);
+    } else if (token->op == '.') {
+        refuse_member(parser, token);
+    } else if (token->op == ':' && !parser->questions) {
+        fmi_syntax_fail(parser, token, "':' belongs to no '?'"); // there are no labels
     }
+}
+
+fmi_value fmi_syntax_refuse(fmi_parser *parser, const char *format, ...)
+{
+    const fmi_tok *token = parser->at;
     char sentence[400];
     va_list args;
     va_start(args, format);
     vsnprintf(sentence, sizeof sentence, format, args);
     va_end(args);
-    return fmi_tok_fail(parser->tokens, parser->at, "%s", sentence);
+    fmi_syntax_check_token(parser, token);
+    return fmi_syntax_fail(parser, token, "%s", sentence);
 }
 
-fm_status fmi_syntax_miss(const fmi_parser *parser, const char *text)
+void fmi_syntax_miss(fmi_parser *parser, const char *text)
 {
     const fmi_tok *token = parser->at;
     if (token->kind == FMI_TOK_END) {
-        return fmi_tok_fail(parser->tokens, token, "'%s' is missing at the end", text);
+        fmi_syntax_fail(parser, token, "'%s' is missing at the end", text);
+    } else {
+        fmi_syntax_refuse(parser, "'%s' is missing before '%.*s'", text, (int)(token->length < 40 ? token->length : 40),
+                          token->start);
     }
-    return fmi_syntax_refuse(parser, "'%s' is missing before '%.*s'", text,
-                             (int)(token->length < 40 ? token->length : 40), token->start);
 }
 
-fm_status fmi_syntax_expect(fmi_parser *parser, char op)
+void fmi_syntax_expect(fmi_parser *parser, char op)
 {
     const char text[] = {op, 0};
-    return fmi_syntax_take(parser, (uint8_t)op) ? FM_OK : fmi_syntax_miss(parser, text);
+    if (!fmi_syntax_take(parser, (uint8_t)op)) {
+        fmi_syntax_miss(parser, text);
+    }
 }

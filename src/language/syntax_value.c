@@ -4,131 +4,133 @@
 #include "language/syntax.h"
 
 #include <stdlib.h>
-#include <string.h>
 
-static fm_status check_access(fmi_parser *parser, const fmi_node *node, bool reads, bool writes)
+fmi_value fmi_value_make(fmi_parser *parser, fmi_node_kind kind, fmi_vtype type, const fmi_tok *token)
+{
+    fmi_node *node = fmi_syntax_make(parser, kind, token);
+    node->type = (uint8_t)type;
+    return (fmi_value){.node = node, .first = token, .use = UINT32_MAX, .uses = parser->use_count};
+}
+
+fmi_node *fmi_value_wrap(fmi_parser *parser, fmi_value *value, fmi_node_kind kind, fmi_vtype type, const fmi_tok *token)
+{
+    fmi_node *node = fmi_syntax_make(parser, kind, token);
+    node->type = (uint8_t)type;
+    node->op = token->op;
+    node->a = value->node;
+    value->node = node;
+    value->use = UINT32_MAX;
+    value->is_lvalue = value->is_const = false;
+    return node;
+}
+
+static void check_access(fmi_parser *parser, const fmi_node *node, bool reads, bool writes)
 {
     const fmi_declared *declared = node->kind == FMI_NODE_ELEMENT ? node->declared : NULL;
     if (!declared || declared->kind != FMI_DECLARED_BUFFER) {
-        return FM_OK;
+        return;
     }
     if (writes && !(declared->access & FM_ACCESS_WRITE)) {
-        return fmi_tok_fail(parser->tokens, node->token, "'%s' is stored to, but its access is FM_ACCESS_READ",
-                            declared->name);
+        fmi_syntax_fail(parser, node->token, "'%s' is stored to, but its access is FM_ACCESS_READ", declared->name);
     }
     if (reads && !(declared->access & FM_ACCESS_READ)) {
-        return fmi_tok_fail(parser->tokens, node->token, "'%s' is read, but its access is FM_ACCESS_WRITE",
-                            declared->name);
+        fmi_syntax_fail(parser, node->token, "'%s' is read, but its access is FM_ACCESS_WRITE", declared->name);
     }
-    return FM_OK;
 }
 
-static fm_status check_single(fmi_parser *parser, const fmi_value *value)
+static void check_single(fmi_parser *parser, const fmi_value *value)
 {
     if (value->node->type == FMI_VT_VOID) {
-        return fmi_tok_fail(parser->tokens, value->first, "this function gives nothing, so it has no value");
+        fmi_syntax_fail(parser, value->first, "this function gives nothing, so it has no value");
     }
     if (value->dims) {
-        return fmi_tok_fail(parser->tokens, value->first, "this is an array: only its elements have values");
+        fmi_syntax_fail(parser, value->first, "this is an array: only its elements have values");
     }
-    return FM_OK;
 }
 
-fm_status fmi_value_take(fmi_parser *parser, const fmi_value *value)
+void fmi_value_take(fmi_parser *parser, const fmi_value *value)
 {
-    fm_status status = check_single(parser, value);
-    return status == FM_OK ? check_access(parser, value->node, true, false) : status;
+    check_single(parser, value);
+    check_access(parser, value->node, true, false);
 }
 
-fm_status fmi_value_fit(fmi_parser *parser, const fmi_value *value, fmi_vtype type, const char *what)
+void fmi_value_fit(fmi_parser *parser, const fmi_value *value, fmi_vtype type, const char *what)
 {
-    fm_status status = fmi_value_take(parser, value);
     fmi_vtype own = (fmi_vtype)value->node->type;
-    if (status == FM_OK && !fmi_vtype_fits(own, type)) {
-        if (type == FMI_VT_BOOL) {
-            return fmi_tok_fail(parser->tokens, value->first,
-                                "%s is a bool, and this is %s: compare it, as in 'n != 0'", what,
-                                fmi_vtype_phrase(own));
-        }
-        return fmi_tok_fail(parser->tokens, value->first, "%s is %s, and this is %s: cast it with %s(…)", what,
-                            fmi_vtype_phrase(type), fmi_vtype_phrase(own), fmi_vtype_name(type));
+    fmi_value_take(parser, value);
+    if (fmi_vtype_fits(own, type)) {
+        return;
     }
-    return status;
+    if (type == FMI_VT_BOOL) {
+        fmi_syntax_fail(parser, value->first, "%s is a bool, and this is %s: compare it, as in 'n != 0'", what,
+                        fmi_vtype_phrase(own));
+    }
+    fmi_syntax_fail(parser, value->first, "%s is %s, and this is %s: cast it with %s(…)", what, fmi_vtype_phrase(type),
+                    fmi_vtype_phrase(own), fmi_vtype_name(type));
 }
 
 // What cannot be changed, named by the token that stands before an operator that would.
-static fm_status refuse_target(fmi_parser *parser, const fmi_tok *last, const fmi_tok *op)
+static void refuse_target(fmi_parser *parser, const fmi_tok *last, const fmi_tok *op)
 {
-    const fmi_tok *id = last - parser->tokens->list >= 2 && last[-1].op == '.' ? last - 2 : NULL;
+    const fmi_tok *id = last - parser->reading->text->list >= 2 && last[-1].op == '.' ? last - 2 : NULL;
     const fmi_declared *declared = last->kind == FMI_TOK_NAME ? fmi_symbols_find_declared(parser, last) : NULL;
     if (id) {
-        return fmi_tok_fail(parser->tokens, id, "'%.*s' cannot be changed", (int)id->length, id->start);
+        fmi_syntax_fail(parser, id, "'%.*s' cannot be changed", (int)id->length, id->start);
+    } else if (declared && (declared->kind == FMI_DECLARED_CONSTANT || declared->kind == FMI_DECLARED_SPECIAL)) {
+        fmi_syntax_fail(parser, last, "'%s' is a %s and cannot be changed", declared->name,
+                        declared->kind == FMI_DECLARED_CONSTANT ? "constant" : "specialisation value");
     }
-    if (declared && declared->kind == FMI_DECLARED_CONSTANT) {
-        return fmi_tok_fail(parser->tokens, last, "'%s' is a constant and cannot be changed", declared->name);
-    }
-    if (declared && declared->kind == FMI_DECLARED_SPECIAL) {
-        return fmi_tok_fail(parser->tokens, last, "'%s' is a specialisation value and cannot be changed",
-                            declared->name);
-    }
-    return fmi_tok_fail(parser->tokens, op, "nothing can be stored to what stands beside '%.*s'", (int)op->length,
-                        op->start);
+    fmi_syntax_fail(parser, op, "nothing can be stored to what stands beside '%.*s'", (int)op->length, op->start);
 }
 
 // The index of a compound store to converted elements is written out twice, so that it must not change anything.
-static fm_status check_repeatable(fmi_parser *parser, const fmi_node *element, const fmi_tok *op)
+static void check_repeatable(fmi_parser *parser, const fmi_node *element, const fmi_tok *op)
 {
     for (const fmi_tok *token = element->token; token < op; token++) {
         if (fmi_tok_stores(token) || fmi_tok_steps(token) || fmi_syntax_term(token) == FMI_TERM_ATOMIC) {
-            return fmi_tok_fail(parser->tokens, token,
-                                "the index of a compound store to '%s', whose elements are %s, must have no side "
-                                "effect",
-                                element->declared->name, fmi_dtype_get((fm_dtype)element->declared->dtype)->name);
+            fmi_syntax_fail(parser, token,
+                            "the index of a compound store to '%s', whose elements are %s, must have no side effect",
+                            element->declared->name, fmi_dtype_get((fm_dtype)element->declared->dtype)->name);
         }
     }
-    return FM_OK;
 }
 
-static fm_status check_storage(fmi_parser *parser, const fmi_node *node, const fmi_tok *op)
+static void check_storage(fmi_parser *parser, const fmi_node *node, const fmi_tok *op)
 {
-    const fmi_dtype_row *row =
-        node->kind == FMI_NODE_ELEMENT ? fmi_dtype_get((fm_dtype)node->declared->dtype) : fmi_dtype_get(FM_DTYPE_NONE);
-    if (!row->is_storage) {
-        return FM_OK;
+    const fmi_dtype_row *row = fmi_dtype_get((fm_dtype)node->declared->dtype);
+    const char *name = node->declared->name;
+    if (row->is_storage && (node->is_wrapped || fmi_tok_steps(op))) {
+        fmi_syntax_fail(parser, node->token,
+                        "a store to '%s', whose elements are %s, is written %s[index] = value, without ++, -- or "
+                        "parentheses",
+                        name, row->name, name);
+    } else if (row->is_storage && op->op != '=') {
+        check_repeatable(parser, node, op);
     }
-    if (node->is_wrapped || fmi_tok_steps(op)) {
-        const char *name = node->declared->name;
-        return fmi_tok_fail(parser->tokens, node->token,
-                            "a store to '%s', whose elements are %s, is written %s[index] = value, without ++, -- or "
-                            "parentheses",
-                            name, row->name, name);
-    }
-    return op->op == '=' ? FM_OK : check_repeatable(parser, node, op);
 }
 
-fm_status fmi_value_check_target(fmi_parser *parser, const fmi_value *target, const fmi_tok *op)
+void fmi_value_check_target(fmi_parser *parser, const fmi_value *target, const fmi_tok *op)
 {
     bool is_behind = op < target->first;
-    fm_status status = check_single(parser, target);
-    if (status == FM_OK && !target->is_lvalue) {
-        return refuse_target(parser, is_behind ? parser->at - 1 : op - 1, op);
+    check_single(parser, target);
+    if (!target->is_lvalue) {
+        refuse_target(parser, is_behind ? parser->at - 1 : op - 1, op);
+    } else if (target->is_const) {
+        fmi_syntax_fail(parser, target->first, "this is const and cannot be changed");
+    } else if (target->node->kind == FMI_NODE_ELEMENT) {
+        check_access(parser, target->node, op->op != '=', true);
+        check_storage(parser, target->node, op);
     }
-    if (status == FM_OK && target->is_const) {
-        return fmi_tok_fail(parser->tokens, target->first, "this is const and cannot be changed");
-    }
-    if (status == FM_OK) {
-        status = check_access(parser, target->node, op->op != '=', true);
-    }
-    return status == FM_OK ? check_storage(parser, target->node, op) : status;
 }
 
-fm_status fmi_value_add_use(fmi_parser *parser, fmi_symbol *symbol, const fmi_tok *token, uint32_t *out_use)
+uint32_t fmi_value_add_use(fmi_parser *parser, fmi_symbol *symbol, const fmi_tok *token)
 {
     if (parser->use_count == parser->use_capacity) {
         uint32_t capacity = parser->use_capacity ? 2 * parser->use_capacity : 64;
         fmi_use *list = realloc(parser->uses, capacity * sizeof *list);
         if (!list) {
-            return fmi_fail_memory();
+            fmi_syntax_fail_memory(parser);
+            return UINT32_MAX;
         }
         parser->uses = list;
         parser->use_capacity = capacity;
@@ -137,16 +139,16 @@ fm_status fmi_value_add_use(fmi_parser *parser, fmi_symbol *symbol, const fmi_to
         symbol->expression = parser->expression;
         symbol->last_use = symbol->last_change = UINT32_MAX;
     }
-    *out_use = parser->use_count++;
-    parser->uses[*out_use] = (fmi_use){.symbol = symbol, .token = token, .before = symbol->last_use};
-    symbol->last_use = *out_use;
-    return FM_OK;
+    uint32_t use = parser->use_count++;
+    parser->uses[use] = (fmi_use){.symbol = symbol, .token = token, .before = symbol->last_use};
+    symbol->last_use = use;
+    return use;
 }
 
-fm_status fmi_value_note_change(fmi_parser *parser, const fmi_value *target)
+void fmi_value_note_change(fmi_parser *parser, const fmi_value *target)
 {
     if (target->use == UINT32_MAX) {
-        return FM_OK;
+        return;
     }
     fmi_use *use = &parser->uses[target->use];
     use->changes = true;
@@ -154,10 +156,8 @@ fm_status fmi_value_note_change(fmi_parser *parser, const fmi_value *target)
         use->symbol->last_change = target->use;
     }
     if (++parser->change_count > FMI_MAX_CHANGES) {
-        return fmi_tok_fail(parser->tokens, target->first, "one expression changes more than %d variables",
-                            (int)FMI_MAX_CHANGES);
+        fmi_syntax_fail(parser, target->first, "one expression changes more than %d variables", (int)FMI_MAX_CHANGES);
     }
-    return FM_OK;
 }
 
 // True if a variable that one of the two parts changes is named in the other. Each use of the second part learns which of its variable is the last
@@ -193,13 +193,13 @@ static const fmi_use *find_clash(const fmi_parser *parser, uint32_t first, uint3
     return &parser->uses[first];
 }
 
-fm_status fmi_value_check_order(fmi_parser *parser, uint32_t first, uint32_t middle)
+void fmi_value_check_order(fmi_parser *parser, uint32_t first, uint32_t middle)
 {
     if (parser->change_count == 0 || !has_clash(parser, first, middle)) {
-        return FM_OK;
+        return;
     }
     const fmi_use *clash = find_clash(parser, first, middle);
-    return fmi_tok_fail(parser->tokens, clash->token,
-                        "'%.*s' is changed and used again in one expression, whose parts have no order",
-                        (int)clash->token->length, clash->token->start);
+    fmi_syntax_fail(parser, clash->token,
+                    "'%.*s' is changed and used again in one expression, whose parts have no order",
+                    (int)clash->token->length, clash->token->start);
 }

@@ -2,9 +2,7 @@
 // It also refuses what the language has no use for: directives in a body, strings, numbers that C and GLSL read differently (numbers.h).
 #include "language/tokens.h"
 
-#include "base/error.h"
 #include "language/numbers.h"
-#include "language/place.h"
 
 #include <stddef.h>
 #include <stdlib.h>
@@ -18,7 +16,7 @@ struct cutter {
     size_t line_start;
     bool is_header;
     bool is_line_start; // nothing but spaces since the last line end
-    fmi_names *names;
+    fmi_reading *reading;
     fmi_toks *out;
 };
 
@@ -37,31 +35,37 @@ static char look(const struct cutter *cutter, size_t ahead)
     return cutter->length - cutter->at > ahead ? cutter->text[cutter->at + ahead] : 0;
 }
 
-fm_status fmi_toks_push(fmi_toks *tokens, const fmi_tok *token)
+void fmi_toks_push(fmi_reading *reading, fmi_toks *tokens, const fmi_tok *token)
 {
     if (tokens->count + 1 >= tokens->capacity) {
         uint32_t capacity = tokens->capacity ? tokens->capacity * 2 : 256;
         fmi_tok *list = realloc(tokens->list, capacity * sizeof *list);
         if (!list) {
-            return fmi_fail_memory();
+            fmi_reading_fail_memory(reading);
+            return;
         }
         tokens->list = list;
         tokens->capacity = capacity;
     }
     tokens->list[tokens->count++] = *token;
-    return FM_OK;
 }
 
-fm_status fmi_toks_end(fmi_toks *tokens)
+void fmi_toks_end(fmi_reading *reading, fmi_toks *tokens)
 {
     const fmi_tok end = {.start = tokens->text ? tokens->text + tokens->length : "",
                          .line = 1,
                          .column = 1,
                          .kind = FMI_TOK_END,
                          .is_first = true};
-    fm_status status = fmi_toks_push(tokens, &end);
-    tokens->count -= status == FM_OK;
-    return status;
+    uint32_t count = tokens->count;
+    fmi_toks_push(reading, tokens, &end);
+    tokens->count = count;
+}
+
+bool fmi_tok_is(const fmi_tok *token, const char *text)
+{
+    return token->kind == FMI_TOK_NAME && strlen(text) == token->length &&
+           memcmp(token->start, text, token->length) == 0;
 }
 
 static void end_line(struct cutter *cutter)
@@ -105,8 +109,8 @@ static void skip_lines(struct cutter *cutter, const char *end)
     cutter->is_line_start = was_line_start;
 }
 
-// Moves past blanks, line ends, comments and backslashes that continue a line.
-static fm_status skip_space(struct cutter *cutter)
+// Moves past blanks, line ends, comments and backslashes that continue a line; false if nothing follows.
+static bool skip_space(struct cutter *cutter)
 {
     const char *end = cutter->text + cutter->length;
     while (cutter->at < cutter->length) {
@@ -120,15 +124,16 @@ static fm_status skip_space(struct cutter *cutter)
         } else if (*here == ' ' || (*here >= '\t' && *here <= '\r')) {
             cutter->at++;
         } else if (is_comment && !behind) {
-            return fmi_place_fail(cutter->out, cutter->line, (uint32_t)(cutter->at - cutter->line_start + 1),
-                                  "a comment has no end");
+            const fmi_tok place = {.line = cutter->line, .column = (uint32_t)(cutter->at - cutter->line_start + 1)};
+            fmi_tok_fail(cutter->reading, &place, "a comment has no end");
+            return false;
         } else if (behind != here) {
             skip_lines(cutter, behind);
         } else {
-            break;
+            return true;
         }
     }
-    return FM_OK;
+    return false;
 }
 
 // Those that cut a token give a sentence that says what is wrong with it; NULL: nothing.
@@ -237,18 +242,22 @@ static const char *cut_operator(struct cutter *cutter, fmi_tok *token)
                                    : "this character has no meaning in a kernel";
 }
 
-static fm_status cut_name(struct cutter *cutter, fmi_tok *token)
+static const char *cut_name(struct cutter *cutter, fmi_tok *token)
 {
     while (is_name_part(look(cutter, 0))) {
         cutter->at++;
     }
+    size_t length = (size_t)(cutter->text + cutter->at - token->start);
     token->kind = FMI_TOK_NAME;
-    token->name = fmi_names_intern(cutter->names, token->start, (size_t)(cutter->text + cutter->at - token->start));
-    return token->name ? FM_OK : fmi_fail_memory();
+    token->name = fmi_names_intern(&cutter->reading->names, token->start, length);
+    if (!token->name) {
+        fmi_reading_fail_memory(cutter->reading);
+    }
+    return NULL;
 }
 
 // A header may leave parts of itself out, whatever stands in them, so a bad token of it is refused by whoever comes to it.
-static fm_status cut_token(struct cutter *cutter, size_t space_start)
+static void cut_token(struct cutter *cutter, size_t space_start)
 {
     size_t start = cutter->at;
     char c = look(cutter, 0);
@@ -258,8 +267,7 @@ static fm_status cut_token(struct cutter *cutter, size_t space_start)
                      .is_spaced = start > space_start,
                      .is_first = cutter->is_line_start};
     bool is_number = (c >= '0' && c <= '9') || (c == '.' && look(cutter, 1) >= '0' && look(cutter, 1) <= '9');
-    fm_status status = is_name_start(c) ? cut_name(cutter, &token) : FM_OK;
-    const char *mistake = is_name_start(c) ? NULL
+    const char *mistake = is_name_start(c) ? cut_name(cutter, &token)
                           : is_number      ? cut_number(cutter, &token)
                                            : cut_operator(cutter, &token);
     if (mistake) {
@@ -267,41 +275,25 @@ static fm_status cut_token(struct cutter *cutter, size_t space_start)
         token.op = 0;
         token.mistake = mistake;
         cutter->at += cutter->at == start;
-        status = cutter->is_header ? FM_OK : fmi_toks_refuse_bad(cutter->out, &token, &token + 1);
+    }
+    if (!cutter->is_header) {
+        fmi_toks_refuse_bad(cutter->reading, &token, &token + 1);
     }
     token.length = (uint32_t)(cutter->at - start);
     cutter->is_line_start = false;
-    return status == FM_OK ? fmi_toks_push(cutter->out, &token) : status;
+    fmi_toks_push(cutter->reading, cutter->out, &token);
 }
 
-fm_status fmi_toks_refuse_bad(const fmi_toks *tokens, const fmi_tok *list, const fmi_tok *end)
+void fmi_toks_refuse_bad(fmi_reading *reading, const fmi_tok *list, const fmi_tok *end)
 {
     for (; list < end; list++) {
         if (list->kind == FMI_TOK_BAD) {
-            return fmi_tok_fail(tokens, list, "%s", list->mistake);
-        }
-    }
-    return FM_OK;
-}
-
-static fm_status cut_all(struct cutter *cutter)
-{
-    for (;;) {
-        size_t start = cutter->at;
-        fm_status status = skip_space(cutter);
-        if (status == FM_OK && cutter->at == cutter->length) {
-            return fmi_toks_end(cutter->out);
-        }
-        if (status == FM_OK) {
-            status = cut_token(cutter, start);
-        }
-        if (status != FM_OK) {
-            return status;
+            fmi_tok_fail(reading, list, "%s", list->mistake);
         }
     }
 }
 
-fm_status fmi_toks_cut(const char *text, size_t length, bool is_header, fmi_names *names, fmi_toks *out)
+void fmi_toks_cut(fmi_reading *reading, const char *text, size_t length, bool is_header, fmi_toks *out)
 {
     *out = (fmi_toks){.text = text, .length = length, .place = is_header ? "header " : ""};
     struct cutter cutter = {.text = text,
@@ -309,13 +301,13 @@ fm_status fmi_toks_cut(const char *text, size_t length, bool is_header, fmi_name
                             .line = 1,
                             .is_header = is_header,
                             .is_line_start = true,
-                            .names = names,
+                            .reading = reading,
                             .out = out};
-    fm_status status = cut_all(&cutter);
-    if (status != FM_OK) {
-        fmi_toks_free(out);
+    reading->text = out;
+    for (size_t start = 0; reading->status == FM_OK && skip_space(&cutter); start = cutter.at) {
+        cut_token(&cutter, start);
     }
-    return status;
+    fmi_toks_end(reading, out);
 }
 
 void fmi_toks_free(fmi_toks *tokens)
@@ -330,26 +322,24 @@ static char partner(uint8_t c)
 }
 
 // Open brackets stand in a stack that is as deep as the text nests.
-fm_status fmi_toks_match(const fmi_toks *tokens)
+void fmi_toks_match(fmi_reading *reading, const fmi_toks *tokens)
 {
     const fmi_tok **open = malloc((tokens->count + 1) * sizeof(fmi_tok *));
     if (!open) {
-        return fmi_fail_memory();
+        fmi_reading_fail_memory(reading);
     }
     uint32_t depth = 0;
-    fm_status status = FM_OK;
-    for (uint32_t i = 0; i < tokens->count && status == FM_OK; i++) {
+    for (uint32_t i = 0; i < tokens->count && reading->status == FM_OK; i++) {
         const fmi_tok *token = &tokens->list[i];
         uint8_t op = token->op;
         if (op == '(' || op == '[' || op == '{') {
             open[depth++] = token;
         } else if (partner(op) && (depth == 0 || open[--depth]->op != partner(op))) {
-            status = fmi_tok_fail(tokens, token, "'%c' closes nothing", op);
+            fmi_tok_fail(reading, token, "'%c' closes nothing", op);
         }
     }
-    if (status == FM_OK && depth) {
-        status = fmi_tok_fail(tokens, open[depth - 1], "'%c' is never closed", open[depth - 1]->op);
+    if (open && depth) {
+        fmi_tok_fail(reading, open[depth - 1], "'%c' is never closed", open[depth - 1]->op);
     }
     free(open);
-    return status;
 }

@@ -4,9 +4,7 @@
 #ifndef FMI_LANGUAGE_TOKENS_H
 #define FMI_LANGUAGE_TOKENS_H
 
-#include "language/names.h"
-
-#include <fermata/status.h>
+#include "language/reading.h"
 
 #include <stdbool.h>
 
@@ -60,20 +58,19 @@ typedef struct fmi_toks {
     const char *place; // "" or "header ": how sentences name the text
 } fmi_toks;
 
-// Cuts `text`. A header may hold #define, #undef and conditionals; a body no directives. On error the last error says
-// where, and nothing needs to be freed. FM_ERROR_COMPILE, FM_ERROR_OUT_OF_HOST_MEMORY.
-fm_status fmi_toks_cut(const char *text, size_t length, bool is_header, fmi_names *names, fmi_toks *out);
+// Cuts `text`, and reads `out` from then on. A header may hold #define, #undef and conditionals; a body no directives.
+void fmi_toks_cut(fmi_reading *reading, const char *text, size_t length, bool is_header, fmi_toks *out);
 void fmi_toks_free(fmi_toks *tokens);
 
-// Appends a token; the list stays without END until fmi_toks_end. FM_ERROR_OUT_OF_HOST_MEMORY.
-fm_status fmi_toks_push(fmi_toks *tokens, const fmi_tok *token);
-fm_status fmi_toks_end(fmi_toks *tokens);
+// Appends a token; the list stays without END until fmi_toks_end.
+void fmi_toks_push(fmi_reading *reading, fmi_toks *tokens, const fmi_tok *token);
+void fmi_toks_end(fmi_reading *reading, fmi_toks *tokens);
 
 // Fails if one of these tokens has no meaning.
-fm_status fmi_toks_refuse_bad(const fmi_toks *tokens, const fmi_tok *list, const fmi_tok *end);
+void fmi_toks_refuse_bad(fmi_reading *reading, const fmi_tok *list, const fmi_tok *end);
 
-// Looks that each bracket has a partner, once macros are expanded. FM_ERROR_COMPILE for one that has none.
-fm_status fmi_toks_match(const fmi_toks *tokens);
+// Looks that each bracket has a partner, once macros are expanded.
+void fmi_toks_match(fmi_reading *reading, const fmi_toks *tokens);
 
 // True for `=`, `+=` and the like; true for `++` and `--`.
 static inline bool fmi_tok_stores(const fmi_tok *token)
@@ -92,11 +89,7 @@ static inline bool fmi_tok_steps(const fmi_tok *token)
     return token->op == FMI_OP_INCREMENT || token->op == FMI_OP_DECREMENT;
 }
 
-// `return fmi_tok_fail(tokens, token, "…", …)`: FM_ERROR_COMPILE with "line L, column C: " before the sentence, and the line with a caret behind
-// it. The END token's place is behind the last token. `token` may stand in another list that counts its place in the same text.
-fm_status fmi_tok_fail(const fmi_toks *tokens, const fmi_tok *token, const char *format, ...)
-    __attribute__((format(printf, 3, 4), cold));
-
-fm_status fmi_fail_memory(void) __attribute__((cold)); // FM_ERROR_OUT_OF_HOST_MEMORY, while a text is read
+// True if the token is the name `text`.
+bool fmi_tok_is(const fmi_tok *token, const char *text);
 
 #endif

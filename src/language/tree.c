@@ -17,52 +17,35 @@ void fmi_tree_free(fmi_tree *tree)
 }
 
 // Makes each name that the kernel declares known by its spelling.
-static fm_status declare(const fmi_kernel_text *text, fmi_names *names)
+static void declare(fmi_reading *reading, const fmi_kernel_text *text)
 {
     for (uint32_t i = 0; i < text->name_count; i++) {
-        fmi_name_entry *entry = fmi_names_intern(names, text->names[i].name, strlen(text->names[i].name));
+        fmi_name_entry *entry = fmi_names_intern(&reading->names, text->names[i].name, strlen(text->names[i].name));
         if (!entry) {
-            return fmi_fail_memory();
+            fmi_reading_fail_memory(reading);
+            return;
         }
         entry->declared = &text->names[i];
     }
-    return FM_OK;
-}
-
-static fm_status cut_texts(const fmi_kernel_text *text, fmi_names *names, fmi_tree *out)
-{
-    fmi_preprocessor preprocessor = {.arena = &out->arena};
-    fm_status status = fmi_toks_cut(text->header ? text->header : "", text->header ? text->header_length : 0, true,
-                                    names, &out->header_raw);
-    if (status == FM_OK) {
-        status = fmi_preprocess_header(&preprocessor, &out->header_raw, &out->header);
-    }
-    if (status == FM_OK) {
-        status = fmi_toks_match(&out->header);
-    }
-    if (status == FM_OK) {
-        status = fmi_toks_cut(text->body, text->body_length, false, names, &out->body_raw);
-    }
-    if (status == FM_OK) {
-        status = fmi_preprocess_body(&preprocessor, &out->body_raw, &out->body);
-    }
-    return status == FM_OK ? fmi_toks_match(&out->body) : status;
 }
 
 fm_status fmi_tree_read(const fmi_kernel_text *text, fmi_tree *out)
 {
     *out = (fmi_tree){.source = text};
-    fmi_names names = {.arena = &out->arena};
-    fm_status status = declare(text, &names);
-    if (status == FM_OK) {
-        status = cut_texts(text, &names, out);
+    fmi_reading reading = {.names.arena = &out->arena};
+    declare(&reading, text);
+    fmi_toks_cut(&reading, text->header ? text->header : "", text->header ? text->header_length : 0, true,
+                 &out->header_raw);
+    fmi_preprocess_header(&reading, &out->header_raw, &out->header);
+    fmi_toks_match(&reading, &out->header);
+    fmi_toks_cut(&reading, text->body, text->body_length, false, &out->body_raw);
+    fmi_preprocess_body(&reading, &out->body_raw, &out->body);
+    fmi_toks_match(&reading, &out->body);
+    if (reading.status == FM_OK) {
+        fmi_syntax_read(&reading, out);
     }
-    if (status == FM_OK) {
-        fmi_parser parser = {.tree = out};
-        status = fmi_syntax_read(&parser);
-    }
-    if (status != FM_OK) {
+    if (reading.status != FM_OK) {
         fmi_tree_free(out);
     }
-    return status;
+    return reading.status;
 }

@@ -128,10 +128,10 @@ typedef struct fmi_symbol {
     int64_t number;
     float real;
     uint32_t dims[FMI_MAX_DIMS];
-    const uint8_t *params; // fmi_vtype of each; the arena's
-    uint32_t expression;   // number of the last expression that names it, for the order of changes
-    uint32_t last_use;     // index of its last use there
-    uint32_t last_change;  // of the last that changes it; UINT32_MAX: none
+    const fmi_node *params; // declarators of a helper's parameters
+    uint32_t expression;    // number of the last expression that names it, for the order of changes
+    uint32_t last_use;      // index of its last use there
+    uint32_t last_change;   // of the last that changes it; UINT32_MAX: none
 } fmi_symbol;
 
 // What a kernel uses; bits of fmi_tree.features.

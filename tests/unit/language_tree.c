@@ -193,17 +193,16 @@ static void expect_expansion(const char *header, const char *body, const char *w
                             .names = names,
                             .name_count = COUNT(names)};
     fmi_arena arena = {0};
-    fmi_names spellings = {.arena = &arena};
-    fmi_preprocessor preprocessor = {.arena = &arena};
+    fmi_reading reading = {.names.arena = &arena};
     for (size_t i = 0; i < COUNT(names); i++) {
-        fmi_names_intern(&spellings, names[i].name, strlen(names[i].name))->declared = &names[i];
+        fmi_names_intern(&reading.names, names[i].name, strlen(names[i].name))->declared = &names[i];
     }
     fmi_toks cut[2] = {{0}}, left[2] = {{0}};
-    bool is_right = fmi_toks_cut(header, text.header_length, true, &spellings, &cut[0]) == FM_OK &&
-                    fmi_preprocess_header(&preprocessor, &cut[0], &left[0]) == FM_OK &&
-                    fmi_toks_cut(body, text.body_length, false, &spellings, &cut[1]) == FM_OK &&
-                    fmi_preprocess_body(&preprocessor, &cut[1], &left[1]) == FM_OK;
-    if (!is_right) {
+    fmi_toks_cut(&reading, header, text.header_length, true, &cut[0]);
+    fmi_preprocess_header(&reading, &cut[0], &left[0]);
+    fmi_toks_cut(&reading, body, text.body_length, false, &cut[1]);
+    fmi_preprocess_body(&reading, &cut[1], &left[1]);
+    if (reading.status != FM_OK) {
         fail_msg("'%s': %s", body, fm_last_error());
     }
     fmi_text out = {0};

@@ -1,11 +1,12 @@
-// Sentences with places. See place.h.
+// Sentences with places. See reading.h.
 // The text is the user's: nothing is assumed of it. Control characters are shown as spaces, and a character of several bytes counts as
 // one, so that the caret stands where a terminal shows the byte.
-#include "language/place.h"
+#include "language/reading.h"
 
 #include "base/error.h"
+#include "base/text.h"
+#include "language/tokens.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -16,7 +17,8 @@ static bool is_continuation(char c)
     return ((unsigned char)c & 0xC0) == 0x80;
 }
 
-void fmi_place_excerpt(fmi_text *out, const char *text, size_t length, uint32_t line, uint32_t column)
+// Appends a line end, the line of `text` with its number, and a line with a caret below `column`, both from 1.
+static void put_excerpt(fmi_text *out, const char *text, size_t length, uint32_t line, uint32_t column)
 {
     const char *start = text, *end = text + length;
     uint32_t number = 1;
@@ -50,37 +52,42 @@ void fmi_place_excerpt(fmi_text *out, const char *text, size_t length, uint32_t 
     fmi_text_append(out, "^", 1);
 }
 
-fm_status fmi_place_fail(const fmi_toks *tokens, uint32_t line, uint32_t column, const char *sentence)
+// The macro that a token comes from is named behind the sentence.
+void fmi_tok_fail_with(fmi_reading *reading, const fmi_tok *token, const char *format, va_list args)
 {
-    fmi_text excerpt = {0};
-    fmi_place_excerpt(&excerpt, tokens->text, tokens->length, line, column);
-    fm_status status = fmi_fail(FM_ERROR_COMPILE, "%sline %u, column %u: %s%s", tokens->place, line, column, sentence,
-                                fmi_text_get(&excerpt));
-    fmi_text_free(&excerpt);
-    return status;
-}
-
-fm_status fmi_tok_fail(const fmi_toks *tokens, const fmi_tok *token, const char *format, ...)
-{
-    char sentence[512];
-    va_list args;
-    va_start(args, format);
-    int length = vsnprintf(sentence, sizeof sentence - 80, format, args);
-    va_end(args);
+    const fmi_toks *tokens = reading->text;
+    char sentence[432];
+    if (reading->status != FM_OK) {
+        return;
+    }
+    vsnprintf(sentence, sizeof sentence, format, args);
     uint32_t column = token->column;
     if (token->kind == FMI_TOK_END && tokens->count) {
         token = &tokens->list[tokens->count - 1];
         column = token->column + (token->macro ? 0 : token->length);
     }
-    if (token->macro && length >= 0) {
-        size_t at = strlen(sentence);
-        snprintf(sentence + at, sizeof sentence - at, " (in macro '%.*s')",
-                 (int)(token->macro->length < 48 ? token->macro->length : 48), token->macro->text);
+    fmi_text behind = {0};
+    if (token->macro) {
+        uint32_t length = token->macro->length < 48 ? token->macro->length : 48;
+        fmi_text_format(&behind, " (in macro '%.*s')", (int)length, token->macro->text);
     }
-    return fmi_place_fail(tokens, token->line, column, sentence);
+    put_excerpt(&behind, tokens->text, tokens->length, token->line, column);
+    reading->status = fmi_fail(FM_ERROR_COMPILE, "%sline %u, column %u: %s%s", tokens->place, token->line, column,
+                               sentence, fmi_text_get(&behind));
+    fmi_text_free(&behind);
 }
 
-fm_status fmi_fail_memory(void)
+void fmi_tok_fail(fmi_reading *reading, const fmi_tok *token, const char *format, ...)
 {
-    return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "no host memory to read the kernel's text");
+    va_list args;
+    va_start(args, format);
+    fmi_tok_fail_with(reading, token, format, args);
+    va_end(args);
+}
+
+void fmi_reading_fail_memory(fmi_reading *reading)
+{
+    if (reading->status == FM_OK) {
+        reading->status = fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "no host memory to read the kernel's text");
+    }
 }

@@ -17,7 +17,7 @@ int fmi_thread_start(pthread_t *out, const char *name, void *(*main)(void *), vo
         failed = pthread_attr_setstacksize(&attributes, FMI_THREAD_STACK_BYTES);
     }
     sigset_t all, old;
-    fenv_t environment;
+    fmi_float_state environment;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &old);
     fmi_float_enter(&environment);

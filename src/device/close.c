@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/shell.h"
+#include "base/thread.h"
 
 #include <sched.h>
 #include <signal.h>
@@ -46,6 +47,8 @@ static void take_down(fm_device *device)
 {
     // Release: later calls see a closed device before anything is gone.
     atomic_store_explicit(&device->state, FMI_DEVICE_CLOSED, memory_order_release);
+    fmi_float_state environment;
+    fmi_float_enter(&environment);
     fmi_warmup_destroy(&device->warmup); // its threads use kernels
     if (device->ops->quiesce) {
         device->ops->quiesce(
@@ -58,6 +61,7 @@ static void take_down(fm_device *device)
     fmi_device_destroy_tables(device);
     fmi_pool_destroy(&device->pool);
     device->ops->close(device->backend);
+    fmi_float_leave(&environment);
     fmi_device_run_releases(device);
     fmi_shell_give(FMI_SHELL_DEVICE, device);
 }

@@ -72,7 +72,7 @@ static fm_status ask(listing *l, size_t backend)
             return status;
         }
     }
-    fenv_t environment; // a driver's own threads inherit it
+    fmi_float_state environment; // a driver's own threads inherit it
     fmi_float_enter(&environment);
     fm_status status = l->ops->list(visit, l);
     fmi_float_leave(&environment);

@@ -232,7 +232,7 @@ fm_status fmi_device_open(const char *name, const fm_device_info *info, fm_devic
     atomic_store_explicit(&device->commits, 0, memory_order_relaxed);
     atomic_store_explicit(&device->limit_waits, 0, memory_order_relaxed);
     atomic_store_explicit(&device->full_drains, 0, memory_order_relaxed);
-    fenv_t environment; // a driver's own threads inherit it
+    fmi_float_state environment; // a driver's own threads inherit it
     fmi_float_enter(&environment);
     status = fmi_open_backend(name, &config, device);
     fmi_float_leave(&environment);

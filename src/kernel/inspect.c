@@ -32,7 +32,7 @@ fm_status fmi_kernel_write_source(const fmi_backend_caps *caps, const fm_kernel_
         return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "no host memory for a kernel");
     }
     generated.source = source;
-    fenv_t environment;
+    fmi_float_state environment;
     fmi_float_enter(&environment);
     status = caps->takes_spirv ? fmi_generate_glsl(&generated) : fmi_generate_c(&generated);
     fmi_float_leave(&environment);

@@ -61,7 +61,7 @@ static fm_status check_key(const fmi_kernel *kernel, uint64_t dtypes)
 // Asks the cache by the full key, and notes the answer in the kernel's map. Numbers are read and folded in the default floating-point state.
 static fm_status make_variant(fmi_kernel *kernel, uint64_t dtypes, fmi_variant **out)
 {
-    fenv_t environment;
+    fmi_float_state environment;
     fmi_float_enter(&environment);
     fmi_recipe recipe;
     fm_status status = fmi_kernel_prepare(kernel, dtypes, &recipe);
@@ -313,7 +313,7 @@ fm_status fmi_kernel_create(fmi_cache *cache, const fm_kernel_info *info, fmi_ke
     kernel->backend = cache->backend;
     kernel->caps = cache->caps;
     kernel->language = info->language;
-    fenv_t environment;
+    fmi_float_state environment;
     fmi_float_enter(&environment);
     status = fill(kernel, info);
     fmi_float_leave(&environment);

@@ -4,6 +4,7 @@
 
 #include "base/assert.h"
 #include "base/error.h"
+#include "base/thread.h"
 
 #include <stdlib.h>
 
@@ -61,6 +62,14 @@ static fm_status enter(fmi_imports *imports, fmi_import *import)
     return FM_OK;
 }
 
+static void free_block(fmi_pool *pool, fmi_import *import)
+{
+    fmi_float_state environment;
+    fmi_float_enter(&environment);
+    pool->ops->free_block(pool->backend, &import->block.native);
+    fmi_float_leave(&environment);
+}
+
 fm_status fmi_import_create(fmi_imports *imports, void *pointer, uint64_t size_bytes, fmi_import **out)
 {
     fmi_pool *pool = imports->pool;
@@ -72,7 +81,10 @@ fm_status fmi_import_create(fmi_imports *imports, void *pointer, uint64_t size_b
     import->pointer = pointer;
     import->size_bytes = size_bytes;
     import->block.kind = FM_MEMORY_HOST;
+    fmi_float_state environment;
+    fmi_float_enter(&environment);
     fm_status status = pool->ops->import_block(pool->backend, pointer, size_bytes, &import->block.native);
+    fmi_float_leave(&environment);
     if (status != FM_OK) {
         free(import);
         return status;
@@ -81,7 +93,7 @@ fm_status fmi_import_create(fmi_imports *imports, void *pointer, uint64_t size_b
     status = enter(imports, import);
     pthread_mutex_unlock(&pool->lock);
     if (status != FM_OK) {
-        pool->ops->free_block(pool->backend, &import->block.native);
+        free_block(pool, import);
         free(import);
         return status;
     }
@@ -103,7 +115,7 @@ void fmi_import_release(fmi_memory *memory)
         return;
     }
     // Before its bytes can be imported again: the driver must not have them twice.
-    pool->ops->free_block(pool->backend, &import->block.native);
+    free_block(pool, import);
     pthread_mutex_lock(&pool->lock);
     fmi_import **link = &imports->first;
     while (*link != import) {

@@ -5,6 +5,7 @@
 #include "base/assert.h"
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/thread.h"
 
 #include <sched.h>
 #include <stdlib.h>
@@ -53,7 +54,10 @@ static void unreserve(fmi_pool *pool, fm_memory_kind kind, uint64_t size_bytes)
 static void free_block(fmi_pool *pool, fmi_pool_block *block)
 {
     uint64_t size_bytes = block->native.size_bytes;
+    fmi_float_state environment;
+    fmi_float_enter(&environment);
     pool->ops->free_block(pool->backend, &block->native);
+    fmi_float_leave(&environment);
     unreserve(pool, block->kind, size_bytes); // behind the driver, so that both together never have more than the limit
     atomic_fetch_add(&pool->returns, 1);
     free(block);
@@ -212,12 +216,15 @@ static fm_status add_block(fmi_pool *pool, fm_memory_kind kind, uint64_t size_by
         return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "no host memory for a memory block");
     }
     fm_memory_kind native = is_staging ? FM_MEMORY_HOST : kind;
+    fmi_float_state environment;
+    fmi_float_enter(&environment);
     fm_status status = pool->ops->allocate_block(pool->backend, native, block_bytes, &block->native);
     if (status == FM_ERROR_OUT_OF_MEMORY && block_bytes > size_bytes) { // no room to share is better than none
         give_up(pool, kind, block_bytes - size_bytes);
         block_bytes = size_bytes;
         status = pool->ops->allocate_block(pool->backend, native, block_bytes, &block->native);
     }
+    fmi_float_leave(&environment);
     if (status != FM_OK) {
         give_up(pool, kind, block_bytes);
         free(block);

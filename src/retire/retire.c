@@ -5,6 +5,7 @@
 #include "base/assert.h"
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/thread.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -319,12 +320,15 @@ void fmi_progress_unsettled(fmi_retirement *r)
     if (fmi_engine_in_flight(r->engine) > 0 && pthread_mutex_trylock(&r->lock) == 0) {
         fmi_error_state callers; // retiring is work for others: this thread's own last error stays
         fmi_error_save(&callers);
+        fmi_float_state environment;
+        fmi_float_enter(&environment);
         uint32_t returning =
             (uint32_t)(atomic_load(&r->waiters) >> 32); // before the first of them sees that it may leave
         bool any = retire_complete(r);
         if (any) {
             fmi_engine_note_retired(r->engine, returning, r->retired_short);
         }
+        fmi_float_leave(&environment);
         fmi_error_restore(&callers);
         fmi_list *done = r->done;
         r->done = NULL;

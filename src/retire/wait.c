@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/thread.h"
 #include "retire/retire.h"
 
 #include <errno.h>
@@ -248,7 +249,10 @@ static void block_for(fmi_retirement *r, const uint64_t values[FMI_MOST_QUEUES],
     fmi_error_state callers;
     fmi_error_save(&callers);
     atomic_fetch_add(watchers, 1);
+    fmi_float_state environment;
+    fmi_float_enter(&environment);
     fm_status status = r->engine->ops->wait(r->engine->backend, values, slice);
+    fmi_float_leave(&environment);
     atomic_fetch_sub(watchers, 1);
     fmi_error_restore(&callers);
     if (status != FM_OK) {

@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/thread.h"
 #include "schedule/cost.h"
 
 #include <stdio.h>
@@ -256,7 +257,10 @@ static fm_status submit(fmi_engine *engine, fmi_queue *queue, fmi_batch *batch, 
         engine->record ? atomic_load_explicit(&engine->record->pool->recycled, memory_order_acquire) : 0;
     plan->after_in_flight |= submitted > 0 && recycled != queue->recycled;
     fill_waits(engine, recycled != queue->recycled, plan);
+    fmi_float_state environment;
+    fmi_float_enter(&environment);
     fm_status status = engine->ops->submit(engine->backend, plan);
+    fmi_float_leave(&environment);
     if (status == FM_OK) {
         queue->recycled = recycled;
         batch->value = submitted + 1;

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/hash.h"
+#include "base/thread.h"
 #include "variant/disk.h"
 
 #include <stdlib.h>
@@ -31,12 +32,21 @@ struct fmi_flight {
     char *maker;    // of a failure: the name of the kernel that the sentence is about; NULL: no host memory for it
 };
 
+// By whoever lets go last: also a thread of the program's.
+static void destroy_binary(fmi_cache *cache, fmi_kernel_binary *binary)
+{
+    fmi_float_state environment;
+    fmi_float_enter(&environment);
+    cache->ops->destroy_kernel(cache->backend, binary);
+    fmi_float_leave(&environment);
+}
+
 static void free_variant(void *user, fmi_slot *slot)
 {
     fmi_cache *cache = user;
     fmi_variant *variant = (fmi_variant *)slot;
     if (variant->binary) {
-        cache->ops->destroy_kernel(cache->backend, variant->binary);
+        destroy_binary(cache, variant->binary);
     }
     variant->binary = NULL;
     fmi_text_free(&variant->key);
@@ -187,7 +197,7 @@ static void let_go(fmi_cache *cache, fmi_variant *evicted)
     while (evicted) {
         fmi_variant *next = evicted->next_in_bucket;
         if (FMI_ABLATED(cache->ablations, FM_ABLATE_EVICT_UNHELD)) {
-            cache->ops->destroy_kernel(cache->backend, evicted->binary);
+            destroy_binary(cache, evicted->binary);
             evicted->binary = NULL;
         }
         fm_status killed = fmi_table_kill(&cache->variants, evicted->id);
@@ -320,7 +330,7 @@ static fm_status make_variant(fmi_cache *cache, uint64_t hash, fmi_text *key, fm
     }
     status = fmi_cache_wrap(cache, made.binary, out);
     if (status != FM_OK) {
-        cache->ops->destroy_kernel(cache->backend, made.binary);
+        destroy_binary(cache, made.binary);
         return status;
     }
     (*out)->hash = hash;

@@ -56,6 +56,7 @@ typedef struct fmi_manual_device {
     bool quiet;             // quiesced: nothing runs any more
     fmi_early_block *early; // freed too early
     uint64_t early_frees;   // memory, blocks and kernels given back while commands that had not run named them
+    uint64_t strange_calls; // made in a floating-point state that is the program's
     uint64_t races; // commands that ran before one of another queue that was taken before and uses the same memory
     void *copies[4 * MANUAL_MOST_BATCHES *
                  FMI_MOST_QUEUES]; // what batches of a lost device point to, once the library may forget them
@@ -68,6 +69,9 @@ static inline fmi_manual_device *fmi_manual_device_of(fmi_backend *backend)
 {
     return (fmi_manual_device *)(void *)backend;
 }
+
+// Each function of the waist begins with this: a driver is called in the default floating-point state, whatever the program's is.
+void fmi_manual_look_at_state(fmi_backend *backend);
 
 // Memory and kernels, as in fmi_backend_ops: the host's, poisoned, and watched when they are given back.
 fm_status fmi_manual_allocate_block(fmi_backend *backend, fm_memory_kind kind, uint64_t size_bytes, fmi_block *out);

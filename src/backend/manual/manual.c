@@ -4,6 +4,7 @@
 #include "backend/manual/device.h"
 #include "base/error.h"
 
+#include <fenv.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,24 @@ static void tell(fmi_manual_device *device, fm_testing_event event, const char *
     if (device->observer) {
         device->observer(device->observer_user, event, text);
     }
+}
+
+void fmi_manual_look_at_state(fmi_backend *backend)
+{
+    if (fegetround() == FE_TONEAREST) {
+        return;
+    }
+    fmi_manual_device *device = fmi_manual_device_of(backend);
+    pthread_mutex_lock(&device->lock);
+    device->strange_calls++;
+    pthread_mutex_unlock(&device->lock);
+    fmi_manual_tell(backend, FM_TESTING_VIOLATED, "the device is called in the program's floating-point state");
+}
+
+static fm_status import_block(fmi_backend *backend, void *pointer, uint64_t size_bytes, fmi_block *out)
+{
+    fmi_manual_look_at_state(backend);
+    return fmi_host_import_block(backend, pointer, size_bytes, out);
 }
 
 static fm_status list(fmi_list_visitor visit, void *user)
@@ -41,6 +60,7 @@ static fm_status open_manual(const char *name, const fmi_backend_settings *setti
 
 static void close_manual(fmi_backend *backend)
 {
+    fmi_manual_look_at_state(backend);
     fmi_manual_device *device = fmi_manual_device_of(backend);
     fmi_manual_free_kept(device);
     for (uint32_t i = 0; i < device->copy_count; i++) {
@@ -55,6 +75,7 @@ static void close_manual(fmi_backend *backend)
 
 static void quiesce(fmi_backend *backend)
 {
+    fmi_manual_look_at_state(backend);
     fmi_manual_device_of(backend)->quiet = true;
 }
 
@@ -114,6 +135,7 @@ static void settle(fmi_manual_device *device)
 
 static fm_status submit(fmi_backend *backend, fmi_batch_plan *plan)
 {
+    fmi_manual_look_at_state(backend);
     fmi_manual_device *device = fmi_manual_device_of(backend);
     fm_status refused = refuse(device, plan);
     if (refused != FM_OK) {
@@ -132,6 +154,7 @@ static fm_status submit(fmi_backend *backend, fmi_batch_plan *plan)
 
 static fm_status completed(fmi_backend *backend, uint32_t queue, uint64_t *out_value)
 {
+    fmi_manual_look_at_state(backend);
     fmi_manual_device *device = fmi_manual_device_of(backend);
     pthread_mutex_lock(&device->lock);
     bool lost = device->lost;
@@ -143,6 +166,7 @@ static fm_status completed(fmi_backend *backend, uint32_t queue, uint64_t *out_v
 // Nothing completes by itself: a wait steps the device once, if the test asked for that, and answers at once.
 static fm_status wait_manual(fmi_backend *backend, const uint64_t values[FMI_MOST_QUEUES], uint64_t timeout_ns)
 {
+    fmi_manual_look_at_state(backend);
     (void)timeout_ns;
     fmi_manual_device *device = fmi_manual_device_of(backend);
     if (device->run) {
@@ -447,7 +471,7 @@ const fmi_backend_ops fmi_backend_manual = {
     .quiesce = quiesce,
     .allocate_block = fmi_manual_allocate_block,
     .free_block = fmi_manual_free_block,
-    .import_block = fmi_host_import_block,
+    .import_block = import_block,
     .create_kernel = fmi_manual_create_kernel,
     .destroy_kernel = fmi_manual_destroy_kernel,
     .submit = submit,

@@ -113,6 +113,7 @@ static void uncount_block(fmi_manual_device *device, uint64_t size_bytes)
 
 fm_status fmi_manual_allocate_block(fmi_backend *backend, fm_memory_kind kind, uint64_t size_bytes, fmi_block *out)
 {
+    fmi_manual_look_at_state(backend);
     if (!count_block(fmi_manual_device_of(backend), size_bytes)) {
         return fmi_fail(FM_ERROR_OUT_OF_MEMORY, "the manual device has no %llu bytes left",
                         (unsigned long long)size_bytes);
@@ -129,6 +130,7 @@ fm_status fmi_manual_allocate_block(fmi_backend *backend, fm_memory_kind kind, u
 
 void fmi_manual_free_block(fmi_backend *backend, fmi_block *block)
 {
+    fmi_manual_look_at_state(backend);
     fmi_manual_device *device = fmi_manual_device_of(backend);
     if (!block->imported) {
         fill_block(block, FREED);
@@ -155,6 +157,7 @@ void fmi_manual_free_block(fmi_backend *backend, fmi_block *block)
 fm_status fmi_manual_create_kernel(fmi_backend *backend, const fmi_kernel_code *code, fmi_kernel_binary **out,
                                    fmi_text *log)
 {
+    fmi_manual_look_at_state(backend);
     fmi_manual_device *device = fmi_manual_device_of(backend);
     fmi_manual_kernel *kernel = calloc(1, sizeof *kernel);
     if (!kernel) {
@@ -176,6 +179,7 @@ fm_status fmi_manual_create_kernel(fmi_backend *backend, const fmi_kernel_code *
 
 void fmi_manual_destroy_kernel(fmi_backend *backend, fmi_kernel_binary *binary)
 {
+    fmi_manual_look_at_state(backend);
     fmi_manual_device *device = fmi_manual_device_of(backend);
     pthread_mutex_lock(&device->lock);
     bool pending = is_pending(device, &(returned){NULL, 0, 0, binary});
@@ -213,7 +217,7 @@ uint64_t fmi_manual_violations(fmi_backend *backend)
 {
     fmi_manual_device *device = fmi_manual_device_of(backend);
     pthread_mutex_lock(&device->lock);
-    uint64_t count = device->early_frees + device->races;
+    uint64_t count = device->early_frees + device->races + device->strange_calls;
     pthread_mutex_unlock(&device->lock);
     return count;
 }

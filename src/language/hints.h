@@ -13,8 +13,9 @@ enum { FMI_MAX_HINT = 256 };
 // counts: for what looks alike see fmi_nearest.
 void fmi_hint_find(const char *name, size_t length, char out[FMI_MAX_HINT]);
 
-// A row of the table, from 0 on; false behind the last. A name that ends in `*` stands for all that begin so.
-bool fmi_hint_at(size_t index, const char **out_name, const char **out_word, const char **out_advice);
+// A row of the table, from 0 on; false behind the last. What is said, our word or advice, of the names, which have blanks between; a name that ends
+// in `*` stands for all that begin so.
+bool fmi_hint_at(size_t index, const char **out_text, const char **out_names);
 
 // The most similar of the names that it has been shown. Start with { .name, .length, .edits = fmi_nearest_limit(length) }.
 typedef struct fmi_nearest {

@@ -25,8 +25,7 @@ static int64_t read_name(const struct value_reader *reader, const fmi_tok *token
         return (int64_t)special->value;
     }
     if (!reader->is_dead) {
-        fmi_tok_fail(reader->reading, token, "'%.*s' is neither a macro nor an integer specialisation value",
-                     (int)token->length, token->start);
+        fmi_tok_fail(reader->reading, token, "'@' is neither a macro nor an integer specialisation value");
     }
     return 0;
 }
@@ -45,6 +44,7 @@ static int64_t read_unary(struct value_reader *reader)
 {
     const fmi_tok *token = reader->at;
     fmi_vtype type;
+    uint64_t number;
     int64_t value = 0;
     if (token->kind == FMI_TOK_END) {
         fmi_tok_fail(reader->reading, reader->last, "a value is missing in this line");
@@ -64,7 +64,8 @@ static int64_t read_unary(struct value_reader *reader)
     case '+': value = read_unary(reader); break;
     default:
         if (token->kind == FMI_TOK_INTEGER) {
-            value = (int64_t)fmi_number_read_integer(token->start, token->start + token->length, &type);
+            fmi_number_read_integer(token->start, token->start + token->length, &number, &type);
+            value = (int64_t)number;
         } else if (token->kind == FMI_TOK_NAME) {
             value = read_name(reader, token);
         } else {

@@ -44,7 +44,7 @@ static void open_condition(struct reader *reader, const fmi_tok *word, const fmi
         return;
     }
     if (count == 0) {
-        fmi_tok_fail(reader->reading, word, "#%.*s has nothing behind it", (int)word->length, word->start);
+        fmi_tok_fail(reader->reading, word, "#@ has nothing behind it");
         return;
     }
     bool is_true = is_wanted && test(reader->reading, word, line, count);
@@ -57,7 +57,7 @@ static void go_on(struct reader *reader, const fmi_tok *word, const fmi_tok *lin
     bool is_elif = fmi_tok_is(word, "elif");
     struct condition *top = reader->depth ? &reader->stack[reader->depth - 1] : NULL;
     if (!top || (top->has_else && !fmi_tok_is(word, "endif"))) {
-        fmi_tok_fail(reader->reading, word, "#%.*s belongs to no #if", (int)word->length, word->start);
+        fmi_tok_fail(reader->reading, word, "#@ belongs to no #if");
     } else if (is_elif ? count == 0 : count > 0) {
         fmi_tok_fail(reader->reading, is_elif ? word : line, "#%.*s has %s behind it", (int)word->length, word->start,
                      is_elif ? "nothing" : "too much");
@@ -116,7 +116,7 @@ void fmi_preprocess_header(fmi_reading *reading, const fmi_toks *raw, fmi_toks *
     }
     if (reader.depth) {
         const fmi_tok *start = reader.stack[reader.depth - 1].start;
-        fmi_tok_fail(reading, start, "#%.*s has no #endif", (int)start->length, start->start);
+        fmi_tok_fail(reading, start, "#@ has no #endif");
     }
     fmi_toks_end(reading, out);
     reading->text = out;

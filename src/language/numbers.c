@@ -16,80 +16,49 @@ static const char *name_mistake(const char *start, const char *end)
                        "nor a double (1.0lf)";
 }
 
-struct integer {
-    const char *digits;
-    const char *end; // of the digits
-    uint32_t base;
-    bool is_long;
-    bool is_unsigned;
-};
-
 static bool is_digit(char c)
 {
     return c >= '0' && c <= '9';
 }
 
+// The value of a digit of any base; too large for all of them: it is none.
 static uint32_t digit_of(char c)
 {
-    return is_digit(c) ? (uint32_t)(c - '0') : (uint32_t)((c | 32) - 'a') + 10;
+    uint32_t letter = (uint32_t)((c | 32) - 'a');
+    return is_digit(c) ? (uint32_t)(c - '0') : letter < 6 ? letter + 10 : UINT32_MAX;
 }
 
-// Takes an integer apart by its prefix and suffix.
-static struct integer take_apart(const char *start, const char *end)
+const char *fmi_number_read_integer(const char *start, const char *end, uint64_t *out_value, fmi_vtype *out_type)
 {
-    struct integer out = {.digits = start, .end = end, .base = *start == '0' ? 8 : 10};
-    out.is_long = end - start > 1 && (end[-1] | 32) == 'l';
-    out.end -= out.is_long;
-    out.is_unsigned = out.end - start > 1 && (out.end[-1] | 32) == 'u';
-    out.end -= out.is_unsigned;
-    if (end - start > 2 && *start == '0' && (start[1] | 32) == 'x') {
-        out.base = 16;
-        out.digits += 2;
-    }
-    return out;
-}
-
-const char *fmi_number_check_integer(const char *start, const char *end)
-{
-    struct integer integer = take_apart(start, end);
-    for (const char *p = integer.digits; p < integer.end; p++) {
-        if (!is_digit(*p) && !(integer.base == 16 && (*p | 32) >= 'a' && (*p | 32) <= 'f')) {
+    bool is_hex = end - start > 2 && *start == '0' && (start[1] | 32) == 'x';
+    const char *digits = start + (is_hex ? 2 : 0), *last = end;
+    uint32_t base = is_hex ? 16 : *start == '0' ? 8 : 10;
+    bool is_long = last - start > 1 && (last[-1] | 32) == 'l';
+    last -= is_long;
+    bool is_unsigned = last - start > 1 && (last[-1] | 32) == 'u';
+    last -= is_unsigned;
+    for (const char *p = digits; p < last; p++) {
+        if (digit_of(*p) >= (is_hex ? 16u : 10u)) {
             return name_mistake(start, end);
         }
     }
-    for (const char *p = integer.digits; p < integer.end && integer.base == 8; p++) {
-        if (*p > '7') {
+    uint64_t most = is_long ? (is_unsigned ? UINT64_MAX : INT64_MAX) : (is_unsigned ? UINT32_MAX : INT32_MAX);
+    bool fits = digits < last;
+    *out_value = 0;
+    for (const char *p = digits; p < last; p++) {
+        uint32_t digit = digit_of(*p);
+        if (digit >= base) {
             return "a number that begins with 0 is octal: its digits are 0 to 7";
         }
+        fits = fits && *out_value <= (most - digit) / base;
+        *out_value = *out_value * base + digit;
     }
-    uint64_t most = integer.is_long ? (integer.is_unsigned ? UINT64_MAX : INT64_MAX)
-                                    : (integer.is_unsigned ? UINT32_MAX : INT32_MAX);
-    bool fits = integer.digits < integer.end;
-    uint64_t value = 0;
-    for (const char *p = integer.digits; p < integer.end && fits; p++) {
-        uint32_t digit = digit_of(*p);
-        fits = digit < integer.base && value <= (most - digit) / integer.base;
-        value = value * integer.base + digit;
-    }
-    if (fits) {
-        return NULL;
-    }
-    return integer.is_long ? "an integer does not fit 64 bits: a long (with the suffix l) is at most "
-                             "9223372036854775807, a ulong (with ul) 18446744073709551615"
-                           : "an integer does not fit 32 bits: an int is at most 2147483647, a uint (with the "
-                             "suffix u) 4294967295";
-}
-
-uint64_t fmi_number_read_integer(const char *start, const char *end, fmi_vtype *out_type)
-{
-    struct integer integer = take_apart(start, end);
-    uint64_t value = 0;
-    for (const char *p = integer.digits; p < integer.end; p++) {
-        value = value * integer.base + digit_of(*p);
-    }
-    *out_type = integer.is_long ? (integer.is_unsigned ? FMI_VT_ULONG : FMI_VT_LONG)
-                                : (integer.is_unsigned ? FMI_VT_UINT : FMI_VT_INT);
-    return value;
+    *out_type = is_long ? (is_unsigned ? FMI_VT_ULONG : FMI_VT_LONG) : (is_unsigned ? FMI_VT_UINT : FMI_VT_INT);
+    return fits      ? NULL
+           : is_long ? "an integer does not fit 64 bits: a long (with the suffix l) is at most 9223372036854775807, "
+                       "a ulong (with ul) 18446744073709551615"
+                     : "an integer does not fit 32 bits: an int is at most 2147483647, a uint (with the suffix u) "
+                       "4294967295";
 }
 
 static const char *skip_digits(const char *p, const char *end)
@@ -101,7 +70,7 @@ static const char *skip_digits(const char *p, const char *end)
 }
 
 // Digits, at most one point among them, an exponent, and perhaps `f` or `lf`: nothing else is a float.
-const char *fmi_number_check_float(const char *start, const char *end)
+const char *fmi_number_check_real(const char *start, const char *end)
 {
     const char *p = skip_digits(start, end);
     if (p < end && *p == '.') {

@@ -7,12 +7,11 @@
 
 #include <stdint.h>
 
-// A sentence that says what is wrong with [start, end); NULL: nothing.
-const char *fmi_number_check_integer(const char *start, const char *end);
-const char *fmi_number_check_float(const char *start, const char *end);
+// Reads an integer: its value and type. A sentence that says what is wrong with [start, end); NULL: nothing.
+const char *fmi_number_read_integer(const char *start, const char *end, uint64_t *out_value, fmi_vtype *out_type);
 
-// Value and type of an integer that was checked.
-uint64_t fmi_number_read_integer(const char *start, const char *end, fmi_vtype *out_type);
+// What is wrong with a float or double; NULL: nothing.
+const char *fmi_number_check_real(const char *start, const char *end);
 
 // The numbers that a float or double that was checked gives. False: out of host memory. At most 256 characters.
 bool fmi_number_read_real(const char *start, const char *end, float *out_float, double *out_double);

@@ -33,18 +33,17 @@ static bool is_same_text(const fmi_tok *a, const fmi_tok *b, uint32_t count)
 
 static void check_name(fmi_reading *reading, const fmi_tok *name)
 {
-    int length = (int)name->length;
     if (name->kind != FMI_TOK_NAME) {
         fmi_tok_fail(reading, name, "a macro's name is missing here");
         return;
     }
     uint8_t kind = name->name->term.kind;
     if ((kind != FMI_TERM_NONE && kind != FMI_TERM_FUNCTION && kind != FMI_TERM_VALUE) || fmi_tok_is(name, "defined")) {
-        fmi_tok_fail(reading, name, "'%.*s' is a word of the language, which no macro may change", length, name->start);
+        fmi_tok_fail(reading, name, "'@' is a word of the language, which no macro may change");
     } else if (!fmi_term_is_free(name->start, name->length)) {
         fmi_tok_fail(reading, name, "names that start with fm_ or gl_ are reserved");
     } else if (name->name->declared) {
-        fmi_tok_fail(reading, name, "'%.*s' is a name of the kernel: a macro needs another name", length, name->start);
+        fmi_tok_fail(reading, name, "'@' is a name of the kernel: a macro needs another name");
     }
 }
 
@@ -110,8 +109,7 @@ void fmi_preprocess_define(fmi_reading *reading, const fmi_tok *line, uint32_t c
     macro.text_count = count - at;
     const fmi_macro *old = line->name->macro;
     if (old && !is_same_macro(old, &macro)) {
-        fmi_tok_fail(reading, line, "macro '%.*s' has another text already (line %u); #undef it first",
-                     (int)line->length, line->start, old->name->line);
+        fmi_tok_fail(reading, line, "macro '@' has another text already (line %u); #undef it first", old->name->line);
     }
     if (!old) {
         line->name->macro = fmi_arena_alloc(reading->names.arena, sizeof macro);
@@ -213,10 +211,9 @@ static uint32_t read_arguments(fmi_reading *reading, const fmi_macro *macro, con
         nested -= list[i].op == ')';
     }
     if (i == count) {
-        fmi_tok_fail(reading, name, "the arguments of macro '%.*s' have no ')'", (int)name->length, name->start);
+        fmi_tok_fail(reading, name, "the arguments of macro '@' have no ')'");
     } else if (given != macro->param_count) {
-        fmi_tok_fail(reading, name, "macro '%.*s' takes %u arguments, not %u", (int)name->length, name->start,
-                     macro->param_count, given);
+        fmi_tok_fail(reading, name, "macro '@' takes %u arguments, not %u", macro->param_count, given);
     }
     return i;
 }

@@ -52,29 +52,42 @@ static void put_excerpt(fmi_text *out, const char *text, size_t length, uint32_t
     fmi_text_append(out, "^", 1);
 }
 
+// Puts the token's own text in the place of each `@`.
+static void put_sentence(fmi_text *out, const char *sentence, const fmi_tok *token)
+{
+    for (const char *at = sentence, *mark; *at; at = *mark ? mark + 1 : mark) {
+        mark = at + strcspn(at, "@");
+        fmi_text_append(out, at, (size_t)(mark - at));
+        fmi_text_append(out, token->start, *mark ? token->length : 0);
+    }
+}
+
 // The macro that a token comes from is named behind the sentence.
 void fmi_tok_fail_with(fmi_reading *reading, const fmi_tok *token, const char *format, va_list args)
 {
+    enum { MAX_SENTENCE = 431 };
     const fmi_toks *tokens = reading->text;
-    char sentence[432];
+    char sentence[MAX_SENTENCE + 1];
+    fmi_text text = {0};
     if (reading->status != FM_OK) {
         return;
     }
     vsnprintf(sentence, sizeof sentence, format, args);
+    put_sentence(&text, sentence, token);
+    text.length = text.length < MAX_SENTENCE ? text.length : MAX_SENTENCE;
     uint32_t column = token->column;
     if (token->kind == FMI_TOK_END && tokens->count) {
         token = &tokens->list[tokens->count - 1];
         column = token->column + (token->macro ? 0 : token->length);
     }
-    fmi_text behind = {0};
     if (token->macro) {
         uint32_t length = token->macro->length < 48 ? token->macro->length : 48;
-        fmi_text_format(&behind, " (in macro '%.*s')", (int)length, token->macro->text);
+        fmi_text_format(&text, " (in macro '%.*s')", (int)length, token->macro->text);
     }
-    put_excerpt(&behind, tokens->text, tokens->length, token->line, column);
-    reading->status = fmi_fail(FM_ERROR_COMPILE, "%sline %u, column %u: %s%s", tokens->place, token->line, column,
-                               sentence, fmi_text_get(&behind));
-    fmi_text_free(&behind);
+    put_excerpt(&text, tokens->text, tokens->length, token->line, column);
+    reading->status =
+        fmi_fail(FM_ERROR_COMPILE, "%sline %u, column %u: %s", tokens->place, token->line, column, fmi_text_get(&text));
+    fmi_text_free(&text);
 }
 
 void fmi_tok_fail(fmi_reading *reading, const fmi_tok *token, const char *format, ...)

@@ -21,7 +21,7 @@ typedef struct fmi_reading {
     uint32_t made;               // tokens that macros have made, in all
 } fmi_reading;
 
-// FM_ERROR_COMPILE: "line L, column C: " before the sentence, and the line with a caret behind it. The END token's place is behind the last token.
+// FM_ERROR_COMPILE: "line L, column C: " before the sentence, in which `@` is the token's own text, and the line with a caret behind it. The END token's place is behind the last token.
 // `token` may stand in another list that counts its place in the same text.
 void fmi_tok_fail(fmi_reading *reading, const struct fmi_tok *token, const char *format, ...)
     __attribute__((format(printf, 3, 4), cold));

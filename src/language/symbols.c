@@ -21,25 +21,24 @@ static void check_name(fmi_parser *parser, const fmi_tok *name, const fmi_symbol
                                         [FMI_DECLARED_SHARED] = "shared array",
                                         [FMI_DECLARED_SPECIAL] = "specialisation"};
     static const char *const what[] = {[FMI_SYMBOL_VARIABLE] = "variable", [FMI_SYMBOL_HELPER] = "helper function"};
-    int length = (int)name->length;
     // Parameters of a helper and its variables may have the names of what the helper does not see.
     const fmi_declared *taken = parser->scope > 0 ? fmi_symbols_find_declared(parser, name) : name->name->declared;
     fmi_term_kind term = fmi_syntax_term(name);
     if (taken) {
-        fmi_syntax_fail(parser, name, "'%.*s' is a %s of the kernel: a %s needs another name", length, name->start,
-                        kinds[taken->kind], what[symbol->kind]);
+        fmi_syntax_fail(parser, name, "'@' is a %s of the kernel: a %s needs another name", kinds[taken->kind],
+                        what[symbol->kind]);
     }
     if (!fmi_term_is_free(name->start, name->length) || term == FMI_TERM_FOREIGN) {
         fmi_syntax_check_token(parser, name);
     } else if (term != FMI_TERM_NONE && term != FMI_TERM_FUNCTION && term != FMI_TERM_VALUE) {
-        fmi_syntax_fail(parser, name, "'%.*s' is a word of the language: this needs another name", length, name->start);
+        fmi_syntax_fail(parser, name, "'@' is a word of the language: this needs another name");
     }
     if (name->length > MAX_NAME) {
         fmi_syntax_fail(parser, name, "this name is longer than %d characters", (int)MAX_NAME);
     }
     const fmi_symbol *old = name->name->symbol;
     if (old && (old->scope == parser->scope || old->kind == FMI_SYMBOL_HELPER)) {
-        fmi_syntax_fail(parser, name, "there is a %s '%.*s' here already", what[old->kind], length, name->start);
+        fmi_syntax_fail(parser, name, "there is a %s '@' here already", what[old->kind]);
     }
 }
 
@@ -103,20 +102,17 @@ static void suggest(const fmi_parser *parser, const fmi_tok *name, bool is_funct
 
 fmi_value fmi_symbols_refuse(fmi_parser *parser, const fmi_tok *name, bool is_function)
 {
-    int length = (int)name->length;
     char hint[FMI_MAX_HINT];
     if (is_function && name->name->symbol) {
-        return fmi_syntax_fail(parser, name, "'%.*s' is a variable and no function", length, name->start);
+        return fmi_syntax_fail(parser, name, "'@' is a variable and no function");
     }
     suggest(parser, name, is_function, hint);
     if (is_function) {
-        return fmi_syntax_fail(parser, name,
-                               "there is no function '%.*s' in the language or before this in the header%s", length,
-                               name->start, hint);
+        return fmi_syntax_fail(parser, name, "there is no function '@' in the language or before this in the header%s",
+                               hint);
     }
     if (parser->is_header && name->name->declared) {
-        return fmi_syntax_fail(parser, name, "a helper function does not see '%.*s'; give it as an argument", length,
-                               name->start);
+        return fmi_syntax_fail(parser, name, "a helper function does not see '@'; give it as an argument");
     }
-    return fmi_syntax_fail(parser, name, "'%.*s' is not declared%s", length, name->start, hint);
+    return fmi_syntax_fail(parser, name, "'@' is not declared%s", hint);
 }

@@ -36,8 +36,7 @@ static uint32_t parse_arguments(fmi_parser *parser, fmi_node *call, bool *out_ar
 static void check_count(fmi_parser *parser, const fmi_tok *name, uint32_t wanted, uint32_t count)
 {
     if (count != wanted) {
-        fmi_syntax_fail(parser, name, "'%.*s' takes %u argument%s, not %u", (int)name->length, name->start, wanted,
-                        wanted == 1 ? "" : "s", count);
+        fmi_syntax_fail(parser, name, "'@' takes %u argument%s, not %u", wanted, wanted == 1 ? "" : "s", count);
     }
 }
 
@@ -250,13 +249,12 @@ static void parse_builtin_call(fmi_parser *parser, fmi_node *call, const fmi_bui
 static void parse_helper_call(fmi_parser *parser, fmi_node *call, const fmi_symbol *helper)
 {
     const fmi_tok *name = call->token;
-    int length = (int)name->length;
     bool are_known;
     call->symbol = helper;
     call->type = helper->type;
     uint32_t count = parse_arguments(parser, call, &are_known);
     if (helper->is_open) {
-        fmi_syntax_fail(parser, name, "'%.*s' calls itself: there is no recursion", length, name->start);
+        fmi_syntax_fail(parser, name, "'@' calls itself: there is no recursion");
     }
     check_count(parser, name, helper->param_count, count);
     if (fmi_syntax_failed(parser)) {
@@ -269,9 +267,9 @@ static void parse_helper_call(fmi_parser *parser, fmi_node *call, const fmi_symb
     parser->inlined += 1 + helper->inlined; // both are bounded
     if (parser->inlined > FMI_MAX_INLINED) {
         fmi_syntax_fail(parser, name,
-                        "with this call of '%.*s' more than %d helpers would be put in the places of their calls: "
-                        "keep what a helper gives in a variable",
-                        length, name->start, (int)FMI_MAX_INLINED);
+                        "with this call of '@' more than %d helpers would be put in the places of their calls: keep "
+                        "what a helper gives in a variable",
+                        (int)FMI_MAX_INLINED);
     }
 }
 

@@ -136,7 +136,7 @@ void fmi_syntax_step(fmi_parser *parser, fmi_value *target, const fmi_tok *op, b
     fmi_vtype type = (fmi_vtype)target->node->type;
     fmi_value_check_target(parser, target, op);
     if (!fmi_vtype_is_number(type)) {
-        fmi_syntax_fail(parser, op, "'%.*s' takes a number, not a bool", (int)op->length, op->start);
+        fmi_syntax_fail(parser, op, "'@' takes a number, not a bool");
     }
     fmi_value_note_change(parser, target);
     fmi_node *node = fmi_value_wrap(parser, target, FMI_NODE_STEP, type, op);

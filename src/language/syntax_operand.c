@@ -21,8 +21,10 @@ static fmi_value parse_literal(fmi_parser *parser, fmi_vtype type, int64_t numbe
 
 static fmi_value parse_integer(fmi_parser *parser)
 {
+    const fmi_tok *token = parser->at;
     fmi_vtype type;
-    uint64_t number = fmi_number_read_integer(parser->at->start, parser->at->start + parser->at->length, &type);
+    uint64_t number;
+    fmi_number_read_integer(token->start, token->start + token->length, &number, &type);
     return parse_literal(parser, type, (int64_t)number);
 }
 
@@ -190,15 +192,12 @@ static fmi_value parse_id(fmi_parser *parser)
                                         [FMI_ID_COUNT] = FMI_NEEDS_GROUP_COUNT,
                                         [FMI_ID_SIZE] = 0};
     const fmi_tok *id = parser->at, *axis = id + 2;
-    int length = (int)id->length;
     if (parser->is_header) {
-        return fmi_syntax_fail(parser, id, "a helper function does not see '%.*s'; give it as an argument", length,
-                               id->start);
+        return fmi_syntax_fail(parser, id, "a helper function does not see '@'; give it as an argument");
     }
     if (id[1].op != '.' || axis->kind != FMI_TOK_NAME || axis->length != 1 || *axis->start < 'x' ||
         *axis->start > 'z') {
-        return fmi_syntax_fail(parser, id, "'%.*s' is used only as %.*s.x, %.*s.y or %.*s.z", length, id->start, length,
-                               id->start, length, id->start, length, id->start);
+        return fmi_syntax_fail(parser, id, "'@' is used only as @.x, @.y or @.z");
     }
     parser->at += 3;
     fmi_value value = fmi_value_make(parser, FMI_NODE_ID, FMI_VT_UINT, id);
@@ -217,16 +216,14 @@ static fmi_value parse_variable(fmi_parser *parser)
 {
     const fmi_tok *token = parser->at;
     fmi_symbol *symbol = token->name->symbol;
-    int length = (int)token->length;
     if (token->name == parser->declaring) {
-        return fmi_syntax_fail(parser, token, "'%.*s' is used in its own first value", length, token->start);
+        return fmi_syntax_fail(parser, token, "'@' is used in its own first value");
     }
     if (!symbol) {
         return fmi_symbols_refuse(parser, token, false);
     }
     if (symbol->kind == FMI_SYMBOL_HELPER) {
-        return fmi_syntax_fail(parser, token, "'%.*s' is a helper function and is called with parentheses", length,
-                               token->start);
+        return fmi_syntax_fail(parser, token, "'@' is a helper function and is called with parentheses");
     }
     fmi_value value = fmi_value_make(parser, FMI_NODE_VARIABLE, (fmi_vtype)symbol->type, token);
     value.node->symbol = symbol;
@@ -294,8 +291,7 @@ static fmi_value parse_name(fmi_parser *parser)
     case FMI_TERM_NONE:
     case FMI_TERM_FUNCTION: break;
     case FMI_TERM_KEYWORD:
-    case FMI_TERM_FOREIGN:
-        return fmi_syntax_fail(parser, name, "'%.*s' stands where a value is wanted", (int)name->length, name->start);
+    case FMI_TERM_FOREIGN: return fmi_syntax_fail(parser, name, "'@' stands where a value is wanted");
     }
     return name[1].op == '(' ? fmi_syntax_call(parser) : parse_variable(parser);
 }
@@ -329,9 +325,8 @@ static fmi_value parse_primary(fmi_parser *parser)
     case FMI_TOK_OPERATOR:
     case FMI_TOK_BAD: break;
     }
-    return token->op == '('
-               ? parse_parentheses(parser)
-               : fmi_syntax_refuse(parser, "'%.*s' stands where a value is wanted", (int)token->length, token->start);
+    return token->op == '(' ? parse_parentheses(parser)
+                            : fmi_syntax_refuse(parser, "'@' stands where a value is wanted");
 }
 
 // `-v`, `+v`, `~v`, `!v`.

@@ -67,8 +67,7 @@ fmi_vtype fmi_value_find_type(fmi_parser *parser, const fmi_tok *token, const fm
                            : takes == INTEGERS ? "; it takes integers"
                            : a == FMI_VT_BOOL || b == FMI_VT_BOOL ? "; it takes numbers"
                                                                   : "; cast one of them";
-        fmi_syntax_fail(parser, token, "'%.*s' does not take %s and %s%s", (int)token->length, token->start,
-                        fmi_vtype_phrase(a), fmi_vtype_phrase(b), hint);
+        fmi_syntax_fail(parser, token, "'@' does not take %s and %s%s", fmi_vtype_phrase(a), fmi_vtype_phrase(b), hint);
     }
     return type;
 }

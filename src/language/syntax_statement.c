@@ -179,7 +179,7 @@ static void parse_return(fmi_parser *parser, fmi_node *node, struct flow *out)
 static void parse_jump(fmi_parser *parser, const fmi_node *node, struct flow *out)
 {
     if (parser->loops == 0) {
-        fmi_syntax_fail(parser, node->token, "'%.*s' is in no loop", (int)node->token->length, node->token->start);
+        fmi_syntax_fail(parser, node->token, "'@' is in no loop");
     }
     *out = (struct flow){.leaves = true, .breaks = node->kind == FMI_NODE_BREAK};
     fmi_syntax_expect(parser, ';');
@@ -311,8 +311,8 @@ static fmi_node *parse_helper(fmi_parser *parser, fmi_vtype type)
     }
     node->b = parse_block(parser, &flow);
     if (type != FMI_VT_VOID && !flow.leaves) {
-        fmi_syntax_fail(parser, name, "'%.*s' gives %s, but not every path through it ends in a return",
-                        (int)name->length, name->start, fmi_vtype_phrase(type));
+        fmi_syntax_fail(parser, name, "'@' gives %s, but not every path through it ends in a return",
+                        fmi_vtype_phrase(type));
     }
     parser->scope = 0;
     fmi_symbols_close(parser, symbols);

@@ -70,7 +70,7 @@ static void refuse_member(fmi_parser *parser, const fmi_tok *point)
         fmi_hint_find_id(owner->start, owner->length, hint);
     }
     if (hint[0]) {
-        fmi_syntax_fail(parser, owner, "'%.*s' is no built-in id%s", length, owner->start, hint);
+        fmi_syntax_fail(parser, owner, "'@' is no built-in id%s", hint);
     }
     fmi_syntax_fail(parser, point,
                     "only built-in ids have members, and '%.*s' is none: there are no structs and no vectors", length,
@@ -79,7 +79,6 @@ static void refuse_member(fmi_parser *parser, const fmi_tok *point)
 
 static void check_name(fmi_parser *parser, const fmi_tok *name)
 {
-    int length = (int)name->length;
     fmi_term term = name->name->term;
     char hint[FMI_MAX_HINT];
     if (!fmi_term_is_free(name->start, name->length)) {
@@ -94,7 +93,7 @@ static void check_name(fmi_parser *parser, const fmi_tok *name)
     }
     if (term.kind == FMI_TERM_FOREIGN && !fmi_symbols_find_declared(parser, name)) {
         fmi_hint_find(name->start, name->length, hint);
-        fmi_syntax_fail(parser, name, "'%.*s' is no word of the portable language%s", length, name->start, hint);
+        fmi_syntax_fail(parser, name, "'@' is no word of the portable language%s", hint);
     }
 }
 

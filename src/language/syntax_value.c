@@ -75,12 +75,12 @@ static void refuse_target(fmi_parser *parser, const fmi_tok *last, const fmi_tok
     const fmi_tok *id = last - parser->reading->text->list >= 2 && last[-1].op == '.' ? last - 2 : NULL;
     const fmi_declared *declared = last->kind == FMI_TOK_NAME ? fmi_symbols_find_declared(parser, last) : NULL;
     if (id) {
-        fmi_syntax_fail(parser, id, "'%.*s' cannot be changed", (int)id->length, id->start);
+        fmi_syntax_fail(parser, id, "'@' cannot be changed");
     } else if (declared && (declared->kind == FMI_DECLARED_CONSTANT || declared->kind == FMI_DECLARED_SPECIAL)) {
         fmi_syntax_fail(parser, last, "'%s' is a %s and cannot be changed", declared->name,
                         declared->kind == FMI_DECLARED_CONSTANT ? "constant" : "specialisation value");
     }
-    fmi_syntax_fail(parser, op, "nothing can be stored to what stands beside '%.*s'", (int)op->length, op->start);
+    fmi_syntax_fail(parser, op, "nothing can be stored to what stands beside '@'");
 }
 
 // The index of a compound store to converted elements is written out twice, so that it must not change anything.
@@ -199,7 +199,5 @@ void fmi_value_check_order(fmi_parser *parser, uint32_t first, uint32_t middle)
         return;
     }
     const fmi_use *clash = find_clash(parser, first, middle);
-    fmi_syntax_fail(parser, clash->token,
-                    "'%.*s' is changed and used again in one expression, whose parts have no order",
-                    (int)clash->token->length, clash->token->start);
+    fmi_syntax_fail(parser, clash->token, "'@' is changed and used again in one expression, whose parts have no order");
 }

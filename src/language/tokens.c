@@ -151,8 +151,11 @@ static const char *cut_number(struct cutter *cutter, fmi_tok *token)
         }
     }
     token->kind = is_float ? FMI_TOK_FLOAT : FMI_TOK_INTEGER;
-    return is_float ? fmi_number_check_float(token->start, cutter->text + cutter->at)
-                    : fmi_number_check_integer(token->start, cutter->text + cutter->at);
+    const char *end = cutter->text + cutter->at;
+    uint64_t value;
+    fmi_vtype type;
+    return is_float ? fmi_number_check_real(token->start, end)
+                    : fmi_number_read_integer(token->start, end, &value, &type);
 }
 
 // True if the name behind the `#` that is here is `name`.

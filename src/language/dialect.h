@@ -19,6 +19,8 @@ typedef struct fmi_dialect {
     const char *table;    // before the type of a constant of the header
     const char *barrier;  // the call; NULL: the host's, which is told its place
     const char *array;    // behind a buffer's name: what has its elements
+    const char *pointed;  // CUDA, MSL: before the type of a buffer's elements
+    const char *shared;   // and before that of a shared array's
 } fmi_dialect;
 
 typedef struct fmi_printer {
@@ -38,6 +40,8 @@ static inline void fmi_put_bytes(fmi_printer *printer, const char *bytes, size_t
 
 void fmi_put(fmi_printer *printer, const char *text);
 void fmi_put_value(fmi_printer *printer, const fmi_node *node);
+// The form with a value in the place of each `@`; nothing, where the value is NULL.
+void fmi_put_form(fmi_printer *printer, const char *form, ...);
 // Statements, each on lines of its own; constants and helpers of the header.
 void fmi_put_statements(fmi_printer *printer, const fmi_node *list);
 void fmi_put_header(fmi_printer *printer);
@@ -58,6 +62,9 @@ void fmi_print_name(fmi_text *out, const fmi_declared *declared);
 uint32_t fmi_print_members(const fmi_print *print, fmi_dialect_kind dialect, fmi_text *out);
 // Appends a local for each constant of the block `fm_args`.
 void fmi_print_constants(const fmi_print *print, fmi_dialect_kind dialect, fmi_text *out);
+// CUDA and MSL. Appends the block as a struct of addresses and members; returns its bytes. Appends a local for each buffer, shared array and constant.
+uint32_t fmi_print_block(const fmi_print *print, const fmi_dialect *dialect, fmi_text *out);
+void fmi_print_names(const fmi_print *print, const fmi_dialect *dialect, fmi_text *out);
 void fmi_print_note_wants(fmi_print *print);
 fm_status fmi_print_end(const fmi_print *print); // FM_ERROR_OUT_OF_HOST_MEMORY, if the text says so
 

@@ -13,37 +13,14 @@ static const fmi_dialect dialect = {
     .table = "static __device__ const ",
     .barrier = "__syncthreads()",
     .array = "",
+    .pointed = "",
+    .shared = "__shared__ ",
 };
-
-// Returns the block's bytes.
-static uint32_t put_block(const fmi_print *print, fmi_text *text)
-{
-    const fmi_name_range buffers = fmi_print_range(print->tree, FMI_DECLARED_BUFFER);
-    fmi_text_format(text, "struct fm_block {\n");
-    for (uint32_t i = 0; i < buffers.count; i++) {
-        const char *access = print->tree->source->names[i].access == FM_ACCESS_READ ? "const " : "";
-        fmi_text_format(text, "    %s%s *b%u;\n", access, fmi_print_row(print->tree, i)->words[FMI_CUDA].element, i);
-    }
-    uint32_t size_bytes = 8 * buffers.count + fmi_print_members(print, FMI_CUDA, text);
-    fmi_text_format(text, "};\n");
-    return size_bytes;
-}
 
 static void put_locals(const fmi_print *print, fmi_text *text)
 {
-    const fmi_tree *tree = print->tree;
-    const uint32_t *size = tree->source->group_size;
-    for (uint32_t i = 0; i < tree->source->name_count; i++) {
-        const fmi_declared *name = &tree->source->names[i];
-        const char *element = fmi_print_row(tree, i)->words[FMI_CUDA].element;
-        if (name->kind == FMI_DECLARED_BUFFER) {
-            fmi_text_format(text, "    %s%s *fm_b_%s = fm_args.b%u;\n", name->access == FM_ACCESS_READ ? "const " : "",
-                            element, name->name, i);
-        } else if (name->kind == FMI_DECLARED_SHARED) {
-            fmi_text_format(text, "    __shared__ %s fm_s_%s[%u];\n", element, name->name, name->count);
-        }
-    }
-    fmi_print_constants(print, FMI_CUDA, text);
+    const uint32_t *size = print->tree->source->group_size;
+    fmi_print_names(print, &dialect, text);
     if (print->wants_group_count) {
         // Zeros: only the device knows them, and the dispatch is not one part of several.
         fmi_text_format(text, "    const bool fm_counted = fm_args.g0 != 0u;\n"
@@ -69,7 +46,7 @@ fm_status fmi_print_cuda(fmi_print *print)
     fmi_print_note_wants(print);
     fmi_prelude_write(print, FMI_CUDA, text);
     fmi_put_header(&printer);
-    uint32_t size_bytes = put_block(print, text);
+    uint32_t size_bytes = fmi_print_block(print, &dialect, text);
     fmi_text_format(text, "extern \"C\" __global__ void __launch_bounds__(%u) fm_kernel_main(%s)\n{\n",
                     size[0] * size[1] * size[2], size_bytes ? "const fm_block fm_args" : "");
     put_locals(print, text);

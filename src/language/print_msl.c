@@ -11,6 +11,8 @@ static const fmi_dialect dialect = {
     .table = "constant ",
     .barrier = "threadgroup_barrier(mem_flags::mem_threadgroup)",
     .array = "",
+    .pointed = "device ",
+    .shared = "FM_SHARED ",
 };
 
 static const char start[] = "#include <metal_stdlib>\n"
@@ -19,41 +21,10 @@ static const char start[] = "#include <metal_stdlib>\n"
                             "#define FM_SHARED threadgroup\n"
                             "#endif\n";
 
-static void put_pointer(const fmi_tree *tree, uint32_t index, fmi_text *text)
-{
-    fmi_text_format(text, "    device %s%s *", tree->source->names[index].access == FM_ACCESS_READ ? "const " : "",
-                    fmi_print_row(tree, index)->words[FMI_MSL].element);
-}
-
-// Returns the block's bytes.
-static uint32_t put_block(const fmi_print *print, fmi_text *text)
-{
-    const fmi_name_range buffers = fmi_print_range(print->tree, FMI_DECLARED_BUFFER);
-    fmi_text_format(text, "struct fm_block {\n");
-    for (uint32_t i = 0; i < buffers.count; i++) {
-        put_pointer(print->tree, i, text);
-        fmi_text_format(text, "b%u;\n", i);
-    }
-    uint32_t size_bytes = 8 * buffers.count + fmi_print_members(print, FMI_MSL, text);
-    fmi_text_format(text, "};\n");
-    return size_bytes;
-}
-
 static void put_locals(const fmi_print *print, fmi_text *text)
 {
-    const fmi_tree *tree = print->tree;
-    const uint32_t *size = tree->source->group_size;
-    for (uint32_t i = 0; i < tree->source->name_count; i++) {
-        const fmi_declared *name = &tree->source->names[i];
-        if (name->kind == FMI_DECLARED_BUFFER) {
-            put_pointer(tree, i, text);
-            fmi_text_format(text, "fm_b_%s = fm_args.b%u;\n", name->name, i);
-        } else if (name->kind == FMI_DECLARED_SHARED) {
-            fmi_text_format(text, "    FM_SHARED %s fm_s_%s[%u];\n", fmi_print_row(tree, i)->words[FMI_MSL].element,
-                            name->name, name->count);
-        }
-    }
-    fmi_print_constants(print, FMI_MSL, text);
+    const uint32_t *size = print->tree->source->group_size;
+    fmi_print_names(print, &dialect, text);
     if (print->wants_group_count) {
         // Zeros: only the device knows them, and the dispatch is not one part of several.
         fmi_text_format(text,
@@ -78,7 +49,7 @@ fm_status fmi_print_msl(fmi_print *print)
     fmi_text_append(text, start, sizeof start - 1);
     fmi_prelude_write(print, FMI_MSL, text);
     fmi_put_header(&printer);
-    uint32_t size_bytes = put_block(print, text);
+    uint32_t size_bytes = fmi_print_block(print, &dialect, text);
     fmi_text_format(text,
                     "[[max_total_threads_per_threadgroup(%u)]] kernel void fm_kernel_main(\n"
                     "    %suint3 fm_local_id [[thread_position_in_threadgroup]],\n"

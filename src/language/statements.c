@@ -32,8 +32,7 @@ static void put_declarator(fmi_printer *printer, const fmi_node *node)
         fmi_text_format(printer->out, "[%u]", node->symbol->dims[i]);
     }
     if (node->a) {
-        fmi_put(printer, " = ");
-        fmi_put_value(printer, node->a);
+        fmi_put_form(printer, " = @", node->a);
     }
 }
 
@@ -71,9 +70,7 @@ static void put_block(fmi_printer *printer, const fmi_node *node)
 
 static void put_if(fmi_printer *printer, const fmi_node *node)
 {
-    fmi_put(printer, "if (");
-    fmi_put_value(printer, node->a);
-    fmi_put(printer, ")");
+    fmi_put_form(printer, "if (@)", node->a);
     put_governed(printer, node->b);
     if (node->c) {
         begin_line(printer);
@@ -87,9 +84,7 @@ static void put_do(fmi_printer *printer, const fmi_node *node)
     fmi_put(printer, "do");
     put_governed(printer, node->a);
     begin_line(printer);
-    fmi_put(printer, "while (");
-    fmi_put_value(printer, node->b);
-    fmi_put(printer, ");\n");
+    fmi_put_form(printer, "while (@);\n", node->b);
 }
 
 static void put_for(fmi_printer *printer, const fmi_node *node)
@@ -98,31 +93,10 @@ static void put_for(fmi_printer *printer, const fmi_node *node)
     if (node->a && node->a->kind == FMI_NODE_DECLARATION) {
         put_declaration(printer, node->a);
     } else {
-        if (node->a) {
-            fmi_put_value(printer, node->a);
-        }
-        fmi_put(printer, ";");
+        fmi_put_form(printer, "@;", node->a);
     }
-    fmi_put(printer, " ");
-    if (node->b) {
-        fmi_put_value(printer, node->b);
-    }
-    fmi_put(printer, "; ");
-    if (node->c) {
-        fmi_put_value(printer, node->c);
-    }
-    fmi_put(printer, ")");
+    fmi_put_form(printer, " @; @)", node->b, node->c);
     put_governed(printer, node->d);
-}
-
-static void put_return(fmi_printer *printer, const fmi_node *node)
-{
-    fmi_put(printer, printer->is_header ? "return" : printer->leave);
-    if (node->a) {
-        fmi_put(printer, " ");
-        fmi_put_value(printer, node->a);
-    }
-    fmi_put(printer, ";\n");
 }
 
 static void put_statement(fmi_printer *printer, const fmi_node *node)
@@ -135,20 +109,18 @@ static void put_statement(fmi_printer *printer, const fmi_node *node)
     switch ((fmi_node_kind)node->kind) {
     case FMI_NODE_IF: put_if(printer, node); break;
     case FMI_NODE_WHILE:
-        fmi_put(printer, "while (");
-        fmi_put_value(printer, node->a);
-        fmi_put(printer, ")");
+        fmi_put_form(printer, "while (@)", node->a);
         put_governed(printer, node->b);
         break;
     case FMI_NODE_DO: put_do(printer, node); break;
     case FMI_NODE_FOR: put_for(printer, node); break;
-    case FMI_NODE_RETURN: put_return(printer, node); break;
+    case FMI_NODE_RETURN:
+        fmi_put(printer, printer->is_header ? "return" : printer->leave);
+        fmi_put_form(printer, node->a ? " @;\n" : ";\n", node->a);
+        break;
     case FMI_NODE_BREAK: fmi_put(printer, "break;\n"); break;
     case FMI_NODE_CONTINUE: fmi_put(printer, "continue;\n"); break;
-    case FMI_NODE_EXPRESSION:
-        fmi_put_value(printer, node->a);
-        fmi_put(printer, ";\n");
-        break;
+    case FMI_NODE_EXPRESSION: fmi_put_form(printer, "@;\n", node->a); break;
     case FMI_NODE_DECLARATION:
         put_declaration(printer, node);
         fmi_put(printer, "\n");

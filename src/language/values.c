@@ -4,11 +4,27 @@
 
 #include <inttypes.h>
 #include <math.h>
+#include <stdarg.h>
 #include <string.h>
 
 void fmi_put(fmi_printer *printer, const char *text)
 {
     fmi_text_append(printer->out, text, strlen(text));
+}
+
+void fmi_put_form(fmi_printer *printer, const char *form, ...)
+{
+    va_list values;
+    va_start(values, form);
+    for (const char *at = form, *mark; *at; at = *mark ? mark + 1 : mark) {
+        mark = at + strcspn(at, "@");
+        fmi_put_bytes(printer, at, (size_t)(mark - at));
+        const fmi_node *value = *mark ? va_arg(values, const fmi_node *) : NULL;
+        if (value) {
+            fmi_put_value(printer, value);
+        }
+    }
+    va_end(values);
 }
 
 static void put_token(fmi_printer *printer, const fmi_tok *token)
@@ -108,9 +124,7 @@ static void put_element(fmi_printer *printer, const fmi_node *node)
 {
     put_named(printer, node->declared);
     fmi_put(printer, node->declared->kind == FMI_DECLARED_BUFFER ? printer->dialect->array : "");
-    fmi_put(printer, "[");
-    fmi_put_value(printer, node->a);
-    fmi_put(printer, "]");
+    fmi_put_form(printer, "[@]", node->a);
 }
 
 static const fmi_dtype_words *words_of(const fmi_printer *printer, const fmi_node *element)
@@ -364,12 +378,7 @@ static void put_open(fmi_printer *printer, const fmi_node *node)
     case FMI_NODE_CONSTANT: put_named(printer, node->declared); break;
     case FMI_NODE_VARIABLE: put_symbol(printer, node->symbol); break;
     case FMI_NODE_ELEMENT: put_load(printer, node); break;
-    case FMI_NODE_INDEX:
-        fmi_put_value(printer, node->a);
-        fmi_put(printer, "[");
-        fmi_put_value(printer, node->b);
-        fmi_put(printer, "]");
-        break;
+    case FMI_NODE_INDEX: fmi_put_form(printer, "@[@]", node->a, node->b); break;
     case FMI_NODE_ID: put_id(printer, node); break;
     case FMI_NODE_LANE:
         fmi_put(printer, node->op == FMI_VALUE_SUBGROUP_SIZE ? "fm_subgroup_size" : "fm_subgroup_lane");

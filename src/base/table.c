@@ -70,8 +70,8 @@ void fmi_table_destroy(fmi_table *table)
     pthread_mutex_destroy(&table->lock);
 }
 
-// Adds one chunk of dead slots to the free list. Called under the lock.
-static bool grow(fmi_table *table)
+// Adds one chunk of dead slots to the free list.
+static bool grow_locked(fmi_table *table)
 {
     uint32_t chunk_index = table->slot_count / FMI_TABLE_CHUNK_SLOTS;
     if (chunk_index >= FMI_TABLE_MAX_CHUNKS) {
@@ -100,7 +100,7 @@ fmi_slot *fmi_table_reserve(fmi_table *table)
 {
     fmi_slot *slot = NULL;
     pthread_mutex_lock(&table->lock);
-    if (table->free_head || grow(table)) {
+    if (table->free_head || grow_locked(table)) {
         slot = fmi_table_slot(table, table->free_head - 1);
         table->free_head = slot->next_free;
     }
@@ -141,7 +141,8 @@ void fmi_table_publish_nameless(fmi_table *table, fmi_slot *slot)
     uint64_t word = atomic_load_explicit(&slot->word, memory_order_relaxed);
     FMI_ASSERT("HANDLE-1", HOLDS(word) == 0 && (GENERATION(word) & 1) == 0);
     (void)table;
-    // HANDLE-4: the generation stays even, as of an object whose handle is dead: no id matches it. Release: see fmi_table_hold_slot.
+    // HANDLE-4: the generation stays even, as of an object whose handle is dead: no id matches it. Release: see
+    // fmi_table_hold_slot.
     atomic_store_explicit(&slot->word, WORD(GENERATION(word), 1), memory_order_release);
 }
 
@@ -159,8 +160,8 @@ static void quote(char *out, size_t size_bytes, const char *label)
     }
 }
 
-// Remembers the label of the slot's object, which is gone but for `e`. Called under the lock.
-static void remember(fmi_table *table, const fmi_slot *slot, const fmi_epitaph *e)
+// Remembers the label of the slot's object, which is gone but for `e`.
+static void remember_locked(fmi_table *table, const fmi_slot *slot, const fmi_epitaph *e)
 {
     if (!table->epitaphs) {
         table->epitaphs = calloc(FMI_TABLE_EPITAPHS, sizeof *table->epitaphs); // without host memory: no label later
@@ -181,7 +182,8 @@ static void recall(fmi_table *table, uint64_t id, char *out, size_t size_bytes)
     pthread_mutex_unlock(&table->lock);
 }
 
-// Refuses a handle of this table: its object is gone, or dying (lists hold it, and it still has its label), or never was.
+// Refuses a handle of this table: its object is gone, or dying (lists hold it, and it still has its label), or never
+// was.
 static fm_status refuse_stale(fmi_table *table, uint64_t id)
 {
     uint32_t index = fmi_id_index(id), generation = fmi_id_generation(id);
@@ -280,7 +282,7 @@ static void free_slot(fmi_table *table, fmi_slot *slot)
     }
     pthread_mutex_lock(&table->lock);
     if (label) {
-        remember(table, slot, &epitaph);
+        remember_locked(table, slot, &epitaph);
     }
     slot->next_free = table->free_head;
     table->free_head = slot->index + 1;

@@ -1,6 +1,6 @@
 // From a kernel's source and one choice of dtypes to a binary. See build.h.
-// The one place that knows the order: generate, compile, decorate, hand to the backend; and for given modules: compile, check,
-// reflect. Compiler messages become one sentence with the kernel's name here. Nothing is locked.
+// The one place that knows the order: generate, compile, decorate, hand to the backend; and for given modules: compile,
+// check, reflect. Compiler messages become one sentence with the kernel's name here. Nothing is locked.
 #include "kernel/build.h"
 
 #include "base/error.h"
@@ -31,7 +31,8 @@ static fm_status fail_to_compile(const fmi_kernel *kernel, const fmi_text *log)
 {
     fmi_text messages = {0};
     fmi_message_shorten(fmi_text_get(log), &messages);
-    // What a portable text says wrong was found before: a compiler that refuses what was made of it has found our own mistake.
+    // What a portable text says wrong was found before: a compiler that refuses what was made of it has found our own
+    // mistake.
     bool is_ours = kernel->language == FM_KERNEL_PORTABLE;
     fm_status status =
         fmi_fail(FM_ERROR_COMPILE, "kernel '%s' does not compile%s: %s", kernel->name,
@@ -52,8 +53,8 @@ static bool uses_disk(const fmi_kernel *kernel)
     return kernel->cache->disk && kernel->caps->takes_spirv;
 }
 
-// Asks the disk cache. Nothing is handed out but what was written for exactly this key; generated code is as valid as it was when it
-// was written, since its checksum binds it to the key, and given code is validated by whoever asked.
+// Asks the disk cache. Nothing is handed out but what was written for exactly this key; generated code is as valid as
+// it was when it was written, since its checksum binds it to the key, and given code is validated by whoever asked.
 static bool load(const fmi_kernel *kernel, const fmi_text *key, bool with_code, fmi_disk_record *out)
 {
     *out = (fmi_disk_record){0};
@@ -220,7 +221,7 @@ fm_status fmi_kernel_read_module(fmi_kernel *kernel)
 #endif
 
 // Generates a portable kernel's source and how its arguments travel.
-static fm_status prepare_portable(const fmi_kernel *kernel, fmi_recipe *recipe)
+static fm_status write_portable(const fmi_kernel *kernel, fmi_recipe *recipe)
 {
     fmi_generated *generated = &recipe->generated;
     fmi_kernel_code *code = &recipe->code;
@@ -254,7 +255,7 @@ static fm_status prepare_portable(const fmi_kernel *kernel, fmi_recipe *recipe)
     return FM_OK;
 }
 
-static void prepare_given(const fmi_kernel *kernel, fmi_kernel_code *code)
+static void write_given(const fmi_kernel *kernel, fmi_kernel_code *code)
 {
     const fmi_kernel_source *source = kernel->source;
     code->spirv = source->spirv;
@@ -283,7 +284,7 @@ static void write_key(const fmi_kernel *kernel, fmi_recipe *recipe)
     }
 }
 
-fm_status fmi_kernel_prepare(const fmi_kernel *kernel, uint64_t dtypes, fmi_recipe *out)
+fm_status fmi_kernel_write_recipe(const fmi_kernel *kernel, uint64_t dtypes, fmi_recipe *out)
 {
     *out = (fmi_recipe){.kernel = kernel,
                         .generated = {.dtypes = dtypes},
@@ -293,9 +294,9 @@ fm_status fmi_kernel_prepare(const fmi_kernel *kernel, uint64_t dtypes, fmi_reci
     memcpy(out->code.group_size, kernel->source->group_size, sizeof out->code.group_size);
     fm_status status = FM_OK;
     if (kernel->language == FM_KERNEL_PORTABLE) {
-        status = prepare_portable(kernel, out);
+        status = write_portable(kernel, out);
     } else {
-        prepare_given(kernel, &out->code);
+        write_given(kernel, &out->code);
     }
     if (status == FM_OK) {
         write_key(kernel, out);
@@ -320,8 +321,8 @@ static fm_status create_binary(const fmi_kernel *kernel, const fmi_kernel_code *
     return status;
 }
 
-// Has the backend make the binary of `words` (NULL: the kernel's own module, or C), and keeps on disk what is new: the words, if
-// `record` has none, and what the driver gave back.
+// Has the backend make the binary of `words` (NULL: the kernel's own module, or C), and keeps on disk what is new: the
+// words, if `record` has none, and what the driver gave back.
 static fm_status make_binary(const fmi_recipe *recipe, const uint32_t *words, size_t size_bytes,
                              const fmi_disk_record *record, fmi_made *out)
 {

@@ -1,6 +1,6 @@
 // Builds one variant of a kernel: generates its source, compiles it, and has the backend make a binary of it.
-// Private to the kernel room: kernel.c prepares, the cache looks the key up and has it made. Nothing is locked, and no variant is kept
-// here. Any thread; different variants of one kernel may be built at the same time.
+// Private to the kernel room: kernel.c has the recipe written, the cache looks the key up and has it made. Nothing is
+// locked, and no variant is kept here. Any thread; different variants of one kernel may be built at the same time.
 #ifndef FMI_KERNEL_BUILD_H
 #define FMI_KERNEL_BUILD_H
 
@@ -19,9 +19,9 @@ typedef struct fmi_recipe {
 // Turns a kernel given as GLSL or SPIR-V into a checked module, and fills in what it binds. Called once, at creation.
 fm_status fmi_kernel_read_module(fmi_kernel *kernel);
 
-// Generates the source for checked dtypes and writes the key. The last error is set without the caller's name. `out` is to be released in
-// any case.
-fm_status fmi_kernel_prepare(const fmi_kernel *kernel, uint64_t dtypes, fmi_recipe *out);
+// Generates the source for checked dtypes and writes the key. The last error is set without the caller's name. `out` is
+// to be released in any case.
+fm_status fmi_kernel_write_recipe(const fmi_kernel *kernel, uint64_t dtypes, fmi_recipe *out);
 void fmi_recipe_release(fmi_recipe *recipe);
 
 // Compiles a recipe (an fmi_cache_make). The last error is set without the caller's name.

@@ -1,6 +1,6 @@
 // Kernel objects: creation, the way from a choice of dtypes to a held variant, destruction. See kernel.h.
-// A look-up reads the kernel's own map without a lock; what is not there, or no longer alive, is asked of the device's cache by its
-// full key (KEY-2). The lock is for changes of the map alone.
+// A look-up reads the kernel's own map without a lock; what is not there, or no longer alive, is asked of the device's
+// cache by its full key (KEY-2). The lock is for changes of the map alone.
 #include "kernel/kernel.h"
 
 #include "base/assert.h"
@@ -58,13 +58,14 @@ static fm_status check_key(const fmi_kernel *kernel, uint64_t dtypes)
     return FM_OK;
 }
 
-// Asks the cache by the full key, and notes the answer in the kernel's map. Numbers are read and folded in the default floating-point state.
+// Asks the cache by the full key, and notes the answer in the kernel's map. Numbers are read and folded in the default
+// floating-point state.
 static fm_status make_variant(fmi_kernel *kernel, uint64_t dtypes, fmi_variant **out)
 {
     fmi_float_state environment;
     fmi_float_enter(&environment);
     fmi_recipe recipe;
-    fm_status status = fmi_kernel_prepare(kernel, dtypes, &recipe);
+    fm_status status = fmi_kernel_write_recipe(kernel, dtypes, &recipe);
     if (status == FM_OK) {
         status = fmi_cache_hold(kernel->cache, kernel->name, &recipe.key, fmi_recipe_make, &recipe, out);
     }
@@ -83,7 +84,7 @@ static fm_status wrap_function(fmi_kernel *kernel)
 {
     fmi_recipe recipe;
     fmi_made made = {0};
-    fm_status status = fmi_kernel_prepare(kernel, 0, &recipe);
+    fm_status status = fmi_kernel_write_recipe(kernel, 0, &recipe);
     if (status == FM_OK) {
         status = fmi_recipe_make(&recipe, &made);
     }
@@ -268,8 +269,8 @@ static fm_status fill(fmi_kernel *kernel, const fm_kernel_info *info)
     return status;
 }
 
-// A list without its count leaves the body with names that nobody has declared: says so before what the compiler said. A count of 0 alone
-// is no mistake, because a program may have a list that is empty.
+// A list without its count leaves the body with names that nobody has declared: says so before what the compiler said.
+// A count of 0 alone is no mistake, because a program may have a list that is empty.
 static void name_forgotten_count(const fm_kernel_info *info)
 {
     const struct {

@@ -1,6 +1,6 @@
 // The queue of variants asked for ahead of time, and its threads. See warmup.h.
-// A job is in the queue, then with a thread, and then gone, or a failure that waits to be asked about. Its kernel is held until then, so
-// destroying the kernel meanwhile is legal.
+// A job is in the queue, then with a thread, and then gone, or a failure that waits to be asked about. Its kernel is
+// held until then, so destroying the kernel meanwhile is legal.
 #include "kernel/warmup.h"
 
 #include "base/clock.h"
@@ -48,7 +48,7 @@ static fmi_warmup_job **bucket_of(fmi_warmup *warmup, uint64_t id, uint64_t dtyp
 
 _Static_assert(FMI_WARMUP_BUCKETS == 256, "eight bits of the hash choose a bucket");
 
-static fmi_warmup_job *find(fmi_warmup *warmup, uint64_t id, uint64_t dtypes)
+static fmi_warmup_job *find_locked(fmi_warmup *warmup, uint64_t id, uint64_t dtypes)
 {
     fmi_warmup_job *job = *bucket_of(warmup, id, dtypes);
     while (job && (job->id != id || job->dtypes != dtypes)) {
@@ -58,7 +58,7 @@ static fmi_warmup_job *find(fmi_warmup *warmup, uint64_t id, uint64_t dtypes)
 }
 
 // Takes a job that is in no other list out of its bucket and frees it.
-static void forget(fmi_warmup *warmup, fmi_warmup_job *job)
+static void forget_locked(fmi_warmup *warmup, fmi_warmup_job *job)
 {
     fmi_warmup_job **link = bucket_of(warmup, job->id, job->dtypes);
     while (*link != job) {
@@ -69,7 +69,7 @@ static void forget(fmi_warmup *warmup, fmi_warmup_job *job)
     free(job);
 }
 
-static void forget_oldest_failure(fmi_warmup *warmup)
+static void forget_oldest_failure_locked(fmi_warmup *warmup)
 {
     fmi_warmup_job *oldest = warmup->oldest_failure;
     warmup->oldest_failure = oldest->next;
@@ -77,10 +77,10 @@ static void forget_oldest_failure(fmi_warmup *warmup)
         warmup->newest_failure = NULL;
     }
     warmup->failure_count--;
-    forget(warmup, oldest);
+    forget_locked(warmup, oldest);
 }
 
-static void keep_failure(fmi_warmup *warmup, fmi_warmup_job *job, fm_status status, const char *sentence)
+static void keep_failure_locked(fmi_warmup *warmup, fmi_warmup_job *job, fm_status status, const char *sentence)
 {
     job->state = JOB_FAILED;
     job->status = status;
@@ -89,12 +89,12 @@ static void keep_failure(fmi_warmup *warmup, fmi_warmup_job *job, fm_status stat
     *(warmup->newest_failure ? &warmup->newest_failure->next : &warmup->oldest_failure) = job;
     warmup->newest_failure = job;
     if (++warmup->failure_count > FMI_WARMUP_MOST_FAILURES) {
-        forget_oldest_failure(warmup);
+        forget_oldest_failure_locked(warmup);
     }
 }
 
 // Takes a failure out of the list, because it is tried again.
-static void withdraw_failure(fmi_warmup *warmup, fmi_warmup_job *job)
+static void withdraw_failure_locked(fmi_warmup *warmup, fmi_warmup_job *job)
 {
     fmi_warmup_job *before = NULL;
     for (fmi_warmup_job *f = warmup->oldest_failure; f != job; f = f->next) {
@@ -105,7 +105,7 @@ static void withdraw_failure(fmi_warmup *warmup, fmi_warmup_job *job)
         warmup->newest_failure = before;
     }
     warmup->failure_count--;
-    forget(warmup, job);
+    forget_locked(warmup, job);
 }
 
 // Makes the variant of a job, without the lock, and ends the job.
@@ -121,16 +121,16 @@ static void run(fmi_warmup *warmup, fmi_warmup_job *job)
     pthread_mutex_lock(&warmup->lock);
     job->object = NULL;
     if (status == FM_OK) {
-        forget(warmup, job);
+        forget_locked(warmup, job);
     } else {
-        keep_failure(warmup, job, status, fm_last_error());
+        keep_failure_locked(warmup, job, status, fm_last_error());
     }
     pthread_cond_broadcast(&warmup->done);
     pthread_mutex_unlock(&warmup->lock);
     fmi_table_release(warmup->kernels, &object->slot);
 }
 
-static fmi_warmup_job *take_first(fmi_warmup *warmup)
+static fmi_warmup_job *take_first_locked(fmi_warmup *warmup)
 {
     fmi_warmup_job *job = warmup->first;
     warmup->first = job->next;
@@ -153,7 +153,7 @@ static void *thread_main(void *user)
             warmup->idle--;
             continue;
         }
-        fmi_warmup_job *job = take_first(warmup);
+        fmi_warmup_job *job = take_first_locked(warmup);
         pthread_mutex_unlock(&warmup->lock);
         run(warmup, job);
         pthread_mutex_lock(&warmup->lock);
@@ -163,7 +163,7 @@ static void *thread_main(void *user)
 }
 
 // Sees to it that somebody will take the job that was queued last. False: there is no thread, and none to be had.
-static bool call_thread(fmi_warmup *warmup)
+static bool call_thread_locked(fmi_warmup *warmup)
 {
     if (warmup->idle < warmup->queue_length && warmup->thread_count < warmup->thread_limit) {
         pthread_t *thread = &warmup->threads[warmup->thread_count];
@@ -183,22 +183,23 @@ void fmi_warmup_destroy(fmi_warmup *warmup)
     for (uint32_t i = 0; i < warmup->thread_count; i++) {
         pthread_join(warmup->threads[i], NULL);
     }
+    // Nobody else is left, so nothing is locked for the rest.
     while (warmup->first) {
-        fmi_warmup_job *job = take_first(warmup);
+        fmi_warmup_job *job = take_first_locked(warmup);
         fmi_table_release(warmup->kernels, &job->object->slot);
-        forget(warmup, job);
+        forget_locked(warmup, job);
     }
     while (warmup->oldest_failure) {
-        forget_oldest_failure(warmup);
+        forget_oldest_failure_locked(warmup);
     }
     pthread_cond_destroy(&warmup->queued);
     pthread_cond_destroy(&warmup->done);
     pthread_mutex_destroy(&warmup->lock);
 }
 
-// Adds a job to its bucket and the queue, with a hold on its kernel. NULL, with the last error: no host memory, or the handle has been
-// destroyed meanwhile. Under the lock.
-static fmi_warmup_job *add(fmi_warmup *warmup, uint64_t id, uint64_t dtypes, fm_status *out_status)
+// Adds a job to its bucket and the queue, with a hold on its kernel. NULL, with the last error: no host memory, or the
+// handle has been destroyed meanwhile.
+static fmi_warmup_job *add_locked(fmi_warmup *warmup, uint64_t id, uint64_t dtypes, fm_status *out_status)
 {
     fmi_slot *slot;
     fmi_warmup_job *job = calloc(1, sizeof *job);
@@ -223,9 +224,9 @@ fm_status fmi_warmup_ask(fmi_warmup *warmup, fmi_kernel_object *object, uint64_t
         return FM_OK;
     }
     pthread_mutex_lock(&warmup->lock);
-    fmi_warmup_job *job = find(warmup, id, dtypes);
+    fmi_warmup_job *job = find_locked(warmup, id, dtypes);
     if (job && job->state == JOB_FAILED) {
-        withdraw_failure(warmup, job);
+        withdraw_failure_locked(warmup, job);
         job = NULL;
     }
     if (job) {
@@ -233,10 +234,10 @@ fm_status fmi_warmup_ask(fmi_warmup *warmup, fmi_kernel_object *object, uint64_t
         return FM_OK;
     }
     fm_status status;
-    job = add(warmup, id, dtypes, &status);
-    bool is_called = job && call_thread(warmup);
+    job = add_locked(warmup, id, dtypes, &status);
+    bool is_called = job && call_thread_locked(warmup);
     if (job && !is_called) { // then it is the only one in the queue
-        take_first(warmup);
+        take_first_locked(warmup);
     }
     pthread_mutex_unlock(&warmup->lock);
     if (job && !is_called) {
@@ -245,10 +246,10 @@ fm_status fmi_warmup_ask(fmi_warmup *warmup, fmi_kernel_object *object, uint64_t
     return status;
 }
 
-// What is known of a variant. Under the lock.
-static fm_status answer(fmi_warmup *warmup, const fmi_kernel_object *object, uint64_t id, uint64_t dtypes)
+// What is known of a variant.
+static fm_status answer_locked(fmi_warmup *warmup, const fmi_kernel_object *object, uint64_t id, uint64_t dtypes)
 {
-    const fmi_warmup_job *job = find(warmup, id, dtypes);
+    const fmi_warmup_job *job = find_locked(warmup, id, dtypes);
     if (fmi_kernel_has_variant(object->kernel, dtypes)) {
         return FM_OK; // also if an earlier attempt has failed
     }
@@ -266,7 +267,7 @@ static fm_status answer(fmi_warmup *warmup, const fmi_kernel_object *object, uin
 fm_status fmi_warmup_poll(fmi_warmup *warmup, const fmi_kernel_object *object, uint64_t id, uint64_t dtypes)
 {
     pthread_mutex_lock(&warmup->lock);
-    fm_status status = answer(warmup, object, id, dtypes);
+    fm_status status = answer_locked(warmup, object, id, dtypes);
     pthread_mutex_unlock(&warmup->lock);
     return status == FM_NOT_READY ? fmi_answer(FM_NOT_READY) : status;
 }
@@ -279,7 +280,7 @@ fm_status fmi_warmup_wait(fmi_warmup *warmup, const fmi_kernel_object *object, u
     int failed = 0;
     pthread_mutex_lock(&warmup->lock);
     fm_status status;
-    while ((status = answer(warmup, object, id, dtypes)) == FM_NOT_READY && failed != ETIMEDOUT) {
+    while ((status = answer_locked(warmup, object, id, dtypes)) == FM_NOT_READY && failed != ETIMEDOUT) {
         failed = deadline == UINT64_MAX ? pthread_cond_wait(&warmup->done, &warmup->lock)
                                         : pthread_cond_timedwait(&warmup->done, &warmup->lock, &until);
     }

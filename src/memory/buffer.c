@@ -109,7 +109,7 @@ fm_status fmi_buffer_donate(fmi_table *table, fmi_pool *pool, fmi_buffer *input,
     fmi_buffer *output;
     fmi_slot *dead;
     // The input's object keeps the memory for the lists that hold it; the output is one more owner (HOLD-5).
-    fmi_pool_share(pool, memory);
+    fmi_pool_add_owner(pool, memory);
     fm_status status = fmi_buffer_create_on(table, memory, size_bytes, label, out_id, &output);
     if (status != FM_OK) {
         fmi_pool_release(pool, memory);

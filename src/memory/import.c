@@ -1,5 +1,5 @@
-// Imports. See import.h. One list, walked once an import, so that no byte has two regions: the planner would not see what conflicts.
-// The backend is called outside the lock.
+// Imports. See import.h. One list, walked once an import, so that no byte has two regions: the planner would not see
+// what conflicts. The backend is called outside the lock.
 #include "memory/import.h"
 
 #include "base/assert.h"
@@ -8,8 +8,8 @@
 
 #include <stdlib.h>
 
-// An import that has not ended and shares a byte with the range; NULL: none. Called under the lock.
-static const fmi_import *find_overlap(const fmi_imports *imports, const uint8_t *pointer, uint64_t size_bytes)
+// An import that has not ended and shares a byte with the range; NULL: none.
+static const fmi_import *find_overlap_locked(const fmi_imports *imports, const uint8_t *pointer, uint64_t size_bytes)
 {
     const fmi_import *import = imports->first;
     uintptr_t begin = (uintptr_t)pointer;
@@ -20,8 +20,8 @@ static const fmi_import *find_overlap(const fmi_imports *imports, const uint8_t 
     return import;
 }
 
-// Makes a range the one whose memory the import is, with one owner. Called under the lock.
-static void own(fmi_pool *pool, fmi_import *import, fmi_memory *memory)
+// Makes a range the one whose memory the import is, with one owner.
+static void own_locked(fmi_pool *pool, fmi_import *import, fmi_memory *memory)
 {
     memory->block = &import->block;
     memory->offset_bytes = 0;
@@ -40,10 +40,10 @@ static void own(fmi_pool *pool, fmi_import *import, fmi_memory *memory)
     atomic_fetch_add_explicit(&pool->recycled, 1, memory_order_release);
 }
 
-// Gives it a region and a place in the list. Called under the lock.
-static fm_status enter(fmi_imports *imports, fmi_import *import)
+// Gives it a region and a place in the list.
+static fm_status enter_locked(fmi_imports *imports, fmi_import *import)
 {
-    const fmi_import *other = find_overlap(imports, import->pointer, import->size_bytes);
+    const fmi_import *other = find_overlap_locked(imports, import->pointer, import->size_bytes);
     if (other) {
         return fmi_fail(FM_ERROR_INVALID_ARGUMENT,
                         "the %llu bytes at %p overlap %llu bytes at %p that were imported before and have not been "
@@ -55,7 +55,7 @@ static fm_status enter(fmi_imports *imports, fmi_import *import)
     if (!memory) {
         return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "no host memory for a range of memory");
     }
-    own(imports->pool, import, memory);
+    own_locked(imports->pool, import, memory);
     import->memory = memory;
     import->next = imports->first;
     imports->first = import;
@@ -90,7 +90,7 @@ fm_status fmi_import_create(fmi_imports *imports, void *pointer, uint64_t size_b
         return status;
     }
     pthread_mutex_lock(&pool->lock);
-    status = enter(imports, import);
+    status = enter_locked(imports, import);
     pthread_mutex_unlock(&pool->lock);
     if (status != FM_OK) {
         free_block(pool, import);

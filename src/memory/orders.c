@@ -1,12 +1,12 @@
-// The pool's orphans: memory whose handle is dead while lists still use it, counted, and offered to its own stream. See order.h.
-// Under the pool's lock, which each function takes but the one that says otherwise.
+// The pool's orphans: memory whose handle is dead while lists still use it, counted, and offered to its own stream. See
+// order.h. Under the pool's lock, which each function takes but the one that says otherwise.
 #include "memory/pool.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-// Out of its stream's order. Called under the lock.
-static void unlink_order(fmi_pool *pool, fmi_memory *memory)
+// Out of its stream's order.
+static void unlink_order_locked(fmi_pool *pool, fmi_memory *memory)
 {
     if (memory->order == 0) {
         return;
@@ -19,9 +19,9 @@ static void unlink_order(fmi_pool *pool, fmi_memory *memory)
     memory->order = 0;
 }
 
-void fmi_pool_end_orphanhood(fmi_pool *pool, fmi_memory *memory)
+void fmi_pool_end_orphanhood_locked(fmi_pool *pool, fmi_memory *memory)
 {
-    unlink_order(pool, memory);
+    unlink_order_locked(pool, memory);
     atomic_store_explicit(&memory->orphan, 0, memory_order_relaxed);
     if (memory->is_counted) {
         memory->is_counted = false;
@@ -29,8 +29,8 @@ void fmi_pool_end_orphanhood(fmi_pool *pool, fmi_memory *memory)
     }
 }
 
-// Room for the order of this home. Called under the lock.
-static bool grow_orders(fmi_pool *pool, uint32_t home)
+// Room for the order of this home.
+static bool grow_orders_locked(fmi_pool *pool, uint32_t home)
 {
     if (home <= pool->order_capacity) {
         return true;
@@ -49,8 +49,8 @@ static bool grow_orders(fmi_pool *pool, uint32_t home)
     return true;
 }
 
-// Counts and offers orphaned memory once no list that is being recorded uses it. Called under the lock.
-static void offer(fmi_pool *pool, fmi_memory *memory)
+// Counts and offers orphaned memory once no list that is being recorded uses it.
+static void offer_locked(fmi_pool *pool, fmi_memory *memory)
 {
     uint64_t use = atomic_load(&memory->use);
     uint32_t home = fmi_use_home(use);
@@ -64,7 +64,7 @@ static void offer(fmi_pool *pool, fmi_memory *memory)
                            memory->size_bytes);
     }
     // Without host memory for the order it stays with its lists and returns when they retire.
-    if (memory->order || home == 0 || home == FMI_USE_MANY || !grow_orders(pool, home)) {
+    if (memory->order || home == 0 || home == FMI_USE_MANY || !grow_orders_locked(pool, home)) {
         return;
     }
     fmi_memory **head = &pool->orders[home - 1];
@@ -80,16 +80,17 @@ static void offer(fmi_pool *pool, fmi_memory *memory)
 void fmi_pool_offer_slow(fmi_pool *pool, fmi_memory *memory)
 {
     pthread_mutex_lock(&pool->lock);
-    offer(pool, memory);
+    offer_locked(pool, memory);
     pthread_mutex_unlock(&pool->lock);
 }
 
 void fmi_pool_orphan(fmi_pool *pool, fmi_memory *memory)
 {
     pthread_mutex_lock(&pool->lock);
-    // Sequentially consistent, before `use` is looked at: a commit changes `use` and then looks here. One of the two offers it.
+    // Sequentially consistent, before `use` is looked at: a commit changes `use` and then looks here. One of the two
+    // offers it.
     atomic_store(&memory->orphan, 1);
-    offer(pool, memory);
+    offer_locked(pool, memory);
     pthread_mutex_unlock(&pool->lock);
 }
 
@@ -103,13 +104,14 @@ fmi_memory *fmi_pool_take_over(fmi_pool *pool, fm_memory_kind kind, uint64_t siz
     for (int looks = 0; memory && !found && looks < MOST_LOOKS; looks++, memory = memory->next) {
         // At most an eighth is wasted, so that a small buffer does not keep a large one's memory.
         bool fits = memory->size_bytes >= size_bytes && memory->size_bytes - size_bytes <= memory->size_bytes / 8;
-        // What could not be zeroed stays noted until the lists that use it have answered for it, so it is nobody else's before.
+        // What could not be zeroed stays noted until the lists that use it have answered for it, so it is nobody else's
+        // before.
         if (fits && memory->block->kind == kind && !atomic_load_explicit(&memory->unzeroed, memory_order_acquire)) {
             found = memory;
         }
     }
     if (found) {
-        fmi_pool_end_orphanhood(pool, found);
+        fmi_pool_end_orphanhood_locked(pool, found);
         atomic_fetch_add_explicit(&found->owners, 1, memory_order_relaxed);
         atomic_fetch_add_explicit(&pool->reuses, 1, memory_order_relaxed);
     }

@@ -1,5 +1,5 @@
-// Pool. See pool.h. Native blocks under a limit, and what happens under pressure; big requests get a block of their own.
-// The lock guards blocks and ranges; native allocation and freeing happen outside it.
+// Pool. See pool.h. Native blocks under a limit, and what happens under pressure; big requests get a block of their
+// own. The lock guards blocks and ranges; native allocation and freeing happen outside it.
 #include "memory/pool.h"
 
 #include "base/assert.h"
@@ -63,7 +63,7 @@ static void free_block(fmi_pool *pool, fmi_pool_block *block)
     free(block);
 }
 
-// Frees what take_empty_blocks has taken; returns its bytes.
+// Frees what take_empty_blocks_locked took; returns its bytes.
 static uint64_t free_chain(fmi_pool *pool, fmi_pool_block *chain)
 {
     uint64_t bytes = 0;
@@ -93,8 +93,8 @@ void fmi_pool_destroy(fmi_pool *pool)
     }
 }
 
-// Unlinks blocks that nothing uses until at most `keep_bytes` of them are left, and returns them as a chain. Called under the lock.
-static fmi_pool_block *take_empty_blocks(fmi_pool *pool, uint64_t keep_bytes)
+// Unlinks blocks that nothing uses until at most `keep_bytes` of them are left, and returns them as a chain.
+static fmi_pool_block *take_empty_blocks_locked(fmi_pool *pool, uint64_t keep_bytes)
 {
     fmi_pool_block *taken = NULL;
     for (int kind = 0; kind < FMI_POOL_KINDS; kind++) {
@@ -121,13 +121,13 @@ static fmi_pool_block *take_empty_blocks(fmi_pool *pool, uint64_t keep_bytes)
 uint64_t fmi_pool_trim(fmi_pool *pool)
 {
     pthread_mutex_lock(&pool->lock);
-    fmi_pool_block *chain = take_empty_blocks(pool, 0);
+    fmi_pool_block *chain = take_empty_blocks_locked(pool, 0);
     pthread_mutex_unlock(&pool->lock);
     return free_chain(pool, chain);
 }
 
-// Takes a range from the heap for its first owner. Called under the lock; NULL: nothing fits.
-static fmi_memory *take(fmi_pool *pool, fm_memory_kind kind, uint64_t size_bytes)
+// Takes a range from the heap for its first owner. NULL: nothing fits.
+static fmi_memory *take_locked(fmi_pool *pool, fm_memory_kind kind, uint64_t size_bytes)
 {
     fmi_memory *memory = fmi_heap_take(&pool->heaps[kind], &pool->ranges, size_bytes);
     if (memory) {
@@ -147,9 +147,9 @@ static fmi_memory *take(fmi_pool *pool, fm_memory_kind kind, uint64_t size_bytes
     return memory;
 }
 
-// Takes room for a block of `shared` bytes under the limit, else of `exact` bytes; returns the size taken, 0 for none. Only what fits is
-// ever counted, so that no other thread is refused because of bytes that are given back a moment later. Staging memory has no limit here: it is
-// bounded by who uses it.
+// Takes room for a block of `shared` bytes under the limit, else of `exact` bytes; returns the size taken, 0 for none.
+// Only what fits is ever counted, so that no other thread is refused because of bytes that are given back a moment
+// later. Staging memory has no limit here: it is bounded by who uses it.
 static uint64_t reserve(fmi_pool *pool, fm_memory_kind kind, uint64_t shared, uint64_t exact)
 {
     _Atomic(uint64_t) *counter = reserved_of(pool, kind);
@@ -178,7 +178,7 @@ static fmi_memory *link_block(fmi_pool *pool, fm_memory_kind kind, fmi_pool_bloc
         }
         pool->blocks[kind] = block;
         pool->empty_bytes += block->native.size_bytes;
-        memory = take(pool, kind, size_bytes);
+        memory = take_locked(pool, kind, size_bytes);
     } else {
         pthread_mutex_unlock(&pool->lock);
         free_block(pool, block);
@@ -195,7 +195,8 @@ static void give_up(fmi_pool *pool, fm_memory_kind kind, uint64_t size_bytes)
     atomic_fetch_add(&pool->failures, 1);
 }
 
-// Allocates a block that holds at least `size_bytes` and takes the range from it. `*by_limit`: it is the limit that has no room.
+// Allocates a block that holds at least `size_bytes` and takes the range from it. `*by_limit`: it is the limit that has
+// no room.
 static fm_status add_block(fmi_pool *pool, fm_memory_kind kind, uint64_t size_bytes, bool *by_limit, fmi_memory **out)
 {
     bool is_staging = kind == FMI_POOL_STAGING;
@@ -244,24 +245,24 @@ static fmi_memory *steal(fmi_pool *pool, fm_memory_kind kind, uint64_t size_byte
     return memory;
 }
 
-static fmi_memory *take_locked(fmi_pool *pool, fm_memory_kind kind, uint64_t size_bytes)
+static fmi_memory *look(fmi_pool *pool, fm_memory_kind kind, uint64_t size_bytes)
 {
     pthread_mutex_lock(&pool->lock);
-    fmi_memory *memory = take(pool, kind, size_bytes);
+    fmi_memory *memory = take_locked(pool, kind, size_bytes);
     pthread_mutex_unlock(&pool->lock);
     return memory;
 }
 
-// One thread adds a block at a time, and who comes behind it looks there first: many threads that find no room at once would reserve a block each,
-// up to the limit, and leave nothing for the other kind.
+// One thread adds a block at a time, and who comes behind it looks there first: many threads that find no room at once
+// would reserve a block each, up to the limit, and leave nothing for the other kind.
 static fm_status take_or_add(fmi_pool *pool, fm_memory_kind kind, uint64_t size_bytes, bool *by_limit, fmi_memory **out)
 {
-    *out = take_locked(pool, kind, size_bytes);
+    *out = look(pool, kind, size_bytes);
     if (*out) {
         return FM_OK;
     }
     pthread_mutex_lock(&pool->growth[kind]);
-    *out = take_locked(pool, kind, size_bytes);
+    *out = look(pool, kind, size_bytes);
     fm_status status = *out ? FM_OK : add_block(pool, kind, size_bytes, by_limit, out);
     pthread_mutex_unlock(&pool->growth[kind]);
     return status;
@@ -278,9 +279,10 @@ static outlook look_out(fmi_pool *pool)
     return (outlook){atomic_load(&pool->returns), atomic_load(&pool->failures)};
 }
 
-// Nothing is in flight, and a look found no room: would another look find none, too? Not if anything came back since it began, or if another
-// thread is giving a block back at this moment. Where the limit stood in the way also not if another's allocation has failed since, whose bytes
-// counted meanwhile; where the driver did, that changes nothing, and two such threads would keep each other at it.
+// Nothing is in flight, and a look found no room: would another look find none, too? Not if anything came back since it
+// began, or if another thread is giving a block back at this moment. Where the limit stood in the way also not if
+// another's allocation has failed since, whose bytes counted meanwhile; where the driver did, that changes nothing, and
+// two such threads would keep each other at it.
 static bool is_final(fmi_pool *pool, outlook before, bool by_limit)
 {
     // In this order: who gives a block back raises `returns` before it lowers `leaving`.
@@ -289,8 +291,8 @@ static bool is_final(fmi_pool *pool, outlook before, bool by_limit)
     return !leaves && now.returns == before.returns && (!by_limit || now.failures == before.failures);
 }
 
-// Looks for memory until it is there, or nothing is left that could come back, or it is too late; the last error says what the last
-// look found.
+// Looks for memory until it is there, or nothing is left that could come back, or it is too late; the last error says
+// what the last look found.
 static fm_status look_until(fmi_pool *pool, fm_memory_kind kind, uint64_t size_bytes, uint64_t deadline,
                             fmi_memory **out)
 {
@@ -358,7 +360,7 @@ fm_status fmi_pool_alloc_until(fmi_pool *pool, fm_memory_kind kind, uint64_t siz
     return status;
 }
 
-void fmi_pool_share(fmi_pool *pool, fmi_memory *memory)
+void fmi_pool_add_owner(fmi_pool *pool, fmi_memory *memory)
 {
     pthread_mutex_lock(&pool->lock);
     atomic_fetch_add_explicit(&memory->owners, 1, memory_order_relaxed);
@@ -374,7 +376,7 @@ void fmi_pool_release(fmi_pool *pool, fmi_memory *memory)
     uint32_t owners = atomic_fetch_sub_explicit(&memory->owners, 1, memory_order_relaxed);
     FMI_ASSERT("POOL-1", owners > 0);
     if (owners == 1) {
-        fmi_pool_end_orphanhood(pool, memory);
+        fmi_pool_end_orphanhood_locked(pool, memory);
         fmi_pool_block *block = memory->block;
         watched = pool->watch ? block : NULL;
         if (pool->poison && block->native.mapped) {
@@ -385,7 +387,7 @@ void fmi_pool_release(fmi_pool *pool, fmi_memory *memory)
         atomic_fetch_add(&pool->returns, 1);
         if (block->used_bytes == 0) {
             pool->empty_bytes += block->native.size_bytes;
-            chain = take_empty_blocks(pool, pool->settings.cache_bytes);
+            chain = take_empty_blocks_locked(pool, pool->settings.cache_bytes);
         }
     }
     pthread_mutex_unlock(&pool->lock);

@@ -1,6 +1,8 @@
-// Pool: native blocks, sub-allocated by the heap, within limits in bytes; and memory on its way from one use to the next.
-// Memory in use returns when the last buffer object that has it is freed, which is after completion (HOLD-6). Before that its own
-// stream may take it over (memory/order.h). Knows no handles and no lists. Any thread; one lock, held for no driver call.
+// Pool: native blocks, sub-allocated by the heap, within limits in bytes; and memory on its way from one use to the
+// next. Memory in use returns when the last buffer object that has it is freed, which is after completion (HOLD-6).
+// Before that its own stream may take it over (memory/order.h). Knows no handles and no lists. Any thread. `lock`
+// guards what the pool knows, and no driver is called under it; `growth`, one a kind, is held through the driver's call
+// that adds a block.
 #ifndef FMI_MEMORY_POOL_H
 #define FMI_MEMORY_POOL_H
 
@@ -12,7 +14,8 @@
 
 enum { FMI_POISON = 0xDB }; // what memory that came back holds on manual devices, in every byte
 
-// A kind of memory of the pool's own, beside those of buffers: staging memory. It lies in host memory, so it is outside of the limit.
+// A kind of memory of the pool's own, beside those of buffers: staging memory. It lies in host memory, so it is outside
+// of the limit.
 #define FMI_POOL_STAGING ((fm_memory_kind)2)
 enum { FMI_POOL_KINDS = 3 };
 
@@ -22,14 +25,16 @@ typedef struct fmi_range {
     uint64_t size_bytes;
 } fmi_range;
 
-// Tries to make memory free again (retire what is complete; later attempts wait for the oldest work). False: nothing is in flight, and
-// nothing is left that could be let go. Waits no longer than until the deadline. Called without the pool's lock.
+// Tries to make memory free again (retire what is complete; later attempts wait for the oldest work). False: nothing is
+// in flight, and nothing is left that could be let go. Waits no longer than until the deadline. Called without the
+// pool's lock.
 typedef bool (*fmi_pool_reclaim)(void *user, uint32_t attempt, uint64_t deadline);
 
 // Lets go of what complete work still holds. Called before memory is looked for, without the pool's lock.
 typedef void (*fmi_pool_settle)(void *user);
 
-// Adds to the last error, the sentence of a request that is refused, who holds the memory. Called without the pool's lock.
+// Adds to the last error, the sentence of a request that is refused, who holds the memory. Called without the pool's
+// lock.
 typedef void (*fmi_pool_explain)(void *user);
 
 typedef struct fmi_pool_settings {
@@ -63,16 +68,16 @@ typedef struct fmi_pool {
     _Atomic(uint64_t) failures;     // times that bytes were reserved for a block and the driver had none
     _Atomic(uint32_t) leaving;      // blocks that are out of the heap and still count against the limit
     _Atomic(uint32_t) region_count; // every region is below this
-    _Atomic(uint64_t)
-        recycled; // times that memory which had been used before was handed out again; the engine compares
+    // times that memory which had been used before was handed out again; the engine compares
+    _Atomic(uint64_t) recycled;
     _Atomic(uint64_t) reserved_bytes; // without staging memory, as the two below
     _Atomic(uint64_t) used_bytes;
     _Atomic(uint64_t) peak_bytes;
     _Atomic(uint64_t) staging_reserved_bytes; // the same of staging memory
     _Atomic(uint64_t) staging_used_bytes;
     _Atomic(uint64_t) staging_peak_bytes;
-    _Atomic(uint64_t)
-        orphan_bytes; // of memory that only committed lists keep: destroyed buffers, large staging (RETIRE-4)
+    // of memory that only committed lists keep: destroyed buffers, large staging (RETIRE-4)
+    _Atomic(uint64_t) orphan_bytes;
     _Atomic(uint64_t) orphan_peak_bytes;
     _Atomic(uint64_t) reuses; // times that a stream took over memory which its work still used
 } fmi_pool;
@@ -83,8 +88,9 @@ void fmi_pool_init(fmi_pool *pool, const fmi_backend_ops *ops, fmi_backend *back
 // Frees all blocks. The device is idle.
 void fmi_pool_destroy(fmi_pool *pool);
 
-// Takes memory that nothing uses, with one owner; of buffers' kinds or FMI_POOL_STAGING. Under pressure: trims, reclaims, and only then FM_ERROR_OUT_OF_MEMORY, with nothing lost.
-// `deadline` (base/clock.h): what is not there by then is FM_TIMEOUT, if waiting longer could have helped.
+// Takes memory that nothing uses, with one owner; of buffers' kinds or FMI_POOL_STAGING. Under pressure: trims,
+// reclaims, and only then FM_ERROR_OUT_OF_MEMORY, with nothing lost. `deadline` (base/clock.h): what is not there by
+// then is FM_TIMEOUT, if waiting longer could have helped.
 fm_status fmi_pool_alloc_until(fmi_pool *pool, fm_memory_kind kind, uint64_t size_bytes, uint64_t deadline,
                                fmi_memory **out);
 
@@ -93,18 +99,18 @@ static inline fm_status fmi_pool_alloc(fmi_pool *pool, fm_memory_kind kind, uint
     return fmi_pool_alloc_until(pool, kind, size_bytes, UINT64_MAX, out);
 }
 
-// Takes memory over that earlier work of the stream `home` (see order.h) still uses. NULL: none fits. Only work that is committed later
-// may touch it, and the host must not.
+// Takes memory over that earlier work of the stream `home` (see order.h) still uses. NULL: none fits. Only work that is
+// committed later may touch it, and the host must not.
 fmi_memory *fmi_pool_take_over(fmi_pool *pool, fm_memory_kind kind, uint64_t size_bytes, uint32_t home);
 
 // One more buffer object has the memory (donation).
-void fmi_pool_share(fmi_pool *pool, fmi_memory *memory);
+void fmi_pool_add_owner(fmi_pool *pool, fmi_memory *memory);
 
 // A buffer object lets go of it; the last one returns it to the heap. The device no longer uses it for that object.
 void fmi_pool_release(fmi_pool *pool, fmi_memory *memory);
 
-// It is somebody's again, or nobody's at all: it is no orphan any more. Called under the lock.
-void fmi_pool_end_orphanhood(fmi_pool *pool, fmi_memory *memory);
+// It is somebody's again, or nobody's at all: it is no orphan any more.
+void fmi_pool_end_orphanhood_locked(fmi_pool *pool, fmi_memory *memory);
 
 static inline void fmi_raise_peak(_Atomic(uint64_t) *peak, uint64_t value)
 {

@@ -1,5 +1,6 @@
 // Lanes. See lane.h.
-// At a lane's lock meet the threads that use the lane and whoever retires their lists, for a moment; so it spins before it sleeps.
+// At a lane's lock meet the threads that use the lane and whoever retires their lists, for a moment; so it spins before
+// it sleeps.
 #include "record/lane.h"
 
 #include "record/recorder.h"
@@ -62,8 +63,8 @@ int fmi_lane_thread(void)
 #define CHANGE(count, by)                                                                                              \
     atomic_store_explicit((count), atomic_load_explicit((count), memory_order_relaxed) + (by), memory_order_relaxed)
 
-// The next two under the lane's lock; NULL: it has none.
-static fmi_list *pop_list(fmi_lane *lane)
+// The next two: NULL where the lane has none.
+static fmi_list *pop_list_locked(fmi_lane *lane)
 {
     fmi_list *list = lane->lists;
     if (list) {
@@ -74,7 +75,7 @@ static fmi_list *pop_list(fmi_lane *lane)
     return list;
 }
 
-static fm_commands *pop_recorder(fmi_lane *lane)
+static fm_commands *pop_recorder_locked(fmi_lane *lane)
 {
     fm_commands *commands = lane->recorders;
     if (commands) {
@@ -89,7 +90,7 @@ static fmi_list *make_list(fmi_lane lanes[FMI_LANES], fmi_lane *lane, fmi_list *
 {
     if (!list) {
         pthread_mutex_lock(&lanes[FMI_RESERVE].lock);
-        list = pop_list(&lanes[FMI_RESERVE]);
+        list = pop_list_locked(&lanes[FMI_RESERVE]);
         pthread_mutex_unlock(&lanes[FMI_RESERVE].lock);
     }
     fmi_arena arena = {0};
@@ -109,7 +110,7 @@ fmi_list *fmi_lanes_take_list(fmi_lane lanes[FMI_LANES])
 {
     fmi_lane *lane = fmi_lane_of_thread(lanes);
     pthread_mutex_lock(&lane->lock);
-    fmi_list *list = pop_list(lane);
+    fmi_list *list = pop_list_locked(lane);
     pthread_mutex_unlock(&lane->lock);
     return make_list(lanes, lane, list);
 }
@@ -145,13 +146,13 @@ fmi_list *fmi_lanes_begin(fmi_lane lanes[FMI_LANES], fmi_lane **out_lane, fm_com
     fmi_lane *lane = fmi_lane_of_thread(lanes);
     *out_thread = own.thread;
     pthread_mutex_lock(&lane->lock);
-    fm_commands *commands = pop_recorder(lane);
-    fmi_list *list = pop_list(lane);
+    fm_commands *commands = pop_recorder_locked(lane);
+    fmi_list *list = pop_list_locked(lane);
     CHANGE(&lane->recording, 1u);
     pthread_mutex_unlock(&lane->lock);
     if (!commands) {
         pthread_mutex_lock(&lanes[FMI_RESERVE].lock);
-        commands = pop_recorder(&lanes[FMI_RESERVE]);
+        commands = pop_recorder_locked(&lanes[FMI_RESERVE]);
         pthread_mutex_unlock(&lanes[FMI_RESERVE].lock);
     }
     *out_lane = lane;
@@ -159,8 +160,7 @@ fmi_list *fmi_lanes_begin(fmi_lane lanes[FMI_LANES], fmi_lane **out_lane, fm_com
     return make_list(lanes, lane, list);
 }
 
-// Called under the lane's lock.
-static void push_recorder(fmi_lane *lane, fm_commands *commands)
+static void push_recorder_locked(fmi_lane *lane, fm_commands *commands)
 {
     commands->next = lane->recorders;
     lane->recorders = commands;
@@ -176,7 +176,7 @@ void fmi_lanes_end(fmi_lane lanes[FMI_LANES], fmi_lane *lane, fm_commands *comma
         pthread_mutex_lock(&lane->lock);
     }
     if (commands) {
-        push_recorder(lane, commands);
+        push_recorder_locked(lane, commands);
     }
     CHANGE(&lane->variant_hits, variant_hits);
     CHANGE(&lane->recording, UINT32_MAX); // the sum over all lanes is what counts; from here on a close may go on

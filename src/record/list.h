@@ -1,5 +1,6 @@
 // A recorded list: commands, what they hold, and where read-backs go. Plain memory, no device object.
-// Owned by one recorder (fm_commands) while it is recorded, by the engine from commit to retirement, then recycled. Never shared.
+// Owned by one recorder (fm_commands) while it is recorded, by the engine from commit to retirement, then recycled.
+// Never shared.
 #ifndef FMI_RECORD_LIST_H
 #define FMI_RECORD_LIST_H
 
@@ -34,14 +35,14 @@ typedef struct fmi_after {
 } fmi_after;
 
 // What a command of a reusable list names, so that each commit can hold it anew (record/reusable.h).
-typedef struct fmi_use {
-    struct fmi_use *next; // of the next command that names anything
+typedef struct fmi_mention {
+    struct fmi_mention *next; // of the next command that names anything
     fmi_command *command;
     uint64_t kernel;              // handles; 0 = none
     uint64_t counts_offset_bytes; // an indirect dispatch: where in the last of the buffers its group counts lie
     uint32_t buffer_count;
     uint64_t buffers[];
-} fmi_use;
+} fmi_mention;
 
 typedef struct fmi_list {
     struct fmi_list *next; // engine's queue, then its batch, then its lane
@@ -54,8 +55,8 @@ typedef struct fmi_list {
     uint32_t dispatch_count; // of both kinds
     fmi_hold_chunk *buffers; // held slots of the buffer table, each once (HOLD-3)
     fmi_hold_chunk *kernels; // held slots of the kernel table, each once
-    fmi_hold_chunk
-        *variants; // held slots of the variant table, each once a kernel; reusable: until the last copy is done
+    // held slots of the variant table, each once a kernel; reusable: until the last copy is done
+    fmi_hold_chunk *variants;
     fmi_readback *readbacks;
     uint32_t highest_region; // of the buffers above
     bool uses_taken_over; // memory of a buffer above was taken over: a commit to another stream waits for the old use
@@ -67,9 +68,9 @@ typedef struct fmi_list {
     const char *label;     // NULL = none
     bool untracked;        // FM_COMMANDS_UNTRACKED
     bool reusable;         // FM_COMMANDS_REUSABLE: never in the queue itself, each commit puts a copy there
-    fmi_use *uses;         // reusable: what its commands name, in recorded order
-    fmi_use *last_use;
-    fmi_use **dispatches; // reusable: its dispatches by number
+    fmi_mention *mentions; // reusable: what its commands name, in recorded order
+    fmi_mention *last_mention;
+    fmi_mention **dispatches; // reusable: its dispatches by number
     uint32_t dispatch_capacity;
     fmi_hold_chunk *staging;   // reusable: held slots of staging memory, until the last copy is done
     _Atomic(uint32_t) copies;  // reusable: copies in flight, and one for the recorder
@@ -92,8 +93,8 @@ bool fmi_list_note_hold(fmi_list *list, fmi_hold_chunk **chain, fmi_slot *slot);
 // Takes the newest note back.
 void fmi_list_forget_hold(fmi_hold_chunk **chain);
 
-// A command with room for `span_count` spans and the constants, not in the list yet; its label, binary and spans are not set. NULL: out of
-// host memory.
+// A command with room for `span_count` spans and the constants, not in the list yet; its label, binary and spans are
+// not set. NULL: out of host memory.
 static inline fmi_command *fmi_list_reserve_command(fmi_list *list, fmi_command_kind kind, uint32_t span_count,
                                                     uint32_t constants_size_bytes)
 {

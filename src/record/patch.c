@@ -39,7 +39,7 @@ static bool keep_variant(fmi_list *list, const fmi_list *aside)
 }
 
 // Records the dispatch aside, with all its checks, and puts it in the place of the old one.
-static fm_status replace(fm_commands *commands, fmi_use *use, const fm_dispatch_info *info)
+static fm_status replace(fm_commands *commands, fmi_mention *mention, const fm_dispatch_info *info)
 {
     fmi_record_room *room = commands->room;
     fmi_list *list = commands->list;
@@ -51,8 +51,8 @@ static fm_status replace(fm_commands *commands, fmi_use *use, const fm_dispatch_
     commands->list = aside;
     fmi_dispatch_way way = {.keeps_empty = true};
     fmi_counts counts;
-    if (use->command->kind == FMI_COMMAND_DISPATCH_INDIRECT) { // its counts stay where they are
-        counts = (fmi_counts){{use->buffers[use->buffer_count - 1]}, use->counts_offset_bytes};
+    if (mention->command->kind == FMI_COMMAND_DISPATCH_INDIRECT) { // its counts stay where they are
+        counts = (fmi_counts){{mention->buffers[mention->buffer_count - 1]}, mention->counts_offset_bytes};
         way.counts = &counts;
     }
     fm_status status = fmi_dispatch_inside(commands, info, &way);
@@ -66,11 +66,11 @@ static fm_status replace(fm_commands *commands, fmi_use *use, const fm_dispatch_
         status = fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "fm_patch: no host memory to hold a kernel variant");
     }
     if (status == FM_OK) { // the same kernel takes as many bindings and as many bytes of constants
-        fmi_command *old = use->command, *new = aside->first;
+        fmi_command *old = mention->command, *new = aside->first;
         new->next = old->next;
         new->label = old->label;
         memcpy(old, new, sizeof *old + old->span_count * sizeof(fmi_span) + old->constants_size_bytes);
-        fmi_reusable_name_dispatch(use, info);
+        fmi_reusable_name_dispatch(mention, info);
     }
     fmi_record_drop_list(room, aside);
     return status;

@@ -1,6 +1,7 @@
 // The object behind an fm_commands pointer: a list being recorded, its owner check, and what makes binding cheap.
-// One owner at a time (THREAD-2): each public call enters and leaves; a second thread inside is told so. Shells are type-stable,
-// so an old pointer is never freed memory: it finds "not recording", or the list that its shell serves by then. The public recording functions are in dispatch.c and transfer.c.
+// One owner at a time (THREAD-2): each public call enters and leaves; a second thread inside is told so. Shells are
+// type-stable, so an old pointer is never freed memory: it finds "not recording", or the list that its shell serves by
+// then. The public recording functions are in dispatch.c and transfer.c.
 #ifndef FMI_RECORD_RECORDER_H
 #define FMI_RECORD_RECORDER_H
 
@@ -20,8 +21,8 @@ typedef enum fmi_recorder_state {
     FMI_RECORDER_LOST = FMI_SHELL_LOST,
 } fmi_recorder_state;
 
-// "Held already by this list?" by slot index: a stamp with the recorder's epoch and the handle's generation says yes, and where the slot
-// is (HOLD-3).
+// "Held already by this list?" by slot index: a stamp with the recorder's epoch and the handle's generation says yes,
+// and where the slot is (HOLD-3).
 typedef struct fmi_stamp {
     fmi_slot *slot;
     uint64_t key; // epoch:32 | generation:32, so that one compare answers; epoch 0 is no list's
@@ -62,8 +63,8 @@ struct fm_commands {
     uint64_t variant_hits; // dispatches of variants that were there; flushed when the list ends
     fmi_stamps buffer_stamps;
     fmi_stamps kernel_stamps;
-    // The variant of a kernel's own dtypes, which most dispatches name, by the kernel's slot index; as long as kernel_stamps, and void
-    // where that has no stamp. NULL: not held yet.
+    // The variant of a kernel's own dtypes, which most dispatches name, by the kernel's slot index; as long as
+    // kernel_stamps, and void where that has no stamp. NULL: not held yet.
     const fmi_kernel_binary **fixed_variants;
     fmi_variant_stamps variant_stamps;
     uint64_t deadline;        // of the memory that it stages (base/clock.h): a synchronous call's; UINT64_MAX = none
@@ -87,7 +88,8 @@ fm_status fmi_recorder_begin(fmi_record_room *room, const fm_commands_info *info
 // Drops a list's holds on buffers, on kernels and their variants, or both, if it still has them.
 void fmi_record_release_holds(fmi_record_room *room, fmi_list *list, bool buffers, bool kernels);
 
-// The list stands in the queue of stream number `home` (memory/order.h; 0: the library's own): tells the memory that it uses.
+// The list stands in the queue of stream number `home` (memory/order.h; 0: the library's own): tells the memory that it
+// uses.
 void fmi_record_note_commit(fmi_record_room *room, fmi_list *list, uint32_t home);
 
 // Drops all holds of a list that is done or will not run, and recycles it.
@@ -197,8 +199,8 @@ static inline fm_status fmi_recorder_hold_buffer(fm_commands *commands, fm_buffe
 fm_status fmi_recorder_hold_variant(fm_commands *commands, fmi_kernel_object *object, uint64_t dtypes,
                                     const fmi_kernel_binary **out);
 
-// Holds a buffer that the caller holds already, whether or not a handle names it: staging memory, or what a transfer moves. A reusable list
-// holds it until its last copy is done, whatever becomes of the call.
+// Holds a buffer that the caller holds already, whether or not a handle names it: staging memory, or what a transfer
+// moves. A reusable list holds it until its last copy is done, whatever becomes of the call.
 fm_status fmi_recorder_hold_object(fm_commands *commands, fmi_buffer *buffer);
 
 // A piece of staging memory, held by the list: mapped, device-reachable, 16-byte aligned, used once.
@@ -208,19 +210,22 @@ typedef struct fmi_staged {
     fmi_span span;
 } fmi_staged;
 
-// `user`: the buffer that it is for, named in sentences. Errors: FM_ERROR_OUT_OF_MEMORY, FM_ERROR_OUT_OF_HOST_MEMORY, FM_TIMEOUT.
+// `user`: the buffer that it is for, named in sentences. Errors: FM_ERROR_OUT_OF_MEMORY, FM_ERROR_OUT_OF_HOST_MEMORY,
+// FM_TIMEOUT.
 fm_status fmi_recorder_stage(fm_commands *commands, const fmi_buffer *user, uint64_t size_bytes, fmi_staged *out);
 
 // Gives up the chunks that idle recorders keep.
 void fmi_record_drop_staging(fmi_record_room *room);
 
-// Records the copy of a range to staging memory: the one way from the device to the host (READ-6). The caller is inside.
+// Records the copy of a range to staging memory: the first half of every recorded read-back (READ-6). The caller is
+// inside.
 fm_status fmi_record_copy_out(fm_commands *commands, fm_buffer buffer, fmi_range range, fmi_staged *out);
 
 // Makes all stamps void: what is bound next is held anew.
 void fmi_recorder_forget_stamps(fm_commands *commands);
 
-// The size that FM_WHOLE_SIZE stands for: to the buffer's end, 0 bytes at it. At an offset behind the end it stays, and no check of a range lets it pass.
+// The size that FM_WHOLE_SIZE stands for: to the buffer's end, 0 bytes at it. At an offset behind the end it stays, and
+// no check of a range lets it pass.
 static inline uint64_t fmi_buffer_rest(const fmi_buffer *buffer, uint64_t offset_bytes, uint64_t size_bytes)
 {
     return size_bytes == FM_WHOLE_SIZE && offset_bytes <= buffer->size_bytes ? buffer->size_bytes - offset_bytes

@@ -7,26 +7,26 @@
 
 #include <string.h>
 
-static fmi_use *note(fmi_list *list, fmi_command *command, uint32_t buffer_count)
+static fmi_mention *note(fmi_list *list, fmi_command *command, uint32_t buffer_count)
 {
-    fmi_use *use = fmi_arena_alloc(&list->arena, sizeof *use + buffer_count * sizeof(uint64_t));
-    if (use) {
-        *use = (fmi_use){.command = command, .buffer_count = buffer_count};
+    fmi_mention *mention = fmi_arena_alloc(&list->arena, sizeof *mention + buffer_count * sizeof(uint64_t));
+    if (mention) {
+        *mention = (fmi_mention){.command = command, .buffer_count = buffer_count};
     }
-    return use;
+    return mention;
 }
 
-static void link_use(fmi_list *list, fmi_use *use)
+static void link_mention(fmi_list *list, fmi_mention *mention)
 {
-    *(list->last_use ? &list->last_use->next : &list->uses) = use;
-    list->last_use = use;
+    *(list->last_mention ? &list->last_mention->next : &list->mentions) = mention;
+    list->last_mention = mention;
 }
 
-void fmi_reusable_name_dispatch(fmi_use *use, const fm_dispatch_info *info)
+void fmi_reusable_name_dispatch(fmi_mention *mention, const fm_dispatch_info *info)
 {
-    use->kernel = info->kernel.id;
+    mention->kernel = info->kernel.id;
     for (uint32_t i = 0; i < info->binding_count; i++) {
-        use->buffers[i] = info->bindings[i].buffer.id; // of one with names: the caller has put them in order
+        mention->buffers[i] = info->bindings[i].buffer.id; // of one with names: the caller has put them in order
     }
 }
 
@@ -35,7 +35,7 @@ bool fmi_reusable_note_dispatch(fmi_list *list, fmi_command *command, const fm_d
 {
     if (list->dispatch_count == list->dispatch_capacity) {
         uint32_t capacity = list->dispatch_capacity ? 2 * list->dispatch_capacity : 32;
-        fmi_use **dispatches = fmi_arena_alloc(&list->arena, capacity * sizeof *dispatches);
+        fmi_mention **dispatches = fmi_arena_alloc(&list->arena, capacity * sizeof *dispatches);
         if (!dispatches) {
             return false;
         }
@@ -45,31 +45,31 @@ bool fmi_reusable_note_dispatch(fmi_list *list, fmi_command *command, const fm_d
         list->dispatches = dispatches; // the old ones go back with the list
         list->dispatch_capacity = capacity;
     }
-    fmi_use *use = note(list, command, info->binding_count + (counts != NULL));
-    if (!use) {
+    fmi_mention *mention = note(list, command, info->binding_count + (counts != NULL));
+    if (!mention) {
         return false;
     }
-    fmi_reusable_name_dispatch(use, info);
+    fmi_reusable_name_dispatch(mention, info);
     if (counts) {
-        use->buffers[info->binding_count] = counts->buffer.id;
-        use->counts_offset_bytes = counts->offset_bytes;
+        mention->buffers[info->binding_count] = counts->buffer.id;
+        mention->counts_offset_bytes = counts->offset_bytes;
     }
-    link_use(list, use);
-    list->dispatches[list->dispatch_count] = use;
+    link_mention(list, mention);
+    list->dispatches[list->dispatch_count] = mention;
     return true;
 }
 
 bool fmi_reusable_note_transfer(fmi_list *list, fmi_command *command, fm_buffer first, fm_buffer second)
 {
-    fmi_use *use = note(list, command, second.id ? 2 : 1);
-    if (!use) {
+    fmi_mention *mention = note(list, command, second.id ? 2 : 1);
+    if (!mention) {
         return false;
     }
-    use->buffers[0] = first.id;
+    mention->buffers[0] = first.id;
     if (second.id) {
-        use->buffers[1] = second.id;
+        mention->buffers[1] = second.id;
     }
-    link_use(list, use);
+    link_mention(list, mention);
     return true;
 }
 
@@ -78,16 +78,16 @@ static fm_status hold_all(fm_commands *commands, const fmi_list *list)
 {
     fmi_record_room *room = commands->room;
     fmi_list *copy = commands->list;
-    for (const fmi_use *use = list->uses; use; use = use->next) {
+    for (const fmi_mention *mention = list->mentions; mention; mention = mention->next) {
         fmi_slot *slot;
         fmi_buffer *buffer;
         fm_status status = FM_OK;
-        if (use->kernel) {
-            status = fmi_recorder_hold(commands, room->kernels, &commands->kernel_stamps, &copy->kernels, use->kernel,
-                                       &slot);
+        if (mention->kernel) {
+            status = fmi_recorder_hold(commands, room->kernels, &commands->kernel_stamps, &copy->kernels,
+                                       mention->kernel, &slot);
         }
-        for (uint32_t i = 0; i < use->buffer_count && status == FM_OK; i++) {
-            status = fmi_recorder_hold_buffer(commands, (fm_buffer){use->buffers[i]}, &buffer);
+        for (uint32_t i = 0; i < mention->buffer_count && status == FM_OK; i++) {
+            status = fmi_recorder_hold_buffer(commands, (fm_buffer){mention->buffers[i]}, &buffer);
         }
         if (status != FM_OK) {
             return status;

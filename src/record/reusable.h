@@ -19,7 +19,7 @@ bool fmi_reusable_note_dispatch(fmi_list *list, fmi_command *command, const fm_d
 bool fmi_reusable_note_transfer(fmi_list *list, fmi_command *command, fm_buffer first, fm_buffer second);
 
 // A noted dispatch names from now on what `info` names, but for where an indirect one finds its counts.
-void fmi_reusable_name_dispatch(fmi_use *use, const fm_dispatch_info *info);
+void fmi_reusable_name_dispatch(fmi_mention *mention, const fm_dispatch_info *info);
 
 // A copy to commit. FM_ERROR_STALE_HANDLE where something that it names was destroyed, FM_ERROR_OUT_OF_HOST_MEMORY; the list is as before.
 fm_status fmi_reusable_copy(fm_commands *commands, fmi_list **out);

@@ -1,5 +1,5 @@
-// The last failures. See failures.h. Memory for all of them is there from the start: a failure is noted even without host memory.
-// Under its own lock.
+// The last failures. See failures.h. Memory for all of them is there from the start: a failure is noted even without
+// host memory. Under its own lock.
 #include "retire/failures.h"
 
 #include "base/error.h"
@@ -87,7 +87,8 @@ static void join_names(const fmi_hold_chunk *chain, name_of name, char *out, siz
     end_join(&j);
 }
 
-// The command that the list failed with; NULL where the backend cannot tell. For lists that ran (FM_ERROR_KERNEL_FAILED).
+// The command that the list failed with; NULL where the backend cannot tell. For lists that ran
+// (FM_ERROR_KERNEL_FAILED).
 static const fmi_command *find_failed(const fmi_list *list)
 {
     const fmi_command *command = list->first;
@@ -98,7 +99,8 @@ static const fmi_command *find_failed(const fmi_list *list)
     return command;
 }
 
-// The label groups around the command that failed, or of all commands where nobody knows which one that is. `out` is empty.
+// The label groups around the command that failed, or of all commands where nobody knows which one that is. `out` is
+// empty.
 static void join_groups(const fmi_list *list, fm_status status, char *out, size_t size_bytes)
 {
     const fmi_command *failed = status == FM_ERROR_KERNEL_FAILED ? find_failed(list) : NULL;

@@ -1,6 +1,6 @@
-// The last failures of a device, each until somebody has taken it: what failed, why, and what it was working with (READ-5).
-// Filled by retirement while the list still holds its kernels and buffers; emptied by fm_device_take_failure. Knows nothing of waiters:
-// they are told through their points. One lock, a leaf.
+// The last failures of a device, each until somebody has taken it: what failed, why, and what it was working with
+// (READ-5). Filled by retirement while the list still holds its kernels and buffers; emptied by fm_device_take_failure.
+// Knows nothing of waiters: they are told through their points. One lock, a leaf.
 #ifndef FMI_RETIRE_FAILURES_H
 #define FMI_RETIRE_FAILURES_H
 
@@ -24,8 +24,8 @@ typedef struct fmi_failures {
 fm_status fmi_failures_init(fmi_failures *failures, uint32_t capacity);
 void fmi_failures_destroy(fmi_failures *failures);
 
-// The sentence of a list of which a command failed: with its label, and the label groups around the command where that is known.
-// `reason`: the backend's; NULL: it has none.
+// The sentence of a list of which a command failed: with its label, and the label groups around the command where that
+// is known. `reason`: the backend's; NULL: it has none.
 void fmi_failures_explain(const fmi_list *list, const char *reason, char *out, size_t size_bytes);
 
 // Notes that `list` failed. `handle` is the id of its stream; 0 for the library's own lists.

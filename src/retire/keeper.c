@@ -1,5 +1,5 @@
-// The keeper thread. See retire.h. It completes what nobody waits for and runs callbacks outside every lock; it sleeps without a
-// timeout when nothing is outstanding, so an idle device costs no wake-up (LEARNED-10).
+// The keeper thread. See retire.h. It completes what nobody waits for and runs callbacks outside every lock; it sleeps
+// without a timeout when nothing is outstanding, so an idle device costs no wake-up (LEARNED-10).
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/thread.h"
@@ -16,7 +16,7 @@ enum {
     HOST_NS = 100000000, // longest sleep while all that is outstanding waits for the host
 };
 
-static void pause_for(fmi_keeper *keeper, uint64_t ns)
+static void pause_for_locked(fmi_keeper *keeper, uint64_t ns)
 {
     struct timespec until;
     clock_gettime(CLOCK_MONOTONIC, &until);
@@ -27,8 +27,8 @@ static void pause_for(fmi_keeper *keeper, uint64_t ns)
     atomic_fetch_add_explicit(&keeper->wakeups, 1, memory_order_relaxed);
 }
 
-// Runs everything due. Called with the lock, which is let go meanwhile (STYLE: callbacks run outside every lock).
-static void run_callbacks(fmi_keeper *keeper)
+// Runs everything due. The lock is let go meanwhile (STYLE: callbacks run outside every lock).
+static void run_callbacks_locked(fmi_keeper *keeper)
 {
     fmi_callback *callback = keeper->due_first;
     keeper->due_first = keeper->due_last = NULL;
@@ -44,17 +44,18 @@ static void run_callbacks(fmi_keeper *keeper)
     keeper->running_callbacks = false;
 }
 
-// Nothing is outstanding: linger, then sleep until there is something. Called with the lock.
-static void rest(fmi_retirement *r, uint32_t *rounds)
+// Nothing is outstanding: linger, then sleep until there is something.
+static void rest_locked(fmi_retirement *r, uint32_t *rounds)
 {
     fmi_keeper *keeper = &r->keeper;
     if ((*rounds)++ < IDLE_ROUNDS) {
-        pause_for(keeper, WATCH_NS);
+        pause_for_locked(keeper, WATCH_NS);
         return;
     }
     // Store-then-load against fmi_keeper_notify's: either it sees `asleep`, or this sees its list.
     atomic_store(&keeper->asleep, 1);
-    // One wake is enough: if the work is done by the time this thread runs, it lingers again instead of costing the next commit a wake.
+    // One wake is enough: if the work is done by the time this thread runs, it lingers again instead of costing the
+    // next commit a wake.
     if (atomic_load(&r->outstanding) == 0 && !keeper->due_first && !keeper->stop) {
         pthread_cond_wait(&keeper->wake, &keeper->lock);
         atomic_fetch_add_explicit(&keeper->wakeups, 1, memory_order_relaxed);
@@ -70,13 +71,13 @@ typedef struct keeper_watch {
     uint32_t idle;      // looks one after the other at which nothing was on the device
 } keeper_watch;
 
-// All that is outstanding waits for the host, which wakes this thread, as commits do. Called with the lock.
-static void sleep_for_host(fmi_retirement *r)
+// All that is outstanding waits for the host, which wakes this thread, as commits do.
+static void sleep_for_host_locked(fmi_retirement *r)
 {
-    // Store-then-load against fmi_keeper_notify's, as in rest.
+    // Store-then-load against fmi_keeper_notify's, as in rest_locked.
     atomic_store(&r->keeper.asleep, 1);
     if (fmi_engine_is_idle(r->engine) && !atomic_load(&r->unsettled)) {
-        pause_for(&r->keeper, HOST_NS);
+        pause_for_locked(&r->keeper, HOST_NS);
     }
     atomic_store(&r->keeper.asleep, 0);
 }
@@ -103,9 +104,9 @@ static void watch(fmi_retirement *r, keeper_watch *w)
     pthread_mutex_lock(&r->keeper.lock);
     if (!r->keeper.due_first && !r->keeper.stop && atomic_load(&r->outstanding) > 0) {
         if (w->idle > IDLE_ROUNDS) {
-            sleep_for_host(r);
+            sleep_for_host_locked(r);
         } else {
-            pause_for(&r->keeper, (uint64_t)WATCH_NS << w->doublings);
+            pause_for_locked(&r->keeper, (uint64_t)WATCH_NS << w->doublings);
         }
     }
     pthread_mutex_unlock(&r->keeper.lock);
@@ -120,9 +121,9 @@ static void *keeper_main(void *context)
     pthread_mutex_lock(&keeper->lock);
     while (!keeper->stop) {
         if (keeper->due_first) {
-            run_callbacks(keeper);
+            run_callbacks_locked(keeper);
         } else if (atomic_load(&r->outstanding) == 0) {
-            rest(r, &rounds);
+            rest_locked(r, &rounds);
         } else {
             rounds = 0;
             pthread_mutex_unlock(&keeper->lock);
@@ -191,7 +192,7 @@ void fmi_keeper_run_due(fmi_retirement *r)
 {
     pthread_mutex_lock(&r->keeper.lock);
     while (r->keeper.due_first) {
-        run_callbacks(&r->keeper);
+        run_callbacks_locked(&r->keeper);
     }
     pthread_mutex_unlock(&r->keeper.lock);
 }

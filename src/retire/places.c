@@ -1,6 +1,6 @@
 // Places under the in-flight limit, given in the order in which commits came (RETIRE-4). See wait.h.
-// A place is granted by whichever thread makes one free, under the queue's lock, a leaf; so a stream that commits without pause
-// cannot keep another from its turn.
+// A place is granted by whichever thread makes one free, under the queue's lock, a leaf; so a stream that commits
+// without pause cannot keep another from its turn.
 #include "retire/retire.h"
 
 void fmi_places_init(fmi_places *places, uint64_t most_bytes)
@@ -33,8 +33,8 @@ bool fmi_places_too_many_bytes(const fmi_retirement *r)
     return atomic_load_explicit(&r->record->pool->orphan_bytes, memory_order_relaxed) > r->places.most_bytes;
 }
 
-// Counts a list in under both limits. With nothing in flight there is nothing to wait for: a list that keeps more than the limit runs
-// alone (LEARNED-15).
+// Counts a list in under both limits. With nothing in flight there is nothing to wait for: a list that keeps more than
+// the limit runs alone (LEARNED-15).
 static bool enter(fmi_retirement *r, uint32_t limit)
 {
     if (fmi_places_too_many_bytes(r) && atomic_load(&r->outstanding) > 0) {
@@ -46,7 +46,8 @@ static bool enter(fmi_retirement *r, uint32_t limit)
 void fmi_places_grant(fmi_retirement *r)
 {
     fmi_places *places = &r->places;
-    // Store-then-load against fmi_place_wait: the count was lowered before this load, and there it is read after `waiting` was raised.
+    // Store-then-load against fmi_place_wait: the count was lowered before this load, and there it is read after
+    // `waiting` was raised.
     if (atomic_load(&places->waiting) == 0) {
         return;
     }

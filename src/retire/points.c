@@ -1,6 +1,7 @@
 // Waiting for several points at once. See retire.h.
-// Every stream is held before anything is waited for, so a bad point is refused at once, and streams may be destroyed meanwhile. Then
-// it is one wait of wait.c, whose question looks at all of them. Any thread; holds no lock while it waits (READ-2, LEARNED-4).
+// Every stream is held before anything is waited for, so a bad point is refused at once, and streams may be destroyed
+// meanwhile. Then it is one wait of wait.c, whose question looks at all of them. Any thread; holds no lock while it
+// waits (READ-2, LEARNED-4).
 #include "base/error.h"
 #include "retire/retire.h"
 

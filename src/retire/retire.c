@@ -1,5 +1,6 @@
 // The ordered drainer. See retire.h. Per batch: status, read-backs, points, callbacks, holds, memory.
-// Runs on whichever thread gets the lock by trying; nobody queues for it to make progress.
+// Runs on whichever thread gets the lock by trying: no thread waits for it in order to retire. Threads that blocked for
+// a batch queue for it behind the one that retires that (block_for in wait.c).
 #include "retire/retire.h"
 
 #include "base/assert.h"
@@ -16,7 +17,8 @@ enum {
     SENTENCE_BYTES = CAUSE_BYTES + (int)sizeof(fmi_phrase) + 48 // and that of a list that depends on it
 };
 
-// The sentence of a list that fails because of `stream`'s failure: the one cause at the root, through however many streams.
+// The sentence of a list that fails because of `stream`'s failure: the one cause at the root, through however many
+// streams.
 static void name_root(fmi_stream *stream, uint64_t value, char *sentence, size_t size)
 {
     static const char prefix[] = "it depends on work of ";
@@ -88,8 +90,8 @@ static fm_status list_outcome(const fmi_retirement *r, const fmi_batch *batch, c
 // Moves the callbacks that the stream's progress made due to the keeper, by rising value.
 static void collect_callbacks(fmi_retirement *r, fmi_stream *stream)
 {
-    // Pairs with the count's increment in leave_with_stream (point.c): `completed` was stored before this load, the count is raised
-    // before `completed` is loaded there, so one of the two sees the other.
+    // Pairs with the count's increment in leave_with_stream (point.c): `completed` was stored before this load, the
+    // count is raised before `completed` is loaded there, so one of the two sees the other.
     if (atomic_load(&stream->callback_count) == 0) {
         return;
     }
@@ -121,7 +123,8 @@ static void collect_callbacks(fmi_retirement *r, fmi_stream *stream)
 
 void fmi_retirement_publish(fmi_retirement *r, fmi_stream *stream, uint64_t value)
 {
-    // Release: who sees the value sees the read-back bytes and the failure (READ-3). Sequentially consistent for collect_callbacks.
+    // Release: who sees the value sees the read-back bytes and the failure (READ-3). Sequentially consistent for
+    // collect_callbacks.
     atomic_store(&stream->completed, value);
     collect_callbacks(r, stream);
 }
@@ -146,7 +149,8 @@ static bool is_swept_away(const fmi_retirement *r)
             atomic_load_explicit(&r->failures.total, memory_order_relaxed) > 0);
 }
 
-static void retire_list(fmi_retirement *r, const fmi_batch *batch, fmi_list *list, uint32_t index, bool keep_holds)
+static void retire_list_locked(fmi_retirement *r, const fmi_batch *batch, fmi_list *list, uint32_t index,
+                               bool keep_holds)
 {
     char sentence[SENTENCE_BYTES];
     fm_status status = list_outcome(r, batch, list, index, sentence, sizeof sentence);
@@ -183,28 +187,28 @@ static void retire_list(fmi_retirement *r, const fmi_batch *batch, fmi_list *lis
     }
 }
 
-static void retire_batch(fmi_retirement *r, const fmi_queue *queue, fmi_batch *batch, bool lost)
+static void retire_batch_locked(fmi_retirement *r, const fmi_queue *queue, fmi_batch *batch, bool lost)
 {
     fmi_list *list = batch->first;
     for (uint32_t i = 0; list; i++) {
         fmi_list *next = list->next;
         // A batch that was never submitted holds nothing that the device could still use.
-        retire_list(r, batch, list, i,
-                    lost && batch->value > atomic_load_explicit(&queue->retired_value, memory_order_relaxed));
+        retire_list_locked(r, batch, list, i,
+                           lost && batch->value > atomic_load_explicit(&queue->retired_value, memory_order_relaxed));
         list = next;
     }
     atomic_fetch_sub(&r->engine->lists_in_flight, batch->lists);
 }
 
 // What two threads that publish without an order can do: the newest complete batch first.
-static void retire_backwards(fmi_retirement *r, fmi_queue *queue, uint64_t reached)
+static void retire_backwards_locked(fmi_retirement *r, fmi_queue *queue, uint64_t reached)
 {
     uint64_t tail = atomic_load(&queue->tail), end = tail;
     while (end != atomic_load(&queue->head) && queue->ring[end % FMI_MOST_BATCHES].value <= reached) {
         end++;
     }
     for (uint64_t i = end; i-- > tail;) {
-        retire_batch(r, queue, &queue->ring[i % FMI_MOST_BATCHES], false);
+        retire_batch_locked(r, queue, &queue->ring[i % FMI_MOST_BATCHES], false);
     }
     if (end > tail) {
         atomic_store(&queue->retired_value, queue->ring[(end - 1) % FMI_MOST_BATCHES].value);
@@ -223,8 +227,9 @@ static bool is_next(const fmi_engine *engine, const fmi_batch *batch)
     return true;
 }
 
-// Retires a queue's batches that are complete and next, or that never will be complete, because the device is lost. False: none.
-static bool retire_queue(fmi_retirement *r, fmi_queue *queue, uint64_t reached, bool lost)
+// Retires a queue's batches that are complete and next, or that never will be complete, because the device is lost.
+// False: none.
+static bool retire_queue_locked(fmi_retirement *r, fmi_queue *queue, uint64_t reached, bool lost)
 {
     uint64_t first = atomic_load_explicit(&queue->tail, memory_order_relaxed), tail = first;
     bool held = false;
@@ -243,11 +248,11 @@ static bool retire_queue(fmi_retirement *r, fmi_queue *queue, uint64_t reached, 
         if (done) {
             fmi_engine_read_failures(r->engine, batch);
             fmi_engine_learn(r->engine, batch);
-            fmi_waiting_note_latency(&r->waiting, fmi_now_ns() - batch->submitted_ns);
+            fmi_waiting_note_latency_locked(&r->waiting, fmi_now_ns() - batch->submitted_ns);
         }
         uint64_t value = batch->value;
         r->retired_short += queue == &r->engine->queues[0] ? batch->lists : 0;
-        retire_batch(r, queue, batch, !done);
+        retire_batch_locked(r, queue, batch, !done);
         atomic_store_explicit(&queue->retired_value, value, memory_order_release);
         tail++;
         // Sequentially consistent for fmi_engine_kick: room first, then the look for work.
@@ -257,8 +262,8 @@ static bool retire_queue(fmi_retirement *r, fmi_queue *queue, uint64_t reached, 
     return tail != first;
 }
 
-// Retires every batch that is complete. Called with the lock. False: none was.
-static bool retire_complete(fmi_retirement *r)
+// Retires every batch that is complete. False: none was.
+static bool retire_complete_locked(fmi_retirement *r)
 {
     r->retired_short = 0;
     fmi_engine *engine = r->engine;
@@ -272,7 +277,7 @@ static bool retire_complete(fmi_retirement *r)
             atomic_store_explicit(&engine->lost, 1, memory_order_release);
         }
         if (FMI_ABLATED(r->ablations, FM_ABLATE_ORDERED_PUBLISH)) {
-            retire_backwards(r, &engine->queues[q], reached[q]);
+            retire_backwards_locked(r, &engine->queues[q], reached[q]);
         }
     }
     bool lost = atomic_load_explicit(&engine->lost, memory_order_acquire);
@@ -281,7 +286,7 @@ static bool retire_complete(fmi_retirement *r)
     while (more) {
         more = false;
         for (uint32_t q = 0; q < engine->queue_count; q++) {
-            more = retire_queue(r, &engine->queues[q], reached[q], lost) || more;
+            more = retire_queue_locked(r, &engine->queues[q], reached[q], lost) || more;
         }
         any = any || more;
         more = more && engine->queue_count > 1;
@@ -316,7 +321,7 @@ static void add_unsettled(fmi_retirement *r, fmi_list *first)
 
 void fmi_progress_unsettled(fmi_retirement *r)
 {
-    // Whoever holds the lock retires for all and kicks afterwards; there is nothing to wait for.
+    // Whoever holds the lock retires for all and kicks afterwards; this thread goes on.
     if (fmi_engine_in_flight(r->engine) > 0 && pthread_mutex_trylock(&r->lock) == 0) {
         fmi_error_state callers; // retiring is work for others: this thread's own last error stays
         fmi_error_save(&callers);
@@ -324,7 +329,7 @@ void fmi_progress_unsettled(fmi_retirement *r)
         fmi_float_enter(&environment);
         uint32_t returning =
             (uint32_t)(atomic_load(&r->waiters) >> 32); // before the first of them sees that it may leave
-        bool any = retire_complete(r);
+        bool any = retire_complete_locked(r);
         if (any) {
             fmi_engine_note_retired(r->engine, returning, r->retired_short);
         }

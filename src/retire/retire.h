@@ -1,6 +1,7 @@
-// Retirement: the one function that publishes completion and lets go of what a batch held, and everything that waits for it.
-// Every path that learns of completion calls fmi_progress (RETIRE-5). One thread at a time retires, in batch order (LEARNED-1);
-// the others leave. Waiting polls briefly, then blocks; no lock is held while waiting (READ-2).
+// Retirement: the one function that publishes completion and lets go of what a batch held, and everything that waits
+// for it. Every path that learns of completion calls fmi_progress (RETIRE-5). One thread at a time retires, in batch
+// order (LEARNED-1); the others leave. A wait polls briefly, then blocks (wait.c); no lock is held while it does
+// (READ-2).
 #ifndef FMI_RETIRE_RETIRE_H
 #define FMI_RETIRE_RETIRE_H
 
@@ -10,7 +11,8 @@
 #include "retire/wait.h"
 #include "schedule/engine.h"
 
-// The keeper: one thread a device that completes work nobody waits for and runs callbacks. Asleep when nothing is outstanding.
+// The keeper: one thread a device that completes work nobody waits for and runs callbacks. Asleep when nothing is
+// outstanding.
 typedef struct fmi_keeper {
     pthread_t thread;
     pthread_mutex_t lock; // guards the five below
@@ -34,13 +36,15 @@ typedef struct fmi_retirement {
     const fmi_ablations *ablations;
     _Atomic(uint32_t) reading; // synchronous reads that wait; counted for FM_ABLATE_RETIRE_ON_READ alone
     _Alignas(64) _Atomic(uint32_t) outstanding; // lists counted in and not yet retired
-    // Threads inside fmi_wait_for, and in the upper half those of them that wait for their own work: they come back with more.
+    // Threads inside fmi_wait_for, and in the upper half those of them that wait for their own work: they come back
+    // with more.
     _Alignas(64) _Atomic(uint64_t) waiters;
     _Alignas(64) pthread_mutex_t lock; // held by whoever retires; guards the three below
     fmi_list *done;                    // retired under `lock`, still to be let go of; empty when nobody holds it
     uint32_t retired_short;            // lists that the newest look retired from the queue for short ones
     fmi_list *lost;                    // lists of a lost device: what they hold is freed when it is closed (LEARNED-9)
-    // Retired and still to be let go of: by the next that settles, at the latest by the keeper. Counted in `outstanding`.
+    // Retired and still to be let go of: by the next that settles, at the latest by the keeper. Counted in
+    // `outstanding`.
     _Alignas(64) _Atomic(fmi_list *) unsettled;
     fmi_failures failures; // the last ones, until taken
     fmi_host_points hosts;
@@ -63,18 +67,20 @@ void fmi_progress(fmi_retirement *r);
 // The same for a thread that is in a hurry: it leaves letting go to fmi_settle.
 void fmi_progress_unsettled(fmi_retirement *r);
 
-// Lets go of what was retired and is still held; next to nothing where there is none. Any thread. A thread whose wait is over goes on at
-// once, and settles after its next commit, when the device has work; so does whoever takes memory or asks for what is in use, before that.
+// Lets go of what was retired and is still held; next to nothing where there is none. Any thread. A thread whose wait
+// is over goes on at once, and settles after its next commit, when the device has work; so does whoever takes memory or
+// asks for what is in use, before that.
 void fmi_settle(fmi_retirement *r);
 
 // One of a list's two parties no longer needs it; the second lets go of what it holds and counts it out.
 void fmi_retirement_let_go(fmi_retirement *r, fmi_list *list);
 
-// Publishes that everything of the stream up to `value` is over, and makes its callbacks due. Called in the order of values, with their
-// failures noted.
+// Publishes that everything of the stream up to `value` is over, and makes its callbacks due. Called in the order of
+// values, with their failures noted.
 void fmi_retirement_publish(fmi_retirement *r, fmi_stream *stream, uint64_t value);
 
-// Counts a list in before it is pushed, unless `limit` lists are outstanding (RETIRE-4); out again when it is not pushed after all.
+// Counts a list in before it is pushed, unless `limit` lists are outstanding (RETIRE-4); out again when it is not
+// pushed after all.
 bool fmi_retirement_count_in(fmi_retirement *r, uint32_t limit);
 void fmi_retirement_count_out(fmi_retirement *r);
 

@@ -1,5 +1,25 @@
 // The library's one wait loop. See wait.h.
 // Any thread. The poller's seat is a flag that nobody waits for; the list of sleepers has its own lock, a leaf.
+//
+// The roles: the poller asks the device for all who wait. A follower spins beside it and looks at its own counter. The
+// deputy is a follower that looks at the device while the poller blocks or leads. A sleeper is woken by who retires its
+// work. The keeper (keeper.c) does all of it when nobody waits.
+//
+// A wait (fmi_wait_until_batch), step by step:
+//   1. Is the wait over? Then go to 8.
+//   2. On a device that computes on this machine's processors, the thread blocks on the device for its own batch, if
+//      somebody blocks for each batch before it (wait_directly). Else, or if the list is not there yet, it goes on.
+//   3. Is the poller's seat free? The thread takes it and is the poller: it retires what is complete and kicks, at
+//      every look, without a pause for as long as that pays (the budget) and a processor is to spare; then it blocks on
+//      the device between looks. It gives up the seat when its own wait is over or has run out, and goes to 8.
+//   4. Has the poller seen a device with nothing on it for a while? It gives up the seat, and sleeps as a waiter for
+//      the host: whoever signals wakes it. Then 1.
+//   5. Somebody else polls, and the time has run out: the thread makes progress once, looks once more, and goes to 8.
+//   6. The thread is a follower, if a processor is to spare: it spins, and is the deputy while one is needed, until its
+//      wait is over, the seat is free, or its budget is used up. Over or free: 1.
+//   7. It is a sleeper until it is woken or its time has run out. Then 1.
+//   8. Whoever spun stops; the last to do so kicks, since lists may have been kept back for it (ENGINE-1). It wakes a
+//      sleeper if nobody polls now.
 #include "retire/wait.h"
 
 #include "base/clock.h"
@@ -19,7 +39,8 @@ enum {
     LATENCY_WEIGHT = 8, // the newest latency counts one in so many
     LATENCIES = 3,      // polled for so many times the usual latency,
     LATENCY_SLACK_NS =
-        30000, // and so much longer: lists are kept back for others, a batch is submitted. Who blocks wakes later than that
+        // and so much longer: lists are kept back for others, a batch is submitted. Who blocks wakes later than that
+    30000,
     BATCHES_AWAITED = 2, // who does not poll looks for so many budgets,
     FOLLOWERS_SHARE =
         4, // each with this part of the poller's limit: many may look, and each takes a processor from those who work
@@ -29,8 +50,8 @@ enum {
     HOST_SLEEP_NS = 50000000, // and is waited for asleep, so long at a stretch
 };
 
-// Timed waits go by the clock that nobody sets. ThreadSanitizer (of gcc 12 and clang 14) knows neither of the two functions, so under it they
-// go by the other clock.
+// Timed waits go by the clock that nobody sets. ThreadSanitizer (of gcc 12 and clang 14) knows neither of the two
+// functions, so under it they go by the other clock.
 #if defined(__SANITIZE_THREAD__)
 #define UNDER_THREAD_SANITIZER 1
 #elif defined(__has_feature)
@@ -78,8 +99,8 @@ void fmi_waiting_destroy(fmi_waiting *waiting)
     pthread_mutex_destroy(&waiting->lock);
 }
 
-// Unlinks the sleeper at `link` into `*woken`. Called under the lock.
-static void take_off(fmi_waiting *waiting, fmi_sleeper **link, fmi_sleeper **woken)
+// Unlinks the sleeper at `link` into `*woken`.
+static void take_off_locked(fmi_waiting *waiting, fmi_sleeper **link, fmi_sleeper **woken)
 {
     fmi_sleeper *sleeper = *link;
     *link = sleeper->next;
@@ -103,7 +124,8 @@ static void post_all(fmi_sleeper *woken)
 
 void fmi_waiting_wake(fmi_waiting *waiting)
 {
-    // Store-then-load against fall_asleep: what was published before this load is seen there, or the sleeper is seen here.
+    // Store-then-load against fall_asleep: what was published before this load is seen there, or the sleeper is seen
+    // here.
     if (atomic_load(&waiting->sleeping) == 0) {
         return;
     }
@@ -112,7 +134,7 @@ void fmi_waiting_wake(fmi_waiting *waiting)
     fmi_sleeper **link = &waiting->first;
     while (*link) {
         if ((*link)->done((*link)->context)) {
-            take_off(waiting, link, &woken);
+            take_off_locked(waiting, link, &woken);
         } else {
             link = &(*link)->next;
         }
@@ -130,7 +152,7 @@ void fmi_waiting_pass_on(fmi_waiting *waiting)
     fmi_sleeper *woken = NULL;
     pthread_mutex_lock(&waiting->lock);
     if (waiting->first) {
-        take_off(waiting, &waiting->first, &woken);
+        take_off_locked(waiting, &waiting->first, &woken);
     }
     pthread_mutex_unlock(&waiting->lock);
     post_all(woken);
@@ -149,7 +171,8 @@ static bool doze(fmi_sleeper *sleeper, uint64_t left_ns)
     return !failed;
 }
 
-// Sleeps until woken or the deadline, unless the wait is over or somebody must poll. `for_host`: nobody must while nothing is on the device.
+// Sleeps until woken or the deadline, unless the wait is over or somebody must poll. `for_host`: nobody must while
+// nothing is on the device.
 static void fall_asleep(fmi_retirement *r, fmi_wait_done done, void *context, uint64_t deadline, bool for_host)
 {
     fmi_waiting *waiting = &r->waiting;
@@ -177,7 +200,7 @@ static void fall_asleep(fmi_retirement *r, fmi_wait_done done, void *context, ui
         for (fmi_sleeper **link = &waiting->first; *link && !woken; link = &(*link)->next) {
             if (*link == &self) {
                 fmi_sleeper *nobody = NULL;
-                take_off(waiting, link, &nobody);
+                take_off_locked(waiting, link, &nobody);
                 break;
             }
         }
@@ -202,7 +225,7 @@ static uint64_t spin_budget_ns(const fmi_waiting *waiting, uint64_t most_ns)
     return fmi_spin_budget_ns(atomic_load_explicit(&waiting->latency_ns, memory_order_relaxed), most_ns);
 }
 
-void fmi_waiting_note_latency(fmi_waiting *waiting, uint64_t took_ns)
+void fmi_waiting_note_latency_locked(fmi_waiting *waiting, uint64_t took_ns)
 {
     uint64_t usual = atomic_load_explicit(&waiting->latency_ns, memory_order_relaxed);
     usual = usual ? usual - usual / LATENCY_WEIGHT + took_ns / LATENCY_WEIGHT : took_ns;
@@ -217,7 +240,7 @@ static void leave_spin(fmi_retirement *r, bool spins)
     }
 }
 
-// May this thread wait without a pause, as one of `most`?
+// May this thread spin, as one of `most`?
 static bool enter_spin(fmi_retirement *r, uint32_t most)
 {
     const fmi_waiting *waiting = &r->waiting;
@@ -242,8 +265,8 @@ static void pause_a_little(void)
 // Blocks until the device has reached one of the values and whoever retires that is done, or for a while.
 static void block_for(fmi_retirement *r, const uint64_t values[FMI_MOST_QUEUES], uint64_t most_ns)
 {
-    // On an error or time-out progress asks again, and a lost device shows there. When the batch is complete, one thread retires
-    // it: the others wait for that thread here, or their polling would keep it from the processor.
+    // On an error or time-out progress asks again, and a lost device shows there. When the batch is complete one thread
+    // retires it, and the others queue for the lock behind it: their polling would keep it from the processor.
     uint64_t slice = most_ns < BLOCK_NS ? most_ns : BLOCK_NS;
     _Atomic(uint32_t) *watchers = &r->waiting.watchers[values[0] % FMI_MOST_BATCHES];
     fmi_error_state callers;
@@ -267,8 +290,8 @@ static void block_for(fmi_retirement *r, const uint64_t values[FMI_MOST_QUEUES],
     pthread_mutex_unlock(&r->lock);
 }
 
-// Blocks for a while in the way that suits what is under way: on the oldest batch in flight, or a short pause while the list
-// is not on the device yet.
+// Blocks for a while in the way that suits what is under way: on the oldest batch in flight, or a short pause while the
+// list is not on the device yet.
 void fmi_wait_a_moment(fmi_retirement *r, uint64_t most_ns)
 {
     uint64_t values[FMI_MOST_QUEUES];
@@ -280,8 +303,8 @@ void fmi_wait_a_moment(fmi_retirement *r, uint64_t most_ns)
     nanosleep(&(struct timespec){0, (long)pause}, NULL);
 }
 
-// The value of the caller's own batch, if it may block for that one and not for the oldest: somebody blocks for each batch before it, and
-// retires that when it is complete. 0: it may not, or the list is not on the device.
+// The value of the caller's own batch, if it may block for that one and not for the oldest: somebody blocks for each
+// batch before it, and retires that when it is complete. 0: it may not, or the list is not on the device.
 static uint64_t own_batch(fmi_retirement *r, fmi_wait_batch batch, void *context)
 {
     const fmi_queue *queue = &r->engine->queues[0]; // the only one
@@ -299,8 +322,8 @@ static uint64_t own_batch(fmi_retirement *r, fmi_wait_batch batch, void *context
     return value;
 }
 
-// Waits for the caller's own batch on the device itself: what completes it wakes this thread, and no other thread in between. False: it
-// cannot, because the list is not on the device, or somebody must block for an older batch.
+// The thread waits for its own batch on the device itself: the driver wakes it, and no other thread in between. False:
+// it cannot, because the list is not on the device, or somebody must block for an older batch.
 static bool wait_directly(fmi_retirement *r, fmi_wait_done done, fmi_wait_batch batch, void *context, uint64_t deadline)
 {
     for (;;) {
@@ -324,8 +347,8 @@ static bool wait_directly(fmi_retirement *r, fmi_wait_done done, fmi_wait_batch 
     }
 }
 
-// Only as many threads wait without a pause as leave the others a processor. One of these places is the poller's: where it blocks and
-// others look at their counters, nobody sees the device.
+// Only as many threads spin as leave the others a processor. One of these places is kept for the poller: it sees the
+// device first, and while it blocks a follower has to look in its place (stand_in).
 static bool enter_as_poller(fmi_retirement *r)
 {
     return enter_spin(r, r->waiting.most_spinners);
@@ -336,7 +359,7 @@ static bool enter_as_follower(fmi_retirement *r)
     return r->waiting.most_spinners > 1 && enter_spin(r, r->waiting.most_spinners - 1);
 }
 
-// Who waits for a place under the in-flight limit is not kept waiting by one in a hurry.
+// A commit that waits for a place under the in-flight limit is not kept waiting by a thread in a hurry.
 static void settle_for_places(fmi_retirement *r)
 {
     // Store-then-load against fmi_place_wait, which counts itself in and then settles.
@@ -345,7 +368,8 @@ static void settle_for_places(fmi_retirement *r)
     }
 }
 
-// For the poller: looks whether the wait is over. If not there is time to settle, and that may end it: a wait for a place ends so.
+// The poller looks whether its wait is over. If not there is time to settle, and that may end it: a wait for a place
+// ends so.
 static bool is_over(fmi_retirement *r, fmi_wait_done done, void *context)
 {
     if (done(context)) {
@@ -355,8 +379,8 @@ static bool is_over(fmi_retirement *r, fmi_wait_done done, void *context)
     return done(context);
 }
 
-// Has the poller's seat: asks the device for all until its own wait is over or has run out, or, FM_NOT_READY, until there has been nothing on
-// the device for a while. `*spins`: it waits without a pause, before this and after it.
+// The poller asks the device for all, until its own wait is over or has run out, or, FM_NOT_READY, until there has been
+// nothing on the device for a while. `*spins`: it spins, before this and after it.
 static fm_status poll_for_all(fmi_retirement *r, fmi_wait_done done, void *context, uint64_t deadline, bool *spins)
 {
     fmi_waiting *waiting = &r->waiting;
@@ -390,7 +414,7 @@ static fm_status poll_for_all(fmi_retirement *r, fmi_wait_done done, void *conte
             status = FM_NOT_READY;
             break;
         }
-        // Who blocks does not kick: nothing is kept back for its sake meanwhile, and who waits without a pause kicks in its place.
+        // A poller that blocks does not kick: nothing is kept back for its sake meanwhile, and the deputy kicks for it.
         atomic_store_explicit(&waiting->blocked, 1, memory_order_relaxed);
         leave_spin(r, *spins);
         fmi_wait_a_moment(r, deadline - now);
@@ -399,14 +423,14 @@ static fm_status poll_for_all(fmi_retirement *r, fmi_wait_done done, void *conte
     }
     atomic_store_explicit(&waiting->blocked, 0, memory_order_relaxed);
     if (!*spins) {
-        fmi_settle(r); // else whoever waits or commits next does, while the device is at work
+        fmi_settle(r); // else the next poller or commit does, while the device is at work
     }
     settle_for_places(r);
     return status;
 }
 
-// The thread in the poller's seat blocks, or somebody leads, perhaps that thread: one of those who spin looks in its place. A batch of many
-// dispatches takes the driver dozens of microseconds.
+// The poller blocks, or somebody leads, perhaps the poller: one follower is its deputy and looks in its place. A batch
+// of many dispatches takes the driver dozens of microseconds.
 static void stand_in(fmi_retirement *r)
 {
     fmi_waiting *waiting = &r->waiting;
@@ -420,23 +444,24 @@ static void stand_in(fmi_retirement *r)
     }
 }
 
-// Somebody else polls: looks at its own counter for as long as polling is worth it, then sleeps. True: its wait is over or the seat is free,
-// and it still waits without a pause: the next poller is there before the last one is forgotten.
+// The follower looks at its own counter for as long as that pays, then sleeps. True: its wait is over or the seat is
+// free, and it still spins: the next poller is there before the last one is forgotten.
 static bool wait_for_poller(fmi_retirement *r, fmi_wait_done done, void *context, uint64_t deadline, bool spins)
 {
     fmi_waiting *waiting = &r->waiting;
     if (spins || enter_as_follower(r)) {
-        // Its list may be in the batch after the one that is polled for. Who sleeps is late, and the next batch goes without it.
+        // Its list may be in the batch after the one that is polled for. A sleeper is late, and the next batch goes
+        // without it.
         uint64_t end = fmi_deadline(BATCHES_AWAITED * spin_budget_ns(waiting, waiting->most_spin_ns / FOLLOWERS_SHARE));
         end = end < deadline ? end : deadline;
         bool over, seat_is_free;
         do {
             pause_a_little();
             stand_in(r);
-            over = done(context); // no settling here: those whose wait is over begin their next lists just now
+            over = done(context); // it does not settle: threads whose wait is over begin their next lists now
             seat_is_free = !atomic_load_explicit(&waiting->poller, memory_order_relaxed);
         } while (!over && !seat_is_free && fmi_now_ns() < end);
-        // Not for a mere change of the poller: who sleeps is late, and whoever gets the seat polls for the others, too.
+        // Not for a mere change of the poller: a sleeper is late, and whoever gets the seat polls for the others, too.
         if (over || seat_is_free) {
             return true;
         }
@@ -446,8 +471,9 @@ static bool wait_for_poller(fmi_retirement *r, fmi_wait_done done, void *context
     return false;
 }
 
-// Nothing is on the device, so what is waited for waits for the host: sleeps, and nobody polls meanwhile. Not counted among the waiters: the
-// engine would keep lists back for this thread. For a while at most; what was pushed at this very moment is found then.
+// Nothing is on the device, so what is waited for waits for the host: the thread sleeps, and nobody polls meanwhile. It
+// is not counted among the waiters: the leader would keep lists back for it. For a while at most: what was pushed at
+// this very moment is found then.
 static void sleep_for_host(fmi_retirement *r, fmi_wait_done done, void *context, uint64_t deadline, uint64_t counted)
 {
     uint64_t until = fmi_deadline(HOST_SLEEP_NS);

@@ -85,24 +85,24 @@ void fmi_backlog_add(fmi_backlog *backlog, fmi_list *oldest, uint32_t slowest_ns
     add_to_count(backlog, lists);
 }
 
-static void put(fmi_share *share, fmi_list *list)
+static void put(fmi_portion *portion, fmi_list *list)
 {
-    *(share->last ? &share->last->next : &share->first) = list;
-    share->last = list;
+    *(portion->last ? &portion->last->next : &portion->first) = list;
+    portion->last = list;
     list->next = NULL;
-    share->longest_ns = list->cost_ns > share->longest_ns ? list->cost_ns : share->longest_ns;
-    share->lists++;
-    share->commands += list->command_count;
+    portion->longest_ns = list->cost_ns > portion->longest_ns ? list->cost_ns : portion->longest_ns;
+    portion->lists++;
+    portion->commands += list->command_count;
 }
 
-static bool has_room(const fmi_share *share, const fmi_list *list)
+static bool has_room(const fmi_portion *portion, const fmi_list *list)
 {
-    return share->lists == 0 ||
-           (share->lists < FMI_BATCH_MOST_LISTS && share->commands + list->command_count <= FMI_BATCH_MOST_COMMANDS);
+    return portion->lists == 0 || (portion->lists < FMI_BATCH_MOST_LISTS &&
+                                   portion->commands + list->command_count <= FMI_BATCH_MOST_COMMANDS);
 }
 
-// Are the lists that it waits for complete, in a batch, or in this one already? What will not run waits for none, and on a lost device
-// nobody waits for a point of the host.
+// Are the lists that it waits for complete, in a batch, or in this one already? What will not run waits for none, and
+// on a lost device nobody waits for a point of the host.
 static bool may_run(const fmi_list *list, bool lost)
 {
     if (list->in_turn && list->first_value != list->stream->taken + 1) {
@@ -145,13 +145,14 @@ static bool fits_pick(const fmi_list *list, list_class class, const fmi_pick *pi
     return (class & (goes_long(list) ? LONG_LISTS : SHORT_LISTS)) && !is_elsewhere;
 }
 
-// A long batch delays whoever comes while it runs. Where short lists of others have come lately, it is kept to a list a stream.
+// A long batch delays whoever comes while it runs. Where short lists of others have come lately, it is kept to a list a
+// stream.
 static bool is_wary(const fmi_backlog *backlog)
 {
     return backlog->batches_since_short < FMI_WARY_BATCHES && backlog->last_short != backlog->last_long;
 }
 
-static void take_first(fmi_backlog *backlog, fmi_stream *stream, uint32_t queue, fmi_share *share)
+static void take_first(fmi_backlog *backlog, fmi_stream *stream, uint32_t queue, fmi_portion *portion)
 {
     fmi_list *list = stream->backlog_first;
     stream->backlog_first = list->next;
@@ -160,53 +161,53 @@ static void take_first(fmi_backlog *backlog, fmi_stream *stream, uint32_t queue,
     }
     stream->taken = list->value;
     stream->queue = queue;
-    stream->share_ns += list->cost_ns;
+    stream->portion_ns += list->cost_ns;
     if (is_long(list)) {
         backlog->long_count--;
         backlog->last_long = stream;
-        share->is_long = true;
+        portion->is_long = true;
     } else {
         backlog->last_short = stream;
-        share->has_short = true;
+        portion->has_short = true;
     }
-    put(share, list);
+    put(portion, list);
 }
 
 // One stream's turn. Returns how many lists it took; `*full` is set when the batch has no room for its next one.
 static uint32_t take_turn(fmi_backlog *backlog, fmi_stream *stream, list_class class, const fmi_pick *pick,
-                          fmi_share *share, bool *full)
+                          fmi_portion *portion, bool *full)
 {
     uint64_t most_ns = !pick->split && is_wary(backlog) && class == LONG_LISTS ? 0 : FMI_BATCH_NS;
     uint32_t lists = 0, commands = 0;
     for (fmi_list *list = stream->backlog_first; list && commands < FMI_TURN_COMMANDS; list = stream->backlog_first) {
-        bool fits_time = stream->share_ns == 0 || stream->share_ns + list->cost_ns <= most_ns;
+        bool fits_time = stream->portion_ns == 0 || stream->portion_ns + list->cost_ns <= most_ns;
         if (!fits_pick(list, class, pick) || !fits_time || !may_run(list, pick->lost)) {
             break;
         }
-        if (!has_room(share, list)) {
+        if (!has_room(portion, list)) {
             *full = true;
             break;
         }
         commands += list->command_count ? list->command_count : 1;
-        take_first(backlog, stream, pick->queue, share);
+        take_first(backlog, stream, pick->queue, portion);
         lists++;
     }
     return lists;
 }
 
-// Gives each stream its turn, round after round, until the batch is full or nobody has anything for it. A stream that finds the batch
-// full is the first of the next one.
-static uint32_t take_turns(fmi_backlog *backlog, list_class class, const fmi_pick *pick, fmi_share *share)
+// Gives each stream its turn, round after round, until the batch is full or nobody has anything for it. A stream that
+// finds the batch full is the first of the next one.
+static uint32_t take_turns(fmi_backlog *backlog, list_class class, const fmi_pick *pick, fmi_portion *portion)
 {
     uint32_t lists = 0, idle = 0;
     bool full = false;
     fmi_stream *stream = backlog->last_turn;
     for (uint32_t i = 0; i < backlog->stream_count; i++, stream = stream->next_turn) {
-        stream->share_ns = 0;
+        stream->portion_ns = 0;
     }
     while (backlog->last_turn && idle < backlog->stream_count && !full) {
         stream = backlog->last_turn->next_turn;
-        uint32_t taken = take_turn(backlog, stream, class, pick, share, &full);
+        uint32_t taken = take_turn(backlog, stream, class, pick, portion, &full);
         lists += taken;
         idle = taken ? 0 : idle + 1;
         if (!stream->backlog_first) {
@@ -220,19 +221,20 @@ static uint32_t take_turns(fmi_backlog *backlog, list_class class, const fmi_pic
     return lists;
 }
 
-static void take_fills(fmi_backlog *backlog, fmi_share *share)
+static void take_fills(fmi_backlog *backlog, fmi_portion *portion)
 {
-    while (backlog->fills_first && has_room(share, backlog->fills_first)) {
+    while (backlog->fills_first && has_room(portion, backlog->fills_first)) {
         fmi_list *list = backlog->fills_first;
         backlog->fills_first = list->next;
         if (!backlog->fills_first) {
             backlog->fills_last = NULL;
         }
-        put(share, list);
+        put(portion, list);
     }
 }
 
-// Which lists the next batch of the only queue takes: where short ones and long ones wait, in turn, so that neither starves the other.
+// Which lists the next batch of the only queue takes: where short ones and long ones wait, in turn, so that neither
+// starves the other.
 static list_class choose_class(const fmi_backlog *backlog, bool long_in_flight)
 {
     if (backlog->long_count == 0 || (long_in_flight && is_wary(backlog))) {
@@ -244,7 +246,7 @@ static list_class choose_class(const fmi_backlog *backlog, bool long_in_flight)
     return backlog->long_is_due ? LONG_LISTS : SHORT_LISTS;
 }
 
-static uint32_t take_either(fmi_backlog *backlog, const fmi_pick *pick, fmi_share *out)
+static uint32_t take_either(fmi_backlog *backlog, const fmi_pick *pick, fmi_portion *out)
 {
     list_class class = choose_class(backlog, pick->long_in_flight);
     uint32_t lists = take_turns(backlog, class, pick, out);
@@ -256,9 +258,9 @@ static uint32_t take_either(fmi_backlog *backlog, const fmi_pick *pick, fmi_shar
     return lists;
 }
 
-void fmi_backlog_take(fmi_backlog *backlog, const fmi_pick *pick, fmi_share *out)
+void fmi_backlog_take(fmi_backlog *backlog, const fmi_pick *pick, fmi_portion *out)
 {
-    *out = (fmi_share){0};
+    *out = (fmi_portion){0};
     take_fills(backlog, out);
     uint32_t lists = pick->split ? take_turns(backlog, pick->queue == 0 ? SHORT_LISTS : LONG_LISTS, pick, out)
                                  : take_either(backlog, pick, out);

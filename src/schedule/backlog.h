@@ -1,7 +1,8 @@
 // Backlog: committed lists that are in no batch yet, one queue a stream, and the choice of what the next batch takes.
-// Streams take turns, so one that floods cannot starve one that trickles. A batch is capped by commands and by estimated time, and
-// short lists do not share one with long ones: where a device has several queues, each kind has its own. Order within a stream and
-// `after` points hold, also where values of a stream were taken before their lists were pushed (submit/parts.h). The engine's leader's alone.
+// Streams take turns, so one that floods cannot starve one that trickles. A batch is capped by commands and by
+// estimated time, and short lists do not share one with long ones: where a device has several queues, each kind has its
+// own. Order within a stream and `after` points hold, also where values of a stream were taken before their lists were
+// pushed (submit/parts.h). The engine's leader's alone.
 #ifndef FMI_SCHEDULE_BACKLOG_H
 #define FMI_SCHEDULE_BACKLOG_H
 
@@ -18,8 +19,8 @@ enum {
 };
 
 typedef struct fmi_backlog {
-    fmi_list *
-        fills_first; // the library's own lists, which have no stream: taken first, whoever uses that memory comes later
+    // the library's own lists, which have no stream: taken first, whoever uses that memory comes later
+    fmi_list *fills_first;
     fmi_list *fills_last;
     fmi_stream *last_turn;        // the stream whose turn was last; its `next_turn` is next. NULL: no stream has lists
     uint32_t stream_count;        // streams that have lists
@@ -27,13 +28,13 @@ typedef struct fmi_backlog {
     _Atomic(uint32_t) count;      // lists; stored by the leader
     bool long_is_due;             // a short batch has passed waiting long lists
     uint32_t batches_since_short; // up to FMI_WARY_BATCHES
-    const void
-        *last_short; // stream of the last short list taken, and of the last long one; compared, never looked into
+    // stream of the last short list taken, and of the last long one; compared, never looked into
+    const void *last_short;
     const void *last_long;
 } fmi_backlog;
 
 // What a batch takes.
-typedef struct fmi_share {
+typedef struct fmi_portion {
     fmi_list *first; // in the order in which the batch plans them
     fmi_list *last;
     uint32_t lists;
@@ -41,9 +42,9 @@ typedef struct fmi_share {
     uint64_t longest_ns; // estimated work of its longest list
     bool is_long;        // a list of it is
     bool has_short;      // a list of it is not
-} fmi_share;
+} fmi_portion;
 
-// For which queue a share is taken, and what is under way there.
+// For which queue a portion is taken, and what is under way there.
 typedef struct fmi_pick {
     bool split; // short lists have queue 0 and long ones the others; else all go to one
     uint32_t queue;
@@ -54,12 +55,12 @@ typedef struct fmi_pick {
 // Adds a chain of lists, oldest first, each behind its stream's others.
 void fmi_backlog_add(fmi_backlog *backlog, fmi_list *oldest, uint32_t slowest_ns);
 
-// Takes the lists of the next batch of `pick->queue`. None although there are some: each waits for a list that is yet to be pushed, for a
-// point that the program has not signalled, belongs
-// on another queue, or is long while a long batch is in flight.
-// A stream keeps its queue while it has lists in flight there, unless that is for short ones and the next one is long. What follows long work that
-// is under way, of its own stream or by an `after` point, counts as long: it would hold up a batch of short ones.
-void fmi_backlog_take(fmi_backlog *backlog, const fmi_pick *pick, fmi_share *out);
+// Takes the lists of the next batch of `pick->queue`. None although there are some: each waits for a list that is yet
+// to be pushed, for a point that the program has not signalled, belongs on another queue, or is long while a long batch
+// is in flight. A stream keeps its queue while it has lists in flight there, unless that is for short ones and the next
+// one is long. What follows long work that is under way, of its own stream or by an `after` point, counts as long: it
+// would hold up a batch of short ones.
+void fmi_backlog_take(fmi_backlog *backlog, const fmi_pick *pick, fmi_portion *out);
 
 void fmi_backlog_init(fmi_backlog *backlog);
 

@@ -1,6 +1,6 @@
 // Cancelling lists that are in no batch yet. See engine.h.
-// Whoever cancels sits in the leader's seat meanwhile, so nothing is planned at the same time. A cancelled list stays where it is, since
-// values of a stream are published in order (READ-3); but what it holds goes at once.
+// Whoever cancels sits in the leader's seat meanwhile, so nothing is planned at the same time. A cancelled list stays
+// where it is, since values of a stream are published in order (READ-3); but what it holds goes at once.
 #include "schedule/engine.h"
 
 #include "base/clock.h"
@@ -25,7 +25,8 @@ static void cancel(fmi_engine *engine, fmi_list *list)
 {
     list->cancelled = true;
     fmi_stream_note_lost(list->stream, list->value);
-    // Acquire: pairs with the committing thread's letting go; until then it may look at what the list holds, and retirement drops that.
+    // Acquire: pairs with the committing thread's letting go; until then it may look at what the list holds, and
+    // retirement drops that.
     if (engine->record && atomic_load_explicit(&list->parties, memory_order_acquire) == 1) {
         fmi_record_release_holds(engine->record, list, true, true);
     }

@@ -36,8 +36,8 @@ static uint32_t at_most_doubled(uint32_t usual, uint32_t ns)
     return ns / 2 < usual ? ns : 2 * usual;
 }
 
-// A wave of one dispatch, or of several that are alike. They overlap as far as the device has room, so each takes between its share
-// of the wave and the whole of it.
+// A wave of one dispatch, or of several that are alike. They overlap as far as the device has room, so each takes
+// between its share of the wave and the whole of it.
 static void learn_alike(const fmi_command *command, uint32_t count, uint32_t ns)
 {
     uint32_t usual = known(command);

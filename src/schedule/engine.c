@@ -1,5 +1,16 @@
 // Submit engine. See engine.h.
 // Pushing is lock-free; everything between taking and giving up the seat is the leader's alone.
+//
+// A kick (fmi_engine_kick), step by step:
+//   1. Is no list waiting, or no queue with room? Then the kick is over: retirement kicks when there is room again.
+//   2. Does somebody sit in the leader's seat? Then the kick is over: the leader looks again before it goes (step 7).
+//   3. The thread takes the seat and is the leader. It drains the incoming lists into the backlog, oldest first.
+//   4. It gives the queue for short lists a batch, and one of the queues for long lists, unless lists are kept back for
+//      others to join (keeps_back): a portion of the backlog, planned into waves, submitted, put at the ring's head.
+//   5. It gives up the seat.
+//   6. Has it led enough, with something in flight whose retirement kicks again (has_led_enough)? Then it goes.
+//   7. Was anything pushed or retired meanwhile, did it submit something, or did the last poller leave behind what was
+//      kept back for it? Then it begins again with 1. Else it goes.
 #include "schedule/engine.h"
 
 #include "base/clock.h"
@@ -106,8 +117,8 @@ static bool long_in_flight(const fmi_queue *queue)
     return false;
 }
 
-// Does a list that waits for this value have to fail? Yes if the value failed, and also while the stream refuses work: what it has not
-// completed by then fails, too.
+// Does a list that waits for this value have to fail? Yes if the value failed, and also while the stream refuses work:
+// what it has not completed by then fails, too.
 static bool is_lost_cause(fmi_stream *stream, uint64_t value)
 {
     if (fmi_stream_is_over(stream, value)) {
@@ -117,7 +128,8 @@ static bool is_lost_cause(fmi_stream *stream, uint64_t value)
     return fmi_stream_loses(stream, value) || atomic_load_explicit(&stream->failed, memory_order_acquire);
 }
 
-// Why a list must not run: its stream, or one that it waits for, has failed or is known to, or it was cancelled (fmi_engine_cancel).
+// Why a list must not run: its stream, or one that it waits for, has failed or is known to, or it was cancelled
+// (fmi_engine_cancel).
 static fm_status decide(const fmi_list *list)
 {
     fmi_stream *stream = list->stream;
@@ -127,7 +139,8 @@ static fm_status decide(const fmi_list *list)
     }
     for (uint32_t i = 0; i < list->after_count; i++) {
         if (is_lost_cause(list->after[i].stream, list->after[i].value)) {
-            // Later lists that build on this one must not run, either, in this batch or those after it; those that build on earlier ones may.
+            // Later lists that build on this one must not run, either, in this batch or those after it; those that
+            // build on earlier ones may.
             fmi_stream_note_lost(stream, list->value);
             return FM_ERROR_DEPENDENCY;
         }
@@ -198,8 +211,8 @@ static void count_submission(fmi_engine *engine, const fmi_batch *batch, const f
     atomic_fetch_add_explicit(&c->barriers, plan->barriers, memory_order_relaxed);
 }
 
-// One batch in FMI_TIMED_EVERY is timed. Where the device is this machine's processors a timestamp costs it dozens of microseconds, so there it is one
-// in KNOWN_EVERY once the costs are known.
+// One batch in FMI_TIMED_EVERY is timed. Where the device is this machine's processors a timestamp costs it dozens of
+// microseconds, so there it is one in KNOWN_EVERY once the costs are known.
 static bool is_timed(const fmi_engine *engine, const fmi_queue *queue, const fmi_batch_plan *plan)
 {
     uint64_t number = atomic_load_explicit(&queue->head, memory_order_relaxed);
@@ -221,7 +234,8 @@ static uint64_t value_of(const fmi_queue *queue, uint64_t stamp)
     return atomic_load(&queue->retired_value);
 }
 
-// Fills what the batch waits for on other queues: what the plan needs, and after memory was recycled all that is retired there.
+// Fills what the batch waits for on other queues: what the plan needs, and after memory was recycled all that is
+// retired there.
 static void fill_waits(const fmi_engine *engine, bool recycled, fmi_batch_plan *plan)
 {
     if (FMI_ABLATED(engine->ablations, FM_ABLATE_QUEUE_WAITS)) {
@@ -251,8 +265,8 @@ static fm_status submit(fmi_engine *engine, fmi_queue *queue, fmi_batch *batch, 
         memset(batch->wave_ns, 0, sizeof batch->wave_ns);
         plan->wave_ns = batch->wave_ns;
     }
-    // Regions name ranges, and recycled memory may be cut otherwise than before: its old uses are over, but only a barrier orders them.
-    // Acquire: what came back before was retired before.
+    // Regions name ranges, and recycled memory may be cut otherwise than before: its old uses are over, but only a
+    // barrier orders them. Acquire: what came back before was retired before.
     uint64_t recycled =
         engine->record ? atomic_load_explicit(&engine->record->pool->recycled, memory_order_acquire) : 0;
     plan->after_in_flight |= submitted > 0 && recycled != queue->recycled;
@@ -281,8 +295,8 @@ static void follow(const fmi_stream *stream, fmi_batch *batch)
     *follows = stream->last_batch > *follows ? stream->last_batch : *follows;
 }
 
-// Notes which batches of other queues are retired before this one, whether or not it can be submitted: points of a stream complete in
-// order, and whoever waits for another's list learns of its failure.
+// Notes which batches of other queues are retired before this one, whether or not it can be submitted: points of a
+// stream complete in order, and whoever waits for another's list learns of its failure.
 static void note_order(fmi_engine *engine, uint32_t q, fmi_batch *batch)
 {
     uint64_t number = atomic_load_explicit(&engine->queues[q].head, memory_order_relaxed) + 1;
@@ -302,21 +316,22 @@ static void note_order(fmi_engine *engine, uint32_t q, fmi_batch *batch)
     batch->follows[q] = 0; // its own queue's are retired in order
 }
 
-// Plans and submits what the share holds.
-static fm_status build(fmi_engine *engine, uint32_t q, fmi_batch *batch, const fmi_share *share, fmi_batch_plan *plan)
+// Plans and submits what the portion holds.
+static fm_status build(fmi_engine *engine, uint32_t q, fmi_batch *batch, const fmi_portion *portion,
+                       fmi_batch_plan *plan)
 {
     fmi_queue *queue = &engine->queues[q];
     fm_status status = FM_OK;
     if (atomic_load_explicit(&engine->lost, memory_order_relaxed)) {
         // First: what ran here when the device was lost may still run, and stores into the arrays.
         status = fmi_fail(FM_ERROR_DEVICE_LOST, "the device was lost before the work was submitted");
-    } else if (!room_for_lists(batch, share->lists)) {
+    } else if (!room_for_lists(batch, portion->lists)) {
         // Retirement needs a status a list only where something was submitted.
-        status = fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "no host memory for a batch of %u lists", share->lists);
+        status = fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "no host memory for a batch of %u lists", portion->lists);
     }
     engine->planner.ignore_hazards = FMI_ABLATED(engine->ablations, FM_ABLATE_BARRIERS);
     if (status == FM_OK) {
-        status = fmi_planner_begin(&engine->planner, q, &batch->arrays, share->commands);
+        status = fmi_planner_begin(&engine->planner, q, &batch->arrays, portion->commands);
     }
     batch->stamp = engine->planner.batch;
     if (status == FM_OK) {
@@ -340,39 +355,39 @@ static void count_returned(fmi_engine *engine, uint32_t lists)
     }
 }
 
-// Builds and submits the next batch of a queue. The caller has the seat, and there is room in the queue's ring. False: there was nothing that may be
-// taken.
+// The leader builds and submits the next batch of a queue, in whose ring there is room. False: nothing may be taken.
 static bool form(fmi_engine *engine, uint32_t q)
 {
     fmi_queue *queue = &engine->queues[q];
-    fmi_share share;
+    fmi_portion portion;
     bool lost = atomic_load_explicit(&engine->lost, memory_order_relaxed);
-    fmi_backlog_take(&engine->backlog, &(fmi_pick){engine->queue_count > 1, q, long_in_flight(queue), lost}, &share);
-    if (share.lists == 0) {
+    fmi_backlog_take(&engine->backlog, &(fmi_pick){engine->queue_count > 1, q, long_in_flight(queue), lost}, &portion);
+    if (portion.lists == 0) {
         return false;
     }
     uint64_t head = atomic_load_explicit(&queue->head, memory_order_relaxed);
     fmi_batch *batch = &queue->ring[head % FMI_MOST_BATCHES];
-    atomic_fetch_add(&engine->lists_in_flight, share.lists);
+    atomic_fetch_add(&engine->lists_in_flight, portion.lists);
     if (q == 0) {
-        count_returned(engine, share.lists);
+        count_returned(engine, portion.lists);
     }
-    queue->longest_ns = share.longest_ns;
-    batch->first = share.first;
-    batch->lists = share.lists;
-    batch->is_long = share.is_long;
+    queue->longest_ns = portion.longest_ns;
+    batch->first = portion.first;
+    batch->lists = portion.lists;
+    batch->is_long = portion.is_long;
     note_order(engine, q, batch);
     fmi_batch_plan plan = {0};
     batch->value = atomic_load_explicit(&queue->submitted_value, memory_order_relaxed);
     fmi_error_state callers; // the thread that leads works for others: its own last error stays
     fmi_error_save(&callers);
-    batch->status = build(engine, q, batch, &share, &plan);
+    batch->status = build(engine, q, batch, &portion, &plan);
     if (batch->status != FM_OK) {
         snprintf(batch->sentence, sizeof batch->sentence, "%s", fm_last_error());
         fmi_error_restore(&callers);
     }
-    // A list on another queue that uses the memory may be retired before this batch: it has to find this noted. Not of memory that was
-    // taken over: what used it before must not find that, and whoever uses it next comes behind the fill's stream.
+    // A list on another queue that uses the memory may be retired before this batch: it has to find this noted. Not of
+    // memory that was taken over: what used it before must not find that, and whoever uses it next comes behind the
+    // fill's stream.
     for (const fmi_list *list = batch->status != FM_OK && engine->record ? batch->first : NULL; list;
          list = list->next) {
         if (list->is_fill && !list->stream) {
@@ -435,18 +450,20 @@ static bool has_room(const fmi_engine *engine, uint32_t q)
     return fmi_queue_in_flight(&engine->queues[q]) < engine->depth;
 }
 
-// Behind short work: threads whose lists were in one batch come back within a moment of each other. Without this the first of them leaves alone,
-// and the others share what is left of the driver's time for a submission. `queued`: lists that the queue for short ones might take.
+// Behind short work: threads whose lists were in one batch come back within a moment of each other. Without this the
+// first of them leaves alone, and the others have what is left of the driver's time for a submission. `queued`: lists
+// that the queue for short ones might take.
 static bool awaits_returning(const fmi_engine *engine, uint32_t queued)
 {
     return queued < atomic_load_explicit(&engine->returning, memory_order_relaxed) && atomic_load(&engine->polled) &&
            fmi_now_ns() < atomic_load_explicit(&engine->returning_until, memory_order_relaxed);
 }
 
-// A queue takes a submission at a time and runs one after the other, so lists of threads that all wait are worth more together: they are kept
-// back while all their queues are busy, and for a moment while one is idle, until as many lists are there as threads lately waited. Behind
-// work that is shorter than a submission it is another rule, for the queue of short lists: that work is over before all of them come. Whoever
-// keeps back is followed by another kick: retirement's while something is in flight, else that of the thread that polls (ENGINE-1).
+// A queue takes one submission at a time, so lists of threads that all wait are worth more together. The leader keeps
+// them back while all their queues are busy, and for a moment while one is idle, until as many lists are there as
+// threads lately waited. Behind work that is shorter than a submission another rule holds, for the queue of short
+// lists: that work is over before all of them come. Another kick follows: retirement's while something is in flight,
+// else the poller's (ENGINE-1).
 static bool keeps_back(const fmi_engine *engine, uint32_t q, bool busy)
 {
     uint32_t wanted = engine->gather_ns ? atomic_load(&engine->wanted) : 0;
@@ -472,8 +489,8 @@ typedef enum led {
     LED_BATCH,
 } led;
 
-// Queues [begin, end) of one kind of lists: the one with least in flight takes a batch. Streams stay with a queue that has work of theirs, so
-// the others may have something, too.
+// Queues [begin, end) of one kind of lists: the one with least in flight takes a batch. Streams stay with a queue that
+// has work of theirs, so the others may have something, too.
 static led lead_among(fmi_engine *engine, uint32_t begin, uint32_t end)
 {
     uint32_t first = begin;
@@ -498,8 +515,8 @@ static led lead_among(fmi_engine *engine, uint32_t begin, uint32_t end)
     return LED_NOTHING;
 }
 
-// Builds and submits a batch of short lists and one of long ones, so that neither kind waits for the other to run dry. The caller has the
-// seat.
+// The leader builds and submits a batch of short lists and one of long ones, so that neither kind waits for the other
+// to run dry.
 static led lead(fmi_engine *engine)
 {
     fmi_engine_drain(engine);
@@ -517,9 +534,10 @@ static bool any_room(const fmi_engine *engine)
     return any;
 }
 
-// Others may push and retire as fast as this thread submits, which would then lead for them without end, in the middle of its own commit
-// or wait. Asked after the seat was given up: what is in flight now will be retired later, and then somebody kicks. What is left waits for
-// that, so not behind a long batch if it may be short; but who polls kicks at every look, and serves it soon. An idle device is left to nobody.
+// Others may push and retire as fast as the leader submits. It would lead for them without end, in the middle of its
+// own commit or wait. It asks after it gave up the seat: what is in flight now will be retired later, and then somebody
+// kicks. What is left waits for that, so not behind a long batch if it may be short. A poller kicks at every look, so
+// beside one the leader goes sooner. An idle device is left to nobody.
 static bool has_led_enough(const fmi_engine *engine, uint32_t rounds)
 {
     return (rounds >= MOST_ROUNDS && fmi_queue_in_flight(&engine->queues[0]) > 0) ||
@@ -529,11 +547,13 @@ static bool has_led_enough(const fmi_engine *engine, uint32_t rounds)
 void fmi_engine_kick(fmi_engine *engine)
 {
     uint32_t rounds = 0; // that led something
-    // No list is left behind (ENGINE-1). A thread that pushes and then finds the seat taken leaves: the leader loads `incoming` after it
-    // gave up the seat. Retirement that makes room and finds the seat taken leaves: the leader loads the tails after it gave up the
-    // seat. Or it looks at neither, because it has led enough and found something in flight after it gave up the seat: that will be
-    // retired later. Who brings `polled` to 0 and finds the seat taken leaves: a leader that kept lists back loads `polled` after it gave
-    // up the seat. So push, seat, tails, `polled` and the loads here are sequentially consistent.
+    // The steps stand at the top of this file. No list is left behind (ENGINE-1), since the leader gives up the seat
+    // before its last look, and each of these comes before a look at the seat:
+    // - A pusher stores `incoming`. The leader loads `incoming`.
+    // - Retirement stores a tail. The leader loads the tails, or it found something in flight, whose retirement is
+    //   still to come.
+    // - The last poller lowers `polled`. A leader that kept lists back loads `polled`.
+    // So push, seat, tails, `polled` and the loads here are sequentially consistent.
     while (atomic_load(&engine->incoming) || atomic_load(&engine->backlog.count) > 0) {
         uint64_t retired = fmi_engine_retired(engine);
         if (!any_room(engine) || atomic_load(&engine->seat) || atomic_exchange(&engine->seat, 1)) {
@@ -546,7 +566,7 @@ void fmi_engine_kick(fmi_engine *engine)
         if (!poller_left && has_led_enough(engine, rounds)) {
             return;
         }
-        // What is left waits for a push, for retirement or for who polls, and each kicks.
+        // What is left waits for a push, for retirement or for the poller, and each kicks.
         if (did != LED_BATCH && !poller_left && !atomic_load(&engine->incoming) &&
             fmi_engine_retired(engine) == retired) {
             return;

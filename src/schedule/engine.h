@@ -1,7 +1,8 @@
-// Submit engine: takes the lists that wait, from all threads and streams, and gives them to the backend as one planned batch.
-// Whoever finds room (fewer than `depth` batches in flight) and the leader's seat free leads: drains, plans, submits. Nobody
-// waits for the seat. Batches stand in their queue's ring from submit to retirement, in order; the leader alone adds, retirement alone
-// removes. Where the device has several native queues, short lists have the first, and long ones the others.
+// Submit engine: takes the lists that wait, from all threads and streams, and gives them to the backend as one planned
+// batch. Whoever finds room (fewer than `depth` batches in flight) and the leader's seat free is the leader: it drains,
+// plans, submits; engine.c has the steps. Nobody waits for the seat. Batches stand in their queue's ring from submit to
+// retirement, in order; the leader alone adds, retirement alone removes. Where the device has several native queues,
+// short lists have the first, and long ones the others.
 #ifndef FMI_SCHEDULE_ENGINE_H
 #define FMI_SCHEDULE_ENGINE_H
 
@@ -21,7 +22,8 @@ typedef struct fmi_batch {
     uint64_t submitted_ns; // when it was given to the backend
     uint64_t value;        // complete when its queue has reached this
     uint64_t stamp;        // the planner's
-    // Retired only when so many batches of the other queues have been: what its lists follow, in their streams or by `after` points.
+    // Retired only when so many batches of the other queues have been: what its lists follow, in their streams or by
+    // `after` points.
     uint64_t follows[FMI_MOST_QUEUES];
     fm_status status;       // FM_OK, or why submit failed: then all its lists failed
     char sentence[256];     // the cause, when status is not FM_OK
@@ -48,12 +50,12 @@ typedef struct fmi_queue {
     _Atomic(uint64_t) retired_value;   // last value retired; stored by retirement
     _Atomic(uint64_t) head;            // batches added; stored by the leader with release
     _Atomic(uint64_t) tail;            // batches removed; stored by retirement with release
-    _Atomic(uint32_t)
-        held;            // 1: its next batch is complete, but one that it follows is not; stored by retirement. A hint
+    // 1: its next batch is complete, but one that it follows is not; stored by retirement. A hint
+    _Atomic(uint32_t) held;
     uint64_t longest_ns; // estimated work of the longest list of its last batch; the leader's
     uint64_t recycled;   // the pool's count when a batch last began with a barrier for it; the leader's
-    fmi_batch ring
-        [FMI_MOST_BATCHES]; // batch n is ring[n % FMI_MOST_BATCHES]; the leader's before head passes it, then retirement's
+    // batch n is ring[n % FMI_MOST_BATCHES]; the leader's before head passes it, then retirement's
+    fmi_batch ring[FMI_MOST_BATCHES];
 } fmi_queue;
 
 // What many threads store stands on cache lines of its own, apart from what all of them load.
@@ -93,27 +95,29 @@ void fmi_engine_destroy(fmi_engine *engine);
 // Adds a list behind all that were added before. Lock-free; any thread. The caller then kicks.
 void fmi_engine_push(fmi_engine *engine, fmi_list *list);
 
-// Leads while there is work, room and a free seat; while the device is busy a few rounds at most, or one where somebody polls: no thread works
-// for others without end. Any thread; never waits. A list pushed before is never left behind: either this call or the current leader
-// takes it, or something is in flight and retirement kicks again, or a thread that polls does, and who brings `polled` to 0 kicks after that.
+// Leads while there is work, room and a free seat; while the device is busy a few rounds at most, or one where somebody
+// polls: no thread works for others without end. Any thread; never waits. A list pushed before is never left behind:
+// this call or the current leader takes it, or something is in flight and retirement kicks again, or the poller kicks,
+// and the last to stop polling kicks after that.
 void fmi_engine_kick(fmi_engine *engine);
 
 // Moves all incoming lists into the backlog, oldest first. The caller has the seat.
 void fmi_engine_drain(fmi_engine *engine);
 
-// Cancels list `value` of the stream if it is in no batch yet: it keeps its place, and fails with FM_ERROR_CANCELLED when its turn comes.
-// Takes the leader's seat for that, and looks for at most a while whether it comes free. False: it was too late, and the list runs. The
-// caller then kicks (cancel.c).
+// Cancels list `value` of the stream if it is in no batch yet: it keeps its place, and fails with FM_ERROR_CANCELLED
+// when its turn comes. Takes the leader's seat for that, and looks for at most a while whether it comes free. False: it
+// was too late, and the list runs. The caller then kicks (cancel.c).
 bool fmi_engine_cancel(fmi_engine *engine, fmi_stream *stream, uint64_t value);
 
 // The same for everything that is in no batch yet, but fills of new memory. False: the seat did not come free.
 bool fmi_engine_cancel_all(fmi_engine *engine);
 
-// Batches were retired while so many threads waited: those whose lists they were will soon come back. `lists`: of the queue for short ones. Called
-// by retirement, before it kicks.
+// Batches were retired while so many threads waited: those whose lists they were will soon come back. `lists`: of the
+// queue for short ones. Called by retirement, before it kicks.
 void fmi_engine_note_retired(fmi_engine *engine, uint32_t waiters, uint32_t lists);
 
-// Has the backend say which lists of a batch have failed in a way that only the device noted. Complete, not yet retired. Called by retirement.
+// Has the backend say which lists of a batch have failed in a way that only the device noted. Complete, not yet
+// retired. Called by retirement.
 void fmi_engine_read_failures(const fmi_engine *engine, const fmi_batch *batch);
 
 // Learns from a batch that was timed, is complete and not yet retired. Called by retirement.
@@ -135,7 +139,8 @@ static inline uint64_t fmi_engine_in_flight(const fmi_engine *engine)
     return batches;
 }
 
-// Is nothing on the device, on its way there, or led by anybody? Then what is in the backlog waits for the host. A hint.
+// Is nothing on the device, on its way there, or led by anybody? Then what is in the backlog waits for the host. A
+// hint.
 static inline bool fmi_engine_is_idle(fmi_engine *engine)
 {
     return !atomic_load(&engine->incoming) && !atomic_load(&engine->seat) && fmi_engine_in_flight(engine) == 0;
@@ -151,8 +156,8 @@ static inline uint64_t fmi_engine_retired(const fmi_engine *engine)
     return batches;
 }
 
-// What each queue is to reach next, for fmi_backend_ops.wait; 0 where nothing of it is on the device, or where that is reached already and
-// the batch waits for another queue's to be retired. False: nothing is at all.
+// What each queue is to reach next, for fmi_backend_ops.wait; 0 where nothing of it is on the device, or where that is
+// reached already and the batch waits for another queue's to be retired. False: nothing is at all.
 bool fmi_engine_next_values(const fmi_engine *engine, uint64_t out[FMI_MOST_QUEUES]);
 
 #endif

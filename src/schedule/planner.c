@@ -169,7 +169,8 @@ static uint32_t conflicts_by_queue(const fmi_planner *planner, const fmi_region_
     return before;
 }
 
-// The region's first use in this batch: notes which uses conflict with earlier batches. The region is taken as a whole there.
+// The region's first use in this batch: notes which uses conflict with earlier batches. The region is taken as a whole
+// there.
 static inline void enter_region(const fmi_planner *planner, fmi_region_state *state)
 {
     state->before = planner->queue_count == 1
@@ -213,7 +214,8 @@ static void __attribute__((cold)) wait_for_queues(fmi_planner *planner, fmi_regi
     state->before &= ~(conflicts & OTHER_QUEUES);
 }
 
-// Notes a use of a region that the batch has entered; returns the access that conflicts with earlier batches of the batch's own queue.
+// Notes a use of a region that the batch has entered; returns the access that conflicts with earlier batches of the
+// batch's own queue.
 static inline uint32_t note_use(fmi_planner *planner, fmi_region_state *state, uint32_t access)
 {
     uint32_t conflicts = state->before & (access * ANY_QUEUE);
@@ -284,9 +286,9 @@ static inline uint32_t conflicts_of(const fmi_planner *planner, const fmi_comman
     return wave;
 }
 
-// One look at a span: raises `wave` to the last wave that it must come after, and returns the entry that is exactly its range,
-// making it if the region is new to the batch. NULL: none is, and mark() must find room. Adds to `before` what conflicts with
-// earlier batches.
+// One look at a span: raises `wave` to the last wave that it must come after, and returns the entry that is exactly its
+// range, making it if the region is new to the batch. NULL: none is, and mark() must find room. Adds to `before` what
+// conflicts with earlier batches.
 static inline fmi_hazard *look(fmi_planner *planner, const fmi_span *span, uint32_t *wave, uint32_t *before)
 {
     fmi_region_state *state = &planner->regions[span->region];
@@ -321,8 +323,8 @@ static inline fmi_hazard *look(fmi_planner *planner, const fmi_span *span, uint3
     return exact;
 }
 
-// Gives a tracked command the wave after `floor` and its conflicts, and remembers what it uses. The usual case, ranges that were seen
-// before, costs one look at each span.
+// Gives a tracked command the wave after `floor` and its conflicts, and remembers what it uses. The usual case, ranges
+// that were seen before, costs one look at each span.
 static inline uint32_t place_after_conflicts(fmi_planner *planner, fmi_command *command, uint32_t list_index,
                                              uint32_t floor)
 {
@@ -422,15 +424,17 @@ static bool is_uncovered(fmi_planner *planner, fmi_batch_stamp earlier)
     return false;
 }
 
-// Must a list that may start in the first wave wait for earlier batches, whatever its memory? For `after` points there, and around
-// untracked lists, whose kernels may touch more than their bindings. A stream that changes its queue always waits.
+// Must a list that may start in the first wave wait for earlier batches, whatever its memory? For `after` points there,
+// and around untracked lists, whose kernels may touch more than their bindings. A stream that changes its queue always
+// waits.
 static bool follows_uncovered(fmi_planner *planner, const fmi_list *list)
 {
     bool follows = false;
     for (uint32_t i = 0; i < list->after_count; i++) {
         const fmi_after *after = &list->after[i];
         fmi_batch_stamp earlier = earlier_batch(planner, after->stream);
-        // What is over on another queue needs no wait for that stream's later lists; memory that it bound brings its own.
+        // What is over on another queue needs no wait for that stream's later lists; memory that it bound brings its
+        // own.
         bool is_tracked = !list->untracked && after->stream->untracked.batch == 0;
         if (earlier.queue == planner->queue || !is_tracked || !fmi_stream_is_over(after->stream, after->value)) {
             follows |= is_uncovered(planner, earlier);
@@ -537,7 +541,8 @@ void fmi_planner_note_submitted(fmi_planner *planner, const fmi_batch_plan *plan
 void fmi_planner_note_dropped(fmi_planner *planner)
 {
     memcpy(planner->queues[planner->queue].owed, planner->after, sizeof planner->after);
-    // What it would have written has an older last writer, which is not known any more: any batch that used it may be that one.
+    // What it would have written has an older last writer, which is not known any more: any batch that used it may be
+    // that one.
     for (uint32_t i = 0; planner->queue_count > 1 && i < planner->count; i++) {
         const fmi_command *command = planner->arrays->planned[i];
         for (uint32_t k = 0; k < command->span_count; k++) {

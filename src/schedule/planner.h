@@ -1,8 +1,8 @@
-// Planner: turns lists into waves. A command's wave is one more than the last wave that it conflicts with; commands of one
-// wave are independent, and one barrier stands between two waves (LEARNED-13).
-// Conflicts are on ranges of memory, whichever stream touches it: cheaper than state a stream, and work that two streams left
-// unordered gets some order instead of a race. Conflicts with earlier batches of the same queue ask for a barrier at the batch's start,
-// conflicts with those of another queue for a wait. Used by the engine's leader alone; allocates, never blocks.
+// Planner: turns lists into waves. A command's wave is one more than the last wave that it conflicts with; commands of
+// one wave are independent, and one barrier stands between two waves (LEARNED-13). Conflicts are on ranges of memory,
+// whichever stream touches it: cheaper than state a stream, and work that two streams left unordered gets some order
+// instead of a race. Conflicts with earlier batches of the same queue ask for a barrier at the batch's start, conflicts
+// with those of another queue for a wait. Used by the engine's leader alone; allocates, never blocks.
 #ifndef FMI_SCHEDULE_PLANNER_H
 #define FMI_SCHEDULE_PLANNER_H
 
@@ -24,8 +24,8 @@ typedef struct fmi_region_state {
     uint64_t written; // the last batch that wrote to it
     uint16_t count;
     uint16_t written_on; // that batch's queue; UINT16_MAX: it was not submitted, so whichever used it last wrote to it
-    // Accesses (fm_access) that conflict with earlier batches which nothing has covered, of the last batch's first use: two bits for its own
-    // queue, then two for each queue.
+    // Accesses (fm_access) that conflict with earlier batches which nothing has covered, of the last batch's first use:
+    // two bits for its own queue, then two for each queue.
     uint32_t before;
     fmi_hazard hazards[FMI_HAZARD_RANGES];
 } fmi_region_state;
@@ -57,9 +57,9 @@ typedef struct fmi_planner {
     uint32_t queue_count;    // constant
     uint32_t queue;          // of the batch being planned
     fmi_planner_queue queues[FMI_MOST_QUEUES];
-    uint64_t (*used)
-        [FMI_MOST_QUEUES]; // by region: the last batch of each queue that used it; NULL where there is one queue
-    bool fence;            // the batch's first wave conflicts with an earlier batch of its queue that is not covered
+    // by region: the last batch of each queue that used it; NULL where there is one queue
+    uint64_t (*used)[FMI_MOST_QUEUES];
+    bool fence; // the batch's first wave conflicts with an earlier batch of its queue that is not covered
     uint64_t after[FMI_MOST_QUEUES]; // stamps of other queues' batches that the batch must wait for; 0: none
     bool ignore_hazards;             // ablation: everything shares one wave (FERMATA_TESTING)
 } fmi_planner;
@@ -73,16 +73,19 @@ fm_status fmi_planner_begin(fmi_planner *planner, uint32_t queue, fmi_plan_array
 // Gives the list's commands their waves. FM_ERROR_OUT_OF_HOST_MEMORY leaves the plan as it was.
 fm_status fmi_planner_add(fmi_planner *planner, fmi_list *list, uint32_t list_index);
 
-// Sorts by wave and fills the plan's commands and waves, and whether the first wave waits for earlier batches (`after_in_flight`).
+// Sorts by wave and fills the plan's commands and waves, and whether the first wave waits for earlier batches
+// (`after_in_flight`).
 void fmi_planner_finish(fmi_planner *planner, fmi_batch_plan *plan);
 
 // Must the batch wait for one of another queue?
 bool fmi_planner_waits(const fmi_planner *planner);
 
-// Notes that the batch was submitted: its barriers, if it has any, cover its queue's batches before it, its waits those of other queues.
+// Notes that the batch was submitted: its barriers, if it has any, cover its queue's batches before it, its waits those
+// of other queues.
 void fmi_planner_note_submitted(fmi_planner *planner, const fmi_batch_plan *plan);
 
-// Notes that the batch that was planned will not be submitted: what it would have waited for, each queue's next one waits for.
+// Notes that the batch that was planned will not be submitted: what it would have waited for, each queue's next one
+// waits for.
 void fmi_planner_note_dropped(fmi_planner *planner);
 
 void fmi_planner_free(fmi_planner *planner);

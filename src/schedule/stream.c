@@ -80,8 +80,8 @@ void fmi_stream_free(void *unused, fmi_slot *slot)
     pthread_mutex_destroy(&stream->lock);
 }
 
-// Room for one more entry. Called under the lock; false: no host memory.
-static bool make_room(fmi_stream *stream, uint32_t count)
+// Room for one more entry; false: no host memory.
+static bool make_room_locked(fmi_stream *stream, uint32_t count)
 {
     if (count < stream->failure_capacity) {
         return true;
@@ -112,7 +112,7 @@ void fmi_stream_note_failure(fmi_stream *stream, uint64_t value, fm_status statu
     fmi_failure *newest = count ? &stream->failures[count - 1] : NULL;
     if (newest && is_same_failure(newest, value, status, sentence)) {
         newest->last = value;
-    } else if (make_room(stream, count)) {
+    } else if (make_room_locked(stream, count)) {
         // Each failure stays until the stream goes (READ-5); a stream fails again only after its owner has reset it.
         stream->failures[count++] = (fmi_failure){value, value, status, strdup(sentence)};
         if (count > MOST_SENTENCES) { // older ones keep their status and lose their words
@@ -130,8 +130,8 @@ void fmi_stream_note_failure(fmi_stream *stream, uint64_t value, fm_status statu
     atomic_store_explicit(&stream->failed, 1, memory_order_relaxed);
 }
 
-// The entry that covers a value; NULL if it did not fail. Called under the lock. Entries are by rising value.
-static const fmi_failure *find_failure(const fmi_stream *stream, uint64_t value)
+// The entry that covers a value; NULL if it did not fail. Entries are by rising value.
+static const fmi_failure *find_failure_locked(const fmi_stream *stream, uint64_t value)
 {
     uint32_t low = 0, high = atomic_load_explicit(&stream->failure_count, memory_order_relaxed);
     while (low < high) {
@@ -149,7 +149,7 @@ static const fmi_failure *find_failure(const fmi_stream *stream, uint64_t value)
 
 fm_status fmi_stream_status_locked(const fmi_stream *stream, uint64_t value)
 {
-    const fmi_failure *f = find_failure(stream, value);
+    const fmi_failure *f = find_failure_locked(stream, value);
     return f ? f->status : FM_OK;
 }
 
@@ -158,7 +158,7 @@ void fmi_stream_root(fmi_stream *stream, uint64_t value, char *out, size_t size_
     out[0] = 0;
     pthread_mutex_lock(&stream->lock);
     uint32_t count = atomic_load_explicit(&stream->failure_count, memory_order_relaxed);
-    const fmi_failure *f = find_failure(stream, value);
+    const fmi_failure *f = find_failure_locked(stream, value);
     if (!f && count > 0) {
         f = &stream->failures[count - 1]; // not noted itself: it follows the newest
     }
@@ -175,7 +175,7 @@ fm_status fmi_stream_status(fmi_stream *stream, uint64_t value, const char *call
     }
     fm_status status = FM_OK;
     pthread_mutex_lock(&stream->lock);
-    const fmi_failure *f = find_failure(stream, value);
+    const fmi_failure *f = find_failure_locked(stream, value);
     if (f) {
         status = !caller ? f->status
                          : fmi_fail(f->status, "%s: %s, value %llu: %s", caller, fmi_stream_named(stream).text,

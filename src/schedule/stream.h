@@ -1,5 +1,6 @@
-// The object behind an fm_stream handle: a counter of commits, a counter of completions, its failures and its callbacks.
-// Lives in the device's stream table. Lists in flight hold their stream, so it outlives its handle (LEARNED-12). Any thread.
+// The object behind an fm_stream handle: a counter of commits, a counter of completions, its failures and its
+// callbacks. Lives in the device's stream table. Lists in flight hold their stream, so it outlives its handle
+// (LEARNED-12). Any thread.
 #ifndef FMI_SCHEDULE_STREAM_H
 #define FMI_SCHEDULE_STREAM_H
 
@@ -52,7 +53,8 @@ typedef struct fmi_stream {
     fmi_failure *failures;            // by rising value; &first_failure until a second comes
     uint32_t failure_capacity;
     fmi_callback *callbacks; // not due yet, in any order
-    // The host's, under the lock of fmi_host_points: its place among those that are not signalled; `host_link` is NULL once it is.
+    // The host's, under the lock of fmi_host_points: its place among those that are not signalled; `host_link` is NULL
+    // once it is.
     struct fmi_stream *next_host;
     struct fmi_stream **host_link;
     // The batches of its newest lists, see fmi_stream_note_batch; stored by the leader, loaded by those who wait:
@@ -66,9 +68,10 @@ typedef struct fmi_stream {
     // The engine's leader's:
     uint32_t last_queue; // of the last batch that has a list of it
     uint64_t last_batch; // how many batches that queue had had with that one
-    uint64_t share_ns;   // estimated work that it has in the batch being composed
+    uint64_t portion_ns; // estimated work that it has in the batch being composed
     // The planner's, touched by the engine's leader alone:
-    // The first list that is known not to run and not retired: it and what builds on it is lost. Void once it is retired; 0: none.
+    // The first list that is known not to run and not retired: it and what builds on it is lost. Void once it is
+    // retired; 0: none.
     uint64_t lost_value;
     uint64_t skipped_from; // the newest run of lists that are in batches and do not run
     uint64_t skipped_until;
@@ -82,34 +85,39 @@ typedef struct fmi_stream {
 // Creates a stream and returns its handle. Errors as fm_stream_create.
 fm_status fmi_stream_create(fmi_table *table, const char *label, uint64_t *out_id);
 
-// Makes the object for a point of the host: value 1 is committed, not complete. No handle names it before fmi_table_publish. The same errors.
+// Makes the object for a point of the host: value 1 is committed, not complete. No handle names it before
+// fmi_table_publish. The same errors.
 fm_status fmi_stream_make_host(fmi_table *table, const char *label, fmi_stream **out);
 
 // The table's free function.
 void fmi_stream_free(void *unused, fmi_slot *slot);
 
-// Notes that list `value` failed; a neighbour with the same status and sentence is extended. Called by retirement, before `completed` is
-// published.
+// Notes that list `value` failed; a neighbour with the same status and sentence is extended. Called by retirement,
+// before `completed` is published.
 void fmi_stream_note_failure(fmi_stream *stream, uint64_t value, fm_status status, const char *sentence);
 
-// The status of a value that is complete: FM_OK, or its failure, with the sentence as the last error unless `caller` is NULL.
+// The status of a value that is complete: FM_OK, or its failure, with the sentence as the last error unless `caller` is
+// NULL.
 fm_status fmi_stream_status(fmi_stream *stream, uint64_t value, const char *caller);
 
 // The same for a caller that holds the stream's lock; sets no last error.
 fm_status fmi_stream_status_locked(const fmi_stream *stream, uint64_t value);
 
-// Copies the sentence of the failure that `value`, which failed or follows a failure, goes back to; "" if there is none.
+// Copies the sentence of the failure that `value`, which failed or follows a failure, goes back to; "" if there is
+// none.
 void fmi_stream_root(fmi_stream *stream, uint64_t value, char *out, size_t size_bytes);
 
 // Notes that list `value` is in the batch that the device signals with `batch`. Called by the leader before it submits.
 static inline void fmi_stream_note_batch(fmi_stream *stream, uint64_t value, uint64_t batch)
 {
-    // Both in one word, half of each: a reader sees whose batch it is. Relaxed: a hint of what to block on, nothing is published.
+    // Both in one word, half of each: a reader sees whose batch it is. Relaxed: a hint of what to block on, nothing is
+    // published.
     atomic_store_explicit(&stream->batches[value % FMI_STREAM_BATCHES], value << 32 | (uint32_t)batch,
                           memory_order_relaxed);
 }
 
-// The device value of list `value`'s batch, if it is `submitted` or one before that; 0: not yet, or newer lists took its place.
+// The device value of list `value`'s batch, if it is `submitted` or one before that; 0: not yet, or newer lists took
+// its place.
 static inline uint64_t fmi_stream_batch_of(const fmi_stream *stream, uint64_t value, uint64_t submitted)
 {
     uint64_t noted = atomic_load_explicit(&stream->batches[value % FMI_STREAM_BATCHES], memory_order_relaxed);
@@ -132,7 +140,8 @@ static inline void fmi_stream_note_lost(fmi_stream *stream, uint64_t value)
     }
 }
 
-// The list that stands for the values [first, value] is in a batch and does not run. The leader's, in the order of values.
+// The list that stands for the values [first, value] is in a batch and does not run. The leader's, in the order of
+// values.
 static inline void fmi_stream_note_skipped(fmi_stream *stream, uint64_t first, uint64_t value)
 {
     stream->skipped_from = first == stream->skipped_until + 1 ? stream->skipped_from : first;

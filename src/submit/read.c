@@ -1,14 +1,16 @@
-// fm_buffer_read: the one way by which a call returns device bytes to its caller (READ-6). Where the host can see the memory and nothing
-// uses it any more it looks there; else a copy to staging memory is recorded, committed and waited for, a large one in parts (parts.h).
-// Any thread. Waits outside every lock, for its own list or its stream's last alone (READ-1, READ-2). The bytes are copied by the
-// reader itself, so a large read keeps nobody else from retiring, and one that gives up leaves nothing behind that could write later.
+// fm_buffer_read. Where the host can see the memory and nothing uses it any more it looks there; else it goes the way
+// of fm_read (READ-6): a copy to staging memory is recorded, committed and waited for, a large one in parts (parts.h).
+// Any thread. Waits outside every lock, for its own list or its stream's last alone (READ-1, READ-2). The bytes are
+// copied by the reader itself, so a large read keeps nobody else from retiring, and one that gives up leaves nothing
+// behind that could write later.
 #include "submit/parts.h"
 
 #include "base/clock.h"
 
 #include <string.h>
 
-// What a read is about; the stream is held, so its counters stay this stream's even if another thread destroys the handle.
+// What a read is about; the stream is held, so its counters stay this stream's even if another thread destroys the
+// handle.
 typedef struct reader {
     fm_device *device;
     fmi_stream *stream;
@@ -60,15 +62,17 @@ static fm_status wait_for(const reader *r, uint64_t value)
     return status;
 }
 
-// May the host read the buffer where it lies once the stream's committed work is complete? Only if that stream alone has used it, and no
-// list that is being recorded does. A list that this look misses changes `use` before it is committed.
+// May the host read the buffer where it lies once the stream's committed work is complete? Only if that stream alone
+// has used it, and no list that is being recorded does. A list that this look misses changes `use` before it is
+// committed.
 static bool may_look(const reader *r, const fmi_buffer *buffer, uint64_t use)
 {
     return buffer->block->cached && fmi_is_the_streams_alone(r->device, r->stream, buffer->memory, use, 0) &&
            !FMI_ABLATED(&r->device->ablations, FM_ABLATE_READ_OWN_LIST);
 }
 
-// Copies bytes that a device may be writing, in which case the copy is thrown away: in small pieces that no sanitizer looks at.
+// Copies bytes that a device may be writing, in which case the copy is thrown away: in small pieces that no sanitizer
+// looks at.
 __attribute__((no_sanitize("thread"))) static void copy_unwatched(uint8_t *to, const uint8_t *from, size_t size_bytes)
 {
     enum { PIECE = 64 };
@@ -81,7 +85,8 @@ __attribute__((no_sanitize("thread"))) static void copy_unwatched(uint8_t *to, c
     }
 }
 
-// Copies straight from mapped memory. False: somebody has used the buffer meanwhile, or may, and the bytes could be a later list's.
+// Copies straight from mapped memory. False: somebody has used the buffer meanwhile, or may, and the bytes could be a
+// later list's.
 static bool look(const reader *r, const fmi_buffer *buffer, fm_status *out_status)
 {
     uint64_t use = atomic_load(&buffer->memory->use);
@@ -98,8 +103,8 @@ static bool look(const reader *r, const fmi_buffer *buffer, fm_status *out_statu
         return false; // the recorded way answers as for any list behind a failure
     }
     copy_unwatched(r->destination, fmi_buffer_mapped(buffer) + r->range.offset_bytes, (size_t)r->range.size_bytes);
-    // After the copy: a list that could have written during it was recorded before, and shows here. A read-modify-write, because its release
-    // part keeps the copy's loads before it, and it sees the newest value.
+    // After the copy: a list that could have written during it was recorded before, and shows here. A
+    // read-modify-write, because its release part keeps the copy's loads before it, and it sees the newest value.
     return atomic_fetch_add(&buffer->memory->use, 0) == use;
 }
 

@@ -1,6 +1,7 @@
 // Look-up, single flight and limits. See cache.h.
-// A look-up under the lock ends in one of three: a variant that is held, a flight to wait for, or a flight of the caller's own.
-// Evicted variants leave the cache under the lock and are let go outside it: destroying one may take a driver its time.
+// A look-up under the lock ends in one of three: a variant that is held, a flight to wait for, or a flight of the
+// caller's own. Evicted variants leave the cache under the lock and are let go outside it: destroying one may take a
+// driver its time.
 #include "variant/cache.h"
 
 #include "base/assert.h"
@@ -106,7 +107,7 @@ bool fmi_variant_is_twin(const fmi_variant *a, const fmi_variant *b)
     return a->key.length > 0 && is_key(&a->key, a->hash, &b->key, b->hash);
 }
 
-static fmi_variant *find(const fmi_cache *cache, const fmi_text *key, uint64_t hash)
+static fmi_variant *find_locked(const fmi_cache *cache, const fmi_text *key, uint64_t hash)
 {
     fmi_variant *variant = cache->buckets[hash & (cache->bucket_count - 1)];
     while (variant && !is_key(&variant->key, variant->hash, key, hash)) {
@@ -115,7 +116,7 @@ static fmi_variant *find(const fmi_cache *cache, const fmi_text *key, uint64_t h
     return variant;
 }
 
-static fmi_flight *find_flight(const fmi_cache *cache, const fmi_text *key, uint64_t hash)
+static fmi_flight *find_flight_locked(const fmi_cache *cache, const fmi_text *key, uint64_t hash)
 {
     fmi_flight *flight = FMI_ABLATED(cache->ablations, FM_ABLATE_COMPILE_ONCE) ? NULL : cache->flights;
     while (flight && !is_key(flight->key, flight->hash, key, hash)) {
@@ -125,7 +126,7 @@ static fmi_flight *find_flight(const fmi_cache *cache, const fmi_text *key, uint
 }
 
 // More buckets, if there is memory; chains only grow without.
-static void grow_buckets(fmi_cache *cache)
+static void grow_buckets_locked(fmi_cache *cache)
 {
     uint64_t count = 2 * cache->bucket_count;
     fmi_variant **buckets = calloc(count, sizeof(fmi_variant *));
@@ -150,48 +151,50 @@ static uint64_t add_to(_Atomic(uint64_t) *counter, uint64_t more)
     return atomic_fetch_add_explicit(counter, more, memory_order_relaxed) + more;
 }
 
-static void insert(fmi_cache *cache, fmi_variant *variant)
+static void insert_locked(fmi_cache *cache, fmi_variant *variant)
 {
     if (add_to(&cache->counters.entries, 1) > cache->bucket_count) {
-        grow_buckets(cache);
+        grow_buckets_locked(cache);
     }
     fmi_variant **bucket = &cache->buckets[variant->hash & (cache->bucket_count - 1)];
     variant->next_in_bucket = *bucket;
     *bucket = variant;
     atomic_store_explicit(&variant->used_tick, add_to(&cache->tick, 1), memory_order_relaxed); // later than every use
-    fmi_lru_add(&cache->lru, variant);
+    fmi_lru_add_locked(&cache->lru, variant);
     add_to(&cache->counters.bytes, variant->size_bytes);
 }
 
-static void take_out(fmi_cache *cache, fmi_variant *variant)
+static void take_out_locked(fmi_cache *cache, fmi_variant *variant)
 {
     fmi_variant **link = &cache->buckets[variant->hash & (cache->bucket_count - 1)];
     while (*link != variant) {
         link = &(*link)->next_in_bucket;
     }
     *link = variant->next_in_bucket;
-    fmi_lru_remove(&cache->lru, variant);
+    fmi_lru_remove_locked(&cache->lru, variant);
     atomic_fetch_sub_explicit(&cache->counters.entries, 1, memory_order_relaxed);
     atomic_fetch_sub_explicit(&cache->counters.bytes, variant->size_bytes, memory_order_relaxed);
     add_to(&cache->counters.evictions, 1);
 }
 
-// Takes out what is over the limits, least recently used first; the newest stays, whatever its size. Returns them, chained.
-static fmi_variant *evict(fmi_cache *cache)
+// Takes out what is over the limits, least recently used first; the newest stays, whatever its size. Returns them,
+// chained.
+static fmi_variant *evict_locked(fmi_cache *cache)
 {
     fmi_variant *evicted = NULL;
     while (atomic_load_explicit(&cache->counters.entries, memory_order_relaxed) > 1 &&
            (atomic_load_explicit(&cache->counters.entries, memory_order_relaxed) > cache->limit_count ||
             atomic_load_explicit(&cache->counters.bytes, memory_order_relaxed) > cache->limit_bytes)) {
-        fmi_variant *oldest = fmi_lru_settle(&cache->lru);
-        take_out(cache, oldest);
+        fmi_variant *oldest = fmi_lru_oldest_locked(&cache->lru);
+        take_out_locked(cache, oldest);
         oldest->next_in_bucket = evicted;
         evicted = oldest;
     }
     return evicted;
 }
 
-// Drops the cache's hold on each: those that no list holds are destroyed now, the others when their last list lets go (KEY-3).
+// Drops the cache's hold on each: those that no list holds are destroyed now, the others when their last list lets go
+// (KEY-3).
 static void let_go(fmi_cache *cache, fmi_variant *evicted)
 {
     while (evicted) {
@@ -206,15 +209,15 @@ static void let_go(fmi_cache *cache, fmi_variant *evicted)
     }
 }
 
-static void hold(fmi_cache *cache, fmi_variant *variant)
+static void hold_locked(fmi_cache *cache, fmi_variant *variant)
 {
     fmi_slot *slot;
     bool held = fmi_table_try_hold(&cache->variants, variant->id, &slot);
     FMI_ASSERT("KEY-3", held); // what is in the cache has the cache's hold
 }
 
-// The next place where a sentence says "kernel 'NAME'", and where the name's closing quote stands; NULL if there is none. Sentences name a
-// kernel in full, or by its first NAME_BYTES.
+// The next place where a sentence says "kernel 'NAME'", and where the name's closing quote stands; NULL if there is
+// none. Sentences name a kernel in full, or by its first NAME_BYTES.
 static const char *find_name(const char *sentence, const char *name, const char **out_quote)
 {
     static const char before[] = "kernel '";
@@ -232,8 +235,8 @@ static const char *find_name(const char *sentence, const char *name, const char 
     return NULL;
 }
 
-// Equal keys share a variant whatever their kernels are called, so the maker's sentence may be about a kernel that who waited has never
-// heard of: wherever it names that one, the waiter's sentence names the waiter's.
+// Equal keys share a variant whatever their kernels are called, so the maker's sentence may be about a kernel that who
+// waited has never heard of: wherever it names that one, the waiter's sentence names the waiter's.
 static void fail_as(const char *name, const fmi_flight *flight)
 {
     if (!flight->sentence || !flight->maker) {
@@ -277,8 +280,8 @@ static fm_status wait_for(fmi_cache *cache, fmi_flight *flight, const char *name
     return status;
 }
 
-// Ends the caller's own flight and tells those who wait. Under the lock.
-static void land(fmi_cache *cache, fmi_flight *flight, const char *name, fm_status status, fmi_variant *variant)
+// Ends the caller's own flight and tells those who wait.
+static void land_locked(fmi_cache *cache, fmi_flight *flight, const char *name, fm_status status, fmi_variant *variant)
 {
     fmi_flight **link = &cache->flights;
     while (*link != flight) {
@@ -296,7 +299,7 @@ static void land(fmi_cache *cache, fmi_flight *flight, const char *name, fm_stat
     flight->sentence = status == FM_OK ? NULL : strdup(fm_last_error());
     flight->maker = status == FM_OK ? NULL : strdup(name);
     for (uint32_t i = 0; variant && i < flight->waiters; i++) {
-        hold(cache, variant); // now: it may be evicted before they wake
+        hold_locked(cache, variant); // now: it may be evicted before they wake
     }
     pthread_cond_broadcast(&flight->has_landed);
 }
@@ -346,14 +349,14 @@ static fm_status fly(fmi_cache *cache, fmi_flight *flight, const char *name, fmi
     fm_status status = make_variant(cache, flight->hash, key, make, user, &variant);
     pthread_mutex_lock(&cache->lock);
     if (variant) {
-        hold(cache, variant);
+        hold_locked(cache, variant);
         variant->key = *key;
         *key = (fmi_text){0};
-        insert(cache, variant);
+        insert_locked(cache, variant);
     }
-    land(cache, flight, name, status, variant);
+    land_locked(cache, flight, name, status, variant);
     if (variant) {
-        evicted = evict(cache);
+        evicted = evict_locked(cache);
     }
     pthread_mutex_unlock(&cache->lock);
     let_go(cache, evicted);
@@ -374,9 +377,9 @@ fm_status fmi_cache_hold(fmi_cache *cache, const char *name, fmi_text *key, fmi_
         return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "no host memory to make a kernel variant");
     }
     pthread_mutex_lock(&cache->lock);
-    fmi_variant *variant = find(cache, key, hash);
+    fmi_variant *variant = find_locked(cache, key, hash);
     if (variant) {
-        hold(cache, variant);
+        hold_locked(cache, variant);
         fmi_cache_touch(cache, variant);
         pthread_mutex_unlock(&cache->lock);
         add_to(&cache->counters.hits, 1);
@@ -385,7 +388,7 @@ fm_status fmi_cache_hold(fmi_cache *cache, const char *name, fmi_text *key, fmi_
         return FM_OK;
     }
     add_to(&cache->counters.misses, 1);
-    fmi_flight *flight = find_flight(cache, key, hash);
+    fmi_flight *flight = find_flight_locked(cache, key, hash);
     if (flight) {
         free(own);
         return wait_for(cache, flight, name, out);

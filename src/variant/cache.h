@@ -1,6 +1,7 @@
 // The variant cache of one device: full key → compiled variant, each made once, the least recently used let go first.
 // Knows keys as bytes and how to keep what they name; what a key means and how its code is made is build.c's.
-// Any thread. `lock` guards the cache's shape, for a few instructions; nothing is compiled or destroyed under it (KEY-4).
+// Any thread. `lock` guards the cache's shape, for a few instructions; nothing is compiled or destroyed under it
+// (KEY-4).
 #ifndef FMI_VARIANT_CACHE_H
 #define FMI_VARIANT_CACHE_H
 
@@ -11,8 +12,8 @@
 
 #include <pthread.h>
 
-// One compiled variant. Everything but the cache's own fields is immutable once it is published. The cache has one hold on what it
-// keeps, each list one on what it dispatches; the last hold's drop destroys the binary (KEY-3).
+// One compiled variant. Everything but the cache's own fields is immutable once it is published. The cache has one hold
+// on what it keeps, each list one on what it dispatches; the last hold's drop destroys the binary (KEY-3).
 typedef struct fmi_variant {
     fmi_slot slot; // in fmi_cache.variants
     uint64_t id;   // its handle in that table
@@ -28,17 +29,18 @@ typedef struct fmi_variant {
     _Atomic(uint64_t) used_tick; // last use; relaxed, it is a hint to whoever evicts
 } fmi_variant;
 
-// Variants in the order of their last use, as far as it is known; settled when one must go. Guarded by the cache's lock.
+// Variants in the order of their last use, as far as it is known; settled when one must go. Guarded by the cache's
+// lock.
 typedef struct fmi_lru {
     fmi_variant *newest;
     fmi_variant *oldest;
 } fmi_lru;
 
-void fmi_lru_add(fmi_lru *lru, fmi_variant *variant);
-void fmi_lru_remove(fmi_lru *lru, fmi_variant *variant);
+void fmi_lru_add_locked(fmi_lru *lru, fmi_variant *variant);
+void fmi_lru_remove_locked(fmi_lru *lru, fmi_variant *variant);
 
 // The variant whose last use is longest ago; NULL if there is none.
-fmi_variant *fmi_lru_settle(fmi_lru *lru);
+fmi_variant *fmi_lru_oldest_locked(fmi_lru *lru);
 
 // Counters since the device was opened; relaxed, each exact.
 typedef struct fmi_cache_counters {
@@ -103,9 +105,10 @@ fm_status fmi_cache_init(fmi_cache *cache, const fmi_cache_info *info);
 // Frees everything, whatever still holds it. Nothing on the device uses a variant any more. One thread.
 void fmi_cache_destroy(fmi_cache *cache);
 
-// Finds the variant of `key` or makes it, and holds it for the caller. Threads that ask for one key while it is made wait and get the
-// maker's answer, failure and sentence included; the next asker after a failure tries again (KEY-2, KEY-4). `key` is emptied
-// if it was kept. `name`, borrowed, is the caller's kernel: where the maker's sentence says "kernel 'ITS NAME'", a waiter's says its own.
+// Finds the variant of `key` or makes it, and holds it for the caller. Threads that ask for one key while it is made
+// wait and get the maker's answer, failure and sentence included; the next asker after a failure tries again (KEY-2,
+// KEY-4). `key` is emptied if it was kept. `name`, borrowed, is the caller's kernel: where the maker's sentence says
+// "kernel 'ITS NAME'", a waiter's says its own.
 fm_status fmi_cache_hold(fmi_cache *cache, const char *name, fmi_text *key, fmi_cache_make make, void *user,
                          fmi_variant **out);
 
@@ -115,7 +118,8 @@ fm_status fmi_cache_wrap(fmi_cache *cache, fmi_kernel_binary *binary, fmi_varian
 // Have both the same key, so that either can stand for the other? False for what no key finds.
 bool fmi_variant_is_twin(const fmi_variant *a, const fmi_variant *b);
 
-// Notes a use, for the order in which variants go. Stores only where it changes something, so variants in use are not contended.
+// Notes a use, for the order in which variants go. Stores only where it changes something, so variants in use are not
+// contended.
 static inline void fmi_cache_touch(fmi_cache *cache, fmi_variant *variant)
 {
     uint64_t tick = atomic_load_explicit(&cache->tick, memory_order_relaxed);

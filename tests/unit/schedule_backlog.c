@@ -1,5 +1,6 @@
-// Backlog and costs: streams take turns, order within a stream and `after` points hold, a batch is capped by work, short lists do not
-// share one with long ones and neither starves, and durations are learned from the waves of timed batches.
+// Backlog and costs: streams take turns, order within a stream and `after` points hold, a batch is capped by work,
+// short lists do not share one with long ones and neither starves, and durations are learned from the waves of timed
+// batches.
 #include "schedule/backlog.h"
 #include "schedule/cost.h"
 
@@ -71,29 +72,29 @@ static fmi_list *push_new(fixture *f, uint32_t stream, uint32_t commands, uint32
     return list;
 }
 
-static fmi_share take_by(fixture *f, const fmi_pick *pick)
+static fmi_portion take_by(fixture *f, const fmi_pick *pick)
 {
-    fmi_share share;
-    fmi_backlog_take(&f->backlog, pick, &share);
-    f->batches += share.lists > 0;
+    fmi_portion portion;
+    fmi_backlog_take(&f->backlog, pick, &portion);
+    f->batches += portion.lists > 0;
     uint32_t lists = 0, commands = 0;
-    for (const fmi_list *list = share.first; list; list = list->next, lists++) {
+    for (const fmi_list *list = portion.first; list; list = list->next, lists++) {
         commands += list->command_count;
         f->batch_of[list - f->lists] = f->batches;
         f->place_of[list - f->lists] = ++f->places;
     }
-    assert_int_equal(lists, share.lists);
-    assert_int_equal(commands, share.commands);
-    return share;
+    assert_int_equal(lists, portion.lists);
+    assert_int_equal(commands, portion.commands);
+    return portion;
 }
 
-static fmi_share take(fixture *f, bool long_in_flight)
+static fmi_portion take(fixture *f, bool long_in_flight)
 {
     return take_by(f, &(fmi_pick){.long_in_flight = long_in_flight});
 }
 
 // Of a device with several queues.
-static fmi_share take_on(fixture *f, uint32_t queue)
+static fmi_portion take_on(fixture *f, uint32_t queue)
 {
     return take_by(f, &(fmi_pick){.split = true, .queue = queue});
 }
@@ -115,8 +116,8 @@ static fmi_list *add_part(fixture *f, uint32_t stream, uint64_t first, uint64_t 
     return list;
 }
 
-// Values that a transfer took: what was pushed meanwhile waits for all its parts, and so does who waits for that; others go on. Whatever the
-// rounds in which they come.
+// Values that a transfer took: what was pushed meanwhile waits for all its parts, and so does who waits for that;
+// others go on. Whatever the rounds in which they come.
 static void backlog_parts_of_a_transfer_have_their_place(void **state)
 {
     (void)state;
@@ -174,7 +175,8 @@ static void backlog_flood_does_not_keep_a_trickle_waiting(void **state)
     free_fixture(f);
 }
 
-// A list too large for what is left of a batch is the first of the next one, however many small ones of others there are.
+// A list too large for what is left of a batch is the first of the next one, however many small ones of others there
+// are.
 static void backlog_large_list_is_not_passed_for_ever(void **state)
 {
     (void)state;
@@ -227,11 +229,11 @@ static void run_random(uint32_t seed)
             // Only where short lists of others came lately; otherwise long ones keep the device busy without a gap.
             bool is_wary =
                 f->backlog.batches_since_short < FMI_WARY_BATCHES && f->backlog.last_short != f->backlog.last_long;
-            fmi_share share = take(f, long_in_flight);
-            assert_false(long_in_flight && is_wary && share.is_long);
-            assert_true(share.lists <= FMI_BATCH_MOST_LISTS);
-            assert_true(share.lists == 1 || share.commands <= FMI_BATCH_MOST_COMMANDS);
-            assert_true(share.lists > 0 || long_in_flight || atomic_load(&f->backlog.count) == 0);
+            fmi_portion portion = take(f, long_in_flight);
+            assert_false(long_in_flight && is_wary && portion.is_long);
+            assert_true(portion.lists <= FMI_BATCH_MOST_LISTS);
+            assert_true(portion.lists == 1 || portion.commands <= FMI_BATCH_MOST_COMMANDS);
+            assert_true(portion.lists > 0 || long_in_flight || atomic_load(&f->backlog.count) == 0);
         }
     }
     uint32_t last_place[STREAMS] = {0};
@@ -294,14 +296,15 @@ static void backlog_short_list_is_not_chained_to_a_long_one(void **state)
     assert_int_equal(take(f, false).lists, 1); // the quick one goes first, alone
     assert_int_equal(batch_of(f, quick), 1);
     fmi_list *quick_too = push_new(f, 1, 1, 1);
-    fmi_share share = take(f, false); // then the long ones have their turn, one a stream: a short one may come any time
-    assert_true(share.is_long);
+    fmi_portion portion =
+        take(f, false); // then the long ones have their turn, one a stream: a short one may come any time
+    assert_true(portion.is_long);
     assert_int_equal(batch_of(f, slow), 2);
     assert_int_equal(batch_of(f, slow_other), 2);
     assert_int_equal(batch_of(f, slow_too), 0);
     assert_int_equal(batch_of(f, quick_too), 0);
-    share = take(f, true); // behind a long batch only short lists go
-    assert_false(share.is_long);
+    portion = take(f, true); // behind a long batch only short lists go
+    assert_false(portion.is_long);
     assert_int_equal(batch_of(f, quick_too), 3);
     assert_int_equal(take(f, true).lists, 0);
     assert_int_equal(take(f, false).lists, 1);
@@ -354,8 +357,8 @@ static void backlog_each_kind_has_its_own_queues(void **state)
     assert_int_equal(batch_of(f, quick), 1);
     assert_int_equal(batch_of(f, other), 1);
     assert_int_equal(take_on(f, 0).lists, 0);
-    fmi_share share = take_on(f, 2);
-    assert_true(share.is_long);
+    fmi_portion portion = take_on(f, 2);
+    assert_true(portion.is_long);
     assert_int_equal(batch_of(f, slow), 2);
     free_fixture(f);
 }

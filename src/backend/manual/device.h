@@ -17,13 +17,14 @@ typedef struct fmi_manual_kernel {
     struct fmi_manual_kernel *next; // all of the device's
 } fmi_manual_kernel;
 
-// A block that was freed while a command that had not run yet names it: kept, so that the command meets poison and not a fault.
+// A block that was freed while a command that had not run yet names it: kept, so that the command meets poison and not
+// a fault.
 typedef struct fmi_early_block {
     fmi_block block;
     struct fmi_early_block *next;
 } fmi_early_block;
 
-// The host's functions take an fmi_backend that they do not look at; this device's own state lies in its place.
+// A queue of the device: its batches, and how far they have run.
 typedef struct fmi_manual_queue {
     fmi_batch_plan batches[MANUAL_MOST_BATCHES]; // batch of value v is [v % MANUAL_MOST_BATCHES]
     uint64_t numbers[MANUAL_MOST_BATCHES];       // of the same, among the batches of all queues
@@ -36,6 +37,7 @@ typedef struct fmi_manual_queue {
     uint64_t lost_at; // completed value when the device was lost; the last that is ever reported
 } fmi_manual_queue;
 
+// The host's functions take an fmi_backend that they do not look at; this device's own state lies in its place.
 typedef struct fmi_manual_device {
     pthread_mutex_t lock; // guards all below; completion is asked from any thread
     fmi_manual_queue queues[FMI_MOST_QUEUES];
@@ -58,8 +60,8 @@ typedef struct fmi_manual_device {
     uint64_t early_frees;   // memory, blocks and kernels given back while commands that had not run named them
     uint64_t strange_calls; // made in a floating-point state that is the program's
     uint64_t races; // commands that ran before one of another queue that was taken before and uses the same memory
-    void *copies[4 * MANUAL_MOST_BATCHES *
-                 FMI_MOST_QUEUES]; // what batches of a lost device point to, once the library may forget them
+    // what batches of a lost device point to, once the library may forget them
+    void *copies[4 * MANUAL_MOST_BATCHES * FMI_MOST_QUEUES];
     uint32_t copy_count;
     fm_testing_observer observer; // called without the lock
     void *observer_user;
@@ -80,8 +82,8 @@ fm_status fmi_manual_create_kernel(fmi_backend *backend, const fmi_kernel_code *
                                    fmi_text *log);
 void fmi_manual_destroy_kernel(fmi_backend *backend, fmi_kernel_binary *binary);
 
-// The commands of the queue's batch of that value, in flight, that have not run. Called under the lock.
-fmi_command *const *fmi_manual_pending(const fmi_manual_queue *queue, uint64_t value, uint32_t *out_count);
+// The commands of the queue's batch of that value, in flight, that have not run.
+fmi_command *const *fmi_manual_pending_locked(const fmi_manual_queue *queue, uint64_t value, uint32_t *out_count);
 
 // Frees what is still kept of them. Nothing runs any more.
 void fmi_manual_free_kept(fmi_manual_device *device);

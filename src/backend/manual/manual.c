@@ -1,5 +1,5 @@
-// The manual device. See manual.h. Commands are the host backend's; the device refuses, fails and gets lost when told. Its memory and
-// kernels are in memory.c.
+// The manual device. See manual.h. Commands are the host backend's; the device refuses, fails and gets lost when told.
+// Its memory and kernels are in memory.c.
 #include "backend/host/host.h"
 #include "backend/manual/device.h"
 #include "base/error.h"
@@ -116,8 +116,8 @@ static bool is_ready(const fmi_manual_device *device, const fmi_manual_queue *qu
     return true;
 }
 
-// Completes batches without commands, which nobody steps. Called under the lock.
-static void settle(fmi_manual_device *device)
+// Completes batches without commands, which nobody steps.
+static void complete_empty_locked(fmi_manual_device *device)
 {
     bool any;
     do {
@@ -147,7 +147,7 @@ static fm_status submit(fmi_backend *backend, fmi_batch_plan *plan)
     queue->batches[plan->value % MANUAL_MOST_BATCHES] = *plan;
     queue->numbers[plan->value % MANUAL_MOST_BATCHES] = ++device->batches;
     queue->submitted = plan->value;
-    settle(device);
+    complete_empty_locked(device);
     pthread_mutex_unlock(&device->lock);
     return FM_OK;
 }
@@ -205,8 +205,8 @@ static void lay_out_wave(fmi_manual_device *device, fmi_command **commands, uint
     }
 }
 
-// Lays out the queue's next batch, unless that is done. Called under the lock; the queue is ready.
-static bool lay_out(fmi_manual_device *device, fmi_manual_queue *queue)
+// Lays out the queue's next batch, unless that is done. The queue is ready.
+static bool lay_out_locked(fmi_manual_device *device, fmi_manual_queue *queue)
 {
     if (queue->order_count > 0) {
         return true;
@@ -232,9 +232,9 @@ static bool lay_out(fmi_manual_device *device, fmi_manual_queue *queue)
     return true;
 }
 
-// The queue whose command runs next; NULL: none has one. Ready queues take turns as the seed has it, the later ones first where it is 1.
-// Called under the lock.
-static fmi_manual_queue *choose(fmi_manual_device *device)
+// The queue whose command runs next; NULL: none has one. Ready queues take turns as the seed has it, the later ones
+// first where it is 1.
+static fmi_manual_queue *choose_locked(fmi_manual_device *device)
 {
     if (device->next || device->quiet) {
         return device->quiet ? NULL : device->next;
@@ -244,7 +244,7 @@ static fmi_manual_queue *choose(fmi_manual_device *device)
     for (uint32_t i = 0; i < device->queue_count && !device->next; i++) {
         uint32_t q = device->seed == 1 ? device->queue_count - 1 - i : (i + skip) % device->queue_count;
         fmi_manual_queue *queue = &device->queues[q];
-        device->next = is_ready(device, queue) && lay_out(device, queue) ? queue : NULL;
+        device->next = is_ready(device, queue) && lay_out_locked(device, queue) ? queue : NULL;
     }
     device->turns += device->next != NULL;
     return device->next;
@@ -254,14 +254,14 @@ const fmi_command *fmi_manual_peek(fmi_backend *backend)
 {
     fmi_manual_device *device = fmi_manual_device_of(backend);
     pthread_mutex_lock(&device->lock);
-    const fmi_manual_queue *queue = choose(device);
+    const fmi_manual_queue *queue = choose_locked(device);
     const fmi_command *command = queue ? queue->order[queue->done] : NULL;
     pthread_mutex_unlock(&device->lock);
     return command;
 }
 
-// Says how long the batch's waves took, if it is asked and the test said. Called under the lock.
-static void report_times(const fmi_manual_device *device, const fmi_batch_plan *plan)
+// Says how long the batch's waves took, if it is asked and the test said.
+static void report_times_locked(const fmi_manual_device *device, const fmi_batch_plan *plan)
 {
     for (uint32_t w = 0; plan->wave_ns && device->wave_ns && w < plan->wave_count && w < FMI_TIMED_WAVES; w++) {
         plan->wave_ns[w] = device->wave_ns;
@@ -283,7 +283,8 @@ static bool conflict(const fmi_command *a, const fmi_command *b)
     return false;
 }
 
-// Has a command that has not run, of another queue's batch that was taken before the one at hand, to come before this one?
+// Has a command that has not run, of another queue's batch that was taken before the one at hand, to come before this
+// one?
 static bool is_race(const fmi_manual_device *device, const fmi_manual_queue *own, const fmi_command *command)
 {
     uint64_t number = own->numbers[(own->completed + 1) % MANUAL_MOST_BATCHES];
@@ -294,7 +295,7 @@ static bool is_race(const fmi_manual_device *device, const fmi_manual_queue *own
                 break;
             }
             uint32_t count = 0;
-            fmi_command *const *pending = fmi_manual_pending(queue, value, &count);
+            fmi_command *const *pending = fmi_manual_pending_locked(queue, value, &count);
             for (uint32_t i = 0; i < count; i++) {
                 if (conflict(pending[i], command)) {
                     return true;
@@ -311,7 +312,7 @@ static void pass(fmi_backend *backend, bool run)
     bool ran = false, completes = false, races = false;
     const char *label = NULL;
     pthread_mutex_lock(&device->lock);
-    fmi_manual_queue *queue = choose(device);
+    fmi_manual_queue *queue = choose_locked(device);
     if (queue) {
         fmi_command *command = queue->order[queue->done];
         label = command->label;
@@ -327,11 +328,11 @@ static void pass(fmi_backend *backend, bool run)
             fmi_fibres_free(); // the thread is the test's, and may end at any time
         }
         if (++queue->done == queue->order_count) {
-            report_times(device, &queue->batches[(queue->completed + 1) % MANUAL_MOST_BATCHES]);
+            report_times_locked(device, &queue->batches[(queue->completed + 1) % MANUAL_MOST_BATCHES]);
             queue->order_count = 0;
             queue->completed++;
             completes = !device->lost;
-            settle(device);
+            complete_empty_locked(device);
         }
         device->next = NULL;
     }
@@ -386,7 +387,7 @@ bool fmi_manual_fail_list(fmi_backend *backend)
 {
     fmi_manual_device *device = fmi_manual_device_of(backend);
     pthread_mutex_lock(&device->lock);
-    const fmi_manual_queue *queue = choose(device);
+    const fmi_manual_queue *queue = choose_locked(device);
     bool found = queue != NULL;
     const char *label = NULL;
     if (found) {
@@ -414,7 +415,8 @@ static void *keep_copy(fmi_manual_device *device, const void *bytes, size_t size
     return copy;
 }
 
-// Once the device is lost the library retires what is in flight, so the batches' arrays may be used again; commands stay until close.
+// Once the device is lost the library retires what is in flight, so the batches' arrays may be used again; commands
+// stay until close.
 static bool keep_batch(fmi_manual_device *device, fmi_batch_plan *plan)
 {
     uint32_t lists = 0;

@@ -1,5 +1,5 @@
-// Memory and kernels of the manual device: the host backend's. Memory is poisoned, and what is given back is looked for in the commands
-// that have not run. Any thread; the device's lock guards its state. See manual.h.
+// Memory and kernels of the manual device: the host backend's. Memory is poisoned, and what is given back is looked for
+// in the commands that have not run. Any thread; the device's lock guards its state. See manual.h.
 #include "backend/host/host.h"
 #include "backend/manual/device.h"
 #include "base/error.h"
@@ -35,7 +35,7 @@ static bool names(const fmi_command *command, const returned *what)
     return false;
 }
 
-fmi_command *const *fmi_manual_pending(const fmi_manual_queue *queue, uint64_t value, uint32_t *out_count)
+fmi_command *const *fmi_manual_pending_locked(const fmi_manual_queue *queue, uint64_t value, uint32_t *out_count)
 {
     const fmi_batch_plan *plan = &queue->batches[value % MANUAL_MOST_BATCHES];
     bool started = value == queue->completed + 1 && queue->order_count > 0;
@@ -44,12 +44,12 @@ fmi_command *const *fmi_manual_pending(const fmi_manual_queue *queue, uint64_t v
     return (started ? queue->order : plan->commands) + done;
 }
 
-// Does a command that has not run yet use it? Called under the lock.
-static bool is_pending_on(const fmi_manual_queue *queue, const returned *what)
+// Does a command that has not run yet use it?
+static bool is_pending_on_locked(const fmi_manual_queue *queue, const returned *what)
 {
     for (uint64_t value = queue->completed + 1; value <= queue->submitted; value++) {
         uint32_t count = 0;
-        fmi_command *const *commands = fmi_manual_pending(queue, value, &count);
+        fmi_command *const *commands = fmi_manual_pending_locked(queue, value, &count);
         for (uint32_t i = 0; i < count; i++) {
             if (names(commands[i], what)) {
                 return true;
@@ -62,7 +62,7 @@ static bool is_pending_on(const fmi_manual_queue *queue, const returned *what)
 static bool is_pending(const fmi_manual_device *device, const returned *what)
 {
     for (uint32_t q = 0; q < device->queue_count && !device->quiet; q++) {
-        if (is_pending_on(&device->queues[q], what)) {
+        if (is_pending_on_locked(&device->queues[q], what)) {
             return true;
         }
     }

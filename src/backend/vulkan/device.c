@@ -1,6 +1,7 @@
 // Devices: open with exactly the features that the other files use, describe, close; and the table of the backend.
-// Any thread for open; close runs alone. The instance is shared and lives in volk.c; what a device offers is asked in offer.c. What the loader and drivers have for the whole
-// process is made and destroyed here and in kernel.c, in sections that no fork cuts in two (base/process.h).
+// Any thread for open; close runs alone. The instance is shared and lives in volk.c; what a device offers is asked in
+// offer.c. What the loader and drivers have for the whole process is made and destroyed here and in kernel.c, in
+// sections that no fork cuts in two (base/process.h).
 #include "backend/vulkan/vulkan.h"
 
 #include "base/error.h"
@@ -60,7 +61,7 @@ static uint64_t memory_bytes(const fmi_backend *backend)
 {
     VkPhysicalDeviceMemoryProperties memory;
     vkGetPhysicalDeviceMemoryProperties(backend->physical, &memory);
-    return memory.memoryHeaps[memory.memoryTypes[backend->memory_type[FMI_VULKAN_USE_DEVICE]].heapIndex].size;
+    return memory.memoryHeaps[memory.memoryTypes[backend->memory_type[FMI_VULKAN_FOR_DEVICE]].heapIndex].size;
 }
 
 // `chosen`: the mode is choose_binding_mode's, not the caller's.
@@ -237,7 +238,7 @@ fm_status fmi_vulkan_create_timeline(fmi_backend *backend, VkSemaphore *out)
 }
 
 // Loads the device's own entry points and creates its timelines.
-static fm_status prepare(fmi_backend *backend, const fmi_vulkan_offer *offer)
+static fm_status set_up_queues(fmi_backend *backend, const fmi_vulkan_offer *offer)
 {
     volkLoadDeviceTable(&backend->vk, backend->device);
     if (offer->synchronization2) {
@@ -285,8 +286,9 @@ static void close_backend(fmi_backend *backend)
     fmi_vulkan_instance_release();
 }
 
-// How generated kernels reach memory where the caller leaves it open. A GPU does best with addresses: fewest calls a dispatch, and its loads cost
-// the same. A CPU driver loads through descriptors up to 3 times as fast, and never slower (docs/performance.md, "Binding modes").
+// How generated kernels reach memory where the caller leaves it open. A GPU does best with addresses: fewest calls a
+// dispatch, and its loads cost the same. A CPU driver loads through descriptors up to 3 times as fast, and never slower
+// (docs/performance.md, "Binding modes").
 static fm_binding_mode choose_binding_mode(const fmi_backend *backend)
 {
     return backend->has_addresses && !backend->on_cpu ? FM_BINDING_ADDRESSES : FM_BINDING_DESCRIPTORS;
@@ -316,13 +318,13 @@ static fm_status open_device(VkInstance instance, fmi_backend *backend, const ch
     backend->stores_bytes = offer.features12.storageBuffer8BitAccess;
     status = create_device(backend, &offer, binding_mode);
     if (status == FM_OK) {
-        status = prepare(backend, &offer);
+        status = set_up_queues(backend, &offer);
     }
     if (status == FM_OK) {
         status = fmi_vulkan_memory_types(backend, offer.properties.deviceType == VK_PHYSICAL_DEVICE_TYPE_DISCRETE_GPU);
     }
     // Where device and host are the same processor, waiting is enough.
-    backend->maps_all_memory = backend->maps[FMI_VULKAN_USE_DEVICE] && !backend->on_cpu;
+    backend->maps_all_memory = backend->maps[FMI_VULKAN_FOR_DEVICE] && !backend->on_cpu;
     if (status == FM_OK) {
         status = fmi_vulkan_slots_create(backend, settings->batches_in_flight);
     }

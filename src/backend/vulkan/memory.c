@@ -29,8 +29,8 @@ static VkBufferCreateInfo buffer_info(const fmi_backend *backend, uint64_t size_
     };
 }
 
-// How well a memory type serves a use: 0 not at all, else higher is better.
-static uint32_t rate(VkMemoryPropertyFlags flags, fmi_vulkan_use use, bool is_discrete)
+// How well a memory type serves a purpose: 0 not at all, else higher is better.
+static uint32_t rate(VkMemoryPropertyFlags flags, fmi_vulkan_purpose purpose, bool is_discrete)
 {
     // Kinds with rules of their own (protected, lazily allocated, device-coherent, remote) are never taken.
     VkMemoryPropertyFlags plain =
@@ -41,14 +41,14 @@ static uint32_t rate(VkMemoryPropertyFlags flags, fmi_vulkan_use use, bool is_di
     uint32_t local = (flags & VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT) != 0;
     uint32_t coherent = (flags & HOST_COHERENT) == HOST_COHERENT;
     uint32_t cached = (flags & VK_MEMORY_PROPERTY_HOST_CACHED_BIT) != 0;
-    switch (use) {
-    case FMI_VULKAN_USE_DEVICE:
+    switch (purpose) {
+    case FMI_VULKAN_FOR_DEVICE:
         // On a discrete GPU the host-visible part of its memory may be a small window: leave that to the arguments.
         return 1 + 4 * local +
                (is_discrete ? 2 * !(flags & VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT) : 2 * coherent + (coherent & cached));
-    case FMI_VULKAN_USE_HOST: return coherent ? 1 + 2 * cached + !local : 0;
-    case FMI_VULKAN_USE_ARGUMENTS: return coherent ? 1 + 2 * local + !cached : 0;
-    case FMI_VULKAN_USES: break;
+    case FMI_VULKAN_FOR_HOST: return coherent ? 1 + 2 * cached + !local : 0;
+    case FMI_VULKAN_FOR_ARGUMENTS: return coherent ? 1 + 2 * local + !cached : 0;
+    case FMI_VULKAN_PURPOSES: break;
     }
     return 0;
 }
@@ -68,23 +68,25 @@ fm_status fmi_vulkan_memory_types(fmi_backend *backend, bool is_discrete)
 
     VkPhysicalDeviceMemoryProperties memory;
     vkGetPhysicalDeviceMemoryProperties(backend->physical, &memory);
-    for (uint32_t use = 0; use < FMI_VULKAN_USES; use++) {
+    for (uint32_t purpose = 0; purpose < FMI_VULKAN_PURPOSES; purpose++) {
         uint32_t best = 0;
         for (uint32_t i = 0; i < memory.memoryTypeCount; i++) {
-            uint32_t rating = rate(memory.memoryTypes[i].propertyFlags, (fmi_vulkan_use)use, is_discrete);
+            uint32_t rating = rate(memory.memoryTypes[i].propertyFlags, (fmi_vulkan_purpose)purpose, is_discrete);
             if ((needs.memoryTypeBits >> i & 1) && rating > best) {
                 best = rating;
-                backend->memory_type[use] = i;
+                backend->memory_type[purpose] = i;
             }
         }
         if (best == 0) {
             return fmi_fail(FM_ERROR_UNSUPPORTED, "%s has no memory type that buffers and the host can share.",
                             backend->name);
         }
-        VkMemoryPropertyFlags flags = memory.memoryTypes[backend->memory_type[use]].propertyFlags;
-        // A discrete GPU's own memory stays unmapped even where only visible types exist: reads through the bus are slow.
-        backend->maps[use] = (flags & HOST_COHERENT) == HOST_COHERENT && (use != FMI_VULKAN_USE_DEVICE || !is_discrete);
-        backend->caches[use] = backend->maps[use] && (flags & VK_MEMORY_PROPERTY_HOST_CACHED_BIT) != 0;
+        VkMemoryPropertyFlags flags = memory.memoryTypes[backend->memory_type[purpose]].propertyFlags;
+        // A discrete GPU's own memory stays unmapped even where only visible types exist: reads through the bus are
+        // slow.
+        backend->maps[purpose] =
+            (flags & HOST_COHERENT) == HOST_COHERENT && (purpose != FMI_VULKAN_FOR_DEVICE || !is_discrete);
+        backend->caches[purpose] = backend->maps[purpose] && (flags & VK_MEMORY_PROPERTY_HOST_CACHED_BIT) != 0;
     }
     return FM_OK;
 }
@@ -128,7 +130,8 @@ static uint64_t address_of(const fmi_backend *backend, const fmi_vulkan_memory *
     return backend->has_addresses ? backend->vk.vkGetBufferDeviceAddress(backend->device, &info) : 0;
 }
 
-fm_status fmi_vulkan_memory_allocate(fmi_backend *backend, fmi_vulkan_use use, uint64_t size_bytes, fmi_block *out)
+fm_status fmi_vulkan_memory_allocate(fmi_backend *backend, fmi_vulkan_purpose purpose, uint64_t size_bytes,
+                                     fmi_block *out)
 {
     *out = (fmi_block){0};
     if (size_bytes > backend->max_block_bytes) {
@@ -146,14 +149,14 @@ fm_status fmi_vulkan_memory_allocate(fmi_backend *backend, fmi_vulkan_use use, u
         call = "vkAllocateMemory";
         VkMemoryRequirements needs;
         backend->vk.vkGetBufferMemoryRequirements(backend->device, native->buffer, &needs);
-        result = allocate_memory(backend, backend->memory_type[use], needs.size, NULL, native);
+        result = allocate_memory(backend, backend->memory_type[purpose], needs.size, NULL, native);
     }
     if (result == VK_SUCCESS) {
         call = "vkBindBufferMemory";
         result = backend->vk.vkBindBufferMemory(backend->device, native->buffer, native->memory, 0);
     }
     void *mapped = NULL;
-    if (result == VK_SUCCESS && backend->maps[use]) {
+    if (result == VK_SUCCESS && backend->maps[purpose]) {
         call = "vkMapMemory";
         result = backend->vk.vkMapMemory(backend->device, native->memory, 0, VK_WHOLE_SIZE, 0, &mapped);
     }
@@ -164,22 +167,22 @@ fm_status fmi_vulkan_memory_allocate(fmi_backend *backend, fmi_vulkan_use use, u
     *out = (fmi_block){
         .native = native,
         .mapped = mapped,
-        .cached = backend->caches[use],
+        .cached = backend->caches[purpose],
         .device_address = address_of(backend, native),
         .size_bytes = size_bytes,
-        .kind = use == FMI_VULKAN_USE_DEVICE ? FM_MEMORY_DEVICE : FM_MEMORY_HOST,
+        .kind = purpose == FMI_VULKAN_FOR_DEVICE ? FM_MEMORY_DEVICE : FM_MEMORY_HOST,
     };
     return FM_OK;
 }
 
 fm_status fmi_vulkan_allocate_block(fmi_backend *backend, fm_memory_kind kind, uint64_t size_bytes, fmi_block *out)
 {
-    return fmi_vulkan_memory_allocate(backend, kind == FM_MEMORY_HOST ? FMI_VULKAN_USE_HOST : FMI_VULKAN_USE_DEVICE,
+    return fmi_vulkan_memory_allocate(backend, kind == FM_MEMORY_HOST ? FMI_VULKAN_FOR_HOST : FMI_VULKAN_FOR_DEVICE,
                                       size_bytes, out);
 }
 
-// The best of the memory types that `bits` allows, for memory that host and device share; UINT32_MAX: none is coherent. `out_cached`: the host
-// reads it through its caches.
+// The best of the memory types that `bits` allows, for memory that host and device share; UINT32_MAX: none is coherent.
+// `out_cached`: the host reads it through its caches.
 static uint32_t shared_type(const fmi_backend *backend, uint32_t bits, bool *out_cached)
 {
     VkPhysicalDeviceMemoryProperties memory;
@@ -187,7 +190,7 @@ static uint32_t shared_type(const fmi_backend *backend, uint32_t bits, bool *out
     uint32_t best = 0, type = UINT32_MAX;
     for (uint32_t i = 0; i < memory.memoryTypeCount; i++) {
         VkMemoryPropertyFlags flags = memory.memoryTypes[i].propertyFlags;
-        uint32_t rating = bits >> i & 1 ? rate(flags, FMI_VULKAN_USE_HOST, false) : 0;
+        uint32_t rating = bits >> i & 1 ? rate(flags, FMI_VULKAN_FOR_HOST, false) : 0;
         if (rating > best) {
             best = rating;
             type = i;

@@ -1,5 +1,6 @@
-// The ring of slots: what a batch needs from its encoding until it has run (command buffer, argument buffers, descriptor pools).
-// Each queue has a ring; value v of it uses slot v modulo the ring's length. One thread at a time, the one inside submit.
+// The ring of slots: what a batch needs from its encoding until it has run (command buffer, argument buffers,
+// descriptor pools). Each queue has a ring; value v of it uses slot v modulo the ring's length. One thread at a time,
+// the one inside submit.
 #include "backend/vulkan/vulkan.h"
 
 #include "base/assert.h"
@@ -156,7 +157,8 @@ void fmi_vulkan_read_times(fmi_backend *backend, const fmi_batch_plan *plan)
     }
 }
 
-// Adds an argument buffer of twice the last one's size that holds `size_bytes` at least. Older ones stay: commands use them.
+// Adds an argument buffer of twice the last one's size that holds `size_bytes` at least. Older ones stay: commands use
+// them.
 static fm_status grow_arguments(fmi_backend *backend, fmi_vulkan_slot *slot, uint32_t size_bytes)
 {
     fmi_block *arguments = realloc(slot->arguments, (slot->argument_count + 1) * sizeof *arguments);
@@ -170,7 +172,7 @@ static fm_status grow_arguments(fmi_backend *backend, fmi_vulkan_slot *slot, uin
         capacity *= 2;
     }
     fm_status status =
-        fmi_vulkan_memory_allocate(backend, FMI_VULKAN_USE_ARGUMENTS, capacity, &arguments[slot->argument_count]);
+        fmi_vulkan_memory_allocate(backend, FMI_VULKAN_FOR_ARGUMENTS, capacity, &arguments[slot->argument_count]);
     if (status == FM_OK) {
         slot->argument_count++;
         slot->argument_used_bytes = 0;

@@ -1,8 +1,8 @@
 // Private header of the Vulkan backend: what its files share. Nothing above the waist includes it; unit tests may.
-// device.c opens and describes what offer.c finds, memory.c allocates, kernel.c builds pipelines, submit.c encodes a batch in one of the places
-// of slot.c with the barriers of barrier.c, indirect.c sees to counts that the device reads, complete.c asks and waits, volk.c holds the
-// loader, the shared instance and the names of results.
-// Vulkan is reached through volk alone: instance functions through volk's pointers, device functions through `vk`.
+// device.c opens and describes what offer.c finds, memory.c allocates, kernel.c builds pipelines, submit.c encodes a
+// batch in one of the places of slot.c with the barriers of barrier.c, indirect.c sees to counts that the device reads,
+// complete.c asks and waits, volk.c holds the loader, the shared instance and the names of results. Vulkan is reached
+// through volk alone: instance functions through volk's pointers, device functions through `vk`.
 #ifndef FMI_BACKEND_VULKAN_VULKAN_H
 #define FMI_BACKEND_VULKAN_VULKAN_H
 
@@ -28,12 +28,12 @@ typedef enum fmi_vulkan_scope {
 } fmi_vulkan_scope;
 
 // The three uses of native memory, each with its own order of preference among the memory types.
-typedef enum fmi_vulkan_use {
-    FMI_VULKAN_USE_DEVICE = 0,    // FM_MEMORY_DEVICE
-    FMI_VULKAN_USE_HOST = 1,      // FM_MEMORY_HOST: cached, for read-backs
-    FMI_VULKAN_USE_ARGUMENTS = 2, // written once by the host, read once by the device
-    FMI_VULKAN_USES = 3,
-} fmi_vulkan_use;
+typedef enum fmi_vulkan_purpose {
+    FMI_VULKAN_FOR_DEVICE = 0,    // FM_MEMORY_DEVICE
+    FMI_VULKAN_FOR_HOST = 1,      // FM_MEMORY_HOST: cached, for read-backs
+    FMI_VULKAN_FOR_ARGUMENTS = 2, // written once by the host, read once by the device
+    FMI_VULKAN_PURPOSES = 3,
+} fmi_vulkan_purpose;
 
 // What fmi_block.native points to.
 typedef struct fmi_vulkan_memory {
@@ -100,8 +100,8 @@ typedef struct fmi_vulkan_slot {
     VkQueryPool times; // where the waves of a timed batch begin and end; VK_NULL_HANDLE: the device has no timestamps
     fmi_block *arguments; // argument buffers; all but the last are full
     uint32_t argument_count;
-    VkSemaphore
-        timeline; // on a CPU: signalled with the slot's values, so that who waits for one is not woken by others; else null
+    // on a CPU: signalled with the slot's values, so that who waits for one is not woken by others; else null
+    VkSemaphore timeline;
     uint64_t argument_used_bytes; // of the last argument buffer
     VkDescriptorPool *pools;      // descriptor pools; those before `pool_index` are full
     uint32_t pool_count;
@@ -151,15 +151,15 @@ struct fmi_backend {
     uint8_t pipeline_cache_uuid[VK_UUID_SIZE];
     uint32_t max_push_bytes;
     uint32_t max_group_count[3];
-    uint32_t
-        group_count_mask; // all bits below the highest one such that every number made of them is within each limit
+    // all bits below the highest one such that every number made of them is within each limit
+    uint32_t group_count_mask;
     uint32_t argument_alignment_bytes;
     uint64_t max_block_bytes;
     uint32_t import_alignment_bytes; // of the caller's memory; 0: VK_EXT_external_memory_host is not there
-    uint32_t memory_type[FMI_VULKAN_USES];
-    bool maps[FMI_VULKAN_USES];   // blocks of this use are mapped
-    bool caches[FMI_VULKAN_USES]; // and the host reads them through its caches
-    bool on_cpu;                  // the driver computes on this machine's processors
+    uint32_t memory_type[FMI_VULKAN_PURPOSES];
+    bool maps[FMI_VULKAN_PURPOSES];   // blocks of this use are mapped
+    bool caches[FMI_VULKAN_PURPOSES]; // and the host reads them through its caches
+    bool on_cpu;                      // the driver computes on this machine's processors
     bool maps_all_memory; // on a GPU: the host may look at any block, so each batch ends in a barrier to the host
 
     // Looks at the counts of indirect dispatches; NULL until the first. Guarded by "submit: one thread at a time".
@@ -212,21 +212,23 @@ fm_status fmi_vulkan_find(VkInstance instance, const char *name, fmi_vulkan_offe
 fm_device_kind fmi_vulkan_kind_of(VkPhysicalDeviceType type);
 
 // volk.c: the loader and the one instance that all devices share.
-// Holds the instance, which the first user makes and which stays until the library is unloaded; VK_NULL_HANDLE with FM_OK where there is no loader or
-// driver. Only what was stored is released.
+// Holds the instance, which the first user makes and which stays until the library is unloaded; VK_NULL_HANDLE with
+// FM_OK where there is no loader or driver. Only what was stored is released.
 fm_status fmi_vulkan_instance_hold(VkInstance *out);
 void fmi_vulkan_instance_release(void);
 // Has the instance VK_EXT_debug_utils? Which version of Vulkan was it created for? Only for who holds it.
 bool fmi_vulkan_instance_has_labels(void);
 uint32_t fmi_vulkan_instance_version(void);
 const char *fmi_vulkan_result_name(VkResult result);
-// Turns a failed call into a status, with a sentence for the last error; remembers a lost device. `backend` may be NULL.
+// Turns a failed call into a status, with a sentence for the last error; remembers a lost device. `backend` may be
+// NULL.
 fm_status fmi_vulkan_fail(fmi_backend *backend, VkResult result, const char *call, const char *purpose)
     __attribute__((cold));
 
 // memory.c
 fm_status fmi_vulkan_memory_types(fmi_backend *backend, bool is_discrete);
-fm_status fmi_vulkan_memory_allocate(fmi_backend *backend, fmi_vulkan_use use, uint64_t size_bytes, fmi_block *out);
+fm_status fmi_vulkan_memory_allocate(fmi_backend *backend, fmi_vulkan_purpose purpose, uint64_t size_bytes,
+                                     fmi_block *out);
 fm_status fmi_vulkan_allocate_block(fmi_backend *backend, fm_memory_kind kind, uint64_t size_bytes, fmi_block *out);
 fm_status fmi_vulkan_import_block(fmi_backend *backend, void *pointer, uint64_t size_bytes, fmi_block *out);
 void fmi_vulkan_free_block(fmi_backend *backend, fmi_block *block);
@@ -262,7 +264,8 @@ fmi_vulkan_slot *fmi_vulkan_slot_of(const fmi_backend *backend, const fmi_batch_
 void fmi_vulkan_read_times(fmi_backend *backend, const fmi_batch_plan *plan);
 
 // transfer.c
-// Fills the dispatch that a FMI_COMMAND_FILL_PATTERN or FMI_COMMAND_COPY_RECT runs as. False: it is copied, by the two below.
+// Fills the dispatch that a FMI_COMMAND_FILL_PATTERN or FMI_COMMAND_COPY_RECT runs as. False: it is copied, by the two
+// below.
 bool fmi_vulkan_transfer_as_dispatch(fmi_backend *backend, const fmi_command *command,
                                      fmi_vulkan_transfer_command *out);
 // Encodes a FMI_COMMAND_FILL_PATTERN, with barriers of its own inside, which are added to `*barriers`.

@@ -35,7 +35,9 @@ void fmi_text_append(fmi_text *text, const char *bytes, size_t length)
     if (!reserve(text, length)) {
         return;
     }
-    memcpy(text->data + text->length, bytes, length);
+    if (length > 0) { // nothing may be at NULL
+        memcpy(text->data + text->length, bytes, length);
+    }
     text->length += length;
     text->data[text->length] = 0;
 }

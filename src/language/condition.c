@@ -1,6 +1,5 @@
 // The arithmetic of `#if`, in 64-bit integers. See preprocessor.h.
 // A name in it is a macro or an integer specialisation; anything else is an error, because C would take it for 0 and GLSL refuses it.
-#include "language/numbers.h"
 #include "language/preprocessor.h"
 #include "language/syntax.h"
 
@@ -43,8 +42,6 @@ static int64_t read_parentheses(struct value_reader *reader, const fmi_tok *open
 static int64_t read_unary(struct value_reader *reader)
 {
     const fmi_tok *token = reader->at;
-    fmi_vtype type;
-    uint64_t number;
     int64_t value = 0;
     if (token->kind == FMI_TOK_END) {
         fmi_tok_fail(reader->reading, reader->last, "a value is missing in this line");
@@ -64,8 +61,7 @@ static int64_t read_unary(struct value_reader *reader)
     case '+': value = read_unary(reader); break;
     default:
         if (token->kind == FMI_TOK_INTEGER) {
-            fmi_number_read_integer(token->start, token->start + token->length, &number, &type);
-            value = (int64_t)number;
+            value = (int64_t)token->number;
         } else if (token->kind == FMI_TOK_NAME) {
             value = read_name(reader, token);
         } else {
@@ -113,9 +109,8 @@ static void resolve_defined(fmi_reading *reading, const fmi_tok *line, uint32_t 
             return;
         }
         fmi_tok number = *at;
-        number.start = fmi_preprocess_is_defined(name) ? "1" : "0";
-        number.length = 1;
         number.kind = FMI_TOK_INTEGER;
+        number.number = fmi_preprocess_is_defined(name);
         fmi_toks_push(reading, out, &number);
         at = close;
     }

@@ -28,7 +28,7 @@ static uint32_t digit_of(char c)
     return is_digit(c) ? (uint32_t)(c - '0') : letter < 6 ? letter + 10 : UINT32_MAX;
 }
 
-const char *fmi_number_read_integer(const char *start, const char *end, uint64_t *out_value, fmi_vtype *out_type)
+const char *fmi_number_read_integer(const char *start, const char *end, uint64_t *out_value, uint8_t *out_type)
 {
     bool is_hex = end - start > 2 && *start == '0' && (start[1] | 32) == 'x';
     const char *digits = start + (is_hex ? 2 : 0), *last = end;
@@ -70,7 +70,7 @@ static const char *skip_digits(const char *p, const char *end)
 }
 
 // Digits, at most one point among them, an exponent, and perhaps `f` or `lf`: nothing else is a float.
-const char *fmi_number_check_real(const char *start, const char *end)
+const char *fmi_number_check_real(const char *start, const char *end, uint8_t *out_type)
 {
     const char *p = skip_digits(start, end);
     if (p < end && *p == '.') {
@@ -84,7 +84,9 @@ const char *fmi_number_check_real(const char *start, const char *end)
         }
         p = skip_digits(p, end);
     }
-    p += end - p == 2 && (*p | 32) == 'l';
+    bool is_long = end - p == 2 && (*p | 32) == 'l';
+    *out_type = is_long ? FMI_VT_DOUBLE : FMI_VT_FLOAT;
+    p += is_long;
     return p == end || (p + 1 == end && (*p | 32) == 'f') ? NULL : name_mistake(start, end);
 }
 

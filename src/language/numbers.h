@@ -7,11 +7,11 @@
 
 #include <stdint.h>
 
-// Reads an integer: its value and type. A sentence that says what is wrong with [start, end); NULL: nothing.
-const char *fmi_number_read_integer(const char *start, const char *end, uint64_t *out_value, fmi_vtype *out_type);
+// Reads an integer: its value and fmi_vtype. A sentence that says what is wrong with [start, end); NULL: nothing.
+const char *fmi_number_read_integer(const char *start, const char *end, uint64_t *out_value, uint8_t *out_type);
 
-// What is wrong with a float or double; NULL: nothing.
-const char *fmi_number_check_real(const char *start, const char *end);
+// The type of a float or double, and what is wrong with it.
+const char *fmi_number_check_real(const char *start, const char *end, uint8_t *out_type);
 
 // The numbers that a float or double that was checked gives. False: out of host memory. At most 256 characters.
 bool fmi_number_read_real(const char *start, const char *end, float *out_float, double *out_double);

@@ -94,11 +94,9 @@ void fmi_print_constants(const fmi_print *print, fmi_dialect_kind dialect, fmi_t
     }
 }
 
-static void put_pointer(const fmi_print *print, const fmi_dialect *dialect, uint32_t index, fmi_text *out)
+static const char *access_of(const fmi_declared *name)
 {
-    const char *access = print->tree->source->names[index].access == FM_ACCESS_READ ? "const " : "";
-    fmi_text_format(out, "    %s%s%s *", dialect->pointed, access,
-                    fmi_print_row(print->tree, index)->words[dialect->kind].element);
+    return name->access == FM_ACCESS_READ ? "const " : "";
 }
 
 uint32_t fmi_print_block(const fmi_print *print, const fmi_dialect *dialect, fmi_text *out)
@@ -106,8 +104,8 @@ uint32_t fmi_print_block(const fmi_print *print, const fmi_dialect *dialect, fmi
     const fmi_name_range buffers = fmi_print_range(print->tree, FMI_DECLARED_BUFFER);
     fmi_text_format(out, "struct fm_block {\n");
     for (uint32_t i = 0; i < buffers.count; i++) {
-        put_pointer(print, dialect, i, out);
-        fmi_text_format(out, "b%u;\n", i);
+        fmi_text_format(out, "    %s%s%s *b%u;\n", dialect->pointed, access_of(&print->tree->source->names[i]),
+                        fmi_print_row(print->tree, i)->words[dialect->kind].element, i);
     }
     uint32_t size_bytes = 8 * buffers.count + fmi_print_members(print, dialect->kind, out);
     fmi_text_format(out, "};\n");
@@ -119,12 +117,12 @@ void fmi_print_names(const fmi_print *print, const fmi_dialect *dialect, fmi_tex
     const fmi_tree *tree = print->tree;
     for (uint32_t i = 0; i < tree->source->name_count; i++) {
         const fmi_declared *name = &tree->source->names[i];
+        const char *element = fmi_print_row(tree, i)->words[dialect->kind].element;
         if (name->kind == FMI_DECLARED_BUFFER) {
-            put_pointer(print, dialect, i, out);
-            fmi_text_format(out, "fm_b_%s = fm_args.b%u;\n", name->name, i);
+            fmi_text_format(out, "    %s%s%s *fm_b_%s = fm_args.b%u;\n", dialect->pointed, access_of(name), element,
+                            name->name, i);
         } else if (name->kind == FMI_DECLARED_SHARED) {
-            fmi_text_format(out, "    %s%s fm_s_%s[%u];\n", dialect->shared,
-                            fmi_print_row(tree, i)->words[dialect->kind].element, name->name, name->count);
+            fmi_text_format(out, "    %s%s fm_s_%s[%u];\n", dialect->shared, element, name->name, name->count);
         }
     }
     fmi_print_constants(print, dialect->kind, out);

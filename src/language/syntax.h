@@ -130,7 +130,12 @@ fmi_value fmi_syntax_refuse(fmi_parser *parser, const char *format, ...) __attri
 void fmi_syntax_check_token(fmi_parser *parser, const fmi_tok *token);
 
 // One level deeper, until fmi_syntax_rise. `what`: "this is".
-void fmi_syntax_nest(fmi_parser *parser, const fmi_tok *token, const char *what);
+static inline void fmi_syntax_nest(fmi_parser *parser, const fmi_tok *token, const char *what)
+{
+    if (parser->depth++ >= FMI_MAX_NESTED) {
+        fmi_syntax_fail(parser, token, "%s nested more than %d deep", what, (int)FMI_MAX_NESTED);
+    }
+}
 
 static inline void fmi_syntax_rise(fmi_parser *parser)
 {

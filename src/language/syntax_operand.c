@@ -19,20 +19,11 @@ static fmi_value parse_literal(fmi_parser *parser, fmi_vtype type, int64_t numbe
     return value;
 }
 
-static fmi_value parse_integer(fmi_parser *parser)
-{
-    const fmi_tok *token = parser->at;
-    fmi_vtype type;
-    uint64_t number;
-    fmi_number_read_integer(token->start, token->start + token->length, &number, &type);
-    return parse_literal(parser, type, (int64_t)number);
-}
-
 // Of a double nothing is known: it is the target's compiler that computes with it.
 static fmi_value parse_real(fmi_parser *parser)
 {
     const fmi_tok *token = parser->at;
-    bool is_double = fmi_tok_is_double(token);
+    bool is_double = token->type == FMI_VT_DOUBLE;
     float real = 0;
     double wide = 0;
     if (token->length > MAX_LITERAL) {
@@ -45,7 +36,7 @@ static fmi_value parse_real(fmi_parser *parser)
         return fmi_syntax_fail(parser, token, "this is over the largest %s",
                                is_double ? "double, 1.7976931348623157e308" : "float, 3.4028234e38");
     }
-    fmi_value value = parse_literal(parser, is_double ? FMI_VT_DOUBLE : FMI_VT_FLOAT, 0);
+    fmi_value value = parse_literal(parser, (fmi_vtype)token->type, 0);
     value.is_known = !is_double;
     value.real = real;
     // Where a float may become a double, a target's compiler must not take more digits for it than a float has.
@@ -238,7 +229,9 @@ static fmi_value parse_variable(fmi_parser *parser)
     if (!symbol->is_const) {
         value.use = fmi_value_add_use(parser, symbol, token);
     }
-    parse_indexes(parser, &value);
+    if (value.dims) {
+        parse_indexes(parser, &value);
+    }
     return value;
 }
 
@@ -318,7 +311,7 @@ static fmi_value parse_primary(fmi_parser *parser)
 {
     const fmi_tok *token = parser->at;
     switch ((fmi_tok_kind)token->kind) {
-    case FMI_TOK_INTEGER: return parse_integer(parser);
+    case FMI_TOK_INTEGER: return parse_literal(parser, (fmi_vtype)token->type, (int64_t)token->number);
     case FMI_TOK_FLOAT: return parse_real(parser);
     case FMI_TOK_NAME: return parse_name(parser);
     case FMI_TOK_END: return fmi_syntax_fail(parser, token, "the text ends where a value is wanted");
@@ -376,7 +369,9 @@ static fmi_value parse_unary(fmi_parser *parser)
         fmi_syntax_step(parser, &value, parser->at, false);
         fmi_syntax_skip(parser);
     }
-    parse_indexes(parser, &value); // which fails: what has elements has taken its indexes
+    if (fmi_syntax_is(parser, '[')) {
+        parse_indexes(parser, &value); // which fails: what has elements has taken its indexes
+    }
     return value;
 }
 

@@ -372,7 +372,9 @@ static bool find_doubles(const fmi_tree *tree)
     }
     for (int k = 0; k < 2; k++) {
         for (uint32_t i = 0; i < texts[k]->count; i++) {
-            if (fmi_tok_is_double(&texts[k]->list[i]) || fmi_syntax_type(&texts[k]->list[i]) == FMI_VT_DOUBLE) {
+            const fmi_tok *token = &texts[k]->list[i];
+            bool is_number = token->kind == FMI_TOK_FLOAT && token->type == FMI_VT_DOUBLE;
+            if (is_number || fmi_syntax_type(token) == FMI_VT_DOUBLE) {
                 return true;
             }
         }

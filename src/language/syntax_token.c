@@ -48,13 +48,6 @@ fmi_node *fmi_syntax_make(fmi_parser *parser, fmi_node_kind kind, const fmi_tok 
     return node;
 }
 
-void fmi_syntax_nest(fmi_parser *parser, const fmi_tok *token, const char *what)
-{
-    if (parser->depth++ >= FMI_MAX_NESTED) {
-        fmi_syntax_fail(parser, token, "%s nested more than %d deep", what, (int)FMI_MAX_NESTED);
-    }
-}
-
 // `point` is a `.` that no built-in id owns.
 static void refuse_member(fmi_parser *parser, const fmi_tok *point)
 {

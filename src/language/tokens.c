@@ -151,11 +151,8 @@ static const char *cut_number(struct cutter *cutter, fmi_tok *token)
         }
     }
     token->kind = is_float ? FMI_TOK_FLOAT : FMI_TOK_INTEGER;
-    const char *end = cutter->text + cutter->at;
-    uint64_t value;
-    fmi_vtype type;
-    return is_float ? fmi_number_check_real(token->start, end)
-                    : fmi_number_read_integer(token->start, end, &value, &type);
+    return is_float ? fmi_number_check_real(token->start, cutter->text + cutter->at, &token->type)
+                    : fmi_number_read_integer(token->start, cutter->text + cutter->at, &token->number, &token->type);
 }
 
 // True if the name behind the `#` that is here is `name`.
@@ -189,39 +186,30 @@ static const char *check_directive(const struct cutter *cutter)
                : "the only directives are #define, #undef, #if, #ifdef, #ifndef, #elif, #else and #endif";
 }
 
-// The operator that starts here, the longest first; its length, or 0 if there is none.
+// The operator that starts here, the longest that there is; its length, or 0 if there is none.
 static size_t find_operator(const struct cutter *cutter, uint8_t *out_op)
 {
     static const struct {
-        char text[4];
+        char text[3];
         uint8_t op;
-    } operators[] = {
-        {"<<=", FMI_OP_SHIFT_LEFT | FMI_OP_STORES},
-        {">>=", FMI_OP_SHIFT_RIGHT | FMI_OP_STORES},
-        {"++", FMI_OP_INCREMENT},
-        {"--", FMI_OP_DECREMENT},
-        {"<<", FMI_OP_SHIFT_LEFT},
-        {">>", FMI_OP_SHIFT_RIGHT},
-        {"<=", FMI_OP_AT_MOST},
-        {">=", FMI_OP_AT_LEAST},
-        {"==", FMI_OP_EQUAL},
-        {"!=", FMI_OP_UNEQUAL},
-        {"&&", FMI_OP_AND},
-        {"||", FMI_OP_OR},
+    } pairs[] = {
+        {"++", FMI_OP_INCREMENT}, {"--", FMI_OP_DECREMENT}, {"<<", FMI_OP_SHIFT_LEFT}, {">>", FMI_OP_SHIFT_RIGHT},
+        {"<=", FMI_OP_AT_MOST},   {">=", FMI_OP_AT_LEAST},  {"==", FMI_OP_EQUAL},      {"!=", FMI_OP_UNEQUAL},
+        {"&&", FMI_OP_AND},       {"||", FMI_OP_OR},
     };
-    const char *here = cutter->text + cutter->at;
-    size_t left = cutter->length - cutter->at;
-    for (size_t i = 0; i < sizeof operators / sizeof operators[0]; i++) {
-        size_t length = strlen(operators[i].text);
-        if (length <= left && memcmp(here, operators[i].text, length) == 0) {
-            *out_op = operators[i].op;
-            return length;
+    const char first = look(cutter, 0), second = look(cutter, 1);
+    uint8_t op = (uint8_t)first;
+    size_t length = first && strchr("+-*/%&|^~!<>=?:;,.()[]{}", first) ? 1 : 0;
+    for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++) {
+        if (pairs[i].text[0] == first && pairs[i].text[1] == second) {
+            op = pairs[i].op;
+            length = 2;
         }
     }
-    bool is_known = *here && strchr("+-*/%&|^~!<>=?:;,.()[]{}", *here);
-    bool is_compound = is_known && left > 1 && here[1] == '=' && strchr("+-*/%&|^", *here);
-    *out_op = (uint8_t)(*here | (is_compound ? FMI_OP_STORES : 0));
-    return is_known ? 1u + is_compound : 0;
+    bool is_shift = op == FMI_OP_SHIFT_LEFT || op == FMI_OP_SHIFT_RIGHT;
+    bool stores = length && look(cutter, length) == '=' && (is_shift || strchr("+-*/%&|^", op));
+    *out_op = (uint8_t)(op | (stores ? FMI_OP_STORES : 0));
+    return length + stores;
 }
 
 static const char *cut_operator(struct cutter *cutter, fmi_tok *token)

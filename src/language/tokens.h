@@ -39,11 +39,13 @@ typedef struct fmi_tok {
     uint32_t column; // from 1, in bytes
     uint8_t kind;    // fmi_tok_kind
     uint8_t op;      // of an operator; 0: none
+    uint8_t type;    // fmi_vtype of a number
     bool is_spaced;  // a blank, comment or line end is before it
     bool is_first;   // the first of its line; backslashes and comments hide a line's end
     bool is_final;   // came out of a macro's argument: not expanded again
     union {
         fmi_name_entry *name; // of a name
+        uint64_t number;      // of an integer
         const char *mistake;  // of a bad token: the sentence
     };
     const fmi_name_entry *macro; // the macro that it comes from, whose use is at `line` and `column`; NULL: from none
@@ -76,12 +78,6 @@ void fmi_toks_match(fmi_reading *reading, const fmi_toks *tokens);
 static inline bool fmi_tok_stores(const fmi_tok *token)
 {
     return token->op == '=' || (token->op & FMI_OP_STORES) != 0;
-}
-
-// True for a literal of a double: 1.0lf.
-static inline bool fmi_tok_is_double(const fmi_tok *token)
-{
-    return token->kind == FMI_TOK_FLOAT && token->length > 2 && (token->start[token->length - 2] | 32) == 'l';
 }
 
 static inline bool fmi_tok_steps(const fmi_tok *token)

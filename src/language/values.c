@@ -16,14 +16,15 @@ void fmi_put_form(fmi_printer *printer, const char *form, ...)
 {
     va_list values;
     va_start(values, form);
-    for (const char *at = form, *mark; *at; at = *mark ? mark + 1 : mark) {
-        mark = at + strcspn(at, "@");
-        fmi_put_bytes(printer, at, (size_t)(mark - at));
-        const fmi_node *value = *mark ? va_arg(values, const fmi_node *) : NULL;
+    for (const char *mark = strchr(form, '@'); mark; mark = strchr(form, '@')) {
+        const fmi_node *value = va_arg(values, const fmi_node *);
+        fmi_put_bytes(printer, form, (size_t)(mark - form));
         if (value) {
             fmi_put_value(printer, value);
         }
+        form = mark + 1;
     }
+    fmi_put(printer, form);
     va_end(values);
 }
 
@@ -124,7 +125,9 @@ static void put_element(fmi_printer *printer, const fmi_node *node)
 {
     put_named(printer, node->declared);
     fmi_put(printer, node->declared->kind == FMI_DECLARED_BUFFER ? printer->dialect->array : "");
-    fmi_put_form(printer, "[@]", node->a);
+    fmi_put(printer, "[");
+    fmi_put_value(printer, node->a);
+    fmi_put(printer, "]");
 }
 
 static const fmi_dtype_words *words_of(const fmi_printer *printer, const fmi_node *element)

@@ -40,6 +40,7 @@ static inline void fmi_put_bytes(fmi_printer *printer, const char *bytes, size_t
 
 void fmi_put(fmi_printer *printer, const char *text);
 void fmi_put_value(fmi_printer *printer, const fmi_node *node);
+void fmi_put_symbol(fmi_printer *printer, const fmi_symbol *symbol);
 // The form with a value in the place of each `@`; nothing, where the value is NULL.
 void fmi_put_form(fmi_printer *printer, const char *form, ...);
 // Statements, each on lines of its own; constants and helpers of the header.

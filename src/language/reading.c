@@ -58,7 +58,9 @@ static void put_sentence(fmi_text *out, const char *sentence, const fmi_tok *tok
     for (const char *at = sentence, *mark; *at; at = *mark ? mark + 1 : mark) {
         mark = at + strcspn(at, "@");
         fmi_text_append(out, at, (size_t)(mark - at));
-        fmi_text_append(out, token->start, *mark ? token->length : 0);
+        if (*mark) {
+            fmi_text_append(out, token->start, token->length);
+        }
     }
 }
 

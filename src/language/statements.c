@@ -11,12 +11,6 @@ static void begin_line(fmi_printer *printer)
     fmi_put_bytes(printer, blanks, width < sizeof blanks - 1 ? width : sizeof blanks - 1);
 }
 
-static void put_name(fmi_printer *printer, const fmi_symbol *symbol)
-{
-    fmi_put(printer, "fm_v_");
-    fmi_put_bytes(printer, symbol->name->text, symbol->name->length);
-}
-
 // `constant` stands before what is const.
 static void put_type(fmi_printer *printer, const fmi_symbol *symbol, const char *constant)
 {
@@ -27,7 +21,7 @@ static void put_type(fmi_printer *printer, const fmi_symbol *symbol, const char 
 
 static void put_declarator(fmi_printer *printer, const fmi_node *node)
 {
-    put_name(printer, node->symbol);
+    fmi_put_symbol(printer, node->symbol);
     for (uint32_t i = 0; i < node->symbol->dim_count; i++) {
         fmi_text_format(printer->out, "[%u]", node->symbol->dims[i]);
     }
@@ -140,12 +134,12 @@ static void put_helper(fmi_printer *printer, const fmi_node *node)
 {
     fmi_put(printer, printer->dialect->function);
     put_type(printer, node->symbol, "");
-    put_name(printer, node->symbol);
+    fmi_put_symbol(printer, node->symbol);
     fmi_put(printer, "(");
     for (const fmi_node *param = node->a; param; param = param->next) {
         fmi_put(printer, param == node->a ? "" : ", ");
         put_type(printer, param->symbol, "const ");
-        put_name(printer, param->symbol);
+        fmi_put_symbol(printer, param->symbol);
     }
     fmi_put(printer, node->a || !printer->dialect->casts_as_c ? ")\n" : "void)\n");
     put_block(printer, node->b);

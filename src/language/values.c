@@ -28,6 +28,12 @@ void fmi_put_form(fmi_printer *printer, const char *form, ...)
     va_end(values);
 }
 
+void fmi_put_symbol(fmi_printer *printer, const fmi_symbol *symbol)
+{
+    fmi_put(printer, "fm_v_");
+    fmi_put_bytes(printer, symbol->name->text, symbol->name->length);
+}
+
 static void put_token(fmi_printer *printer, const fmi_tok *token)
 {
     fmi_put_bytes(printer, token->start, token->length);
@@ -308,13 +314,13 @@ static void put_cast(fmi_printer *printer, const fmi_node *node)
     fmi_put(printer, ")");
 }
 
-static void put_arguments(fmi_printer *printer, const fmi_node *list)
+static void put_list(fmi_printer *printer, const fmi_node *list, const char *end)
 {
-    for (const fmi_node *argument = list; argument; argument = argument->next) {
-        fmi_put(printer, argument == list ? "" : ", ");
-        fmi_put_value(printer, argument);
+    for (const fmi_node *value = list; value; value = value->next) {
+        fmi_put(printer, value == list ? "" : ", ");
+        fmi_put_value(printer, value);
     }
-    fmi_put(printer, ")");
+    fmi_put(printer, end);
 }
 
 // The word of a function, with a letter for its type where the target has one for each.
@@ -332,7 +338,7 @@ static void put_builtin(fmi_printer *printer, const fmi_node *node)
         fmi_put(printer, is_wide && node->builtin->shape == FMI_SHAPE_REAL_TO_BOOL ? "_d" : "");
     }
     fmi_put(printer, "(");
-    put_arguments(printer, node->a);
+    put_list(printer, node->a, ")");
 }
 
 static void put_atomic(fmi_printer *printer, const fmi_node *node)
@@ -354,7 +360,7 @@ static void put_atomic(fmi_printer *printer, const fmi_node *node)
     fmi_put(printer, printer->dialect->address);
     put_element(printer, node->a);
     fmi_put(printer, ", ");
-    put_arguments(printer, node->a->next);
+    put_list(printer, node->a->next, ")");
 }
 
 static void put_barrier(fmi_printer *printer, const fmi_tok *token)
@@ -367,19 +373,13 @@ static void put_barrier(fmi_printer *printer, const fmi_tok *token)
                     FMI_BARRIER_CODE(printer->is_header, token->line, token->column));
 }
 
-static void put_symbol(fmi_printer *printer, const fmi_symbol *symbol)
-{
-    fmi_put(printer, "fm_v_");
-    fmi_put_bytes(printer, symbol->name->text, symbol->name->length);
-}
-
 static void put_open(fmi_printer *printer, const fmi_node *node)
 {
     switch ((fmi_node_kind)node->kind) {
     case FMI_NODE_NUMBER: put_number(printer, node); break;
     case FMI_NODE_KNOWN: put_known(printer, node); break;
     case FMI_NODE_CONSTANT: put_named(printer, node->declared); break;
-    case FMI_NODE_VARIABLE: put_symbol(printer, node->symbol); break;
+    case FMI_NODE_VARIABLE: fmi_put_symbol(printer, node->symbol); break;
     case FMI_NODE_ELEMENT: put_load(printer, node); break;
     case FMI_NODE_INDEX: fmi_put_form(printer, "@[@]", node->a, node->b); break;
     case FMI_NODE_ID: put_id(printer, node); break;
@@ -393,20 +393,16 @@ static void put_open(fmi_printer *printer, const fmi_node *node)
     case FMI_NODE_STEP: put_step(printer, node); break;
     case FMI_NODE_CAST: put_cast(printer, node); break;
     case FMI_NODE_CALL:
-        put_symbol(printer, node->symbol);
+        fmi_put_symbol(printer, node->symbol);
         fmi_put(printer, "(");
-        put_arguments(printer, node->a);
+        put_list(printer, node->a, ")");
         break;
     case FMI_NODE_BUILTIN: put_builtin(printer, node); break;
     case FMI_NODE_ATOMIC: put_atomic(printer, node); break;
     case FMI_NODE_BARRIER: put_barrier(printer, node->token); break;
     case FMI_NODE_LIST:
         fmi_put(printer, "{");
-        for (const fmi_node *value = node->a; value; value = value->next) {
-            fmi_put(printer, value == node->a ? "" : ", ");
-            fmi_put_value(printer, value);
-        }
-        fmi_put(printer, "}");
+        put_list(printer, node->a, "}");
         break;
     default: break; // statements.c prints the others
     }

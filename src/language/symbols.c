@@ -100,7 +100,7 @@ static void suggest(const fmi_parser *parser, const fmi_tok *name, bool is_funct
     }
 }
 
-fmi_value fmi_symbols_refuse(fmi_parser *parser, const fmi_tok *name, bool is_function)
+const fmi_value *fmi_symbols_refuse(fmi_parser *parser, const fmi_tok *name, bool is_function)
 {
     char hint[FMI_MAX_HINT];
     if (is_function && name->name->symbol) {

@@ -60,6 +60,7 @@ typedef struct fmi_parser {
     uint64_t local_bytes;
     uint64_t table_bytes;
     fmi_node no_node; // in place of those that there is no memory for, or no text
+    fmi_value no_value;
     fmi_symbol no_symbol;
 } fmi_parser;
 
@@ -112,19 +113,20 @@ static inline fmi_vtype fmi_syntax_type(const fmi_tok *token)
     return fmi_syntax_term(token) == FMI_TERM_TYPE ? (fmi_vtype)token->name->term.code : FMI_VT_COUNT;
 }
 
-// Fails with a sentence about a token, and gives a value that fits everywhere.
-fmi_value fmi_syntax_fail(fmi_parser *parser, const fmi_tok *token, const char *format, ...)
+// Fails with a sentence about a token, and gives a value that fits everywhere, the parser's own.
+const fmi_value *fmi_syntax_fail(fmi_parser *parser, const fmi_tok *token, const char *format, ...)
     __attribute__((format(printf, 3, 4), cold));
 void fmi_syntax_fail_memory(fmi_parser *parser) __attribute__((cold));
 // That value, once something failed.
-fmi_value fmi_syntax_none(fmi_parser *parser, const fmi_tok *token) __attribute__((cold));
+const fmi_value *fmi_syntax_none(fmi_parser *parser, const fmi_tok *token) __attribute__((cold));
 
 // Takes the operator, or says that it is missing; says that `text` is missing before the next token.
 void fmi_syntax_expect(fmi_parser *parser, char op);
 void fmi_syntax_miss(fmi_parser *parser, const char *text);
 
 // Refuses the next token, where something else is wanted: with what is wrong about the token itself, if anything is, else with the sentence.
-fmi_value fmi_syntax_refuse(fmi_parser *parser, const char *format, ...) __attribute__((format(printf, 2, 3), cold));
+const fmi_value *fmi_syntax_refuse(fmi_parser *parser, const char *format, ...)
+    __attribute__((format(printf, 2, 3), cold));
 
 // Refuses a token that has no place anywhere: a word of another language, a pointer, a member.
 void fmi_syntax_check_token(fmi_parser *parser, const fmi_tok *token);
@@ -173,11 +175,12 @@ void fmi_symbols_close(fmi_parser *parser, const fmi_symbol *newest); // forgets
 // What the kernel declares by this name; in a header specialisations alone are seen.
 const fmi_declared *fmi_symbols_find_declared(const fmi_parser *parser, const fmi_tok *name);
 // Refuses a name that is not known, and names the nearest known one.
-fmi_value fmi_symbols_refuse(fmi_parser *parser, const fmi_tok *name, bool is_function);
+const fmi_value *fmi_symbols_refuse(fmi_parser *parser, const fmi_tok *name, bool is_function);
 
-// syntax_expression.c. An expression with commas; one without; and one that is a statement, where a helper may give nothing.
-fmi_value fmi_syntax_expression(fmi_parser *parser);
-fmi_value fmi_syntax_assignment(fmi_parser *parser);
+// syntax_expression.c. An expression with commas; one without; and one that is a statement, where a helper may give nothing. What calls itself for
+// what is nested writes to `*out`: values given back would lie on the stack twice.
+void fmi_syntax_expression(fmi_parser *parser, fmi_value *out);
+void fmi_syntax_assignment(fmi_parser *parser, fmi_value *out);
 fmi_node *fmi_syntax_effect(fmi_parser *parser);
 void fmi_syntax_begin_expression(fmi_parser *parser);
 // `++` or `--`, the token `op`, before or behind `target`, which becomes the step.
@@ -221,7 +224,7 @@ int64_t fmi_known_compute_whole(uint8_t op, fmi_vtype type, int64_t a, int64_t b
 void fmi_known_fold(fmi_parser *parser, fmi_value *value, fmi_vtype type, const fmi_tok *token);
 
 // syntax_operand.c: everything that no operator takes apart.
-fmi_value fmi_syntax_operand(fmi_parser *parser);
+void fmi_syntax_operand(fmi_parser *parser, fmi_value *out);
 
 // syntax_call.c. `name ( … )`, the name is the next token.
 fmi_value fmi_syntax_call(fmi_parser *parser);

@@ -22,7 +22,8 @@ static uint32_t parse_arguments(fmi_parser *parser, fmi_node *call, bool *out_ar
             fmi_syntax_fail(parser, parser->at, "there are more than %d arguments", (int)FMI_MAX_ARGUMENTS);
         }
         uint32_t middle = parser->use_count;
-        fmi_value argument = fmi_syntax_assignment(parser);
+        fmi_value argument;
+        fmi_syntax_assignment(parser, &argument);
         fmi_value_take(parser, &argument);
         fmi_value_check_order(parser, uses, middle);
         argument.node->argument = argument.first;
@@ -292,7 +293,7 @@ fmi_value fmi_syntax_call(fmi_parser *parser)
     bool is_helper = symbol && symbol->kind == FMI_SYMBOL_HELPER;
     fmi_term term = name->name->term;
     if (!is_helper && term.kind == FMI_TERM_NONE) {
-        return fmi_symbols_refuse(parser, name, true);
+        return *fmi_symbols_refuse(parser, name, true);
     }
     fmi_node_kind kind = is_helper                       ? FMI_NODE_CALL
                          : term.kind == FMI_TERM_BARRIER ? FMI_NODE_BARRIER

@@ -23,7 +23,8 @@ static void parse_sizes(fmi_parser *parser, fmi_symbol *symbol)
             continue;
         }
         fmi_syntax_begin_expression(parser);
-        fmi_value size = fmi_syntax_expression(parser);
+        fmi_value size;
+        fmi_syntax_expression(parser, &size);
         fmi_vtype type = (fmi_vtype)size.node->type;
         bool is_known = size.is_known && fmi_vtype_is_integer(type) && !fmi_vtype_is_64_bit(type);
         if (!is_known || size.number < 1 || size.number > MAX_SIZE) {
@@ -42,7 +43,8 @@ static fmi_value parse_first_value(fmi_parser *parser, const fmi_symbol *symbol)
 {
     uint32_t uses = parser->use_count;
     parser->operator_count = 0;
-    fmi_value value = fmi_syntax_assignment(parser);
+    fmi_value value;
+    fmi_syntax_assignment(parser, &value);
     fmi_value_fit(parser, &value, (fmi_vtype)symbol->type, "what is stored here");
     fmi_value_check_order(parser, 0, uses);
     if (parser->scope == 0 && !value.is_fixed) {
@@ -95,7 +97,7 @@ static fmi_node *parse_initialiser(fmi_parser *parser, fmi_symbol *symbol)
     if (symbol->dim_count) {
         return fmi_syntax_is(parser, '{')
                    ? parse_list(parser, symbol, 0)
-                   : fmi_syntax_fail(parser, parser->at, "an array's values stand in a list: { … }").node;
+                   : fmi_syntax_fail(parser, parser->at, "an array's values stand in a list: { … }")->node;
     }
     fmi_value value = parse_first_value(parser, symbol);
     if (symbol->is_const && value.is_known) {
@@ -112,7 +114,7 @@ static fmi_node *parse_declarator(fmi_parser *parser, fmi_vtype type, bool is_co
 {
     const fmi_tok *name = parser->at;
     if (name->kind != FMI_TOK_NAME) {
-        return fmi_syntax_refuse(parser, "the name of a variable is missing here").node;
+        return fmi_syntax_refuse(parser, "the name of a variable is missing here")->node;
     }
     fmi_syntax_skip(parser);
     if (fmi_syntax_is(parser, '(')) {
@@ -145,7 +147,7 @@ fmi_node *fmi_syntax_declaration(fmi_parser *parser)
                                  type == FMI_VT_VOID ? "nothing is a variable of type void; a kernel's code is its "
                                                        "body alone, the signature is made from its parameters"
                                                      : "the type of a variable is missing here")
-            .node;
+            ->node;
     }
     fmi_syntax_skip(parser);
     fmi_syntax_note_type(parser, type);

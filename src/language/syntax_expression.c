@@ -74,18 +74,14 @@ static void combine(fmi_parser *parser, const fmi_tok *token, fmi_value *left, f
     }
 }
 
-static fmi_value parse_binary(fmi_parser *parser, int least)
+static void parse_binary(fmi_parser *parser, int least, fmi_value *out)
 {
-    fmi_value left = fmi_syntax_operand(parser);
-    for (;;) {
-        const fmi_tok *token = parser->at;
-        int rank = fmi_syntax_rank(token->op);
-        if (rank <= least) {
-            return left;
-        }
+    fmi_syntax_operand(parser, out);
+    for (const fmi_tok *token = parser->at; fmi_syntax_rank(token->op) > least; token = parser->at) {
+        fmi_value right;
         take_operator(parser);
-        fmi_value right = parse_binary(parser, rank);
-        combine(parser, token, &left, &right);
+        parse_binary(parser, fmi_syntax_rank(token->op), &right);
+        combine(parser, token, out, &right);
     }
 }
 
@@ -112,23 +108,23 @@ static void choose(fmi_parser *parser, const fmi_tok *token, fmi_value *out, fmi
     fmi_known_fold(parser, out, type, token);
 }
 
-static fmi_value parse_conditional(fmi_parser *parser)
+static void parse_conditional(fmi_parser *parser, fmi_value *out)
 {
-    fmi_value value = parse_binary(parser, 0);
+    parse_binary(parser, 0, out);
     const fmi_tok *token = parser->at;
     if (!fmi_syntax_take(parser, '?')) {
-        return value;
+        return;
     }
-    fmi_value_fit(parser, &value, FMI_VT_BOOL, "what stands before '?'");
+    fmi_value yes, no;
+    fmi_value_fit(parser, out, FMI_VT_BOOL, "what stands before '?'");
     fmi_syntax_nest(parser, token, "this is");
     parser->questions++;
-    fmi_value yes = fmi_syntax_expression(parser);
+    fmi_syntax_expression(parser, &yes);
     fmi_syntax_expect(parser, ':');
     parser->questions--;
-    fmi_value no = parse_conditional(parser);
+    parse_conditional(parser, &no);
     fmi_syntax_rise(parser);
-    choose(parser, token, &value, &yes, &no);
-    return value;
+    choose(parser, token, out, &yes, &no);
 }
 
 void fmi_syntax_step(fmi_parser *parser, fmi_value *target, const fmi_tok *op, bool is_prefix)
@@ -170,36 +166,36 @@ static void store(fmi_parser *parser, const fmi_tok *op, fmi_value *target, cons
     target->is_known = target->is_fixed = false;
 }
 
-fmi_value fmi_syntax_assignment(fmi_parser *parser)
+void fmi_syntax_assignment(fmi_parser *parser, fmi_value *out)
 {
-    fmi_value target = parse_conditional(parser);
+    parse_conditional(parser, out);
     const fmi_tok *op = parser->at;
     if (!fmi_tok_stores(op)) {
-        return target;
+        return;
     }
+    fmi_value value;
     fmi_syntax_skip(parser);
     fmi_syntax_nest(parser, op, "this is");
-    fmi_value value = fmi_syntax_assignment(parser);
+    fmi_syntax_assignment(parser, &value);
     fmi_syntax_rise(parser);
-    store(parser, op, &target, &value);
-    return target;
+    store(parser, op, out, &value);
 }
 
-fmi_value fmi_syntax_expression(fmi_parser *parser)
+void fmi_syntax_expression(fmi_parser *parser, fmi_value *out)
 {
-    fmi_value out = fmi_syntax_assignment(parser);
+    fmi_syntax_assignment(parser, out);
     while (fmi_syntax_is(parser, ',')) {
         const fmi_tok *comma = parser->at;
-        fmi_value_take(parser, &out);
+        fmi_value right;
+        fmi_value_take(parser, out);
         take_operator(parser);
-        fmi_value right = fmi_syntax_assignment(parser);
-        join(parser, comma, (fmi_vtype)right.node->type, &out, &right);
-        out.first = right.first;
-        out.dims = right.dims;
-        out.sizes = right.sizes;
-        out.is_fixed = out.is_known = false;
+        fmi_syntax_assignment(parser, &right);
+        join(parser, comma, (fmi_vtype)right.node->type, out, &right);
+        out->first = right.first;
+        out->dims = right.dims;
+        out->sizes = right.sizes;
+        out->is_fixed = out->is_known = false;
     }
-    return out;
 }
 
 // Nobody takes the values of these stores.
@@ -214,7 +210,8 @@ static void mark_statements(fmi_node *node)
 fmi_node *fmi_syntax_effect(fmi_parser *parser)
 {
     fmi_syntax_begin_expression(parser);
-    fmi_value value = fmi_syntax_expression(parser);
+    fmi_value value;
+    fmi_syntax_expression(parser, &value);
     if (value.dims || value.node->type != FMI_VT_VOID) {
         fmi_value_take(parser, &value);
     }

@@ -27,14 +27,14 @@ static fmi_value parse_real(fmi_parser *parser)
     float real = 0;
     double wide = 0;
     if (token->length > MAX_LITERAL) {
-        return fmi_syntax_fail(parser, token, "this number has more than %d characters", (int)MAX_LITERAL);
+        return *fmi_syntax_fail(parser, token, "this number has more than %d characters", (int)MAX_LITERAL);
     }
     if (!fmi_number_read_real(token->start, token->start + token->length, &real, &wide)) {
         fmi_syntax_fail_memory(parser);
     }
     if (is_double ? isinf(wide) : isinf(real)) {
-        return fmi_syntax_fail(parser, token, "this is over the largest %s",
-                               is_double ? "double, 1.7976931348623157e308" : "float, 3.4028234e38");
+        return *fmi_syntax_fail(parser, token, "this is over the largest %s",
+                                is_double ? "double, 1.7976931348623157e308" : "float, 3.4028234e38");
     }
     fmi_value value = parse_literal(parser, (fmi_vtype)token->type, 0);
     value.is_known = !is_double;
@@ -72,7 +72,8 @@ static fmi_value parse_cast(fmi_parser *parser)
     fmi_vtype type = fmi_syntax_type(token);
     fmi_syntax_skip(parser);
     fmi_syntax_expect(parser, '(');
-    fmi_value value = fmi_syntax_assignment(parser);
+    fmi_value value;
+    fmi_syntax_assignment(parser, &value);
     fmi_value_take(parser, &value);
     fmi_syntax_expect(parser, ')');
     fmi_syntax_note_type(parser, type);
@@ -87,7 +88,8 @@ static fmi_value parse_cast(fmi_parser *parser)
 static fmi_node *parse_index(fmi_parser *parser, uint32_t size, bool *is_known)
 {
     fmi_syntax_skip(parser);
-    fmi_value index = fmi_syntax_expression(parser);
+    fmi_value index;
+    fmi_syntax_expression(parser, &index);
     fmi_value_take(parser, &index);
     fmi_vtype type = (fmi_vtype)index.node->type;
     if (!fmi_vtype_is_integer(type) || fmi_vtype_is_64_bit(type)) {
@@ -131,11 +133,11 @@ static fmi_value parse_element(fmi_parser *parser, const fmi_declared *declared)
     const fmi_tok *token = parser->at;
     bool is_shared = declared->kind == FMI_DECLARED_SHARED, is_known = true;
     if (token[1].op != '[') {
-        return fmi_syntax_fail(parser, token, "'%s' is a %s and is used only as %s[index]", declared->name,
-                               is_shared ? "shared array" : "buffer", declared->name);
+        return *fmi_syntax_fail(parser, token, "'%s' is a %s and is used only as %s[index]", declared->name,
+                                is_shared ? "shared array" : "buffer", declared->name);
     }
     if (token[2].op == ']') {
-        return fmi_syntax_fail(parser, token, "'%s[]' has no index", declared->name);
+        return *fmi_syntax_fail(parser, token, "'%s[]' has no index", declared->name);
     }
     fmi_syntax_skip(parser);
     fmi_value value = fmi_value_make(parser, FMI_NODE_ELEMENT, fmi_dtype_get((fm_dtype)declared->dtype)->vtype, token);
@@ -184,11 +186,11 @@ static fmi_value parse_id(fmi_parser *parser)
                                         [FMI_ID_SIZE] = 0};
     const fmi_tok *id = parser->at, *axis = id + 2;
     if (parser->is_header) {
-        return fmi_syntax_fail(parser, id, "a helper function does not see '@'; give it as an argument");
+        return *fmi_syntax_fail(parser, id, "a helper function does not see '@'; give it as an argument");
     }
     if (id[1].op != '.' || axis->kind != FMI_TOK_NAME || axis->length != 1 || *axis->start < 'x' ||
         *axis->start > 'z') {
-        return fmi_syntax_fail(parser, id, "'@' is used only as @.x, @.y or @.z");
+        return *fmi_syntax_fail(parser, id, "'@' is used only as @.x, @.y or @.z");
     }
     parser->at += 3;
     fmi_value value = fmi_value_make(parser, FMI_NODE_ID, FMI_VT_UINT, id);
@@ -208,13 +210,13 @@ static fmi_value parse_variable(fmi_parser *parser)
     const fmi_tok *token = parser->at;
     fmi_symbol *symbol = token->name->symbol;
     if (token->name == parser->declaring) {
-        return fmi_syntax_fail(parser, token, "'@' is used in its own first value");
+        return *fmi_syntax_fail(parser, token, "'@' is used in its own first value");
     }
     if (!symbol) {
-        return fmi_symbols_refuse(parser, token, false);
+        return *fmi_symbols_refuse(parser, token, false);
     }
     if (symbol->kind == FMI_SYMBOL_HELPER) {
-        return fmi_syntax_fail(parser, token, "'@' is a helper function and is called with parentheses");
+        return *fmi_syntax_fail(parser, token, "'@' is a helper function and is called with parentheses");
     }
     fmi_value value = fmi_value_make(parser, FMI_NODE_VARIABLE, (fmi_vtype)symbol->type, token);
     value.node->symbol = symbol;
@@ -244,8 +246,8 @@ static fmi_value parse_type(fmi_parser *parser)
     if (token[1].op == '*' || token[1].op == '&') {
         fmi_syntax_check_token(parser, token + 1);
     }
-    return fmi_syntax_fail(parser, token,
-                           "a type stands here where a value is wanted; a declaration is a statement of its own");
+    return *fmi_syntax_fail(parser, token,
+                            "a type stands here where a value is wanted; a declaration is a statement of its own");
 }
 
 static fmi_value parse_declared(fmi_parser *parser, const fmi_declared *declared)
@@ -265,7 +267,7 @@ static fmi_value parse_name(fmi_parser *parser)
     const fmi_declared *declared = fmi_symbols_find_declared(parser, name);
     fmi_syntax_check_token(parser, name);
     if (fmi_syntax_failed(parser)) {
-        return fmi_syntax_none(parser, name);
+        return *fmi_syntax_none(parser, name);
     }
     if (declared) {
         return parse_declared(parser, declared);
@@ -284,29 +286,29 @@ static fmi_value parse_name(fmi_parser *parser)
     case FMI_TERM_NONE:
     case FMI_TERM_FUNCTION: break;
     case FMI_TERM_KEYWORD:
-    case FMI_TERM_FOREIGN: return fmi_syntax_fail(parser, name, "'@' stands where a value is wanted");
+    case FMI_TERM_FOREIGN: return *fmi_syntax_fail(parser, name, "'@' stands where a value is wanted");
     }
     return name[1].op == '(' ? fmi_syntax_call(parser) : parse_variable(parser);
 }
 
-static fmi_value parse_parentheses(fmi_parser *parser)
+static void parse_parentheses(fmi_parser *parser, fmi_value *out)
 {
     const fmi_tok *open = parser->at;
     fmi_syntax_skip(parser);
     fmi_vtype type = fmi_syntax_type(parser->at);
     if (type != FMI_VT_COUNT && parser->at[1].op == ')') {
-        return fmi_syntax_fail(parser, parser->at, "a cast is written %s(value)", fmi_vtype_name(type));
+        fmi_syntax_fail(parser, parser->at, "a cast is written %s(value)", fmi_vtype_name(type));
     }
-    fmi_value value = fmi_syntax_expression(parser);
-    if (value.dims) {
-        fmi_value_take(parser, &value);
+    fmi_syntax_expression(parser, out);
+    if (out->dims) {
+        fmi_value_take(parser, out);
     }
-    value.first = open;
-    value.node->is_wrapped = true;
+    out->first = open;
+    out->node->is_wrapped = true;
     fmi_syntax_expect(parser, ')');
-    return value;
 }
 
+// What is one token, or begins with a name.
 static fmi_value parse_primary(fmi_parser *parser)
 {
     const fmi_tok *token = parser->at;
@@ -314,71 +316,71 @@ static fmi_value parse_primary(fmi_parser *parser)
     case FMI_TOK_INTEGER: return parse_literal(parser, (fmi_vtype)token->type, (int64_t)token->number);
     case FMI_TOK_FLOAT: return parse_real(parser);
     case FMI_TOK_NAME: return parse_name(parser);
-    case FMI_TOK_END: return fmi_syntax_fail(parser, token, "the text ends where a value is wanted");
+    case FMI_TOK_END: return *fmi_syntax_fail(parser, token, "the text ends where a value is wanted");
     case FMI_TOK_OPERATOR:
     case FMI_TOK_BAD: break;
     }
-    return token->op == '(' ? parse_parentheses(parser)
-                            : fmi_syntax_refuse(parser, "'@' stands where a value is wanted");
+    return *fmi_syntax_refuse(parser, "'@' stands where a value is wanted");
 }
 
-// `-v`, `+v`, `~v`, `!v`.
-static fmi_value parse_sign(fmi_parser *parser)
+// `-v`, `+v`, `~v`, `!v`, by the token.
+static void apply_sign(fmi_parser *parser, const fmi_tok *token, fmi_value *value)
 {
-    const fmi_tok *token = parser->at;
     uint8_t op = token->op;
-    fmi_syntax_skip(parser);
-    fmi_value value = fmi_syntax_operand(parser);
-    fmi_value_take(parser, &value);
-    fmi_vtype type = (fmi_vtype)value.node->type;
+    fmi_vtype type = (fmi_vtype)value->node->type;
     bool is_right = op == '!'   ? type == FMI_VT_BOOL || type == FMI_VT_ANY
                     : op == '~' ? fmi_vtype_is_integer(type)
                                 : fmi_vtype_is_number(type);
+    fmi_value_take(parser, value);
     if (!is_right) {
         const char *wanted = op == '!' ? "a bool" : op == '~' ? "an integer" : "a number";
         fmi_syntax_fail(parser, token, "'%c' does not take %s; it takes %s", op, fmi_vtype_phrase(type), wanted);
     }
-    fmi_node *node = fmi_value_wrap(parser, &value, FMI_NODE_UNARY, type, token);
+    fmi_node *node = fmi_value_wrap(parser, value, FMI_NODE_UNARY, type, token);
     node->operand = (uint8_t)type;
-    value.number = op == '!'   ? !value.number
-                   : op == '~' ? ~value.number
-                   : op == '-' ? (int64_t)(0 - (uint64_t)value.number)
-                               : value.number;
-    value.real = op == '-' ? -value.real : value.real;
-    value.first = token;
-    fmi_known_convert(&value, type, type);
-    fmi_known_fold(parser, &value, type, token);
-    return value;
+    value->number = op == '!'   ? !value->number
+                    : op == '~' ? ~value->number
+                    : op == '-' ? (int64_t)(0 - (uint64_t)value->number)
+                                : value->number;
+    value->real = op == '-' ? -value->real : value->real;
+    fmi_known_convert(value, type, type);
+    fmi_known_fold(parser, value, type, token);
 }
 
-static fmi_value parse_unary(fmi_parser *parser)
+static void parse_unary(fmi_parser *parser, fmi_value *out)
 {
     const fmi_tok *token = parser->at;
     if (fmi_tok_steps(token)) {
         fmi_syntax_skip(parser);
-        fmi_value value = fmi_syntax_operand(parser);
-        fmi_syntax_step(parser, &value, token, true);
-        value.first = token;
-        return value;
+        fmi_syntax_operand(parser, out);
+        fmi_syntax_step(parser, out, token, true);
+        out->first = token;
+        return;
     }
     if (token->op == '+' || token->op == '-' || token->op == '!' || token->op == '~') {
-        return parse_sign(parser);
+        fmi_syntax_skip(parser);
+        fmi_syntax_operand(parser, out);
+        apply_sign(parser, token, out);
+        out->first = token;
+        return;
     }
-    fmi_value value = parse_primary(parser);
+    if (token->op == '(') {
+        parse_parentheses(parser, out);
+    } else {
+        *out = parse_primary(parser);
+    }
     if (fmi_tok_steps(parser->at)) {
-        fmi_syntax_step(parser, &value, parser->at, false);
+        fmi_syntax_step(parser, out, parser->at, false);
         fmi_syntax_skip(parser);
     }
     if (fmi_syntax_is(parser, '[')) {
-        parse_indexes(parser, &value); // which fails: what has elements has taken its indexes
+        parse_indexes(parser, out); // which fails: what has elements has taken its indexes
     }
-    return value;
 }
 
-fmi_value fmi_syntax_operand(fmi_parser *parser)
+void fmi_syntax_operand(fmi_parser *parser, fmi_value *out)
 {
     fmi_syntax_nest(parser, parser->at, "this is");
-    fmi_value value = parse_unary(parser);
+    parse_unary(parser, out);
     fmi_syntax_rise(parser);
-    return value;
 }

@@ -69,7 +69,8 @@ static struct flow end_loop(struct flow inner, bool is_always)
 static fmi_node *parse_test(fmi_parser *parser, bool *out_is_always)
 {
     fmi_syntax_begin_expression(parser);
-    fmi_value value = fmi_syntax_expression(parser);
+    fmi_value value;
+    fmi_syntax_expression(parser, &value);
     fmi_value_fit(parser, &value, FMI_VT_BOOL, "the condition");
     *out_is_always = value.is_known && value.number;
     return value.node;
@@ -166,7 +167,8 @@ static void parse_return(fmi_parser *parser, fmi_node *node, struct flow *out)
     }
     if (!is_void) {
         fmi_syntax_begin_expression(parser);
-        fmi_value value = fmi_syntax_expression(parser);
+        fmi_value value;
+        fmi_syntax_expression(parser, &value);
         fmi_value_fit(parser, &value, (fmi_vtype)parser->result, "what this function returns");
         node->a = value.node;
     }
@@ -193,7 +195,7 @@ static fmi_node *parse_keyword(fmi_parser *parser, fmi_keyword keyword, struct f
                                     [FMI_KEYWORD_BREAK] = FMI_NODE_BREAK,  [FMI_KEYWORD_CONTINUE] = FMI_NODE_CONTINUE,
                                     [FMI_KEYWORD_RETURN] = FMI_NODE_RETURN};
     if (keyword == FMI_KEYWORD_ELSE) {
-        return fmi_syntax_fail(parser, parser->at, "this 'else' belongs to no 'if'").node;
+        return fmi_syntax_fail(parser, parser->at, "this 'else' belongs to no 'if'")->node;
     }
     fmi_node *node = fmi_syntax_make(parser, (fmi_node_kind)kinds[keyword], parser->at);
     fmi_syntax_skip(parser);
@@ -251,12 +253,12 @@ static fmi_node *parse_param(fmi_parser *parser)
     bool is_const = fmi_syntax_take_const(parser);
     fmi_vtype type = fmi_syntax_type(parser->at);
     if (type == FMI_VT_COUNT || type == FMI_VT_VOID) {
-        return fmi_syntax_refuse(parser, "the type of a parameter is missing here").node;
+        return fmi_syntax_refuse(parser, "the type of a parameter is missing here")->node;
     }
     fmi_syntax_skip(parser);
     const fmi_tok *name = parser->at;
     if (name->kind != FMI_TOK_NAME) {
-        return fmi_syntax_refuse(parser, "the name of a parameter is missing here").node;
+        return fmi_syntax_refuse(parser, "the name of a parameter is missing here")->node;
     }
     fmi_syntax_skip(parser);
     if (fmi_syntax_is(parser, '[')) {
@@ -330,16 +332,16 @@ static fmi_node *parse_header_part(fmi_parser *parser)
     fmi_vtype type = fmi_syntax_type(parser->at);
     if (type == FMI_VT_COUNT) {
         return fmi_syntax_refuse(parser, "a header holds helper functions, const values and macros, and this is none")
-            .node;
+            ->node;
     }
     fmi_syntax_skip(parser);
     if (parser->at->kind != FMI_TOK_NAME) {
-        return fmi_syntax_refuse(parser, "the name of a helper function is missing here").node;
+        return fmi_syntax_refuse(parser, "the name of a helper function is missing here")->node;
     }
     if (parser->at[1].op != '(') {
         return fmi_syntax_refuse(parser, "a variable of the header is const: another would be one for all work-items "
                                          "on one device, and one for each on another")
-            .node;
+            ->node;
     }
     return parse_helper(parser, type);
 }

@@ -14,7 +14,7 @@ static void stop(fmi_parser *parser)
     parser->at = &text->list[text->count];
 }
 
-fmi_value fmi_syntax_fail(fmi_parser *parser, const fmi_tok *token, const char *format, ...)
+const fmi_value *fmi_syntax_fail(fmi_parser *parser, const fmi_tok *token, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
@@ -24,10 +24,12 @@ fmi_value fmi_syntax_fail(fmi_parser *parser, const fmi_tok *token, const char *
     return fmi_syntax_none(parser, token);
 }
 
-fmi_value fmi_syntax_none(fmi_parser *parser, const fmi_tok *token)
+const fmi_value *fmi_syntax_none(fmi_parser *parser, const fmi_tok *token)
 {
     parser->no_node = (fmi_node){.kind = FMI_NODE_EMPTY, .type = FMI_VT_ANY, .token = token};
-    return (fmi_value){.node = &parser->no_node, .first = token, .use = UINT32_MAX, .uses = parser->use_count};
+    parser->no_value =
+        (fmi_value){.node = &parser->no_node, .first = token, .use = UINT32_MAX, .uses = parser->use_count};
+    return &parser->no_value;
 }
 
 void fmi_syntax_fail_memory(fmi_parser *parser)
@@ -103,7 +105,7 @@ void fmi_syntax_check_token(fmi_parser *parser, const fmi_tok *token)
     }
 }
 
-fmi_value fmi_syntax_refuse(fmi_parser *parser, const char *format, ...)
+const fmi_value *fmi_syntax_refuse(fmi_parser *parser, const char *format, ...)
 {
     const fmi_tok *token = parser->at;
     char sentence[400];

@@ -1,5 +1,6 @@
 // The arithmetic of `#if`, in 64-bit integers. See preprocessor.h.
-// A name in it is a macro or an integer specialisation; anything else is an error, because C would take it for 0 and GLSL refuses it.
+// A name in it is a macro or an integer specialisation; anything else is an error, because C would take it for 0 and
+// GLSL refuses it.
 #include "language/preprocessor.h"
 #include "language/syntax.h"
 

@@ -1,5 +1,6 @@
 // The table of hints, and the search for what looks alike. See hints.h.
-// Names that follow a rule have none: `expf`, `__expf`, `native_exp` and `half_exp` are found as `exp`, `float4` as a vector.
+// Names that follow a rule have none: `expf`, `__expf`, `native_exp` and `half_exp` are found as `exp`, `float4` as a
+// vector.
 #include "language/hints.h"
 
 #include "language/vocabulary.h"
@@ -11,8 +12,8 @@ enum { MAX_SUGGESTED = 24 };
 
 static const char no_vectors[] = "there are no vectors: write their components as scalars";
 
-// Our word, or advice where there is none, and the names that it is said of, with blanks between. One that ends in `*` stands for all that begin so
-// and that no longer name of the table stands for.
+// Our word, or advice where there is none, and the names that it is said of, with blanks between. One that ends in `*`
+// stands for all that begin so and that no longer name of the table stands for.
 // clang-format off
 static const struct {
     const char *text;
@@ -80,7 +81,8 @@ static const struct {
      "mem_fence storageBarrier atomic_work_item_fence"},
     {"work-items exchange values through workgroup-shared arrays and barrier()",
      "__syncwarp simdgroup_barrier __ballot* __any* __all* __activemask work_group_reduce*"},
-    {"of subgroups there are subgroup_add, subgroup_min, subgroup_max, subgroup_broadcast, subgroup_size and subgroup_lane",
+    {"of subgroups there are subgroup_add, subgroup_min, subgroup_max, "
+     "subgroup_broadcast, subgroup_size and subgroup_lane",
      "__shfl* subgroup* sub_group* gl_Subgroup* simd_* Wave*"},
     {"subgroup_add", "__reduce_add_sync simd_sum WaveActiveSum subgroupAdd sub_group_reduce_add"},
     {"subgroup_min", "__reduce_min_sync simd_min WaveActiveMin subgroupMin sub_group_reduce_min"},

@@ -1,4 +1,5 @@
-// The names in a kernel's texts: each spelling is kept once, with all that it stands for, so that whoever has a token knows it without a search.
+// The names in a kernel's texts: each spelling is kept once, with all that it stands for, so that whoever has a token
+// knows it without a search.
 // One owner, the tree that is being read; nothing is locked. Memory is the arena's.
 #ifndef FMI_LANGUAGE_NAMES_H
 #define FMI_LANGUAGE_NAMES_H

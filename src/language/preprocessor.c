@@ -1,6 +1,6 @@
 // Macros: their definitions, and their text in place of their names. See preprocessor.h.
-// Expansion is C's, without `#` and `##`. What it makes has the place of the macro's use, arguments their own. The user's text decides how much
-// is made, so that is bounded.
+// Expansion is C's, without `#` and `##`. What it makes has the place of the macro's use, arguments their own. The
+// user's text decides how much is made, so that is bounded.
 #include "language/preprocessor.h"
 
 #include "language/tree.h"
@@ -60,7 +60,8 @@ static void add_param(fmi_reading *reading, const fmi_tok *token, fmi_macro *out
     }
 }
 
-// Reads `(a, b)` behind a macro's name, whose parenthesis is line[1]; gives the number of tokens up to and with the closing one.
+// Reads `(a, b)` behind a macro's name, whose parenthesis is line[1]; gives the number of tokens up to and with the
+// closing one.
 static uint32_t read_params(fmi_reading *reading, const fmi_tok *line, uint32_t count, fmi_macro *out)
 {
     bool wants_name = false;
@@ -189,8 +190,8 @@ static void expand_use(fmi_reading *reading, fmi_macro *macro, const fmi_tok *pl
     fmi_toks_free(&text);
 }
 
-// Reads the arguments in `( a, b )`, whose parenthesis is list[0], each expanded by itself, into `arguments`, which has room for the macro's; the
-// index of the closing one.
+// Reads the arguments in `( a, b )`, whose parenthesis is list[0], each expanded by itself, into `arguments`, which has
+// room for the macro's; the index of the closing one.
 static uint32_t read_arguments(fmi_reading *reading, const fmi_macro *macro, const fmi_tok *name, const fmi_tok *list,
                                uint32_t count, fmi_toks *arguments, uint32_t depth)
 {

@@ -1,5 +1,6 @@
-// The preprocessor of the portable language: carries out the directives of a header and puts the text of macros where they are used, in header
-// and body. The targets' own preprocessors never see a macro, so one text means the same to all of them, and macros see what their use sees.
+// The preprocessor of the portable language: carries out the directives of a header and puts the text of macros where
+// they are used, in header and body. The targets' own preprocessors never see a macro, so one text means the same to
+// all of them, and macros see what their use sees.
 // Knows tokens, not their meaning. No state; any thread.
 #ifndef FMI_LANGUAGE_PREPROCESSOR_H
 #define FMI_LANGUAGE_PREPROCESSOR_H
@@ -17,7 +18,8 @@ typedef struct fmi_macro {
     bool is_active;   // is being expanded, and does not expand in its own text
 } fmi_macro;
 
-// Puts what directives and macros leave of a header that was cut, `raw`, into `out`, which is read from then on. Macros borrow `raw`.
+// Puts what directives and macros leave of a header that was cut, `raw`, into `out`, which is read from then on. Macros
+// borrow `raw`.
 void fmi_preprocess_header(fmi_reading *reading, const fmi_toks *raw, fmi_toks *out);
 
 // The same for a body.

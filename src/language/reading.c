@@ -1,6 +1,6 @@
 // Sentences with places. See reading.h.
-// The text is the user's: nothing is assumed of it. Control characters are shown as spaces, and a character of several bytes counts as
-// one, so that the caret stands where a terminal shows the byte.
+// The text is the user's: nothing is assumed of it. Control characters are shown as spaces, and a character of several
+// bytes counts as one, so that the caret stands where a terminal shows the byte.
 #include "language/reading.h"
 
 #include "base/error.h"

@@ -1,6 +1,7 @@
-// What the stages that read a kernel's texts share: the spellings, and the first error with its place, "line L, column C: …" with the line and a caret.
-// An error stays: what fails later says nothing, and whoever reads comes to the end of its tokens without looking. Only what would do harm, such as
-// a loop that makes more, looks at `status`.
+// What the stages that read a kernel's texts share: the spellings, and the first error with its place, "line L, column
+// C: …" with the line and a caret.
+// An error stays: what fails later says nothing, and whoever reads comes to the end of its tokens without looking. Only
+// what would do harm, such as a loop that makes more, looks at `status`.
 // Lives on the stack of fmi_tree_read; nothing is locked.
 #ifndef FMI_LANGUAGE_READING_H
 #define FMI_LANGUAGE_READING_H
@@ -21,7 +22,8 @@ typedef struct fmi_reading {
     uint32_t made;               // tokens that macros have made, in all
 } fmi_reading;
 
-// FM_ERROR_COMPILE: "line L, column C: " before the sentence, in which `@` is the token's own text, and the line with a caret behind it. The END token's place is behind the last token.
+// FM_ERROR_COMPILE: "line L, column C: " before the sentence, in which `@` is the token's own text, and the line with a
+// caret behind it. The END token's place is behind the last token.
 // `token` may stand in another list that counts its place in the same text.
 void fmi_tok_fail(fmi_reading *reading, const struct fmi_tok *token, const char *format, ...)
     __attribute__((format(printf, 3, 4), cold));

@@ -1,5 +1,6 @@
 // Names that header and body declare, and what is said of those that nobody did. See syntax.h.
-// A spelling knows the innermost symbol that it names (names.h), so finding one is no search. Names of the kernel itself cannot be declared again.
+// A spelling knows the innermost symbol that it names (names.h), so finding one is no search. Names of the kernel
+// itself cannot be declared again.
 #include "language/hints.h"
 #include "language/syntax.h"
 
@@ -70,7 +71,8 @@ void fmi_symbols_close(fmi_parser *parser, const fmi_symbol *newest)
     }
 }
 
-// What another language's word means here, else the nearest word or symbol. `is_function`: what stands before parentheses.
+// What another language's word means here, else the nearest word or symbol. `is_function`: what stands before
+// parentheses.
 static void suggest(const fmi_parser *parser, const fmi_tok *name, bool is_function, char out[FMI_MAX_HINT])
 {
     const fmi_kernel_text *source = parser->tree->source;

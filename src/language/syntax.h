@@ -1,8 +1,9 @@
 // What the files of the parser share while they read one kernel: syntax_*.c and symbols.c. Private to them.
-// The text is read once, from front to back: each function makes its node and checks it. The first error stays and moves the parser to the text's
-// end (fmi_syntax_fail), where every function comes back with a node, so that none has to look whether another failed. What walks over what was
-// read, or computes with it, looks (fmi_syntax_failed).
-// A parser lives on the stack of fmi_syntax_read, so nothing here is locked. Recursion is bounded by `depth`, because the text is the user's.
+// The text is read once, from front to back: each function makes its node and checks it. The first error stays and
+// moves the parser to the text's end (fmi_syntax_fail), where every function comes back with a node, so that none has
+// to look whether another failed. What walks over what was read, or computes with it, looks (fmi_syntax_failed).
+// A parser lives on the stack of fmi_syntax_read, so nothing here is locked. Recursion is bounded by `depth`, because
+// the text is the user's.
 #ifndef FMI_LANGUAGE_SYNTAX_H
 #define FMI_LANGUAGE_SYNTAX_H
 
@@ -13,7 +14,8 @@ enum { FMI_MAX_NESTED = 200, FMI_MAX_CHANGES = 256, FMI_MAX_OPERATORS = 2000, FM
 // The most bytes that the local variables of a body and its helpers have together, and that the header's tables have.
 enum { FMI_MAX_VARIABLE_BYTES = 256 << 10 };
 
-// A variable named in an expression. An expression's uses lie one behind the other, so each part of it is a range of them.
+// A variable named in an expression. An expression's uses lie one behind the other, so each part of it is a range of
+// them.
 typedef struct fmi_use {
     fmi_symbol *symbol;
     const fmi_tok *token;
@@ -124,7 +126,8 @@ const fmi_value *fmi_syntax_none(fmi_parser *parser, const fmi_tok *token) __att
 void fmi_syntax_expect(fmi_parser *parser, char op);
 void fmi_syntax_miss(fmi_parser *parser, const char *text);
 
-// Refuses the next token, where something else is wanted: with what is wrong about the token itself, if anything is, else with the sentence.
+// Refuses the next token, where something else is wanted: with what is wrong about the token itself, if anything is,
+// else with the sentence.
 const fmi_value *fmi_syntax_refuse(fmi_parser *parser, const char *format, ...)
     __attribute__((format(printf, 2, 3), cold));
 
@@ -177,8 +180,8 @@ const fmi_declared *fmi_symbols_find_declared(const fmi_parser *parser, const fm
 // Refuses a name that is not known, and names the nearest known one.
 const fmi_value *fmi_symbols_refuse(fmi_parser *parser, const fmi_tok *name, bool is_function);
 
-// syntax_expression.c. An expression with commas; one without; and one that is a statement, where a helper may give nothing. What calls itself for
-// what is nested writes to `*out`: values given back would lie on the stack twice.
+// syntax_expression.c. An expression with commas; one without; and one that is a statement, where a helper may give
+// nothing. What calls itself for what is nested writes to `*out`: values given back would lie on the stack twice.
 void fmi_syntax_expression(fmi_parser *parser, fmi_value *out);
 void fmi_syntax_assignment(fmi_parser *parser, fmi_value *out);
 fmi_node *fmi_syntax_effect(fmi_parser *parser);
@@ -188,7 +191,8 @@ void fmi_syntax_step(fmi_parser *parser, fmi_value *target, const fmi_tok *op, b
 
 // syntax_value.c. A value with a node of its own, of which nothing is known.
 fmi_value fmi_value_make(fmi_parser *parser, fmi_node_kind kind, fmi_vtype type, const fmi_tok *token);
-// `*value` becomes what the operator at `token` makes of it, which cannot be stored to: the node that is returned, whose `a` is what it was.
+// `*value` becomes what the operator at `token` makes of it, which cannot be stored to: the node that is returned,
+// whose `a` is what it was.
 fmi_node *fmi_value_wrap(fmi_parser *parser, fmi_value *value, fmi_node_kind kind, fmi_vtype type,
                          const fmi_tok *token);
 // Takes a value: fails if it is an array or nothing, or an element that must not be read.
@@ -200,22 +204,25 @@ void fmi_value_check_target(fmi_parser *parser, const fmi_value *target, const f
 // The index of a use.
 uint32_t fmi_value_add_use(fmi_parser *parser, fmi_symbol *symbol, const fmi_tok *token);
 void fmi_value_note_change(fmi_parser *parser, const fmi_value *target);
-// Fails if one of the uses [first, middle) and one of those from `middle` on are of the same variable and one changes it.
+// Fails if one of the uses [first, middle) and one of those from `middle` on are of the same variable and one changes
+// it.
 void fmi_value_check_order(fmi_parser *parser, uint32_t first, uint32_t middle);
 
 // syntax_operator.c. How tightly an operator binds; 0: it is none of two values.
 int fmi_syntax_rank(uint8_t op);
 bool fmi_syntax_gives_bool(uint8_t op);
-// The type as which `left op right` is computed, by the operator's token; the operands become it, but for the right one of a shift.
+// The type as which `left op right` is computed, by the operator's token; the operands become it, but for the right one
+// of a shift.
 fmi_vtype fmi_value_find_type(fmi_parser *parser, const fmi_tok *op, const fmi_value *left, const fmi_value *right);
 // What the operator of integers needs (fmi_check), as `left op right` of `type`.
 fmi_check fmi_value_check_of(const fmi_tok *op, fmi_vtype type, const fmi_value *right);
 // What is known to go wrong: a division by zero, a shift by more bits than there are.
 void fmi_value_check_known(fmi_parser *parser, const fmi_tok *op, fmi_vtype type, const fmi_value *right);
 
-// syntax_known.c: numbers that are known when the kernel is compiled. A float is one of single precision, on every device.
-// The known number of a value of type `from` that becomes one of `type`. A float that does not fit an integer becomes the nearest one that does, NaN
-// becomes 0.
+// syntax_known.c: numbers that are known when the kernel is compiled. A float is one of single precision, on every
+// device.
+// The known number of a value of type `from` that becomes one of `type`. A float that does not fit an integer becomes
+// the nearest one that does, NaN becomes 0.
 void fmi_known_convert(fmi_value *value, fmi_vtype from, fmi_vtype type);
 // `*left` becomes what `left op right` gives, of two known numbers that both have `type` (of a shift: the left one).
 void fmi_known_compute(uint8_t op, fmi_vtype type, fmi_value *left, const fmi_value *right);

@@ -6,7 +6,8 @@
 
 static const char float_advice[] = ": cast it with float(…), or write 2.0 for 2";
 
-// Reads `( a, b )` behind the name into the call's list; how many they are, and whether all are known. No argument may change what another names.
+// Reads `( a, b )` behind the name into the call's list; how many they are, and whether all are known. No argument may
+// change what another names.
 static uint32_t parse_arguments(fmi_parser *parser, fmi_node *call, bool *out_are_known)
 {
     uint32_t uses = parser->use_count, count = 0;
@@ -169,7 +170,8 @@ static void check_builtin(fmi_parser *parser, fmi_node *call)
     fmi_syntax_note_type(parser, (fmi_vtype)call->type);
 }
 
-// A target's compiler computes a function of numbers that it knows in double precision, and goes on with that; so it is not shown one of them.
+// A target's compiler computes a function of numbers that it knows in double precision, and goes on with that; so it is
+// not shown one of them.
 static void hide_argument(fmi_parser *parser, const fmi_node *call)
 {
     fmi_node *hidden = call->a;

@@ -1,5 +1,6 @@
 // Declarations: variables, arrays and their first values; the constants and tables of a header. See syntax.h.
-// An array's size is a number by now, and its list of values has exactly as many: C would take fewer, and sizes that are not known.
+// An array's size is a number by now, and its list of values has exactly as many: C would take fewer, and sizes that
+// are not known.
 #include "language/syntax.h"
 
 enum { MAX_SIZE = 1 << 20 };

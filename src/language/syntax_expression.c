@@ -1,6 +1,6 @@
 // Expressions: operators of two and three values, stores and steps, as they bind. See syntax.h.
-// A chain of operators is read in a loop and makes a tree that leans to the left; each left operand knows the operation that it belongs to, so that
-// a printer needs no recursion along the chain either.
+// A chain of operators is read in a loop and makes a tree that leans to the left; each left operand knows the operation
+// that it belongs to, so that a printer needs no recursion along the chain either.
 #include "language/syntax.h"
 
 void fmi_syntax_begin_expression(fmi_parser *parser)

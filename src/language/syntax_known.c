@@ -1,6 +1,7 @@
-// Numbers that are known when the kernel is compiled: operators and casts of literals and specialisation values. See syntax.h.
-// Compilers of targets compute with literals, too, and some do it in double precision: so all that is known is computed here, and stands in the tree
-// as the number that it is.
+// Numbers that are known when the kernel is compiled: operators and casts of literals and specialisation values. See
+// syntax.h.
+// Compilers of targets compute with literals, too, and some do it in double precision: so all that is known is computed
+// here, and stands in the tree as the number that it is.
 #include "language/syntax.h"
 
 #include <math.h>

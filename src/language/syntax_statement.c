@@ -1,6 +1,6 @@
 // The parser's upper half: what a header holds, and statements. See syntax.h.
-// Both texts are read once, from front to back; a name means what was declared before it. A helper that gives something must come to a `return`
-// on every path, because C would give what happens to lie in a register.
+// Both texts are read once, from front to back; a name means what was declared before it. A helper that gives something
+// must come to a `return` on every path, because C would give what happens to lie in a register.
 #include "language/syntax.h"
 
 #include <stdlib.h>

@@ -1,5 +1,7 @@
-// What the parser does with single tokens: expecting one, refusing one that has no place, and stopping at the first error. See syntax.h.
-// A token that means nothing anywhere is named for what it is, wherever the parser comes upon it: a word of another language, a pointer, a member.
+// What the parser does with single tokens: expecting one, refusing one that has no place, and stopping at the first
+// error. See syntax.h.
+// A token that means nothing anywhere is named for what it is, wherever the parser comes upon it: a word of another
+// language, a pointer, a member.
 #include "language/syntax.h"
 
 #include "language/hints.h"

@@ -1,6 +1,7 @@
-// Values of an expression: which types operators take, what is known of them, and in which order they change variables. See syntax.h.
-// Operands are computed in any order by a target, so an expression that changes a variable and names it once more is refused, unless `&&`, `||`,
-// `?` or a comma stands between.
+// Values of an expression: which types operators take, what is known of them, and in which order they change variables.
+// See syntax.h.
+// Operands are computed in any order by a target, so an expression that changes a variable and names it once more is
+// refused, unless `&&`, `||`, `?` or a comma stands between.
 #include "language/syntax.h"
 
 #include <stdlib.h>
@@ -160,8 +161,9 @@ void fmi_value_note_change(fmi_parser *parser, const fmi_value *target)
     }
 }
 
-// True if a variable that one of the two parts changes is named in the other. Each use of the second part learns which of its variable is the last
-// before that part: so a part is looked at once for each operator around it, and the first one never.
+// True if a variable that one of the two parts changes is named in the other. Each use of the second part learns which
+// of its variable is the last before that part: so a part is looked at once for each operator around it, and the first
+// one never.
 static bool has_clash(fmi_parser *parser, uint32_t first, uint32_t middle)
 {
     bool has = false;

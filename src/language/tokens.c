@@ -1,5 +1,6 @@
 // The tokenizer of bodies and headers. See tokens.h.
-// It also refuses what the language has no use for: directives in a body, strings, numbers that C and GLSL read differently (numbers.h).
+// It also refuses what the language has no use for: directives in a body, strings, numbers that C and GLSL read
+// differently (numbers.h).
 #include "language/tokens.h"
 
 #include "language/numbers.h"
@@ -82,7 +83,8 @@ static size_t measure_hidden(const char *p, const char *end)
     return (size_t)(end - p) >= length && *p == '\\' && p[length - 1] == '\n' ? length : 0;
 }
 
-// Where the comment that begins at `p` ends: behind its `*/`, or at the line end, which is no part of it; NULL: it has no end.
+// Where the comment that begins at `p` ends: behind its `*/`, or at the line end, which is no part of it; NULL: it has
+// no end.
 static const char *find_comment_end(const char *p, const char *end)
 {
     if (p[1] == '*') {
@@ -247,7 +249,8 @@ static const char *cut_name(struct cutter *cutter, fmi_tok *token)
     return NULL;
 }
 
-// A header may leave parts of itself out, whatever stands in them, so a bad token of it is refused by whoever comes to it.
+// A header may leave parts of itself out, whatever stands in them, so a bad token of it is refused by whoever comes to
+// it.
 static void cut_token(struct cutter *cutter, size_t space_start)
 {
     size_t start = cutter->at;

@@ -1,5 +1,5 @@
-// Cuts the user's text (a body or a header) into tokens, with line and column. Blanks, comments and line ends are no tokens: what the preprocessor
-// needs of them is noted on the token behind them.
+// Cuts the user's text (a body or a header) into tokens, with line and column. Blanks, comments and line ends are no
+// tokens: what the preprocessor needs of them is noted on the token behind them.
 // Knows characters, not meaning: the parser gives the tokens meaning. No state; any thread.
 #ifndef FMI_LANGUAGE_TOKENS_H
 #define FMI_LANGUAGE_TOKENS_H
@@ -17,7 +17,8 @@ typedef enum fmi_tok_kind {
     FMI_TOK_END,      // one past the last, so that looking ahead is always allowed
 } fmi_tok_kind;
 
-// What an operator is: its character, if it has one alone; else one of these. `+=` and the like are their operator and FMI_OP_STORES.
+// What an operator is: its character, if it has one alone; else one of these. `+=` and the like are their operator and
+// FMI_OP_STORES.
 enum {
     FMI_OP_SHIFT_LEFT = 1,
     FMI_OP_SHIFT_RIGHT,

@@ -1,5 +1,6 @@
 // From a kernel's texts to a tree. See tree.h.
-// The order is that of the text: the header's directives are carried out first, and the body sees the macros that are left at its end.
+// The order is that of the text: the header's directives are carried out first, and the body sees the macros that are
+// left at its end.
 #include "language/tree.h"
 
 #include "language/preprocessor.h"

@@ -1,6 +1,7 @@
-// A kernel's texts as one typed tree: what the parser makes of header and body, and what printers walk. A tree that was read is right: every name
-// is known, every type fits, and no target's compiler has anything to refuse in it.
-// Nodes live in the tree's arena and borrow the texts and names of what was read. Once read, a tree is not changed: any thread may look at it.
+// A kernel's texts as one typed tree: what the parser makes of header and body, and what printers walk. A tree that was
+// read is right: every name is known, every type fits, and no target's compiler has anything to refuse in it.
+// Nodes live in the tree's arena and borrow the texts and names of what was read. Once read, a tree is not changed: any
+// thread may look at it.
 #ifndef FMI_LANGUAGE_TREE_H
 #define FMI_LANGUAGE_TREE_H
 
@@ -76,7 +77,8 @@ typedef enum fmi_node_kind {
 
 struct fmi_symbol;
 
-// Whether an operation of integers has a value in all targets. A division by what is not known may be one by zero, a shift one by too much.
+// Whether an operation of integers has a value in all targets. A division by what is not known may be one by zero, a
+// shift one by too much.
 typedef enum fmi_check {
     FMI_CHECK_NONE = 0,
     FMI_CHECK_SIGN, // the remainder of a signed number, which GLSL leaves open
@@ -166,8 +168,8 @@ typedef struct fmi_tree {
     uint32_t pieces;       // fmi_piece bits that its functions need
 } fmi_tree;
 
-// Reads and checks header and body. On error the last error says where, and nothing needs to be freed. FM_ERROR_COMPILE with line and column,
-// FM_ERROR_OUT_OF_HOST_MEMORY.
+// Reads and checks header and body. On error the last error says where, and nothing needs to be freed. FM_ERROR_COMPILE
+// with line and column, FM_ERROR_OUT_OF_HOST_MEMORY.
 fm_status fmi_tree_read(const fmi_kernel_text *text, fmi_tree *out);
 void fmi_tree_free(fmi_tree *tree);
 

@@ -17,7 +17,8 @@ static const struct {
     {"const", FMI_TERM_KEYWORD, FMI_KEYWORD_CONST},
     {"void", FMI_TERM_TYPE, FMI_VT_VOID}, {"float", FMI_TERM_TYPE, FMI_VT_FLOAT}, {"int", FMI_TERM_TYPE, FMI_VT_INT},
     {"uint", FMI_TERM_TYPE, FMI_VT_UINT}, {"long", FMI_TERM_TYPE, FMI_VT_LONG},
-    {"ulong", FMI_TERM_TYPE, FMI_VT_ULONG}, {"bool", FMI_TERM_TYPE, FMI_VT_BOOL}, {"double", FMI_TERM_TYPE, FMI_VT_DOUBLE},
+    {"ulong", FMI_TERM_TYPE, FMI_VT_ULONG}, {"bool", FMI_TERM_TYPE, FMI_VT_BOOL},
+    {"double", FMI_TERM_TYPE, FMI_VT_DOUBLE},
     {"INFINITY", FMI_TERM_VALUE, FMI_VALUE_INFINITY}, {"NAN", FMI_TERM_VALUE, FMI_VALUE_NAN},
     {"subgroup_size", FMI_TERM_VALUE, FMI_VALUE_SUBGROUP_SIZE},
     {"subgroup_lane", FMI_TERM_VALUE, FMI_VALUE_SUBGROUP_LANE},
@@ -29,22 +30,25 @@ static const struct {
 };
 
 static const char *const c_words[] = {
-    "auto", "case", "char", "default", "enum", "extern", "goto", "inline", "register", "restrict", "short", "signed", "sizeof",
-    "static", "struct", "switch", "typedef", "union", "unsigned", "volatile", "asm", "typeof", "_Alignas", "_Alignof", "_Atomic", "_Bool",
-    "_Complex", "_Generic", "_Imaginary", "_Noreturn", "_Static_assert", "_Thread_local", "__asm__", "__asm", "__attribute__",
-    "__attribute", "__typeof__", "__typeof", "__extension__", "__builtin_va_list", "__label__",
+    "auto", "case", "char", "default", "enum", "extern", "goto", "inline", "register", "restrict", "short",
+    "signed", "sizeof", "static", "struct", "switch", "typedef", "union", "unsigned", "volatile", "asm", "typeof",
+    "_Alignas", "_Alignof", "_Atomic", "_Bool", "_Complex", "_Generic", "_Imaginary", "_Noreturn", "_Static_assert",
+    "_Thread_local", "__asm__", "__asm", "__attribute__", "__attribute", "__typeof__", "__typeof", "__extension__",
+    "__builtin_va_list", "__label__",
 };
 
 static const char *const glsl_words[] = {
-    "active", "atomic_uint", "attribute", "buffer", "cast", "centroid", "class", "coherent", "common", "demote", "discard",
-    "external", "filter", "fixed", "flat", "float16_t", "float32_t", "float64_t", "half", "highp", "hvec2", "hvec3", "hvec4", "image1D",
-    "image2D", "image3D", "in", "inout", "input", "int16_t", "int32_t", "int64_t", "int8_t", "interface", "invariant", "layout",
-    "lowp", "mediump", "namespace", "noinline", "noperspective", "nonuniformEXT", "out", "output", "partition", "patch", "precise",
-    "precision", "public", "readonly", "resource", "sample", "sampler", "sampler1D", "sampler2D", "sampler3D", "shared", "smooth",
-    "subpassInput", "subroutine", "superp", "template", "texture1D", "texture2D", "texture3D", "this", "uint16_t", "uint32_t",
-    "uint64_t", "uint8_t", "uniform", "using", "varying", "workgroupcoherent", "writeonly", "vec2", "vec3", "vec4", "ivec2",
-    "ivec3", "ivec4", "uvec2", "uvec3", "uvec4", "bvec2", "bvec3", "bvec4", "dvec2", "dvec3", "dvec4", "mat2", "mat3", "mat4",
-    "mat2x2", "mat2x3", "mat2x4", "mat3x2", "mat3x3", "mat3x4", "mat4x2", "mat4x3", "mat4x4", "dmat2", "dmat3", "dmat4",
+    "active", "atomic_uint", "attribute", "buffer", "cast", "centroid", "class", "coherent", "common", "demote",
+    "discard", "external", "filter", "fixed", "flat", "float16_t", "float32_t", "float64_t", "half", "highp",
+    "hvec2", "hvec3", "hvec4", "image1D", "image2D", "image3D", "in", "inout", "input", "int16_t", "int32_t",
+    "int64_t", "int8_t", "interface", "invariant", "layout", "lowp", "mediump", "namespace", "noinline",
+    "noperspective", "nonuniformEXT", "out", "output", "partition", "patch", "precise", "precision", "public",
+    "readonly", "resource", "sample", "sampler", "sampler1D", "sampler2D", "sampler3D", "shared", "smooth",
+    "subpassInput", "subroutine", "superp", "template", "texture1D", "texture2D", "texture3D", "this", "uint16_t",
+    "uint32_t", "uint64_t", "uint8_t", "uniform", "using", "varying", "workgroupcoherent", "writeonly", "vec2",
+    "vec3", "vec4", "ivec2", "ivec3", "ivec4", "uvec2", "uvec3", "uvec4", "bvec2", "bvec3", "bvec4", "dvec2",
+    "dvec3", "dvec4", "mat2", "mat3", "mat4", "mat2x2", "mat2x3", "mat2x4", "mat3x2", "mat3x3", "mat3x4", "mat4x2",
+    "mat4x3", "mat4x4", "dmat2", "dmat3", "dmat4",
 };
 // clang-format on
 

@@ -1,4 +1,5 @@
-// The words of the portable language, and those of other languages that it lacks: a body that used one would run on one target only.
+// The words of the portable language, and those of other languages that it lacks: a body that used one would run on one
+// target only.
 // Constant tables, no state; any thread.
 #ifndef FMI_LANGUAGE_VOCABULARY_H
 #define FMI_LANGUAGE_VOCABULARY_H
@@ -52,7 +53,8 @@ const char *fmi_id_name(fmi_id id);
 // What a name is as a word. `name` need not end in a zero byte.
 fmi_term fmi_term_find(const char *name, size_t length);
 
-// The language's word for a function or type of a target ("inversesqrt", "sqrtf": "rsqrt", "sqrt"); NULL if it is none, or the same.
+// The language's word for a function or type of a target ("inversesqrt", "sqrtf": "rsqrt", "sqrt"); NULL if it is none,
+// or the same.
 const char *fmi_term_of_target(const char *name, size_t length);
 
 // True if `name` can be an identifier of the user: it does not start with fm_ or gl_.

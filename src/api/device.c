@@ -3,6 +3,7 @@
 #include "device/device.h"
 
 #include "base/process.h"
+#include "kernel/target.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -69,7 +70,7 @@ fm_status fm_device_get_properties(fm_device *device, fm_device_properties *out)
         .import_alignment_bytes = caps->import_alignment_bytes,
         .binding_alignment_bytes = caps->binding_alignment_bytes,
         .dtype_mask = caps->dtype_mask,
-        .runs_glsl = caps->takes_spirv,
+        .runs_glsl = fmi_target_of(caps->code_kind)->read_module != NULL,
         .runs_host_functions = caps->takes_host_functions,
         .runs_shared_memory = caps->max_shared_bytes > 0,
         .subgroup_size = caps->subgroup_size,

@@ -34,6 +34,12 @@ enum {
     FMI_ATOMIC_SHARED_FLOAT = 1u << 3,
 };
 
+// What a device's kernels are made of. How a portable kernel becomes it is a row of kernel/target.c.
+typedef enum fmi_code_kind {
+    FMI_CODE_C = 0, // a text that ends in a zero byte; entry `fm_kernel_main` (backend/host/entry.h)
+    FMI_CODE_SPIRV, // words; entry `main`
+} fmi_code_kind;
+
 // What a device can do, filled by `open`. Constant afterwards.
 typedef struct fmi_backend_caps {
     char description[256]; // the driver's name for the device
@@ -57,7 +63,7 @@ typedef struct fmi_backend_caps {
     fm_binding_mode binding_mode;      // the one in force for generated kernels; FM_BINDING_ADDRESSES on host
     // Descriptors were the backend's own choice, and it can address memory as well: dispatches with a binding over max_binding_bytes do.
     bool addresses_large_bindings;
-    bool takes_spirv; // generated kernels are SPIR-V; else C text
+    fmi_code_kind code_kind;
     bool takes_host_functions;
     bool manual; // executes only when a test steps it: there is no keeper, and freed memory is poisoned
     bool on_cpu; // the device computes on this machine's processors: waits must not spin
@@ -199,13 +205,12 @@ typedef struct fmi_batch_plan {
 // What to build a kernel binary from.
 typedef struct fmi_kernel_code {
     const char *name;
-    // Exactly one of the three:
-    const uint32_t *spirv; // entry `main`
-    size_t spirv_size_bytes;
-    const char *c_source; // ends in a zero byte; entry `fm_kernel_main` (fmi_host_entry in kernel/host_entry.h)
+    // Exactly one of the two: code of the device's kind, aligned as malloc aligns; or a function.
+    const void *code;
+    size_t code_size_bytes; // a text's zero byte is not counted
     fm_host_function host_function;
     void *user;
-    // How arguments travel, for SPIR-V:
+    // How arguments travel, for code that is not C:
     //   FM_BINDING_ADDRESSES: the argument block is span_count 64-bit addresses, then the constants, then aligned to 4 (if
     //     wants_group_count) three 32-bit group counts and (if wants_group_base) three 32-bit group bases. `indirect_arguments`: the push constant holds only the 64-bit
     //     address of that block; else the block itself is the push constant.

@@ -70,7 +70,8 @@ static fm_status check(const fm_device *device, const fm_buffer_import_info *inf
     }
     if (!device->ops->import_block || caps->import_alignment_bytes == 0) {
         return fmi_fail(FM_ERROR_UNSUPPORTED, "device '%s' takes no host memory: %s", device->name,
-                        caps->takes_spirv ? "its driver lacks VK_EXT_external_memory_host" : "its backend cannot");
+                        device->ops->import_block ? "its driver lacks VK_EXT_external_memory_host"
+                                                  : "its backend cannot");
     }
     if ((uintptr_t)info->pointer % caps->import_alignment_bytes != 0) {
         return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "pointer %p is not a multiple of the device's %u bytes",

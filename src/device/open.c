@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/process.h"
 #include "base/thread.h"
+#include "kernel/target.h"
 #include "variant/disk.h"
 
 #include <string.h>
@@ -101,7 +102,7 @@ static fm_status init_cache(fm_device *device, uint8_t tag, uint32_t serial)
         .backend = device->backend,
         .caps = &device->caps,
         .ablations = &device->ablations,
-        .disk = device->caps.takes_spirv ? fmi_disk_create(&disk_info) : NULL,
+        .disk = fmi_target_of(device->caps.code_kind)->may_be_kept ? fmi_disk_create(&disk_info) : NULL,
         .limit_count = info->variant_limit,
         .limit_bytes = info->variant_limit_bytes,
         .tag = tag,

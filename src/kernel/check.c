@@ -4,6 +4,7 @@
 #include "kernel/source.h"
 
 #include "base/error.h"
+#include "kernel/target.h"
 
 #include <float.h>
 #include <inttypes.h>
@@ -354,7 +355,7 @@ static fm_status check_portable(const fmi_backend_caps *caps, const fm_kernel_in
 static fm_status check_module(const fmi_backend_caps *caps, const fm_kernel_info *info)
 {
     bool is_glsl = info->language == FM_KERNEL_GLSL;
-    if (!caps->takes_spirv) {
+    if (!fmi_target_of(caps->code_kind)->read_module) {
         return fmi_fail(FM_ERROR_UNSUPPORTED, "kernel '%s': device '%s' does not run kernels given as %s", info->name,
                         caps->description, is_glsl ? "GLSL" : "SPIR-V");
     }

@@ -4,7 +4,6 @@
 #include "kernel/generate.h"
 
 #include "base/error.h"
-#include "language/print.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -21,7 +20,7 @@ static fmi_kernel_text make_text(const fmi_kernel_source *source, const fmi_decl
     return text;
 }
 
-static fm_status generate(fmi_generated *generated, fm_status (*printer)(fmi_print *))
+fm_status fmi_generate(fmi_generated *generated, fmi_printer_function printer)
 {
     const fmi_kernel_source *source = generated->source;
     fmi_declared *names = malloc((source->name_count + 1) * sizeof *names);
@@ -50,16 +49,6 @@ static fm_status generate(fmi_generated *generated, fm_status (*printer)(fmi_pri
     }
     free(names);
     return status;
-}
-
-fm_status fmi_generate_glsl(fmi_generated *generated)
-{
-    return generate(generated, fmi_print_glsl);
-}
-
-fm_status fmi_generate_c(fmi_generated *generated)
-{
-    return generate(generated, fmi_print_c);
 }
 
 fm_status fmi_generate_check(const fmi_kernel_source *source, uint32_t *out_features)

@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 #include "kernel/source.h"
+#include "language/print.h"
 
 // What to generate and, filled by the generator, how its arguments travel.
 typedef struct fmi_generated {
@@ -21,9 +22,9 @@ typedef struct fmi_generated {
     fmi_text text;           // out: ends in a zero byte; freed by the caller, also on error
 } fmi_generated;
 
-// Fill `generated->text`. FM_ERROR_COMPILE with line and column for mistakes in the texts; FM_ERROR_OUT_OF_HOST_MEMORY.
-fm_status fmi_generate_glsl(fmi_generated *generated);
-fm_status fmi_generate_c(fmi_generated *generated);
+// Fills `generated->text` with one of the printers of language/print.h. FM_ERROR_COMPILE with line and column for
+// mistakes in the texts; FM_ERROR_OUT_OF_HOST_MEMORY.
+fm_status fmi_generate(fmi_generated *generated, fmi_printer_function printer);
 
 // Looks for mistakes in body and header that do not depend on dtypes not yet known, and notes what they use.
 fm_status fmi_generate_check(const fmi_kernel_source *source, uint32_t *out_features);

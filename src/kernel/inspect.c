@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/thread.h"
+#include "kernel/target.h"
 
 #include <stdio.h>
 
@@ -34,7 +35,7 @@ fm_status fmi_kernel_write_source(const fmi_backend_caps *caps, const fm_kernel_
     generated.source = source;
     fmi_float_state environment;
     fmi_float_enter(&environment);
-    status = caps->takes_spirv ? fmi_generate_glsl(&generated) : fmi_generate_c(&generated);
+    status = fmi_generate(&generated, fmi_target_of(caps->code_kind)->print);
     fmi_float_leave(&environment);
     if (status == FM_OK) {
         fmi_text_append(out, fmi_text_get(&generated.text), generated.text.length);

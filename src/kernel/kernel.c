@@ -212,7 +212,7 @@ static void take_params(fmi_kernel *kernel, const fm_kernel_info *info)
         }
     }
     bool is_module = info->language == FM_KERNEL_GLSL || info->language == FM_KERNEL_SPIRV;
-    bool is_generated = info->language == FM_KERNEL_PORTABLE && kernel->caps->takes_spirv;
+    bool is_generated = info->language == FM_KERNEL_PORTABLE;
     kernel->addresses_large_bindings =
         is_generated && kernel->caps->addresses_large_bindings && info->param_count < FM_MAX_BINDINGS;
     bool binds_descriptors = is_module || (is_generated && kernel->caps->binding_mode == FM_BINDING_DESCRIPTORS);

@@ -48,12 +48,12 @@ static bool copy_code(fmi_kernel_source *source, const fm_kernel_info *info)
         source->glsl = copy_text(info->code, source->glsl_length);
         return source->glsl != NULL;
     case FM_KERNEL_SPIRV:
-        source->spirv_size_bytes = info->code_size_bytes;
-        source->spirv = malloc(info->code_size_bytes);
-        if (source->spirv) {
-            memcpy(source->spirv, info->code, info->code_size_bytes);
+        source->module_size_bytes = info->code_size_bytes;
+        source->module = malloc(info->code_size_bytes);
+        if (source->module) {
+            memcpy(source->module, info->code, info->code_size_bytes);
         }
-        return source->spirv != NULL;
+        return source->module != NULL;
     case FM_KERNEL_HOST_FUNCTION:
         source->host_function = info->host_function;
         source->user = info->user;
@@ -139,6 +139,6 @@ void fmi_kernel_source_destroy(fmi_kernel_source *source)
     free(source->body);
     free(source->header);
     free(source->glsl);
-    free(source->spirv);
+    free(source->module);
     free(source);
 }

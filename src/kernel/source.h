@@ -14,8 +14,8 @@ typedef struct fmi_kernel_source {
     size_t header_length;
     char *glsl; // GLSL text, ends in a zero byte; owned until it is compiled
     size_t glsl_length;
-    uint32_t *spirv; // GLSL and SPIR-V; owned
-    size_t spirv_size_bytes;
+    void *module; // GLSL, once it is compiled, and SPIR-V; owned
+    size_t module_size_bytes;
     fmi_declared
         *names; // parameters, constants, shared arrays, specialisations, in this order; their texts are owned too
     uint32_t name_count;

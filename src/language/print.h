@@ -21,15 +21,11 @@ typedef struct fmi_print {
 } fmi_print;
 
 // FM_ERROR_OUT_OF_HOST_MEMORY.
+typedef fm_status (*fmi_printer_function)(fmi_print *print);
+
 fm_status fmi_print_glsl(fmi_print *print);
 fm_status fmi_print_c(fmi_print *print);    // for the host: `fm_kernel_main`, which runs a range of workgroups
 fm_status fmi_print_cuda(fmi_print *print); // `fm_kernel_main`, which takes the block by value
 fm_status fmi_print_msl(fmi_print *print);  // `fm_kernel_main`, whose block is at buffer index 0
-
-// Where a barrier() stands in the user's text, in 32 bits, as the host's `fm_barrier_at` is given it: header or body, line, column. Lines and columns
-// that do not fit are the largest.
-#define FMI_BARRIER_CODE(in_header, line, column)                                                                      \
-    (((in_header) ? 0x80000000u : 0u) | ((line) < 0xfffffu ? (line) : 0xffffeu) << 11 |                                \
-     ((column) < 0x7ffu ? (column) : 0x7ffu))
 
 #endif

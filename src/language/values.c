@@ -2,6 +2,8 @@
 // Parentheses are those of the text: all targets bind operators as the language does. A chain of operators is printed in a loop.
 #include "language/dialect.h"
 
+#include "base/barrier.h"
+
 #include <inttypes.h>
 #include <math.h>
 #include <stdarg.h>
@@ -370,7 +372,7 @@ static void put_barrier(fmi_printer *printer, const fmi_tok *token)
         return;
     }
     fmi_text_format(printer->out, "fm_barrier_at(%uu)",
-                    FMI_BARRIER_CODE(printer->is_header, token->line, token->column));
+                    FMI_BARRIER_PLACE(printer->is_header, token->line, token->column));
 }
 
 static void put_open(fmi_printer *printer, const fmi_node *node)

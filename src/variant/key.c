@@ -7,14 +7,6 @@
 
 #include <string.h>
 
-#ifdef FMI_HAVE_VULKAN
-#include <glslang/build_info.h>
-#else
-#define GLSLANG_VERSION_MAJOR 0
-#define GLSLANG_VERSION_MINOR 0
-#define GLSLANG_VERSION_PATCH 0
-#endif
-
 static void write_number(fmi_text *out, uint64_t number)
 {
     char bytes[8];
@@ -24,11 +16,12 @@ static void write_number(fmi_text *out, uint64_t number)
     fmi_text_append(out, bytes, sizeof bytes);
 }
 
-// Which programs turn the source into code: this library with the compilers in it, and the driver.
-static void write_makers(fmi_text *out, const fmi_backend_ops *ops, const fmi_backend_caps *caps)
+static void write_makers(fmi_text *out, const fmi_key_makers *makers)
 {
-    const uint64_t versions[] = {FERMATA_VERSION_MAJOR, FERMATA_VERSION_MINOR, FERMATA_VERSION_PATCH,
-                                 GLSLANG_VERSION_MAJOR, GLSLANG_VERSION_MINOR, GLSLANG_VERSION_PATCH,
+    const fmi_backend_ops *ops = makers->ops;
+    const fmi_backend_caps *caps = makers->caps;
+    const uint64_t versions[] = {FERMATA_VERSION_MAJOR,       FERMATA_VERSION_MINOR,       FERMATA_VERSION_PATCH,
+                                 makers->compiler_version[0], makers->compiler_version[1], makers->compiler_version[2],
                                  caps->driver_version};
     for (size_t i = 0; i < sizeof versions / sizeof versions[0]; i++) {
         write_number(out, versions[i]);
@@ -58,11 +51,11 @@ static void write_arguments(fmi_text *out, const fmi_kernel_code *code)
     }
 }
 
-void fmi_key_write(fmi_text *out, fmi_key_kind kind, const fmi_backend_ops *ops, const fmi_backend_caps *caps,
-                   const fmi_kernel_code *code, const void *source, size_t size_bytes)
+void fmi_key_write(fmi_text *out, fmi_key_kind kind, const fmi_key_makers *makers, const fmi_kernel_code *code,
+                   const void *source, size_t size_bytes)
 {
     write_number(out, kind);
-    write_makers(out, ops, caps);
+    write_makers(out, makers);
     if (code) {
         write_arguments(out, code);
     }

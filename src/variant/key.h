@@ -15,9 +15,16 @@ typedef enum fmi_key_kind {
     FMI_KEY_MODULE = 4, // given GLSL, of which a module is made
 } fmi_key_kind;
 
+// Which programs turn the source into code, beside this library: the driver, and a compiler of the library's.
+typedef struct fmi_key_makers {
+    const fmi_backend_ops *ops;
+    const fmi_backend_caps *caps;
+    uint32_t compiler_version[3];
+} fmi_key_makers;
+
 // Appends the key of `size_bytes` of source. `code`: how its arguments travel; NULL for FMI_KEY_MODULE, which has none yet.
 // Out of memory shows in `out->failed`.
-void fmi_key_write(fmi_text *out, fmi_key_kind kind, const fmi_backend_ops *ops, const fmi_backend_caps *caps,
-                   const fmi_kernel_code *code, const void *source, size_t size_bytes);
+void fmi_key_write(fmi_text *out, fmi_key_kind kind, const fmi_key_makers *makers, const fmi_kernel_code *code,
+                   const void *source, size_t size_bytes);
 
 #endif

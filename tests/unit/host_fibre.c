@@ -3,7 +3,7 @@
 #define FMI_FIBRE_PORTABLE 1
 #include "backend/host/fibre.c"
 
-#include "kernel/host_entry.h"
+#include "base/barrier.h"
 
 #include <pthread.h>
 #include <setjmp.h>

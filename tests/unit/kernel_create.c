@@ -30,19 +30,24 @@ struct fmi_kernel_binary {
     int number;
 };
 
+static bool is_c(const fmi_backend *backend, const fmi_kernel_code *code)
+{
+    return code->code && backend->caps.code_kind == FMI_CODE_C;
+}
+
 static fm_status create_kernel(fmi_backend *backend, const fmi_kernel_code *code, fmi_kernel_binary **out,
                                fmi_text *log)
 {
     pthread_mutex_lock(&backend->lock);
     backend->inside++;
     pthread_cond_broadcast(&backend->changed);
-    while (backend->held && code->c_source && strstr(code->c_source, backend->held)) {
+    while (backend->held && is_c(backend, code) && strstr(code->code, backend->held)) {
         pthread_cond_wait(&backend->changed, &backend->lock);
     }
     backend->inside--;
     backend->last = *code;
     free(backend->last_c);
-    backend->last_c = code->c_source ? strdup(code->c_source) : NULL;
+    backend->last_c = is_c(backend, code) ? strdup(code->code) : NULL;
     fm_status status = backend->failure;
     if (status == FM_OK) {
         *out = malloc(sizeof **out);
@@ -87,7 +92,7 @@ static void open_backend(fmi_backend *backend, bool takes_spirv)
                                        .dtype_mask = 1u << FM_DTYPE_F32 | 1u << FM_DTYPE_F16 | 1u << FM_DTYPE_I32 |
                                                      1u << FM_DTYPE_U32,
                                        .binding_mode = FM_BINDING_ADDRESSES,
-                                       .takes_spirv = takes_spirv,
+                                       .code_kind = takes_spirv ? FMI_CODE_SPIRV : FMI_CODE_C,
                                        .takes_host_functions = !takes_spirv,
                                        .max_shared_bytes = takes_spirv ? 32768 : 0};
     open_cache(backend);
@@ -353,7 +358,7 @@ static void create_backend_failure_keeps_its_cause(void **state)
     close_backend(&backend);
 }
 
-#ifdef FMI_HAVE_VULKAN
+#ifdef FMI_HAVE_GLSLANG
 
 static void create_module_takes_bindings_from_its_code(void **state)
 {
@@ -562,7 +567,7 @@ int main(void)
         cmocka_unit_test(create_field_that_the_language_does_not_use_is_refused),
         cmocka_unit_test(create_mistake_in_the_body_is_found_before_dtypes_are_known),
         cmocka_unit_test(create_backend_failure_keeps_its_cause),
-#ifdef FMI_HAVE_VULKAN
+#ifdef FMI_HAVE_GLSLANG
         cmocka_unit_test(create_module_takes_bindings_from_its_code),
         cmocka_unit_test(create_portable_kernel_arranges_its_arguments),
 #endif

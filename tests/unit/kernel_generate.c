@@ -4,7 +4,7 @@
 
 #include "kernel/message.h"
 
-#ifdef FMI_HAVE_VULKAN
+#ifdef FMI_HAVE_GLSLANG
 #include "kernel/spirv/compile.h"
 #include "kernel/spirv/decorate.h"
 #include "kernel/spirv/reflect.h"
@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#ifdef FMI_HAVE_VULKAN
+#ifdef FMI_HAVE_GLSLANG
 
 static void compile_glsl(const fmi_generated *generated, uint32_t **out_words, size_t *out_size_bytes)
 {
@@ -76,7 +76,7 @@ static void glsl_of_every_dtype_mode_and_arrangement_is_a_valid_module(void **st
             fmi_generated generated = prepare(&info, dtype | dtype << 4 | dtype << 8);
             generated.binding_mode = choice & 2 ? FM_BINDING_ADDRESSES : FM_BINDING_DESCRIPTORS;
             generated.max_push_constants_bytes = choice & 4 ? 8 : 128;
-            assert_int_equal(fmi_generate_glsl(&generated), FM_OK);
+            assert_int_equal(fmi_generate(&generated, fmi_print_glsl), FM_OK);
             assert_int_equal(generated.indirect_arguments, (choice & 4) != 0);
             assert_int_equal(generated.wants_group_count, (choice & 1) != 0);
             assert_true(generated.wants_group_base);
@@ -102,7 +102,7 @@ static void glsl_of_subgroups_is_valid_with_and_without_them(void **state)
         fmi_generated generated = prepare(&info, FM_DTYPE_F32 | FM_DTYPE_U32 << 4);
         generated.binding_mode = FM_BINDING_DESCRIPTORS;
         generated.has_subgroups = has;
-        assert_int_equal(fmi_generate_glsl(&generated), FM_OK);
+        assert_int_equal(fmi_generate(&generated, fmi_print_glsl), FM_OK);
         assert_int_equal(strstr(fmi_text_get(&generated.text), "GL_KHR_shader_subgroup") != NULL, has);
         assert_int_equal(strstr(fmi_text_get(&generated.text), "gl_Subgroup") != NULL, has);
         check_module(&generated, params, 0);
@@ -144,7 +144,7 @@ static void glsl_of_every_word_is_a_valid_module(void **state)
     for (int mode = FM_BINDING_ADDRESSES; mode <= FM_BINDING_DESCRIPTORS; mode++) {
         fmi_generated generated = prepare(&info, FM_DTYPE_F32 | FM_DTYPE_I32 << 4 | FM_DTYPE_U32 << 8);
         generated.binding_mode = (fm_binding_mode)mode;
-        assert_int_equal(fmi_generate_glsl(&generated), FM_OK);
+        assert_int_equal(fmi_generate(&generated, fmi_print_glsl), FM_OK);
         check_module(&generated, params, (mode == FM_BINDING_ADDRESSES ? 24u : 0) + 24);
         release(&generated);
     }
@@ -169,7 +169,7 @@ static void glsl_stores_to_half_round_to_even_and_buffers_may_alias(void **state
         .name = "k", .code = "x[0] = y[0]; y[1] = x[2] * 3.0; x[3] = y[3] = x[4];", .params = params, .param_count = 2};
     fmi_generated generated = prepare(&info, FM_DTYPE_F16 | FM_DTYPE_F16 << 4);
     generated.binding_mode = FM_BINDING_DESCRIPTORS;
-    assert_int_equal(fmi_generate_glsl(&generated), FM_OK);
+    assert_int_equal(fmi_generate(&generated, fmi_print_glsl), FM_OK);
     uint32_t *words = NULL;
     size_t size_bytes = 0;
     compile_glsl(&generated, &words, &size_bytes);
@@ -203,7 +203,7 @@ static void glsl_compiles_on_several_threads_at_once(void **state)
     fm_kernel_info info = {.name = "k", .code = "x[global_id.x] *= sin(x[0]);", .params = params, .param_count = 1};
     fmi_generated generated = prepare(&info, FM_DTYPE_F16);
     generated.binding_mode = FM_BINDING_ADDRESSES;
-    assert_int_equal(fmi_generate_glsl(&generated), FM_OK);
+    assert_int_equal(fmi_generate(&generated, fmi_print_glsl), FM_OK);
     pthread_t threads[4];
     for (size_t i = 0; i < COUNT(threads); i++) {
         assert_int_equal(pthread_create(&threads[i], NULL, compile_many, &generated), 0);
@@ -235,7 +235,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(message_of_unknown_shape_gives_no_reason),
-#ifdef FMI_HAVE_VULKAN
+#ifdef FMI_HAVE_GLSLANG
         cmocka_unit_test(glsl_of_every_dtype_mode_and_arrangement_is_a_valid_module),
         cmocka_unit_test(glsl_of_every_word_is_a_valid_module),
         cmocka_unit_test(glsl_of_subgroups_is_valid_with_and_without_them),

@@ -2,8 +2,8 @@
 // that it links to. libtcc runs many times in this process, also after failures, as it does in a program.
 #include "kernel_fixture.h"
 
-#include "kernel/host_entry.h"
-#include "kernel/host_symbols.h"
+#include "backend/host/entry.h"
+#include "backend/host/symbols.h"
 
 #ifdef FMI_HAVE_HOST
 #include <libtcc.h>
@@ -58,7 +58,7 @@ static void run(const fm_kernel_info *info, uint64_t dtypes, void *const *bindin
                 const uint32_t counts[3], uint64_t first, uint64_t last)
 {
     fmi_generated generated = prepare(info, dtypes);
-    if (fmi_generate_c(&generated) != FM_OK) {
+    if (fmi_generate(&generated, fmi_print_c) != FM_OK) {
         fail_msg("%s", fm_last_error());
     }
     struct compiled compiled;
@@ -422,7 +422,7 @@ static void c_atomics_count_exactly_on_several_threads(void **state)
         .params = params,
         .param_count = 2};
     fmi_generated generated = prepare(&info, get_key(params, 2));
-    assert_int_equal(fmi_generate_c(&generated), FM_OK);
+    assert_int_equal(fmi_generate(&generated, fmi_print_c), FM_OK);
     struct compiled compiled;
     assert_true(compile_c(fmi_text_get(&generated.text), &compiled));
     int32_t k[4] = {0};
@@ -474,7 +474,7 @@ static void c_compiles_after_compiles_that_failed(void **state)
     fm_kernel_info info = {.name = "k", .code = "x[0] = min(x[1], 1.0);", .params = params, .param_count = 1};
     for (size_t i = 0; i < 4 * COUNT(wrong); i++) {
         fmi_generated generated = prepare(&info, FM_DTYPE_F32);
-        assert_int_equal(fmi_generate_c(&generated), FM_OK);
+        assert_int_equal(fmi_generate(&generated, fmi_print_c), FM_OK);
         const char *whole = fmi_text_get(&generated.text), *place = strstr(whole, "fm_state.fm_b_x[0] =");
         assert_non_null(place);
         fmi_text text = {0};

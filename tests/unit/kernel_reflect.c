@@ -1,6 +1,6 @@
 // SPIR-V modules: what is read from good ones, what is said about wrong ones, and that no bytes whatever do harm.
 // Good modules come from glslang; wrong ones are cut short, renamed, or mutated at random with a fixed seed.
-#ifdef FMI_HAVE_VULKAN
+#ifdef FMI_HAVE_GLSLANG
 
 #include "base/text.h"
 #include "kernel/spirv/compile.h"

@@ -34,7 +34,7 @@ static fm_status create_kernel(fmi_backend *backend, const fmi_kernel_code *code
     pthread_mutex_lock(&backend->lock);
     backend->inside++;
     pthread_cond_broadcast(&backend->changed);
-    while (backend->held && strstr(code->c_source, backend->held)) {
+    while (backend->held && strstr(code->code, backend->held)) {
         pthread_cond_wait(&backend->changed, &backend->lock);
     }
     backend->inside--;

@@ -2,8 +2,8 @@
 // place in it. What texts compute is tested by the conformance suite.
 #include "language_fixture.h"
 
-#include "kernel/host_entry.h"
-#include "kernel/host_symbols.h"
+#include "backend/host/entry.h"
+#include "backend/host/symbols.h"
 #include "kernel_fixture.h"
 
 #ifdef FMI_HAVE_HOST
@@ -278,7 +278,7 @@ static void random_bodies_are_taken_printed_and_run(void **state)
         write_body(&writer);
         fm_kernel_info info = make_info(fmi_text_get(&writer.text));
         fmi_generated generated = prepare(&info, dtypes);
-        if (fmi_generate_c(&generated) != FM_OK) {
+        if (fmi_generate(&generated, fmi_print_c) != FM_OK) {
             fail_msg("%s: %s", (const char *)info.code, fm_last_error());
         }
         run_text(fmi_text_get(&generated.text));
@@ -324,7 +324,7 @@ static void mistake_in_a_random_body_has_a_place(void **state)
                         body + at + (replaces ? 1 + word : 0));
         fm_kernel_info info = make_info(fmi_text_get(&changed));
         fmi_generated generated = prepare(&info, dtypes);
-        fm_status status = fmi_generate_c(&generated);
+        fm_status status = fmi_generate(&generated, fmi_print_c);
         if (status != FM_OK && (status != FM_ERROR_COMPILE || !strstr(fm_last_error(), "column "))) {
             fail_msg("%s: %s", (const char *)info.code, fm_last_error());
         }

@@ -7,10 +7,13 @@
 
 #include <pthread.h>
 
+static const fmi_backend_ops best = {.prefix = "best"};
+static const fmi_key_makers makers = {&ops, &caps, {0}};
+
 static void key_changes_with_everything_that_makes_the_code_key_2(void **state)
 {
     (void)state;
-    enum { CODES = 11, KEYS = CODES + 6 };
+    enum { CODES = 11, KEYS = CODES + 7 };
     fmi_kernel_code codes[CODES];
     fmi_backend_caps devices[3] = {caps, caps, caps};
     for (int i = 0; i < CODES; i++) {
@@ -31,14 +34,15 @@ static void key_changes_with_everything_that_makes_the_code_key_2(void **state)
     devices[2].device_uuid[15]++;
     fmi_text keys[KEYS] = {0};
     for (int i = 0; i < CODES; i++) {
-        fmi_key_write(&keys[i], FMI_KEY_GLSL, &ops, &caps, &codes[i], "text", 4);
+        fmi_key_write(&keys[i], FMI_KEY_GLSL, &makers, &codes[i], "text", 4);
     }
-    fmi_key_write(&keys[CODES], FMI_KEY_GLSL, &ops, &devices[1], &codes[0], "text", 4);
-    fmi_key_write(&keys[CODES + 1], FMI_KEY_GLSL, &ops, &devices[2], &codes[0], "text", 4);
-    fmi_key_write(&keys[CODES + 2], FMI_KEY_C, &ops, &caps, &codes[0], "text", 4);
-    fmi_key_write(&keys[CODES + 3], FMI_KEY_GLSL, &ops, &caps, &codes[0], "test", 4);
-    fmi_key_write(&keys[CODES + 4], FMI_KEY_GLSL, &(fmi_backend_ops){.prefix = "best"}, &caps, &codes[0], "text", 4);
-    fmi_key_write(&keys[CODES + 5], FMI_KEY_GLSL, &ops, &caps, NULL, "text", 4);
+    fmi_key_write(&keys[CODES], FMI_KEY_GLSL, &(fmi_key_makers){&ops, &devices[1], {0}}, &codes[0], "text", 4);
+    fmi_key_write(&keys[CODES + 1], FMI_KEY_GLSL, &(fmi_key_makers){&ops, &devices[2], {0}}, &codes[0], "text", 4);
+    fmi_key_write(&keys[CODES + 2], FMI_KEY_C, &makers, &codes[0], "text", 4);
+    fmi_key_write(&keys[CODES + 3], FMI_KEY_GLSL, &makers, &codes[0], "test", 4);
+    fmi_key_write(&keys[CODES + 4], FMI_KEY_GLSL, &(fmi_key_makers){&best, &caps, {0}}, &codes[0], "text", 4);
+    fmi_key_write(&keys[CODES + 5], FMI_KEY_GLSL, &makers, NULL, "text", 4);
+    fmi_key_write(&keys[CODES + 6], FMI_KEY_GLSL, &(fmi_key_makers){&ops, &caps, {0, 0, 1}}, &codes[0], "text", 4);
     for (int i = 0; i < KEYS; i++) {
         for (int j = 0; j < i; j++) {
             assert_false(keys[i].length == keys[j].length && memcmp(keys[i].data, keys[j].data, keys[i].length) == 0);
@@ -55,7 +59,7 @@ static void key_of_code_without_barriers_has_no_name_in_it_key_2(void **state)
     fmi_text keys[2] = {0};
     for (int i = 0; i < 2; i++) {
         const fmi_kernel_code code = {.name = i ? "one" : "another", .group_size = {64, 1, 1}};
-        fmi_key_write(&keys[i], FMI_KEY_C, &ops, &caps, &code, "text", 4);
+        fmi_key_write(&keys[i], FMI_KEY_C, &makers, &code, "text", 4);
     }
     assert_int_equal(keys[0].length, keys[1].length);
     assert_memory_equal(keys[0].data, keys[1].data, keys[0].length);

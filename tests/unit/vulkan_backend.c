@@ -85,7 +85,7 @@ static void open_tells_what_the_device_can_do(void **state)
     assert_true(caps->max_group_invocations >= 128);
     uint32_t always = 1u << FM_DTYPE_F32 | 1u << FM_DTYPE_I32 | 1u << FM_DTYPE_U32;
     assert_int_equal(caps->dtype_mask & always, always);
-    assert_true(caps->takes_spirv);
+    assert_int_equal(caps->code_kind, FMI_CODE_SPIRV);
     assert_false(caps->takes_host_functions);
     assert_int_equal(caps->on_cpu, caps->kind == FM_DEVICE_CPU);
     fixture_close(&f);
@@ -137,7 +137,7 @@ static void create_kernel_that_cannot_be_is_refused_with_a_sentence(void **state
     fixture_open(&f, (test_variant){.mode = FM_BINDING_DESCRIPTORS});
     fmi_text log = {0};
     fmi_kernel_binary *binary = NULL;
-    fmi_kernel_code text = {.name = "c text", .c_source = "void fm_kernel_main(void) {}"};
+    fmi_kernel_code text = {.name = "c text"}; // as a host function
     assert_int_equal(f.ops->create_kernel(f.backend, &text, &binary, &log), FM_ERROR_UNSUPPORTED);
     assert_non_null(strstr(fm_last_error(), "c text"));
 
@@ -145,8 +145,8 @@ static void create_kernel_that_cannot_be_is_refused_with_a_sentence(void **state
     uint32_t *words = compile_glsl("#version 460\nlayout(local_size_x = 1) in;\nvoid main() {}\n", &size_bytes);
     fmi_kernel_code large = {
         .name = "large constants",
-        .spirv = words,
-        .spirv_size_bytes = size_bytes,
+        .code = words,
+        .code_size_bytes = size_bytes,
         .binding_mode = FM_BINDING_DESCRIPTORS,
         .constants_size_bytes = f.caps.max_push_constants_bytes + 4,
         .group_size = {1, 1, 1},
@@ -198,8 +198,8 @@ static void create_kernel_over_the_drivers_private_memory_is_unsupported(void **
         char glsl[512];
         snprintf(glsl, sizeof glsl, "#version 460\nlayout(local_size_x = 1) in;\nvoid main() { %s }\n", cases[i].text);
         fmi_kernel_code code = {.name = "arrays", .binding_mode = FM_BINDING_DESCRIPTORS, .group_size = {1, 1, 1}};
-        uint32_t *words = compile_glsl(glsl, &code.spirv_size_bytes);
-        code.spirv = words;
+        uint32_t *words = compile_glsl(glsl, &code.code_size_bytes);
+        code.code = words;
         fmi_text log = {0};
         fmi_kernel_binary *binary = NULL;
         assert_int_equal(f.ops->create_kernel(f.backend, &code, &binary, &log), cases[i].status);
@@ -231,8 +231,8 @@ static void create_kernel_takes_driver_data_of_its_own_device_only(void **state)
     fixture_open(&f, (test_variant){.mode = FM_BINDING_DESCRIPTORS});
     fmi_kernel_code code = {.name = "data", .binding_mode = FM_BINDING_DESCRIPTORS, .group_size = {1, 1, 1}};
     uint32_t *words =
-        compile_glsl("#version 460\nlayout(local_size_x = 1) in;\nvoid main() {}\n", &code.spirv_size_bytes);
-    code.spirv = words;
+        compile_glsl("#version 460\nlayout(local_size_x = 1) in;\nvoid main() {}\n", &code.code_size_bytes);
+    code.code = words;
     fmi_text data = {0}, again = {0};
     create_with_data(&f, &code, NULL, 0, &data);
     assert_true(data.length >= sizeof(VkPipelineCacheHeaderVersionOne));

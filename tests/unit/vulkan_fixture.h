@@ -214,8 +214,8 @@ static inline fmi_kernel_binary *fixture_kernel(fixture *f, kernel_text kernel)
         .constants_size_bytes = kernel.constant_words * 4,
         .group_size = {kernel.group_size, 1, 1},
     };
-    uint32_t *words = compile_glsl(fmi_text_get(&text), &code.spirv_size_bytes);
-    code.spirv = words;
+    uint32_t *words = compile_glsl(fmi_text_get(&text), &code.code_size_bytes);
+    code.code = words;
     for (uint32_t i = 0; i < kernel.span_count; i++) {
         code.binding_numbers[i] = 2 * i;
     }

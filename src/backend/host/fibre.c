@@ -5,7 +5,7 @@
 // On x86-64 a switch saves what the calling convention asks for; elsewhere ucontext does, at the price of a system call.
 #include "backend/host/fibre.h"
 
-#include "kernel/host_entry.h"
+#include "base/barrier.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -30,7 +30,7 @@ int fmi_fibre_run_group(fmi_fibre_item item, void *state, uint32_t count);
 void fmi_fibres_free(void);
 
 // Called by a body on its fibre: returns when every work-item of the group has called it. `place` says where in the kernel's text it
-// stands (FMI_BARRIER_PLACE in kernel/host_entry.h). Compiled kernels know it as fm_barrier_at.
+// stands (FMI_BARRIER_PLACE in base/barrier.h). Compiled kernels know it as fm_barrier_at.
 void fmi_fibre_barrier(uint32_t place);
 
 // Why the calling thread's last group failed, as the end of a sentence.

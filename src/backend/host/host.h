@@ -4,10 +4,9 @@
 #define FMI_BACKEND_HOST_H
 
 #include "backend/backend.h"
+#include "backend/host/compile.h"
 #include "backend/host/fibre.h"
-#include "kernel/host_entry.h"
 
-#include <libtcc.h>
 #include <pthread.h>
 #include <stdatomic.h>
 
@@ -18,15 +17,13 @@ enum {
 };
 
 struct fmi_kernel_binary {
-    fmi_cost cost;        // the schedule room's
-    fmi_host_entry entry; // generated kernel; NULL for a host function
-    TCCState *compiled;   // owns the entry's code
+    fmi_cost cost;      // the schedule room's
+    fmi_host_code code; // of a generated kernel; none for a host function
     fm_host_function function;
     void *user;
     uint32_t constants_size_bytes;
     uint32_t group_items;   // work-items in a workgroup
     uint32_t group_size[3]; // {1, 1, 1} for a host function
-    uint32_t stack_bytes;   // of a work-item's own stack; 0: it needs none
     char *name;             // for sentences about a failure; owned
 };
 

@@ -99,16 +99,16 @@ static void run_dispatch(const fmi_command *command, uint32_t part, uint32_t par
         sizes[i] = command->spans[i].size_bytes;
     }
     const uint32_t *n = command->group_count;
-    if (binary->entry) {
+    if (binary->code.entry) {
         uint64_t groups = (uint64_t)n[0] * n[1] * n[2];
         fmi_host_entry_args args = {
             bindings, FMI_COMMAND_CONSTANTS(command), groups / parts * part, 0, {n[0], n[1], n[2]}};
         args.last = part + 1 == parts ? groups : groups / parts * (part + 1);
         if (args.first < args.last) {
-            if (binary->stack_bytes) {
-                fmi_fibres_want(binary->stack_bytes);
+            if (binary->code.stack_bytes) {
+                fmi_fibres_want(binary->code.stack_bytes);
             }
-            uint64_t failed = binary->entry(&args);
+            uint64_t failed = binary->code.entry(&args);
             if (failed) {
                 fail_group(command, plan, failed - 1);
             }

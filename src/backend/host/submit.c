@@ -30,8 +30,8 @@ static bool worth_sharing(const fmi_host_wave *wave)
         if (fmi_command_is_dispatch(command)) {
             const uint32_t *n = command->group_count;
             // A host function says nothing about its size: it counts as worth a thread.
-            items +=
-                command->binary->entry ? (uint64_t)n[0] * n[1] * n[2] * command->binary->group_items : ALONE_ITEMS / 2;
+            items += command->binary->code.entry ? (uint64_t)n[0] * n[1] * n[2] * command->binary->group_items
+                                                 : ALONE_ITEMS / 2;
         } else {
             bytes += command->spans[0].size_bytes;
         }

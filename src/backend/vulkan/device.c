@@ -87,7 +87,7 @@ static void describe(const fmi_backend *backend, const fmi_vulkan_offer *offer, 
         .subgroup_size = subgroup_size(offer),
         .binding_mode = binding_mode,
         .addresses_large_bindings = chosen && binding_mode == FM_BINDING_DESCRIPTORS && backend->has_addresses,
-        .takes_spirv = true,
+        .code_kind = FMI_CODE_SPIRV,
         .on_cpu = offer->properties.deviceType == VK_PHYSICAL_DEVICE_TYPE_CPU,
         .driver_version = offer->properties.driverVersion,
     };

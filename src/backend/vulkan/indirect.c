@@ -29,8 +29,8 @@ static fm_status make_kernel(fmi_backend *backend)
 {
     const fmi_kernel_code code = {
         .name = "counts of an indirect dispatch",
-        .spirv = counts_spv,
-        .spirv_size_bytes = sizeof counts_spv,
+        .code = counts_spv,
+        .code_size_bytes = sizeof counts_spv,
         .binding_mode = FM_BINDING_DESCRIPTORS,
         .span_count = 2,
         .binding_numbers = {0, 1},

@@ -206,7 +206,7 @@ static void get_driver_data(fmi_backend *backend, VkPipelineCache cache, fmi_tex
 static fm_status fail_pipeline(fmi_backend *backend, const fmi_kernel_code *code, VkResult result)
 {
     enum { MUCH_BYTES = 4 << 10 };
-    uint64_t bytes = fmi_vulkan_private_bytes(code->spirv, code->spirv_size_bytes);
+    uint64_t bytes = fmi_vulkan_private_bytes(code->code, code->code_size_bytes);
     if (result != VK_ERROR_UNKNOWN || bytes < MUCH_BYTES) {
         return fmi_vulkan_fail(backend, result, "vkCreateComputePipelines", "creating a kernel");
     }
@@ -221,8 +221,8 @@ static fm_status create_pipeline(fmi_backend *backend, const fmi_kernel_code *co
 {
     VkShaderModuleCreateInfo module_info = {
         .sType = VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO,
-        .codeSize = code->spirv_size_bytes,
-        .pCode = code->spirv,
+        .codeSize = code->code_size_bytes,
+        .pCode = code->code,
     };
     VkShaderModule module = VK_NULL_HANDLE;
     VkResult result = backend->vk.vkCreateShaderModule(backend->device, &module_info, NULL, &module);
@@ -257,7 +257,7 @@ fm_status fmi_vulkan_create_kernel(fmi_backend *backend, const fmi_kernel_code *
                                    fmi_text *log)
 {
     *out = NULL;
-    if (!code->spirv) {
+    if (!code->code) {
         return fmi_fail(FM_ERROR_UNSUPPORTED, "The kernel '%s' is not SPIR-V, which is all that %s runs.", code->name,
                         backend->name);
     }

@@ -24,8 +24,8 @@ static fmi_kernel_binary *find_kernel(fmi_backend *backend, fmi_vulkan_transfer_
 #define CODE(words, spans, constants)                                                                                  \
     {                                                                                                                  \
         .name = "transfer",                                                                                            \
-        .spirv = (words),                                                                                              \
-        .spirv_size_bytes = sizeof(words),                                                                             \
+        .code = (words),                                                                                               \
+        .code_size_bytes = sizeof(words),                                                                              \
         .binding_mode = FM_BINDING_ADDRESSES,                                                                          \
         .span_count = (spans),                                                                                         \
         .constants_size_bytes = (constants) * sizeof(uint32_t),                                                        \

@@ -1,7 +1,7 @@
-// The functions behind the table that compiled C kernels link to. See host_symbols.h.
-// Float math is single precision throughout (libm's …f functions). libtcc has neither atomics nor a runtime library here: what
-// its code calls stands in the table, compiled by our own compiler.
-#include "kernel/host_symbols.h"
+// The functions behind the table that compiled C kernels link to. See symbols.h.
+// Float math is single precision throughout (libm's …f functions). libtcc has neither atomics nor a runtime library
+// here: what its code calls stands in the table, compiled by our own compiler.
+#include "backend/host/symbols.h"
 
 #include <math.h>
 #include <string.h>
@@ -174,7 +174,8 @@ static float add_f32(float *element, float value)
     return bits_to_float(old);
 }
 
-// What libtcc's code calls instead of instructions: conversions between floats and unsigned 64-bit integers (on x86-64).
+// What libtcc's code calls instead of instructions: conversions between floats and unsigned 64-bit integers (on
+// x86-64).
 static uint64_t float_to_uint64(float value)
 {
     return (uint64_t)value;

@@ -1,8 +1,8 @@
 // What compiled C kernels call: math, half conversions, atomics, and the helpers that libtcc's code needs.
 // The host backend gives each to tcc_add_symbol; language/prelude.c declares them in the generated text.
 // A constant table, and the two half conversions for our own code. Any thread.
-#ifndef FMI_KERNEL_HOST_SYMBOLS_H
-#define FMI_KERNEL_HOST_SYMBOLS_H
+#ifndef FMI_BACKEND_HOST_SYMBOLS_H
+#define FMI_BACKEND_HOST_SYMBOLS_H
 
 #include <stddef.h>
 #include <stdint.h>

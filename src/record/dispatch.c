@@ -12,27 +12,6 @@
 // Parts of fm_dispatch that have names for the reader alone.
 #define FMI_HOT inline __attribute__((always_inline))
 
-// Puts "fm_dispatch: binding N 'name' of kernel 'name'" before what a lower room said.
-enum { BINDING_NAME_BYTES = 200 };
-
-// "fm_dispatch: binding 0 'x' of kernel 'axpy'"; a module may have no name for it.
-static void __attribute__((cold, noinline))
-name_binding(char out[BINDING_NAME_BYTES], const fmi_kernel *kernel, uint32_t index)
-{
-    const char *name = fmi_kernel_param_name(kernel, index), *quote = *name ? "'" : "";
-    snprintf(out, BINDING_NAME_BYTES, "fm_dispatch: binding %u%s%s%.60s%s of kernel '%.60s'", index, *name ? " " : "",
-             quote, name, quote, kernel->name);
-}
-
-static fm_status __attribute__((cold, noinline))
-blame_binding(fm_status status, const fmi_kernel *kernel, uint32_t index)
-{
-    char prefix[BINDING_NAME_BYTES];
-    name_binding(prefix, kernel, index);
-    fmi_error_prefix(prefix);
-    return status;
-}
-
 static fm_status __attribute__((cold)) refuse_dtype(const fmi_kernel *kernel, uint32_t i, uint32_t bound)
 {
     const char *name = fmi_dtype_name((fm_dtype)bound);
@@ -168,8 +147,8 @@ static FMI_HOT fm_status choose_variant(fm_commands *commands, fmi_kernel_object
 static fm_status __attribute__((cold, noinline))
 refuse_range(const fmi_kernel *kernel, uint32_t i, const fm_binding *b, const fmi_buffer *buffer)
 {
-    char what[BINDING_NAME_BYTES];
-    name_binding(what, kernel, i);
+    char what[FMI_BINDING_NAME_BYTES];
+    fmi_shape_name_binding(what, kernel, i);
     return fmi_check_range(what, buffer, b->offset_bytes, b->size_bytes ? b->size_bytes : FM_WHOLE_SIZE);
 }
 
@@ -226,7 +205,7 @@ static FMI_HOT fm_status bind(fm_commands *commands, const fmi_kernel *kernel, c
     }
     fm_status status = fmi_recorder_hold_buffer(commands, b->buffer, &buffer);
     if (__builtin_expect(status != FM_OK, 0)) {
-        return blame_binding(status, kernel, i);
+        return fmi_shape_blame_binding(status, kernel, i);
     }
     uint64_t offset = b->offset_bytes, size = b->size_bytes;
     uint64_t room = buffer->size_bytes - offset; // nonsense when the offset is beyond the end, which is refused

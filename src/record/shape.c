@@ -160,3 +160,19 @@ fm_status fmi_shape_refuse(const fmi_kernel *kernel, const fm_dispatch_info *inf
     }
     return fmi_shape_arguments_fit(kernel, info) ? refuse_groups(kernel, info, groups) : refuse_constants(kernel, info);
 }
+
+// "fm_dispatch: binding 0 'x' of kernel 'axpy'"; a module may have no name for it.
+void fmi_shape_name_binding(char out[FMI_BINDING_NAME_BYTES], const fmi_kernel *kernel, uint32_t index)
+{
+    const char *name = fmi_kernel_param_name(kernel, index), *quote = *name ? "'" : "";
+    snprintf(out, FMI_BINDING_NAME_BYTES, "fm_dispatch: binding %u%s%s%.60s%s of kernel '%.60s'", index,
+             *name ? " " : "", quote, name, quote, kernel->name);
+}
+
+fm_status fmi_shape_blame_binding(fm_status status, const fmi_kernel *kernel, uint32_t index)
+{
+    char prefix[FMI_BINDING_NAME_BYTES];
+    fmi_shape_name_binding(prefix, kernel, index);
+    fmi_error_prefix(prefix);
+    return status;
+}

@@ -84,7 +84,7 @@ static bool is_complete(void *context)
 {
     const target *t = context;
     return atomic_load(&t->stream->completed) >=
-           t->value; // sequentially consistent: a sleeper's last look (fall_asleep)
+           t->value; // sequentially consistent: a sleeper's last look (fmi_fall_asleep)
 }
 
 static uint64_t batch_of(void *context, uint64_t submitted)

@@ -24,7 +24,7 @@ typedef struct several {
 
 static bool is_complete(const target *t)
 {
-    // Sequentially consistent: a sleeper's last look (fall_asleep).
+    // Sequentially consistent: a sleeper's last look (fmi_fall_asleep).
     return !t->stream || atomic_load(&t->stream->completed) >= t->value;
 }
 

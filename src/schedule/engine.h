@@ -104,6 +104,10 @@ void fmi_engine_kick(fmi_engine *engine);
 // Moves all incoming lists into the backlog, oldest first. The caller has the seat.
 void fmi_engine_drain(fmi_engine *engine);
 
+// Builds and submits the next batch of a queue (form.c). The caller has the seat, and there is room in the queue's
+// ring. False: there was nothing that may be taken.
+bool fmi_engine_form(fmi_engine *engine, uint32_t q);
+
 // Cancels list `value` of the stream if it is in no batch yet: it keeps its place, and fails with FM_ERROR_CANCELLED
 // when its turn comes. Takes the leader's seat for that, and looks for at most a while whether it comes free. False: it
 // was too late, and the list runs. The caller then kicks (cancel.c).
@@ -128,6 +132,18 @@ static inline uint64_t fmi_queue_in_flight(const fmi_queue *queue)
     // Sequentially consistent: see fmi_engine_kick.
     uint64_t tail = atomic_load(&queue->tail);
     return atomic_load(&queue->head) - tail;
+}
+
+// Is a batch in flight that holds a long list?
+static inline bool fmi_queue_has_long(const fmi_queue *queue)
+{
+    uint64_t head = atomic_load_explicit(&queue->head, memory_order_relaxed);
+    for (uint64_t i = atomic_load(&queue->tail); i != head; i++) {
+        if (queue->ring[i % FMI_MOST_BATCHES].is_long) {
+            return true;
+        }
+    }
+    return false;
 }
 
 static inline uint64_t fmi_engine_in_flight(const fmi_engine *engine)

@@ -1,8 +1,9 @@
-// Planner. See planner.h. ASAP levelling over ranges of memory regions.
+// Planner. See planner.h. ASAP levelling over ranges of memory regions (hazards.h).
 // The leader's alone; no locks, no atomics.
 #include "schedule/planner.h"
 
 #include "base/error.h"
+#include "schedule/hazards.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -100,165 +101,6 @@ static bool cover_regions(fmi_planner *planner, const fmi_list *list)
     return list->highest_region < planner->region_capacity || grow_regions(planner, list->highest_region);
 }
 
-// The last wave that a use of the span must come after.
-static inline uint32_t conflicting_wave(const fmi_planner *planner, const fmi_span *span)
-{
-    if (span->access & FMI_SPAN_PRIVATE) {
-        return 0;
-    }
-    const fmi_region_state *state = &planner->regions[span->region];
-    if (state->batch != planner->batch) {
-        return 0;
-    }
-    uint32_t wave = 0;
-    uint64_t end = span->offset_bytes + span->size_bytes;
-    for (uint32_t i = 0; i < state->count; i++) {
-        const fmi_hazard *h = &state->hazards[i];
-        if (span->offset_bytes < h->end && h->begin < end) {
-            wave = h->write_wave > wave ? h->write_wave : wave;
-            if (span->access & FM_ACCESS_WRITE) {
-                wave = h->read_wave > wave ? h->read_wave : wave;
-            }
-        }
-    }
-    return wave;
-}
-
-// All ranges of a region become one: coarser, never wrong.
-static void merge_hazards(fmi_region_state *state)
-{
-    fmi_hazard all = state->hazards[0];
-    for (uint32_t i = 1; i < state->count; i++) {
-        const fmi_hazard *h = &state->hazards[i];
-        all.begin = h->begin < all.begin ? h->begin : all.begin;
-        all.end = h->end > all.end ? h->end : all.end;
-        all.read_wave = h->read_wave > all.read_wave ? h->read_wave : all.read_wave;
-        all.write_wave = h->write_wave > all.write_wave ? h->write_wave : all.write_wave;
-    }
-    state->hazards[0] = all;
-    state->count = 1;
-}
-
-enum {
-    EITHER_ACCESS = FM_ACCESS_READ | FM_ACCESS_WRITE,
-    ACCESS_BITS = 2,
-    ANY_QUEUE = 0x155,       // fm_access times this: its bits in fmi_region_state.before, of all queues
-    OTHER_QUEUES = 0x3fc,    // what of them is not the batch's own queue's
-    ANY_WRITER = UINT16_MAX, // in fmi_region_state.written_on
-};
-
-// Uses that conflict with batches of a queue of which everything up to `covered` is ordered before.
-static inline uint32_t conflicting_access(uint64_t written, uint64_t used, uint64_t covered)
-{
-    return written > covered ? EITHER_ACCESS : used > covered ? FM_ACCESS_WRITE : 0;
-}
-
-// The same for each queue, where there are several.
-static uint32_t conflicts_by_queue(const fmi_planner *planner, const fmi_region_state *state, uint32_t region)
-{
-    const fmi_planner_queue *self = &planner->queues[planner->queue];
-    uint64_t *used = planner->used[region];
-    uint32_t before = 0;
-    for (uint32_t q = 0; q < planner->queue_count; q++) {
-        bool own = q == planner->queue;
-        uint64_t written = state->written_on == q ? state->written : state->written_on == ANY_WRITER ? used[q] : 0;
-        uint32_t access = conflicting_access(written, used[q], own ? self->covered : self->seen[q]);
-        before |= own ? access : access << (ACCESS_BITS * (q + 1));
-    }
-    used[planner->queue] = planner->batch;
-    return before;
-}
-
-// The region's first use in this batch: notes which uses conflict with earlier batches. The region is taken as a whole
-// there.
-static inline void enter_region(const fmi_planner *planner, fmi_region_state *state)
-{
-    state->before = planner->queue_count == 1
-                        ? conflicting_access(state->written, state->batch, planner->queues[0].covered)
-                        : conflicts_by_queue(planner, state, (uint32_t)(state - planner->regions));
-    state->batch = planner->batch;
-    state->count = 0;
-}
-
-static void raise(uint64_t *stamp, uint64_t to)
-{
-    *stamp = to > *stamp ? to : *stamp;
-}
-
-static inline void use(fmi_hazard *h, uint32_t access, uint32_t wave)
-{
-    if ((access & FM_ACCESS_READ) && wave > h->read_wave) {
-        h->read_wave = wave;
-    }
-    if ((access & FM_ACCESS_WRITE) && wave > h->write_wave) {
-        h->write_wave = wave;
-    }
-}
-
-// A use conflicts with batches of other queues: the whole batch waits for them. Called before the use is noted.
-static void __attribute__((cold)) wait_for_queues(fmi_planner *planner, fmi_region_state *state, uint32_t conflicts)
-{
-    const uint64_t *used = planner->used[state - planner->regions];
-    for (uint32_t q = 0; q < planner->queue_count; q++) {
-        uint32_t access = conflicts >> (ACCESS_BITS * (q + 1));
-        if (access & FM_ACCESS_WRITE) {
-            raise(&planner->after[q], used[q]);
-        } else if (access & FM_ACCESS_READ) {
-            if (state->written_on == q) {
-                raise(&planner->after[q], state->written);
-            } else if (state->written_on == ANY_WRITER) {
-                raise(&planner->after[q], used[q]);
-            }
-        }
-    }
-    state->before &= ~(conflicts & OTHER_QUEUES);
-}
-
-// Notes a use of a region that the batch has entered; returns the access that conflicts with earlier batches of the
-// batch's own queue.
-static inline uint32_t note_use(fmi_planner *planner, fmi_region_state *state, uint32_t access)
-{
-    uint32_t conflicts = state->before & (access * ANY_QUEUE);
-    if (__builtin_expect(conflicts & OTHER_QUEUES, 0)) {
-        wait_for_queues(planner, state, conflicts);
-    }
-    if (access & FM_ACCESS_WRITE) {
-        state->written = planner->batch;
-        state->written_on = (uint16_t)planner->queue;
-    }
-    return conflicts & EITHER_ACCESS;
-}
-
-// Remembers that the span is used in `wave`.
-static inline void mark(fmi_planner *planner, const fmi_span *span, uint32_t wave)
-{
-    if (span->access & FMI_SPAN_PRIVATE) {
-        return;
-    }
-    fmi_region_state *state = &planner->regions[span->region];
-    if (state->batch != planner->batch) {
-        enter_region(planner, state);
-    }
-    planner->fence |= note_use(planner, state, span->access) && wave == 1;
-    uint64_t end = span->offset_bytes + span->size_bytes;
-    fmi_hazard *found = NULL;
-    for (uint32_t i = 0; i < state->count; i++) {
-        fmi_hazard *h = &state->hazards[i];
-        if (h->begin == span->offset_bytes && h->end == end) {
-            found = h;
-            break;
-        }
-    }
-    if (!found) {
-        if (state->count == FMI_HAZARD_RANGES) {
-            merge_hazards(state);
-        }
-        found = &state->hazards[state->count++];
-        *found = (fmi_hazard){span->offset_bytes, end, 0, 0};
-    }
-    use(found, span->access, wave);
-}
-
 static inline void append(fmi_planner *planner, fmi_command *command, uint32_t list_index, uint32_t wave)
 {
     command->list = list_index;
@@ -271,7 +113,7 @@ static inline void append(fmi_planner *planner, fmi_command *command, uint32_t l
 static inline void place(fmi_planner *planner, fmi_command *command, uint32_t list_index, uint32_t wave)
 {
     for (uint32_t i = 0; i < command->span_count; i++) {
-        mark(planner, &command->spans[i], wave);
+        fmi_hazard_mark(planner, &command->spans[i], wave);
     }
     append(planner, command, list_index, wave);
 }
@@ -280,14 +122,15 @@ static inline uint32_t conflicts_of(const fmi_planner *planner, const fmi_comman
 {
     uint32_t wave = 0;
     for (uint32_t i = 0; i < command->span_count; i++) {
-        uint32_t w = conflicting_wave(planner, &command->spans[i]);
+        uint32_t w = fmi_hazard_wave(planner, &command->spans[i]);
         wave = w > wave ? w : wave;
     }
     return wave;
 }
 
 // One look at a span: raises `wave` to the last wave that it must come after, and returns the entry that is exactly its
-// range, making it if the region is new to the batch. NULL: none is, and mark() must find room. Adds to `before` what
+// range, making it if the region is new to the batch. NULL: none is, and fmi_hazard_mark() must find room. Adds to
+// `before` what
 // conflicts with earlier batches.
 static inline fmi_hazard *look(fmi_planner *planner, const fmi_span *span, uint32_t *wave, uint32_t *before)
 {
@@ -295,11 +138,11 @@ static inline fmi_hazard *look(fmi_planner *planner, const fmi_span *span, uint3
     uint64_t begin = span->offset_bytes, end = begin + span->size_bytes;
     bool is_new = state->batch != planner->batch;
     if (is_new) {
-        enter_region(planner, state);
+        fmi_region_enter(planner, state);
         state->count = 1;
         state->hazards[0] = (fmi_hazard){begin, end, 0, 0};
     }
-    *before |= note_use(planner, state, span->access);
+    *before |= fmi_region_note_use(planner, state, span->access);
     if (is_new) {
         return &state->hazards[0];
     }
@@ -343,7 +186,7 @@ static inline uint32_t place_after_conflicts(fmi_planner *planner, fmi_command *
         return wave;
     }
     for (uint32_t i = 0; i < command->span_count; i++) {
-        use(exact[i], command->spans[i].access, wave);
+        fmi_hazard_use(exact[i], command->spans[i].access, wave);
     }
     append(planner, command, list_index, wave);
     return wave;
@@ -419,7 +262,7 @@ static bool is_uncovered(fmi_planner *planner, fmi_batch_stamp earlier)
         return earlier.batch > self->covered;
     }
     if (earlier.batch > self->seen[earlier.queue]) {
-        raise(&planner->after[earlier.queue], earlier.batch);
+        fmi_stamp_raise(&planner->after[earlier.queue], earlier.batch);
     }
     return false;
 }
@@ -533,7 +376,7 @@ void fmi_planner_note_submitted(fmi_planner *planner, const fmi_batch_plan *plan
         self->covered = planner->batch - 1;
     }
     for (uint32_t q = 0; q < planner->queue_count; q++) {
-        raise(&self->seen[q], planner->after[q]);
+        fmi_stamp_raise(&self->seen[q], planner->after[q]);
         self->owed[q] = 0;
     }
 }
@@ -548,7 +391,7 @@ void fmi_planner_note_dropped(fmi_planner *planner)
         for (uint32_t k = 0; k < command->span_count; k++) {
             const fmi_span *span = &command->spans[k];
             if ((span->access & FM_ACCESS_WRITE) && !(span->access & FMI_SPAN_PRIVATE)) {
-                planner->regions[span->region].written_on = ANY_WRITER;
+                planner->regions[span->region].written_on = FMI_ANY_WRITER;
             }
         }
     }

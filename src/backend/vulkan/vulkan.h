@@ -284,6 +284,7 @@ void fmi_vulkan_read_failures(fmi_backend *backend, const fmi_batch_plan *plan);
 
 // submit.c
 fm_status fmi_vulkan_submit(fmi_backend *backend, fmi_batch_plan *plan);
+fm_status fmi_vulkan_encode(fmi_backend *backend, fmi_vulkan_slot *slot, fmi_batch_plan *plan);
 
 // complete.c
 fm_status fmi_vulkan_completed(fmi_backend *backend, uint32_t queue, uint64_t *out_value);

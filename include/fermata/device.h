@@ -137,6 +137,7 @@ typedef struct fm_device_properties {
     uint32_t dtype_mask;               // bit (1 << fm_dtype) is set for each dtype that buffers in kernels can have
     uint8_t runs_glsl;                 // 1: takes GLSL and SPIR-V kernels
     uint8_t runs_host_functions;       // 1: takes host functions
+    uint8_t keeps_subnormals;          // 1: floats below 1.18e-38 are numbers like others; 0: they may count as 0
     uint8_t runs_shared_memory;        // 1: generated kernels may declare workgroup-shared arrays and call barrier()
     // Work-items of a subgroup, which subgroup_add and the like of the kernel language work on; 1 where the device has no such operations.
     uint32_t subgroup_size;

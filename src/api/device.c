@@ -72,6 +72,7 @@ fm_status fm_device_get_properties(fm_device *device, fm_device_properties *out)
         .dtype_mask = caps->dtype_mask,
         .runs_glsl = fmi_target_of(caps->code_kind)->read_module != NULL,
         .runs_host_functions = caps->takes_host_functions,
+        .keeps_subnormals = (caps->float_modes & FMI_FLOAT_SUBNORMALS) != 0,
         .runs_shared_memory = caps->max_shared_bytes > 0,
         .subgroup_size = caps->subgroup_size,
     };

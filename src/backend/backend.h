@@ -40,6 +40,14 @@ typedef enum fmi_code_kind {
     FMI_CODE_SPIRV, // words; entry `main`
 } fmi_code_kind;
 
+// What a device keeps of floats where a kernel asks for it; bits of fmi_backend_caps.float_modes.
+enum {
+    FMI_FLOAT_NAN = 1u << 0,         // NaN, infinities and the signs of zeros, in 32 bits
+    FMI_FLOAT_WIDE_NAN = 1u << 1,    // in 64 bits
+    FMI_FLOAT_SUBNORMALS = 1u << 2,  // in 32 bits
+    FMI_FLOAT_ROUNDS_HALF = 1u << 3, // conversions to 16 bits round to the nearest, to even from the middle
+};
+
 // What a device can do, filled by `open`. Constant afterwards.
 typedef struct fmi_backend_caps {
     char description[256]; // the driver's name for the device
@@ -59,6 +67,7 @@ typedef struct fmi_backend_caps {
     uint32_t max_push_constants_bytes; // for kernels that bind descriptors themselves (GLSL, SPIR-V)
     uint32_t dtype_mask;               // bit (1 << fm_dtype)
     uint32_t atomics;                  // FMI_ATOMIC_*
+    uint32_t float_modes;              // FMI_FLOAT_*
     uint32_t subgroup_size;            // 1: there are no operations of subgroups
     fm_binding_mode binding_mode;      // the one in force for generated kernels; FM_BINDING_ADDRESSES on host
     // Descriptors were the backend's own choice, and it can address memory as well: dispatches with a binding over max_binding_bytes do.

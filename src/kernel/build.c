@@ -104,6 +104,7 @@ static fm_status write_portable(const fmi_kernel *kernel, fmi_recipe *recipe)
     bool by_address = kernel->addresses_large_bindings && (generated->dtypes & FMI_KEY_BY_ADDRESS);
     generated->binding_mode = by_address ? FM_BINDING_ADDRESSES : kernel->caps->binding_mode;
     generated->has_subgroups = kernel->caps->subgroup_size > 1;
+    generated->float_modes = fmi_generate_float_modes(kernel->caps);
     generated->max_push_constants_bytes = kernel->caps->max_push_constants_bytes;
     fm_status status = fmi_generate(generated, target_of(kernel)->print);
     if (status != FM_OK) {

@@ -20,6 +20,14 @@ static fmi_kernel_text make_text(const fmi_kernel_source *source, const fmi_decl
     return text;
 }
 
+uint32_t fmi_generate_float_modes(const fmi_backend_caps *caps)
+{
+    return (caps->float_modes & FMI_FLOAT_NAN ? FMI_KEEP_NAN : 0u) |
+           (caps->float_modes & FMI_FLOAT_WIDE_NAN ? FMI_KEEP_WIDE_NAN : 0u) |
+           (caps->float_modes & FMI_FLOAT_SUBNORMALS ? FMI_KEEP_SUBNORMALS : 0u) |
+           (caps->float_modes & FMI_FLOAT_ROUNDS_HALF ? FMI_ROUND_HALF : 0u);
+}
+
 fm_status fmi_generate(fmi_generated *generated, fmi_printer_function printer)
 {
     const fmi_kernel_source *source = generated->source;
@@ -38,7 +46,8 @@ fm_status fmi_generate(fmi_generated *generated, fmi_printer_function printer)
         fmi_print print = {.tree = &tree,
                            .binding_mode = generated->binding_mode,
                            .max_push_constants_bytes = generated->max_push_constants_bytes,
-                           .has_subgroups = generated->has_subgroups};
+                           .has_subgroups = generated->has_subgroups,
+                           .float_modes = generated->float_modes};
         status = printer(&print);
         generated->text = print.text;
         generated->indirect_arguments = print.indirect_arguments;

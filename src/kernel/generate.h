@@ -15,12 +15,16 @@ typedef struct fmi_generated {
     fm_binding_mode binding_mode;
     uint32_t max_push_constants_bytes;
     bool has_subgroups;      // the device has operations of subgroups
+    uint32_t float_modes;    // fmi_float_mode
     bool indirect_arguments; // out
     bool wants_group_count;  // out
     bool wants_group_base;   // out
     uint32_t features;       // out: FMI_NEEDS_*
     fmi_text text;           // out: ends in a zero byte; freed by the caller, also on error
 } fmi_generated;
+
+// What generated kernels ask of the device's floats: fmi_float_mode bits.
+uint32_t fmi_generate_float_modes(const fmi_backend_caps *caps);
 
 // Fills `generated->text` with one of the printers of language/print.h. FM_ERROR_COMPILE with line and column for
 // mistakes in the texts; FM_ERROR_OUT_OF_HOST_MEMORY.

@@ -13,9 +13,9 @@
 
 static const fmi_builtin rows[] = {
     {"abs", FMI_SHAPE_NUMBERS, 1, true, FMI_PIECE_ABS, {NULL, "fm_abs_", "fm_abs_", "fm_abs_"}},
-    ROW("min", NUMBERS, 2, FMI_PIECE_ORDER, NULL, "fm_min_", "fm_min_", "fm_min_"),
-    ROW("max", NUMBERS, 2, FMI_PIECE_ORDER, NULL, "fm_max_", "fm_max_", "fm_max_"),
-    ROW("clamp", NUMBERS, 3, FMI_PIECE_ORDER, NULL, "fm_clamp_", "fm_clamp_", "fm_clamp_"),
+    ROW("min", NUMBERS, 2, FMI_PIECE_ORDER, "fm_min_", "fm_min_", "fm_min_", "fm_min_"),
+    ROW("max", NUMBERS, 2, FMI_PIECE_ORDER, "fm_max_", "fm_max_", "fm_max_", "fm_max_"),
+    ROW("clamp", NUMBERS, 3, FMI_PIECE_ORDER, "fm_clamp_", "fm_clamp_", "fm_clamp_", "fm_clamp_"),
     REALS("fma", 3),
     REALS("sqrt", 1),
     ROW("rsqrt", FLOATS, 1, FMI_PIECE_MATH, "inversesqrt", "fm_rsqrt", "rsqrtf", NULL),

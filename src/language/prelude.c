@@ -7,7 +7,7 @@
 #include <string.h>
 
 struct piece {
-    uint32_t bit;   // fmi_piece
+    uint32_t bits;  // of fmi_piece; one that has two is there for who needs both
     uint32_t needs; // parts that it builds on, which stand before it
     const char *texts[FMI_DIALECT_COUNT];
 };
@@ -64,21 +64,38 @@ struct piece {
     "}\n" \
     "FM_FN float fm_max_nan(float a, float b) {\n" \
     "    return fm_isnan(a) || fm_isnan(b) ? fm_as_float(0x7fc00000u) : a < b ? b : a;\n" \
-    "}\n" \
-    "FM_FN int fm_int_sat(float v) {\n" \
-    "    return fm_isnan(v) ? 0 : v >= 2147483648.0f ? 0x7fffffff : v < -2147483648.0f ? -0x7fffffff - 1 : (int)v;\n" \
-    "}\n" \
-    "FM_FN unsigned fm_uint_sat(float v) {\n" \
-    "    return v >= 4294967296.0f ? 0xffffffffu : v > 0.0f ? (unsigned)v : 0u;\n" \
     "}\n"
-#define LONG_LIMITS \
-    "FM_FN FM_LONG fm_long_sat(float v) {\n" \
+// Casts of `t`, whose names end in `end`.
+#define CASTS(t, end) \
+    "FM_FN int fm_int_sat" end "(" t " v) {\n" \
+    "    return fm_isnan" end "(v) ? 0 : v >= (" t ")2147483648.0f ? 0x7fffffff : v > (" t ")-2147483649.0 ? (int)v : -0x7fffffff - 1;\n" \
+    "}\n" \
+    "FM_FN unsigned fm_uint_sat" end "(" t " v) {\n" \
+    "    return v >= (" t ")4294967296.0f ? 0xffffffffu : v > (" t ")0.0f ? (unsigned)v : 0u;\n" \
+    "}\n"
+#define LONG_CASTS(t, end) \
+    "FM_FN FM_LONG fm_long_sat" end "(" t " v) {\n" \
     "    const FM_LONG most = (FM_LONG)(~(unsigned FM_LONG)0 >> 1);\n" \
-    "    return fm_isnan(v) ? 0 : v >= 9223372036854775808.0f ? most : v < -9223372036854775808.0f ? -most - 1 : (FM_LONG)v;\n" \
+    "    return fm_isnan" end "(v) ? 0 : v >= (" t ")9223372036854775808.0f ? most\n" \
+    "        : v > (" t ")-9223372036854775808.0f ? (FM_LONG)v : -most - 1;\n" \
     "}\n" \
-    "FM_FN unsigned FM_LONG fm_ulong_sat(float v) {\n" \
-    "    return v >= 18446744073709551616.0f ? ~(unsigned FM_LONG)0 : v > 0.0f ? (unsigned FM_LONG)v : 0;\n" \
+    "FM_FN unsigned FM_LONG fm_ulong_sat" end "(" t " v) {\n" \
+    "    return v >= (" t ")18446744073709551616.0f ? ~(unsigned FM_LONG)0 : v > (" t ")0.0f ? (unsigned FM_LONG)v : 0;\n" \
     "}\n"
+
+#define ORDER \
+    "#define FM_ORDER(t, n) \\\n" \
+    "    FM_FN t fm_min_##n(t a, t b) { return b < a ? b : a; } \\\n" \
+    "    FM_FN t fm_max_##n(t a, t b) { return a < b ? b : a; } \\\n" \
+    "    FM_FN t fm_clamp_##n(t v, t a, t b) { v = v < a ? a : v; return b < v ? b : v; }\n" \
+    "FM_ORDER(int, i)\n" \
+    "FM_ORDER(unsigned, u)\n" \
+    "FM_ORDER(FM_LONG, l)\n" \
+    "FM_ORDER(unsigned FM_LONG, m)\n"
+#define REAL_ORDER(t, n, least, most) \
+    "FM_FN " t " fm_min_" n "(" t " a, " t " b) { return " least "(a, b); }\n" \
+    "FM_FN " t " fm_max_" n "(" t " a, " t " b) { return " most "(a, b); }\n" \
+    "FM_FN " t " fm_clamp_" n "(" t " v, " t " a, " t " b) { return " least "(" most "(v, a), b); }\n"
 
 static const struct piece pieces[] = {
     {FMI_PIECE_MATH, 0, {[FMI_C] =
@@ -96,17 +113,12 @@ static const struct piece pieces[] = {
             "FM_FN float fm_as_float(unsigned v) { union fm_bits p; p.u = v; return p.f; }\n",
         [FMI_CUDA] = "#define fm_as_uint __float_as_uint\n#define fm_as_float __uint_as_float\n",
         [FMI_MSL] = "#define fm_as_uint as_type<uint>\n#define fm_as_float as_type<float>\n"}},
-    {FMI_PIECE_ORDER, 0, {C_FAMILY(
-        "#define FM_ORDER(t, n) \\\n"
-        "    FM_FN t fm_min_##n(t a, t b) { return b < a ? b : a; } \\\n"
-        "    FM_FN t fm_max_##n(t a, t b) { return a < b ? b : a; } \\\n"
-        "    FM_FN t fm_clamp_##n(t v, t a, t b) { v = v < a ? a : v; return b < v ? b : v; }\n"
-        "FM_ORDER(float, f)\n"
-        "#ifndef FM_NO_DOUBLE\nFM_ORDER(double, d)\n#endif\n"
-        "FM_ORDER(int, i)\n"
-        "FM_ORDER(unsigned, u)\n"
-        "FM_ORDER(FM_LONG, l)\n"
-        "FM_ORDER(unsigned FM_LONG, m)\n")}},
+    {FMI_PIECE_ORDER, 0, {
+        [FMI_GLSL] = fmi_glsl_order_text,
+        [FMI_C] =
+            "float fm_min_f(float, float); float fm_max_f(float, float); float fm_clamp_f(float, float, float);\n" ORDER,
+        [FMI_CUDA] = REAL_ORDER("float", "f", "fminf", "fmaxf") ORDER,
+        [FMI_MSL] = REAL_ORDER("float", "f", "fmin", "fmax") ORDER}},
     {FMI_PIECE_ABS, FMI_PIECE_BITS, {C_FAMILY(
         "FM_FN float fm_abs_f(float v) { return fm_as_float(fm_as_uint(v) & 0x7fffffffu); }\n"
         "FM_FN int fm_abs_i(int v) { return v < 0 ? (int)(0u - (unsigned)v) : v; }\n"
@@ -217,10 +229,15 @@ static const struct piece pieces[] = {
             "bool fm_isinf(double v) {\n"
             "    uvec2 b = unpackDouble2x32(v) & uvec2(0xffffffffu, 0x7fffffffu);\n"
             "    return b.y == 0x7ff00000u && b.x == 0u;\n"
-            "}\n",
+            "}\n"
+            "int fm_int_sat(double v) {\n"
+            "    return v >= 2147483648.0lf ? 0x7fffffff : v > -2147483649.0lf ? int(v) : v < 0.0lf ? int(0x80000000u) : 0;\n"
+            "}\n"
+            "uint fm_uint_sat(double v) { return v >= 4294967296.0lf ? 0xffffffffu : v > 0.0lf ? uint(v) : 0u; }\n",
         [FMI_C] =
             "double fma(double, double, double); double sqrt(double); double floor(double); double ceil(double);\n"
-            "double trunc(double);\n"
+            "double trunc(double); int fm_int_sat_d(double); unsigned fm_uint_sat_d(double); long long fm_long_sat_d(double);\n"
+            "unsigned long long fm_ulong_sat_d(double);\n"
             "union fm_wide_bits { double d; unsigned long long m; };\n"
             "FM_FN unsigned long long fm_wide(double v) { union fm_wide_bits p; p.d = v; return p.m << 1; }\n"
             "FM_FN double fm_abs_d(double v) { union fm_wide_bits p; p.m = fm_wide(v) >> 1; return p.d; }\n"
@@ -230,7 +247,7 @@ static const struct piece pieces[] = {
             "FM_FN unsigned long long fm_wide(double v) { return (unsigned long long)__double_as_longlong(v) << 1; }\n"
             "FM_FN double fm_abs_d(double v) { return fabs(v); }\n"
             "FM_FN bool fm_isnan_d(double v) { return fm_wide(v) > 0xffe0000000000000ull; }\n"
-            "FM_FN bool fm_isinf_d(double v) { return fm_wide(v) == 0xffe0000000000000ull; }\n"}},
+            "FM_FN bool fm_isinf_d(double v) { return fm_wide(v) == 0xffe0000000000000ull; }\n" CASTS("double", "_d")}},
     {FMI_PIECE_ROUND, 0, {[FMI_GLSL] = fmi_glsl_rounding_text}},
     {FMI_PIECE_EXP, FMI_PIECE_CLASS, {
         [FMI_GLSL] = fmi_glsl_exponential_text,
@@ -271,9 +288,16 @@ static const struct piece pieces[] = {
         [FMI_C] =
             "float fm_min_nan(float, float); float fm_max_nan(float, float); int fm_int_sat(float);\n"
             "unsigned fm_uint_sat(float); long long fm_long_sat(float); unsigned long long fm_ulong_sat(float);\n",
-        [FMI_CUDA] = LIMITS, [FMI_MSL] = LIMITS}},
+        [FMI_CUDA] = LIMITS CASTS("float", ""), [FMI_MSL] = LIMITS CASTS("float", "")}},
     {FMI_PIECE_LONG_LIMITS, FMI_PIECE_LIMITS, {
-        [FMI_GLSL] = fmi_glsl_wide_limits_text, [FMI_CUDA] = LONG_LIMITS, [FMI_MSL] = LONG_LIMITS}},
+        [FMI_GLSL] = fmi_glsl_wide_limits_text, [FMI_CUDA] = LONG_CASTS("float", ""), [FMI_MSL] = LONG_CASTS("float", "")}},
+    {FMI_PIECE_LONG_LIMITS | FMI_PIECE_DOUBLE, 0, {
+        [FMI_GLSL] = fmi_glsl_wide_double_limits_text, [FMI_CUDA] = LONG_CASTS("double", "_d")}},
+    {FMI_PIECE_ORDER | FMI_PIECE_DOUBLE, 0, {
+        [FMI_GLSL] = fmi_glsl_double_order_text,
+        [FMI_C] =
+            "double fm_min_d(double, double); double fm_max_d(double, double); double fm_clamp_d(double, double, double);\n",
+        [FMI_CUDA] = REAL_ORDER("double", "d", "fmin", "fmax")}},
     {FMI_PIECE_LANES, 0, {
         [FMI_C] =
             "#define fm_subgroup_size 1u\n#define fm_subgroup_lane 0u\n"
@@ -359,11 +383,11 @@ void fmi_prelude_write(const fmi_print *print, fmi_dialect_kind dialect, fmi_tex
     needed |= fmi_print_has_dtype(tree, FM_DTYPE_F16) ? FMI_PIECE_HALF : 0;
     needed |= fmi_print_has_dtype(tree, FM_DTYPE_BF16) ? FMI_PIECE_BF16 : 0;
     for (size_t i = sizeof pieces / sizeof pieces[0]; i-- > 0;) { // from the last, whose needs stand before it
-        needed |= needed & pieces[i].bit ? pieces[i].needs : 0;
+        needed |= (needed & pieces[i].bits) == pieces[i].bits ? pieces[i].needs : 0;
     }
     fmi_text_append(out, words[dialect], needed ? strlen(words[dialect]) : 0);
     for (size_t i = 0; i < sizeof pieces / sizeof pieces[0]; i++) {
-        const char *text = needed & pieces[i].bit ? pieces[i].texts[dialect] : NULL;
+        const char *text = (needed & pieces[i].bits) == pieces[i].bits ? pieces[i].texts[dialect] : NULL;
         if (text) {
             fmi_text_append(out, text, strlen(text));
         }

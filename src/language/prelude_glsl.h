@@ -107,6 +107,28 @@ static const char fmi_glsl_wide_bits_text[] =
     "uint fm_clz_m(uint64_t v) { return v >> 32 != 0ul ? fm_clz_u(uint(v >> 32)) : 32u + fm_clz_u(uint(v)); }\n"
     "uint fm_ctz_m(uint64_t v) { return uint(v) != 0u ? fm_ctz_u(uint(v)) : 32u + fm_ctz_u(uint(v >> 32)); }\n";
 
+// NMin and NMax of SPIR-V's functions: what is a number, where the other is not.
+static const char fmi_glsl_order_text[] =
+    "spirv_instruction(set = \"GLSL.std.450\", id = 79) float fm_min_f(float a, float b);\n"
+    "spirv_instruction(set = \"GLSL.std.450\", id = 80) float fm_max_f(float a, float b);\n"
+    "float fm_clamp_f(float v, float a, float b) { return fm_min_f(fm_max_f(v, a), b); }\n"
+    "#define fm_min_i min\n#define fm_max_i max\n#define fm_clamp_i clamp\n"
+    "#define fm_min_u min\n#define fm_max_u max\n#define fm_clamp_u clamp\n"
+    "#define fm_min_l min\n#define fm_max_l max\n#define fm_clamp_l clamp\n"
+    "#define fm_min_m min\n#define fm_max_m max\n#define fm_clamp_m clamp\n";
+
+static const char fmi_glsl_double_order_text[] =
+    "spirv_instruction(set = \"GLSL.std.450\", id = 79) double fm_min_d(double a, double b);\n"
+    "spirv_instruction(set = \"GLSL.std.450\", id = 80) double fm_max_d(double a, double b);\n"
+    "double fm_clamp_d(double v, double a, double b) { return fm_min_d(fm_max_d(v, a), b); }\n";
+
+static const char fmi_glsl_wide_double_limits_text[] =
+    "int64_t fm_long_sat(double v) {\n"
+    "    int64_t least = int64_t(1ul << 63);\n"
+    "    return v >= 9223372036854775808.0lf ? ~least : v >= -9223372036854775808.0lf ? int64_t(v) : v < 0.0lf ? least : 0l;\n"
+    "}\n"
+    "uint64_t fm_ulong_sat(double v) { return v >= 18446744073709551616.0lf ? ~0ul : v > 0.0lf ? uint64_t(v) : 0ul; }\n";
+
 static const char fmi_glsl_limits_text[] =
     "bool fm_has_nan(float a, float b) {\n"
     "    return max(floatBitsToUint(a) & 0x7fffffffu, floatBitsToUint(b) & 0x7fffffffu) > 0x7f800000u;\n"

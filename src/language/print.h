@@ -7,6 +7,14 @@
 #include "base/text.h"
 #include "language/tree.h"
 
+// What a SPIR-V module may ask of a device, so that its compiler takes nothing for granted of floats.
+typedef enum fmi_float_mode {
+    FMI_KEEP_NAN = 1u << 0,        // NaN, infinities and the signs of zeros, in 32 bits
+    FMI_KEEP_WIDE_NAN = 1u << 1,   // in 64 bits
+    FMI_KEEP_SUBNORMALS = 1u << 2, // in 32 bits
+    FMI_ROUND_HALF = 1u << 3,      // to the nearest, to even from the middle, in 16 bits
+} fmi_float_mode;
+
 // What to print and, filled by the printer, how its arguments travel. Arguments lie in one block: addresses of the buffers where they are bound by
 // address, constants as in a C struct, then the counts of workgroups and the base of a part, where the kernel wants them.
 typedef struct fmi_print {
@@ -14,6 +22,7 @@ typedef struct fmi_print {
     fm_binding_mode binding_mode;      // GLSL alone has a choice
     uint32_t max_push_constants_bytes; // GLSL: what the block may have before it goes through memory
     bool has_subgroups;      // GLSL: the device has operations of subgroups; else each work-item is one by itself
+    uint32_t float_modes;    // GLSL: fmi_float_mode bits that the device takes
     bool indirect_arguments; // out: GLSL: it does
     bool wants_group_count;  // out
     bool wants_group_base;   // out

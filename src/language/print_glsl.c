@@ -26,6 +26,30 @@ static const char *element_of(const fmi_tree *tree, uint32_t index)
     return fmi_print_row(tree, index)->words[FMI_GLSL].element;
 }
 
+// What the device is asked to keep of floats: {capability, execution mode, width} of SPIR-V.
+static void put_float_modes(const fmi_print *print, fmi_text *text)
+{
+    static const struct {
+        uint32_t bit, capability, mode, width;
+    } modes[] = {
+        {FMI_KEEP_NAN, 4466, 4461, 32},
+        {FMI_KEEP_WIDE_NAN, 4466, 4461, 64},
+        {FMI_KEEP_SUBNORMALS, 4464, 4459, 32},
+        {FMI_ROUND_HALF, 4467, 4462, 16},
+    };
+    uint32_t wanted = FMI_KEEP_NAN | FMI_KEEP_SUBNORMALS;
+    wanted |= print->tree->features & FMI_NEEDS_FLOAT64 || fmi_print_has_dtype(print->tree, FM_DTYPE_F64)
+                  ? FMI_KEEP_WIDE_NAN
+                  : 0u;
+    wanted |= fmi_print_has_dtype(print->tree, FM_DTYPE_F16) ? FMI_ROUND_HALF : 0u;
+    for (size_t i = 0; i < sizeof modes / sizeof modes[0]; i++) {
+        if (wanted & print->float_modes & modes[i].bit) {
+            fmi_text_format(text, "spirv_execution_mode(capabilities = [%u], %u, %u);\n", modes[i].capability,
+                            modes[i].mode, modes[i].width);
+        }
+    }
+}
+
 static void put_extensions(const fmi_print *print, fmi_text *text)
 {
     const fmi_tree *tree = print->tree;
@@ -55,6 +79,8 @@ static void put_extensions(const fmi_print *print, fmi_text *text)
         fmi_text_format(text, "#extension GL_KHR_shader_subgroup_arithmetic : require\n"
                               "#extension GL_KHR_shader_subgroup_ballot : require\n");
     }
+    fmi_text_format(text, "#extension GL_EXT_spirv_intrinsics : require\n");
+    put_float_modes(print, text);
     const uint32_t *size = tree->source->group_size;
     fmi_text_format(text, "layout(local_size_x = %u, local_size_y = %u, local_size_z = %u) in;\n", size[0], size[1],
                     size[2]);

@@ -154,6 +154,15 @@ static inline void fmi_syntax_note_type(fmi_parser *parser, fmi_vtype type)
     parser->tree->features |= type == FMI_VT_DOUBLE ? FMI_NEEDS_FLOAT64 : 0;
 }
 
+// Notes what the text before the kernel's needs for a cast: of floats to integers all targets leave something open.
+static inline void fmi_syntax_note_cast(fmi_parser *parser, fmi_vtype from, fmi_vtype to)
+{
+    if (fmi_vtype_is_real(from) && fmi_vtype_is_integer(to)) {
+        parser->tree->pieces |= FMI_PIECE_LIMITS | (fmi_vtype_is_64_bit(to) ? FMI_PIECE_LONG_LIMITS : 0u) |
+                                (from == FMI_VT_DOUBLE ? FMI_PIECE_DOUBLE : 0u);
+    }
+}
+
 // Notes what the text before the kernel's needs for a node that is_constant.
 static inline void fmi_syntax_note_constant(fmi_parser *parser, const fmi_node *node)
 {

@@ -77,6 +77,7 @@ static fmi_value parse_cast(fmi_parser *parser)
     fmi_value_take(parser, &value);
     fmi_syntax_expect(parser, ')');
     fmi_syntax_note_type(parser, type);
+    fmi_syntax_note_cast(parser, (fmi_vtype)value.node->type, type);
     fmi_known_convert(&value, (fmi_vtype)value.node->type, type);
     fmi_value_wrap(parser, &value, FMI_NODE_CAST, type, token);
     fmi_known_fold(parser, &value, type, token);

@@ -306,12 +306,18 @@ static void put_conditional(fmi_printer *printer, const fmi_node *node)
     fmi_put_value(printer, node->c);
 }
 
+// What all targets leave open for some floats, the cast to an integer, is a function of ours.
 static void put_cast(fmi_printer *printer, const fmi_node *node)
 {
     bool is_of_c = printer->dialect->casts_as_c;
-    fmi_put(printer, is_of_c ? "(" : "");
-    fmi_put(printer, word_of(printer, (fmi_vtype)node->type));
-    fmi_put(printer, is_of_c ? ")(" : "(");
+    fmi_vtype from = (fmi_vtype)node->a->type, to = (fmi_vtype)node->type;
+    if (fmi_vtype_is_real(from) && fmi_vtype_is_integer(to)) {
+        fmi_text_format(printer->out, "fm_%s_sat%s(", fmi_vtype_name(to), from == FMI_VT_DOUBLE && is_of_c ? "_d" : "");
+    } else {
+        fmi_put(printer, is_of_c ? "(" : "");
+        fmi_put(printer, word_of(printer, to));
+        fmi_put(printer, is_of_c ? ")(" : "(");
+    }
     fmi_put_value(printer, node->a);
     fmi_put(printer, ")");
 }

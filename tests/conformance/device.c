@@ -137,7 +137,7 @@ static void device_properties_are_within_the_contract(void **state)
     uint32_t always = 1u << FM_DTYPE_F32 | 1u << FM_DTYPE_I32 | 1u << FM_DTYPE_U32;
     assert_int_equal(p.dtype_mask & always, always);
     assert_int_equal(p.dtype_mask & 1u << FM_DTYPE_NONE, 0);
-    assert_true(p.runs_glsl <= 1 && p.runs_host_functions <= 1 && p.runs_shared_memory <= 1);
+    assert_true(p.runs_glsl <= 1 && p.runs_host_functions <= 1 && p.runs_shared_memory <= 1 && p.keeps_subnormals <= 1);
     if (p.runs_glsl) assert_true(p.max_push_constants_bytes >= 128);
     if (p.kind == FM_DEVICE_HOST) assert_true(p.runs_host_functions && !p.runs_glsl);
 }

@@ -108,11 +108,14 @@ static void half_stores_round_to_nearest_even(void **state)
     }
     const float more[10] = {INFINITY, -INFINITY, NAN, 65519.996f, 65520.0f, 1e30f, -1e30f, 1e-30f, 3.4e38f, -65536.0f};
     for (uint32_t k = 0; k < 10; k++) floats[count++] = more[k];
-    convert(f, "x[i]", FM_DTYPE_F32, FM_DTYPE_F16, floats, halves, count);
-    for (uint32_t i = 0; i < count; i++) {
-        uint16_t wanted = half_of_float(floats[i]);
-        if (is_half_nan(wanted) ? !is_half_nan(halves[i]) : halves[i] != wanted) {
-            fail_msg("%.9g is stored as half 0x%04x, expected 0x%04x", (double)floats[i], halves[i], wanted);
+    static const char *const forms[] = {"x[i]", "y[i] = x[i]"}; // the second goes on with what was stored
+    for (size_t k = 0; k < 2; k++) {
+        convert(f, forms[k], FM_DTYPE_F32, FM_DTYPE_F16, floats, halves, count);
+        for (uint32_t i = 0; i < count; i++) {
+            uint16_t wanted = half_of_float(floats[i]);
+            if (is_half_nan(wanted) ? !is_half_nan(halves[i]) : halves[i] != wanted) {
+                fail_msg("%.9g is stored as half 0x%04x, expected 0x%04x", (double)floats[i], halves[i], wanted);
+            }
         }
     }
     free(floats);

@@ -25,6 +25,7 @@
     X(template)                                                                                                        \
     X(language)                                                                                                        \
     X(division)                                                                                                        \
+    X(values)                                                                                                          \
     X(literals)                                                                                                        \
     X(elementary)                                                                                                      \
     X(workgroup)                                                                                                       \

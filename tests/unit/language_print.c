@@ -97,7 +97,7 @@ static void print_of_words_and_literals_is_the_target_s(void **state)
            "fm_b_x[0] = (5.0000000000000000e-01f);", "fm_b_x[0] = (5.0000000000000000e-01f);");
     EXPECT("k[0] = - -k[1] - -(-k[2]);", "- -fm_b_k.v[1] - -(-fm_b_k.v[2]);", NULL, "- -fm_b_k[1] - -(-fm_b_k[2]);",
            NULL);
-    EXPECT("x[0] = min(a, 2.0) + abs(a); k[0] = clamp(k[1], 0, abs(k[2]));", "min(fm_c_a, 2.0f) + abs(fm_c_a)",
+    EXPECT("x[0] = min(a, 2.0) + abs(a); k[0] = clamp(k[1], 0, abs(k[2]));", "fm_min_f(fm_c_a, 2.0f) + abs(fm_c_a)",
            "fm_clamp_i(fm_state.fm_b_k[1], 0, fm_abs_i(fm_state.fm_b_k[2]))",
            "fm_min_f(fm_c_a, 2.0f) + fm_abs_f(fm_c_a)", "fm_clamp_i(fm_b_k[1], 0, fm_abs_i(fm_b_k[2]))");
     EXPECT("s[0] = abs(n) + as_uint(rsqrt(a)) + popcount(n);",
@@ -126,6 +126,9 @@ static void print_of_operations_that_targets_leave_open_is_the_language_s(void *
            "({ unsigned *fm_p = &(fm_state.fm_s_s[0]); unsigned fm_d = fm_state.fm_c_n; unsigned fm_n = *fm_p; *fm_p = "
            "FM_DIVIDE_u; });",
            "fm_divide_into_u(fm_s_s[0], fm_c_n);", "fm_rest_into_l(fm_b_l[0], fm_b_l[1]);");
+    EXPECT("k[0] = int(a) + int(uint(x[0]));", "fm_int_sat(fm_c_a) + int(fm_uint_sat(fm_b_x.v[0]))",
+           "fm_int_sat(fm_state.fm_c_a) + (int)(fm_uint_sat(fm_state.fm_b_x[0]))",
+           "fm_int_sat(fm_c_a) + (int)(fm_uint_sat(fm_b_x[0]))", "fm_int_sat(fm_c_a) + int(fm_uint_sat(fm_b_x[0]))");
     EXPECT("b[0] /= k[0];", "fm_b_b.v[0] = int8_t(fm_divide_i(int(fm_b_b.v[0]), (fm_b_k.v[0])));", NULL,
            "fm_b_b[0] = (signed char)(fm_divide_i(((int)fm_b_b[0]), (fm_b_k[0])));", NULL);
     EXPECT("k[0] = k[1] << k[2] >> 3; l[0] <<= k[3];",
@@ -135,8 +138,8 @@ static void print_of_operations_that_targets_leave_open_is_the_language_s(void *
            NULL);
     expect("const float T[2] = {1.0, 2.0};", "x[0] = sqrt(2.0) + T[1] + as_float(1u) + min(3, 4);",
            (const char *const[]){
-               "sqrt(fm_float(2.0f)) + fm_float(fm_v_T[1]) + uintBitsToFloat(fm_uint(1u)) + min(fm_int(3), 4);", NULL,
-               "sqrtf(2.0f) + fm_v_T[1] + __uint_as_float(1u)", NULL});
+               "sqrt(fm_float(2.0f)) + fm_float(fm_v_T[1]) + uintBitsToFloat(fm_uint(1u)) + fm_min_i(fm_int(3), 4);",
+               NULL, "sqrtf(2.0f) + fm_v_T[1] + __uint_as_float(1u)", NULL});
 }
 
 static void print_of_statements_keeps_their_shape(void **state)

@@ -38,6 +38,7 @@ void fmi_host_describe(fmi_backend_caps *caps)
                       1u << FM_DTYPE_I8 | 1u << FM_DTYPE_U8 | 1u << FM_DTYPE_BF16 | 1u << FM_DTYPE_I64 |
                       1u << FM_DTYPE_U64 | 1u << FM_DTYPE_F64,
         .atomics = FMI_ATOMIC_INT64 | FMI_ATOMIC_SHARED_INT64 | FMI_ATOMIC_FLOAT | FMI_ATOMIC_SHARED_FLOAT,
+        .float_modes = FMI_FLOAT_NAN | FMI_FLOAT_WIDE_NAN | FMI_FLOAT_SUBNORMALS | FMI_FLOAT_ROUNDS_HALF,
         .subgroup_size = 1,
         .binding_mode = FM_BINDING_ADDRESSES,
         .takes_host_functions = true,

@@ -94,6 +94,37 @@ static float max_nan(float a, float b)
     return a != a || b != b ? NAN : a < b ? b : a;
 }
 
+// A number, where the other is not.
+static float min_float(float a, float b)
+{
+    return a < b || b != b ? a : b;
+}
+
+static float max_float(float a, float b)
+{
+    return a > b || b != b ? a : b;
+}
+
+static float clamp_float(float v, float a, float b)
+{
+    return min_float(max_float(v, a), b);
+}
+
+static double min_double(double a, double b)
+{
+    return a < b || b != b ? a : b;
+}
+
+static double max_double(double a, double b)
+{
+    return a > b || b != b ? a : b;
+}
+
+static double clamp_double(double v, double a, double b)
+{
+    return min_double(max_double(v, a), b);
+}
+
 // Casts that saturate: no conversion is undefined, because the range is looked at first.
 static int32_t float_to_int_sat(float v)
 {
@@ -113,6 +144,26 @@ static int64_t float_to_long_sat(float v)
 static uint64_t float_to_ulong_sat(float v)
 {
     return !(v > 0) ? 0 : v >= 0x1p64f ? UINT64_MAX : (uint64_t)v;
+}
+
+static int32_t double_to_int_sat(double v)
+{
+    return v != v ? 0 : v >= 0x1p31 ? INT32_MAX : v <= -0x1p31 ? INT32_MIN : (int32_t)v;
+}
+
+static uint32_t double_to_uint_sat(double v)
+{
+    return !(v > 0) ? 0 : v >= 0x1p32 ? UINT32_MAX : (uint32_t)v;
+}
+
+static int64_t double_to_long_sat(double v)
+{
+    return v != v ? 0 : v >= 0x1p63 ? INT64_MAX : v <= -0x1p63 ? INT64_MIN : (int64_t)v;
+}
+
+static uint64_t double_to_ulong_sat(double v)
+{
+    return !(v > 0) ? 0 : v >= 0x1p64 ? UINT64_MAX : (uint64_t)v;
 }
 
 // Atomics on elements. Relaxed, as on a GPU: what orders memory between commands is the batch's waves.
@@ -246,6 +297,16 @@ const fmi_host_symbol fmi_host_symbols[] = {
     SYMBOL("fm_ctz_m", count_trailing_64),
     SYMBOL("fm_min_nan", min_nan),
     SYMBOL("fm_max_nan", max_nan),
+    SYMBOL("fm_min_f", min_float),
+    SYMBOL("fm_max_f", max_float),
+    SYMBOL("fm_clamp_f", clamp_float),
+    SYMBOL("fm_min_d", min_double),
+    SYMBOL("fm_max_d", max_double),
+    SYMBOL("fm_clamp_d", clamp_double),
+    SYMBOL("fm_int_sat_d", double_to_int_sat),
+    SYMBOL("fm_uint_sat_d", double_to_uint_sat),
+    SYMBOL("fm_long_sat_d", double_to_long_sat),
+    SYMBOL("fm_ulong_sat_d", double_to_ulong_sat),
     SYMBOL("fm_int_sat", float_to_int_sat),
     SYMBOL("fm_uint_sat", float_to_uint_sat),
     SYMBOL("fm_long_sat", float_to_long_sat),

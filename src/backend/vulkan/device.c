@@ -46,6 +46,18 @@ static uint32_t atomics(const fmi_vulkan_offer *offer)
            (offer->float_add ? FMI_ATOMIC_FLOAT : 0u) | (offer->shared_float_add ? FMI_ATOMIC_SHARED_FLOAT : 0u);
 }
 
+// Modes that can be asked for in one width alone.
+static uint32_t float_modes(const fmi_vulkan_offer *offer)
+{
+    const VkPhysicalDeviceFloatControlsProperties *floats = &offer->floats;
+    bool denorms_apart = floats->denormBehaviorIndependence != VK_SHADER_FLOAT_CONTROLS_INDEPENDENCE_NONE;
+    bool rounding_apart = floats->roundingModeIndependence == VK_SHADER_FLOAT_CONTROLS_INDEPENDENCE_ALL;
+    return (floats->shaderSignedZeroInfNanPreserveFloat32 ? FMI_FLOAT_NAN : 0u) |
+           (floats->shaderSignedZeroInfNanPreserveFloat64 ? FMI_FLOAT_WIDE_NAN : 0u) |
+           (floats->shaderDenormPreserveFloat32 && denorms_apart ? FMI_FLOAT_SUBNORMALS : 0u) |
+           (floats->shaderRoundingModeRTEFloat16 && rounding_apart ? FMI_FLOAT_ROUNDS_HALF : 0u);
+}
+
 // 1 where compute shaders lack one of the operations that kernels use.
 static uint32_t subgroup_size(const fmi_vulkan_offer *offer)
 {
@@ -84,6 +96,7 @@ static void describe(const fmi_backend *backend, const fmi_vulkan_offer *offer, 
         .max_push_constants_bytes = backend->max_push_bytes,
         .dtype_mask = dtype_mask(offer),
         .atomics = atomics(offer),
+        .float_modes = float_modes(offer),
         .subgroup_size = subgroup_size(offer),
         .binding_mode = binding_mode,
         .addresses_large_bindings = chosen && binding_mode == FM_BINDING_DESCRIPTORS && backend->has_addresses,

@@ -87,7 +87,9 @@ static bool ask(VkPhysicalDevice physical, fmi_vulkan_offer *out)
         out->maintenance3.pNext = &host_memory;
     }
     out->subgroup.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_PROPERTIES;
-    out->subgroup.pNext = &out->maintenance3;
+    out->floats.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FLOAT_CONTROLS_PROPERTIES;
+    out->floats.pNext = &out->maintenance3;
+    out->subgroup.pNext = &out->floats;
     out->id.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_ID_PROPERTIES;
     out->id.pNext = &out->subgroup;
     VkPhysicalDeviceProperties2 properties = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2,

@@ -185,6 +185,7 @@ typedef struct fmi_vulkan_offer {
     VkPhysicalDeviceProperties properties;
     VkPhysicalDeviceIDProperties id;
     VkPhysicalDeviceSubgroupProperties subgroup;
+    VkPhysicalDeviceFloatControlsProperties floats;
     VkPhysicalDeviceMaintenance3Properties maintenance3;
     VkPhysicalDeviceMaintenance4Properties maintenance4; // zero below Vulkan 1.3
     VkPhysicalDeviceFeatures features;

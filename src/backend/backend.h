@@ -68,8 +68,9 @@ typedef struct fmi_backend_caps {
     uint32_t dtype_mask;               // bit (1 << fm_dtype)
     uint32_t atomics;                  // FMI_ATOMIC_*
     uint32_t float_modes;              // FMI_FLOAT_*
-    uint32_t subgroup_size;            // 1: there are no operations of subgroups
-    fm_binding_mode binding_mode;      // the one in force for generated kernels; FM_BINDING_ADDRESSES on host
+    uint32_t most_loop_trips; // of a work-item's loops together: the driver ends them all then, without a word; 0: none
+    uint32_t subgroup_size;   // 1: there are no operations of subgroups
+    fm_binding_mode binding_mode; // the one in force for generated kernels; FM_BINDING_ADDRESSES on host
     // Descriptors were the backend's own choice, and it can address memory as well: dispatches with a binding over max_binding_bytes do.
     bool addresses_large_bindings;
     fmi_code_kind code_kind;
@@ -227,6 +228,9 @@ typedef struct fmi_kernel_code {
     //     group counts and bases as above. `indirect_arguments`: that block is one more storage buffer, (set 0, arguments_binding).
     fm_binding_mode binding_mode;
     bool indirect_arguments;
+    // Where there are most_loop_trips: the kernel stores to a word, its dispatch's note, whether its loops were ended, and then its list fails. By
+    // address: one more address behind those of the spans. By descriptor: one more storage buffer, (set 0, note_binding).
+    bool notes_loops;
     bool wants_barriers; // C: the body is `fm_item`, which calls fm_barrier_at
     bool wants_group_count;
     // A dispatch over the device's limits is split into parts. A kernel that asks for its group's number gets each part's base and adds it;
@@ -236,6 +240,7 @@ typedef struct fmi_kernel_code {
     uint32_t span_count;
     uint32_t binding_numbers[FM_MAX_BINDINGS];
     uint32_t arguments_binding;
+    uint32_t note_binding;
     uint32_t constants_size_bytes;
     uint32_t group_size[3];
     // What the driver made of this code once before, on this device and driver; NULL where there is none. Comes from a file: a backend

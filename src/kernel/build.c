@@ -105,6 +105,7 @@ static fm_status write_portable(const fmi_kernel *kernel, fmi_recipe *recipe)
     generated->binding_mode = by_address ? FM_BINDING_ADDRESSES : kernel->caps->binding_mode;
     generated->has_subgroups = kernel->caps->subgroup_size > 1;
     generated->float_modes = fmi_generate_float_modes(kernel->caps);
+    generated->ends_loops = kernel->caps->most_loop_trips != 0;
     generated->max_push_constants_bytes = kernel->caps->max_push_constants_bytes;
     fm_status status = fmi_generate(generated, target_of(kernel)->print);
     if (status != FM_OK) {
@@ -118,6 +119,8 @@ static fm_status write_portable(const fmi_kernel *kernel, fmi_recipe *recipe)
     code->indirect_arguments = generated->indirect_arguments;
     code->wants_group_count = generated->wants_group_count;
     code->wants_group_base = generated->wants_group_base;
+    code->notes_loops = generated->notes_loops;
+    code->note_binding = kernel->param_count + 1;
     code->runs_in_parts = true; // the body's only way to its group's number is the one that adds the base
     code->arguments_binding = kernel->param_count;
     for (uint32_t i = 0; i < kernel->param_count; i++) {

@@ -47,9 +47,11 @@ fm_status fmi_generate(fmi_generated *generated, fmi_printer_function printer)
                            .binding_mode = generated->binding_mode,
                            .max_push_constants_bytes = generated->max_push_constants_bytes,
                            .has_subgroups = generated->has_subgroups,
-                           .float_modes = generated->float_modes};
+                           .float_modes = generated->float_modes,
+                           .ends_loops = generated->ends_loops};
         status = printer(&print);
         generated->text = print.text;
+        generated->notes_loops = print.notes_loops;
         generated->indirect_arguments = print.indirect_arguments;
         generated->wants_group_count = print.wants_group_count;
         generated->wants_group_base = print.wants_group_base;

@@ -16,6 +16,8 @@ typedef struct fmi_generated {
     uint32_t max_push_constants_bytes;
     bool has_subgroups;      // the device has operations of subgroups
     uint32_t float_modes;    // fmi_float_mode
+    bool ends_loops;         // the device ends loops that make many trips
+    bool notes_loops;        // out
     bool indirect_arguments; // out
     bool wants_group_count;  // out
     bool wants_group_base;   // out

@@ -21,7 +21,8 @@ fm_status fmi_kernel_write_source(const fmi_backend_caps *caps, const fm_kernel_
                                .binding_mode = caps->binding_mode,
                                .max_push_constants_bytes = caps->max_push_constants_bytes,
                                .has_subgroups = caps->subgroup_size > 1,
-                               .float_modes = fmi_generate_float_modes(caps)};
+                               .float_modes = fmi_generate_float_modes(caps),
+                               .ends_loops = caps->most_loop_trips != 0};
     for (uint32_t i = 0; i < info->param_count; i++) {
         if (info->params[i].dtype == FM_DTYPE_NONE) {
             return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "kernel '%s': parameter '%s' must have a dtype here", info->name,

@@ -21,8 +21,11 @@ typedef struct fmi_print {
     const fmi_tree *tree;              // borrowed; every buffer has a dtype
     fm_binding_mode binding_mode;      // GLSL alone has a choice
     uint32_t max_push_constants_bytes; // GLSL: what the block may have before it goes through memory
-    bool has_subgroups;      // GLSL: the device has operations of subgroups; else each work-item is one by itself
-    uint32_t float_modes;    // GLSL: fmi_float_mode bits that the device takes
+    bool has_subgroups;   // GLSL: the device has operations of subgroups; else each work-item is one by itself
+    uint32_t float_modes; // GLSL: fmi_float_mode bits that the device takes
+    bool ends_loops;      // GLSL: the driver ends loops that make many trips
+    bool
+        notes_loops; // out: GLSL: the kernel notes that they were: one more address, or binding, than its arguments need
     bool indirect_arguments; // out: GLSL: it does
     bool wants_group_count;  // out
     bool wants_group_base;   // out

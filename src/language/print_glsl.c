@@ -115,7 +115,11 @@ static void put_arguments(fmi_print *print, fmi_text *text)
         // As words: glslang 12 loads a reference from an argument block in memory with too small an alignment.
         fmi_text_format(&members, "    uvec2 b%u;\n", i);
     }
-    uint32_t size_bytes = fmi_print_members(print, FMI_GLSL, &members) + (has_addresses ? 8 * buffers.count : 0);
+    uint32_t addresses = !has_addresses ? 0 : buffers.count + (print->notes_loops ? 1 : 0);
+    if (addresses > buffers.count) {
+        fmi_text_format(&members, "    uvec2 fm_note;\n");
+    }
+    uint32_t size_bytes = fmi_print_members(print, FMI_GLSL, &members) + 8 * addresses;
     print->indirect_arguments = size_bytes > print->max_push_constants_bytes;
     const char *list = fmi_text_get(&members);
     if (size_bytes == 0) {
@@ -168,21 +172,67 @@ static void put_locals(const fmi_print *print, fmi_text *text)
     }
 }
 
+// Where the note of ended loops lies, before `main`; the body is a function then.
+static void put_note(const fmi_print *print, fmi_text *text)
+{
+    if (print->binding_mode == FM_BINDING_ADDRESSES) {
+        fmi_text_format(text,
+                        "layout(buffer_reference, std430, buffer_reference_align = 4) writeonly buffer fm_note { uint "
+                        "ended; };\n");
+    } else {
+        fmi_text_format(text,
+                        "layout(set = 0, binding = %u, std430) writeonly buffer fm_note { uint ended; } fm_noted;\n",
+                        fmi_print_range(print->tree, FMI_DECLARED_BUFFER).count + 1);
+    }
+}
+
+// `main` behind a body that is a function: a loop of two trips, whose number no compiler knows, makes one where loops are ended. lavapipe runs
+// loops for lanes as well that are no work-items, where they fill up a group: those are kept out of the body, or they would use up its trips.
+static void put_noting_main(const fmi_print *print, fmi_text *text)
+{
+    const uint32_t *size = print->tree->source->group_size;
+    uint32_t items = size[0] * size[1] * size[2];
+    fmi_text_format(text, "void main()\n{\n");
+    if (items % 64 != 0) {
+        fmi_text_format(text, "    if (gl_LocalInvocationIndex < %uu)\n    ", items);
+    }
+    fmi_text_format(text,
+                    "    fm_item();\n"
+                    "    uint trips = min(gl_NumWorkGroups.x, 1u) + 1u, sum = 0u;\n"
+                    "    for (uint i = 0u; i < trips; i++) {\n"
+                    "        sum += trips;\n"
+                    "    }\n"
+                    "    if (sum != trips * trips) {\n"
+                    "        %s.ended = 1u;\n"
+                    "    }\n"
+                    "}\n",
+                    print->binding_mode == FM_BINDING_ADDRESSES ? "fm_note(fm_args.fm_note)" : "fm_noted");
+}
+
 fm_status fmi_print_glsl(fmi_print *print)
 {
     fmi_text *text = &print->text;
     fmi_printer printer = {
         .dialect = &dialect, .tree = print->tree, .out = text, .access = "", .leave = "return", .indent = 1};
     fmi_print_note_wants(print);
+    // A call of fmod has loops as well.
+    print->notes_loops =
+        print->ends_loops && (print->tree->features & FMI_NEEDS_LOOPS || print->tree->pieces & FMI_PIECE_ROUND);
     put_extensions(print, text);
     put_buffers(print, text);
+    if (print->notes_loops) {
+        put_note(print, text);
+    }
     put_arguments(print, text);
     put_shared(print->tree, text);
     fmi_prelude_write(print, FMI_GLSL, text);
     fmi_put_header(&printer);
-    fmi_put(&printer, "void main()\n{\n");
+    fmi_put(&printer, print->notes_loops ? "void fm_item()\n{\n" : "void main()\n{\n");
     put_locals(print, text);
     fmi_put_statements(&printer, print->tree->body_list);
     fmi_put(&printer, "}\n");
+    if (print->notes_loops) {
+        put_noting_main(print, text);
+    }
     return fmi_print_end(print);
 }

@@ -198,6 +198,8 @@ static fmi_node *parse_keyword(fmi_parser *parser, fmi_keyword keyword, struct f
         return fmi_syntax_fail(parser, parser->at, "this 'else' belongs to no 'if'")->node;
     }
     fmi_node *node = fmi_syntax_make(parser, (fmi_node_kind)kinds[keyword], parser->at);
+    bool is_loop = keyword == FMI_KEYWORD_WHILE || keyword == FMI_KEYWORD_DO || keyword == FMI_KEYWORD_FOR;
+    parser->tree->features |= is_loop ? FMI_NEEDS_LOOPS : 0;
     fmi_syntax_skip(parser);
     switch (keyword) {
     case FMI_KEYWORD_IF: parse_if(parser, node, flow); break;

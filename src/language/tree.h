@@ -153,6 +153,7 @@ enum {
     FMI_NEEDS_ATOMIC_FLOAT = 1u << 11, // atomic_add
     FMI_NEEDS_ATOMIC_SHARED_FLOAT = 1u << 12,
     FMI_NEEDS_SUBGROUPS = 1u << 13,
+    FMI_NEEDS_LOOPS = 1u << 14,
 };
 
 typedef struct fmi_tree {

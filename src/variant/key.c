@@ -35,8 +35,9 @@ static void write_arguments(fmi_text *out, const fmi_kernel_code *code)
 {
     write_number(out, code->binding_mode);
     write_number(out, (uint64_t)code->indirect_arguments | (uint64_t)code->wants_group_count << 1 |
-                          (uint64_t)code->wants_group_base << 2 | (uint64_t)code->wants_barriers << 3);
-    if (code->wants_barriers) { // when it fails to meet at one, the code itself says whose it is
+                          (uint64_t)code->wants_group_base << 2 | (uint64_t)code->wants_barriers << 3 |
+                          (uint64_t)code->notes_loops << 4);
+    if (code->wants_barriers || code->notes_loops) { // when it fails, the code itself says whose it is
         write_number(out, strlen(code->name));
         fmi_text_append(out, code->name, strlen(code->name));
     }

@@ -26,6 +26,7 @@
     X(language)                                                                                                        \
     X(division)                                                                                                        \
     X(values)                                                                                                          \
+    X(loops)                                                                                                           \
     X(literals)                                                                                                        \
     X(elementary)                                                                                                      \
     X(workgroup)                                                                                                       \

@@ -5,6 +5,7 @@
 #include "backend/vulkan/vulkan.h"
 
 #include "base/error.h"
+#include "base/hash.h"
 #include "base/process.h"
 
 #include <stdio.h>
@@ -97,6 +98,7 @@ static void describe(const fmi_backend *backend, const fmi_vulkan_offer *offer, 
         .dtype_mask = dtype_mask(offer),
         .atomics = atomics(offer),
         .float_modes = float_modes(offer),
+        .most_loop_trips = backend->most_trips,
         .subgroup_size = subgroup_size(offer),
         .binding_mode = binding_mode,
         .addresses_large_bindings = chosen && binding_mode == FM_BINDING_DESCRIPTORS && backend->has_addresses,
@@ -342,6 +344,9 @@ static fm_status open_device(VkInstance instance, fmi_backend *backend, const ch
         status = fmi_vulkan_slots_create(backend, settings->batches_in_flight);
     }
     if (status == FM_OK) {
+        const uint8_t *uuid = offer.id.deviceUUID;
+        backend->most_trips =
+            fmi_vulkan_most_trips(backend, (uint32_t)fmi_hash64(uuid, VK_UUID_SIZE) ^ offer.properties.driverVersion);
         describe(backend, &offer, binding_mode, chosen, out_caps);
     }
     return status;

@@ -104,12 +104,13 @@ static HOT void bind_descriptors(vulkan_encoder *encoder, const fmi_kernel_binar
     }
 }
 
-// Describes the spans (and the argument block, where it is a buffer) and binds them, unless they are bound as they are.
+// Describes the spans and binds them, unless they are bound as they are. `changed`: what stands behind them in the
+// descriptors is new.
 static HOT void encode_descriptors(vulkan_encoder *encoder, const fmi_command *command, const fmi_kernel_binary *binary,
-                                   const fmi_vulkan_arguments *arguments)
+                                   bool changed)
 {
     VkDescriptorBufferInfo *descriptors = encoder->backend->descriptors;
-    bool changed = encoder->described != binary || arguments;
+    changed |= encoder->described != binary;
     for (uint32_t i = 0; i < binary->span_count; i++) {
         const fmi_span *span = &command->spans[i];
         VkBuffer buffer = fmi_vulkan_buffer_of(span);
@@ -118,45 +119,67 @@ static HOT void encode_descriptors(vulkan_encoder *encoder, const fmi_command *c
         descriptors[i] = (VkDescriptorBufferInfo){buffer, span->offset_bytes, span->size_bytes};
     }
     if (changed && binary->descriptor_count) {
-        if (arguments) {
-            descriptors[binary->span_count] =
-                (VkDescriptorBufferInfo){arguments->buffer, arguments->offset_bytes, binary->block_size_bytes};
-        }
         encoder->described = binary;
         bind_descriptors(encoder, binary);
     }
 }
 
-// Arguments that lie in a buffer. False when there is no room for them.
-static bool encode_indirect(vulkan_encoder *encoder, const fmi_command *command, const fmi_kernel_binary *binary,
-                            const uint32_t base[3])
+// Takes a place of the slot for the argument block or the note, and describes it behind what is described already.
+static fm_status take_place(vulkan_encoder *encoder, fmi_command *command, const fmi_kernel_binary *binary,
+                            bool is_note, fmi_vulkan_arguments *out)
 {
-    fmi_vulkan_arguments arguments;
-    fm_status status =
-        fmi_vulkan_slot_take_arguments(encoder->backend, encoder->slot, binary->block_size_bytes, &arguments);
+    uint32_t size_bytes = is_note ? (uint32_t)sizeof(uint32_t) : binary->block_size_bytes;
+    fm_status status = is_note ? fmi_vulkan_take_note(encoder->backend, encoder->slot, command, out)
+                               : fmi_vulkan_slot_take_arguments(encoder->backend, encoder->slot, size_bytes, out);
+    if (status == FM_OK && !binary->takes_addresses) {
+        uint32_t place = binary->span_count + (is_note && binary->indirect_arguments ? 1 : 0);
+        encoder->backend->descriptors[place] = (VkDescriptorBufferInfo){out->buffer, out->offset_bytes, size_bytes};
+    }
+    return status;
+}
+
+// Arguments of which some lie in a buffer. False when there is no room for them.
+static bool __attribute__((cold, noinline))
+encode_places(vulkan_encoder *encoder, fmi_command *command, const fmi_kernel_binary *binary, const uint32_t base[3])
+{
+    fmi_vulkan_arguments note = {0}, arguments = {0};
+    fm_status status = binary->notes_loops ? take_place(encoder, command, binary, true, &note) : FM_OK;
+    if (status == FM_OK && binary->indirect_arguments) {
+        status = take_place(encoder, command, binary, false, &arguments);
+    }
     if (status != FM_OK) {
         encoder->status = status;
         return false;
     }
-    write_block(arguments.mapped, command, binary, base);
-    if (binary->takes_addresses) {
-        encoder->push_constants(encoder->commands, binary->layout, VK_SHADER_STAGE_COMPUTE_BIT, 0,
-                                sizeof arguments.device_address, &arguments.device_address);
-    } else {
-        encode_descriptors(encoder, command, binary, &arguments);
+    encoder->host_writes |= binary->notes_loops ? FMI_VULKAN_DISPATCHES : 0;
+    uint64_t block[FMI_VULKAN_PUSH_BYTES / sizeof(uint64_t)];
+    uint8_t *out = binary->indirect_arguments ? arguments.mapped : (uint8_t *)block;
+    write_block(out, command, binary, base);
+    if (binary->takes_addresses && binary->notes_loops) {
+        memcpy(out + binary->span_count * sizeof(uint64_t), &note.device_address, sizeof note.device_address);
+    }
+    if (!binary->takes_addresses) {
+        encode_descriptors(encoder, command, binary, true);
+    }
+    const void *push = binary->indirect_arguments ? (const void *)&arguments.device_address : block;
+    uint32_t push_bytes = !binary->indirect_arguments ? binary->block_size_bytes
+                          : binary->takes_addresses   ? (uint32_t)sizeof arguments.device_address
+                                                      : 0;
+    if (push_bytes) {
+        encoder->push_constants(encoder->commands, binary->layout, VK_SHADER_STAGE_COMPUTE_BIT, 0, push_bytes, push);
     }
     return true;
 }
 
 // The kernel's arguments for the part that begins at `base`. False when there is no room for them.
-static HOT bool encode_arguments(vulkan_encoder *encoder, const fmi_command *command, const fmi_kernel_binary *binary,
+static HOT bool encode_arguments(vulkan_encoder *encoder, fmi_command *command, const fmi_kernel_binary *binary,
                                  const uint32_t base[3])
 {
-    if (binary->indirect_arguments) {
-        return encode_indirect(encoder, command, binary, base);
+    if (binary->has_arguments_to_take) {
+        return encode_places(encoder, command, binary, base);
     }
     if (!binary->takes_addresses) {
-        encode_descriptors(encoder, command, binary, NULL);
+        encode_descriptors(encoder, command, binary, false);
     }
     uint64_t block[FMI_VULKAN_PUSH_BYTES / sizeof(uint64_t)];
     const void *push = block;
@@ -175,7 +198,7 @@ static HOT bool encode_arguments(vulkan_encoder *encoder, const fmi_command *com
 // A dispatch over the device's limits, in parts that each know where they begin. The parts bind the same ranges, so to a
 // validation layer they conflict: a barrier between them costs nothing beside the limit's 65,535 workgroups or more.
 static void __attribute__((cold, noinline))
-dispatch_in_parts(vulkan_encoder *encoder, const fmi_command *command, const fmi_kernel_binary *binary)
+dispatch_in_parts(vulkan_encoder *encoder, fmi_command *command, const fmi_kernel_binary *binary)
 {
     const uint32_t *limit = encoder->backend->max_group_count, *count = command->group_count;
     bool first = true;
@@ -221,7 +244,7 @@ static HOT void begin_dispatch(vulkan_encoder *encoder, const fmi_command *comma
     }
 }
 
-static HOT void encode_dispatch(vulkan_encoder *encoder, const fmi_command *command)
+static HOT void encode_dispatch(vulkan_encoder *encoder, fmi_command *command)
 {
     const fmi_kernel_binary *binary = command->binary;
     begin_dispatch(encoder, command);
@@ -234,8 +257,7 @@ static HOT void encode_dispatch(vulkan_encoder *encoder, const fmi_command *comm
 }
 
 // The kernel finds zeros for its group counts, and asks the device for them instead (generate_glsl.c).
-static void __attribute__((cold, noinline))
-encode_dispatch_indirect(vulkan_encoder *encoder, const fmi_command *command)
+static void __attribute__((cold, noinline)) encode_dispatch_indirect(vulkan_encoder *encoder, fmi_command *command)
 {
     const fmi_vulkan_check *check = &encoder->slot->checks[encoder->checked++];
     begin_dispatch(encoder, command);
@@ -321,7 +343,7 @@ static HOT uint32_t kinds_of_wave(fmi_command *const *commands, uint32_t count)
 static void encode_wave(vulkan_encoder *encoder, fmi_command *const *commands, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++) {
-        const fmi_command *command = commands[i];
+        fmi_command *command = commands[i];
         if (command->label != encoder->label) {
             switch_label(encoder, command->label);
         }
@@ -400,7 +422,7 @@ fm_status fmi_vulkan_encode(fmi_backend *backend, fmi_vulkan_slot *slot, fmi_bat
     };
     encode_waves(&encoder, plan);
     plan->barriers = encoder.barriers;
-    plan->asks_failures = slot->check_count > 0;
+    plan->asks_failures = slot->check_count + slot->note_count > 0;
     result = backend->vk.vkEndCommandBuffer(slot->commands);
     if (encoder.status != FM_OK) {
         return encoder.status;

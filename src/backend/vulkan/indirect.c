@@ -107,6 +107,7 @@ fm_status fmi_vulkan_check_counts(fmi_backend *backend, fmi_vulkan_slot *slot, f
 void fmi_vulkan_read_failures(fmi_backend *backend, const fmi_batch_plan *plan)
 {
     const fmi_vulkan_slot *slot = fmi_vulkan_slot_of(backend, plan);
+    fmi_vulkan_read_notes(backend, slot, plan);
     for (uint32_t i = 0; i < slot->check_count; i++) {
         const fmi_vulkan_check *check = &slot->checks[i];
         fmi_command *command = check->command;

@@ -25,18 +25,21 @@ static void lay_out_arguments(fmi_kernel_binary *binary, const fmi_kernel_code *
     binary->wants_group_base = code->wants_group_base;
     binary->runs_in_parts = code->runs_in_parts;
     binary->span_count = code->span_count;
-    binary->constants_offset_bytes = binary->takes_addresses ? code->span_count * (uint32_t)sizeof(uint64_t) : 0;
+    binary->notes_loops = code->notes_loops;
+    binary->has_arguments_to_take = code->indirect_arguments || code->notes_loops;
+    uint32_t addresses = binary->takes_addresses ? code->span_count + (code->notes_loops ? 1 : 0) : 0;
+    binary->constants_offset_bytes = addresses * (uint32_t)sizeof(uint64_t);
     binary->constants_size_bytes = code->constants_size_bytes;
     binary->group_count_offset_bytes = round_up(binary->constants_offset_bytes + code->constants_size_bytes, 4);
     binary->block_size_bytes =
         binary->group_count_offset_bytes +
         3 * (uint32_t)sizeof(uint32_t) * ((uint32_t)code->wants_group_count + (uint32_t)code->wants_group_base);
-    binary->pushes_constants_as_recorded = !binary->takes_addresses && !binary->indirect_arguments &&
+    binary->pushes_constants_as_recorded = !binary->takes_addresses && !binary->has_arguments_to_take &&
                                            !binary->wants_group_count && !binary->wants_group_base &&
                                            code->constants_size_bytes % 4 == 0;
     binary->descriptor_count = 0;
     if (!binary->takes_addresses) {
-        binary->descriptor_count = code->span_count + (code->indirect_arguments ? 1 : 0);
+        binary->descriptor_count = code->span_count + (code->indirect_arguments ? 1 : 0) + (code->notes_loops ? 1 : 0);
     }
 }
 
@@ -52,7 +55,9 @@ static void limit_groups(const fmi_backend *backend, const fmi_kernel_code *code
 
 static uint32_t binding_number(const fmi_kernel_code *code, uint32_t i)
 {
-    return i < code->span_count ? code->binding_numbers[i] : code->arguments_binding;
+    return i < code->span_count                                ? code->binding_numbers[i]
+           : i == code->span_count && code->indirect_arguments ? code->arguments_binding
+                                                               : code->note_binding;
 }
 
 static fm_status create_set_layout(fmi_backend *backend, const fmi_kernel_code *code, fmi_kernel_binary *binary)

@@ -86,6 +86,7 @@ static void destroy_slot(fmi_backend *backend, fmi_vulkan_slot *slot)
     free(slot->arguments);
     free(slot->pools);
     free(slot->checks);
+    free(slot->notes);
 }
 
 void fmi_vulkan_slots_destroy(fmi_backend *backend)
@@ -136,6 +137,7 @@ fm_status fmi_vulkan_slot_begin(fmi_backend *backend, const fmi_batch_plan *plan
     }
     slot->pool_index = 0;
     slot->check_count = 0;
+    slot->note_count = 0;
     *out = slot;
     return FM_OK;
 }

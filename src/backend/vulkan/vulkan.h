@@ -1,8 +1,9 @@
 // Private header of the Vulkan backend: what its files share. Nothing above the waist includes it; unit tests may.
 // device.c opens and describes what offer.c finds, memory.c allocates, kernel.c builds pipelines, submit.c encodes a
 // batch in one of the places of slot.c with the barriers of barrier.c, indirect.c sees to counts that the device reads,
-// complete.c asks and waits, volk.c holds the loader, the shared instance and the names of results. Vulkan is reached
-// through volk alone: instance functions through volk's pointers, device functions through `vk`.
+// trips.c to loops that the driver ends, complete.c asks and waits, volk.c holds the loader, the shared instance and the
+// names of results. Vulkan is reached through volk alone: instance functions through volk's pointers, device functions
+// through `vk`.
 #ifndef FMI_BACKEND_VULKAN_VULKAN_H
 #define FMI_BACKEND_VULKAN_VULKAN_H
 
@@ -13,7 +14,7 @@
 
 enum {
     FMI_VULKAN_PUSH_BYTES = 256,                  // most push constants that we use, whatever the device offers
-    FMI_VULKAN_DESCRIPTORS = FM_MAX_BINDINGS + 1, // the bindings and the argument block
+    FMI_VULKAN_DESCRIPTORS = FM_MAX_BINDINGS + 2, // the bindings, the argument block and the note
     FMI_VULKAN_NAME_BYTES = 104,
 };
 
@@ -58,6 +59,8 @@ struct fmi_kernel_binary {
     char name[FMI_VULKAN_NAME_BYTES];  // for sentences about a failure; may be cut
     bool takes_addresses;              // the argument block starts with addresses
     bool indirect_arguments;           // the argument block lies in a buffer
+    bool notes_loops;                  // it has a note (trips.c)
+    bool has_arguments_to_take;        // one of the last two: what a dispatch takes of the slot
     bool wants_group_count;            // the argument block ends in the group counts
     bool wants_group_base;             // and then in the base of the part
     bool runs_in_parts;                // group counts may be over the device's limits
@@ -71,6 +74,12 @@ typedef struct fmi_vulkan_check {
     uint64_t offset_bytes;
     const uint8_t *mapped; // of the record, for when the batch is complete
 } fmi_vulkan_check;
+
+// A dispatch that notes whether its loops were ended, and its note (trips.c).
+typedef struct fmi_vulkan_note {
+    fmi_command *command;
+    const uint8_t *mapped; // a word: not 0 if they were
+} fmi_vulkan_note;
 
 // Room for the command that looks at the counts of another.
 typedef union fmi_vulkan_check_command {
@@ -109,6 +118,9 @@ typedef struct fmi_vulkan_slot {
     fmi_vulkan_check *checks; // of the batch's indirect dispatches, in the order in which they are encoded
     uint32_t check_count;
     uint32_t check_capacity;
+    fmi_vulkan_note *notes; // of the batch's dispatches that have one
+    uint32_t note_count;
+    uint32_t note_capacity;
 } fmi_vulkan_slot;
 
 // Room for one argument block.
@@ -150,6 +162,7 @@ struct fmi_backend {
     uint32_t device_id;
     uint8_t pipeline_cache_uuid[VK_UUID_SIZE];
     uint32_t max_push_bytes;
+    uint32_t most_trips; // of a work-item's loops, before the driver ends them all; 0: it does not
     uint32_t max_group_count[3];
     // all bits below the highest one such that every number made of them is within each limit
     uint32_t group_count_mask;
@@ -276,6 +289,16 @@ void fmi_vulkan_encode_rect(const fmi_backend *backend, VkCommandBuffer commands
 
 // barrier.c
 void fmi_vulkan_encode_barrier(const fmi_backend *backend, VkCommandBuffer commands, uint32_t from, uint32_t to);
+
+// trips.c
+// Trips of a work-item's loops together, after which the driver ends them all without a word; 0: it does not. `driver_mark` tells devices and
+// drivers apart. While the device is opened, with its slots.
+uint32_t fmi_vulkan_most_trips(fmi_backend *backend, uint32_t driver_mark);
+// A note of the slot, which says no so far, for a dispatch that is about to be encoded.
+fm_status fmi_vulkan_take_note(fmi_backend *backend, fmi_vulkan_slot *slot, fmi_command *command,
+                               fmi_vulkan_arguments *out);
+// Fails the lists of a complete batch whose notes say so.
+void fmi_vulkan_read_notes(const fmi_backend *backend, const fmi_vulkan_slot *slot, const fmi_batch_plan *plan);
 
 // indirect.c
 // Gives an indirect dispatch a record in the slot, and fills the command that runs before it.

@@ -227,9 +227,9 @@ static bool is_next(const fmi_engine *engine, const fmi_batch *batch)
     return true;
 }
 
-// Retires a queue's batches that are complete and next, or that never will be complete, because the device is lost.
-// False: none.
-static bool retire_queue_locked(fmi_retirement *r, fmi_queue *queue, uint64_t reached, bool lost)
+// Retires a queue's batches that are complete and next, or that never will be complete, because the device is lost. `cause`: what the driver
+// says of that, behind ": ", or nothing. False: none.
+static bool retire_queue_locked(fmi_retirement *r, fmi_queue *queue, uint64_t reached, bool lost, const char *cause)
 {
     uint64_t first = atomic_load_explicit(&queue->tail, memory_order_relaxed), tail = first;
     bool held = false;
@@ -243,7 +243,7 @@ static bool retire_queue_locked(fmi_retirement *r, fmi_queue *queue, uint64_t re
         }
         if (!done && batch->status == FM_OK) {
             batch->status = FM_ERROR_DEVICE_LOST;
-            snprintf(batch->sentence, sizeof batch->sentence, "the device was lost while the work ran");
+            snprintf(batch->sentence, sizeof batch->sentence, "the device was lost while the work ran%s", cause);
         }
         if (done) {
             fmi_engine_read_failures(r->engine, batch);
@@ -268,12 +268,14 @@ static bool retire_complete_locked(fmi_retirement *r)
     r->retired_short = 0;
     fmi_engine *engine = r->engine;
     uint64_t reached[FMI_MOST_QUEUES] = {0};
+    char cause[200] = "";
     for (uint32_t q = 0; q < engine->queue_count; q++) {
         if (fmi_queue_in_flight(&engine->queues[q]) == 0) {
             continue;
         }
         fm_status status = engine->ops->completed(engine->backend, q, &reached[q]);
         if (status == FM_ERROR_DEVICE_LOST) {
+            snprintf(cause, sizeof cause, ": %.190s", fm_last_error());
             atomic_store_explicit(&engine->lost, 1, memory_order_release);
         }
         if (FMI_ABLATED(r->ablations, FM_ABLATE_ORDERED_PUBLISH)) {
@@ -286,7 +288,7 @@ static bool retire_complete_locked(fmi_retirement *r)
     while (more) {
         more = false;
         for (uint32_t q = 0; q < engine->queue_count; q++) {
-            more = retire_queue_locked(r, &engine->queues[q], reached[q], lost) || more;
+            more = retire_queue_locked(r, &engine->queues[q], reached[q], lost, cause) || more;
         }
         any = any || more;
         more = more && engine->queue_count > 1;

@@ -1,6 +1,7 @@
 // Values of a tree in the words of a target: operands, operators, calls, elements and their conversions. See dialect.h.
 // Parentheses are those of the text: all targets bind operators as the language does. A chain of operators is printed in a loop.
 #include "language/dialect.h"
+#include "language/numbers.h"
 
 #include "base/barrier.h"
 
@@ -55,6 +56,33 @@ static const char *suffix_of(const fmi_printer *printer, fmi_vtype type)
                                   : "";
 }
 
+// A finite number with all its digits: it may become a double.
+static void put_real(fmi_printer *printer, double value, const char *suffix)
+{
+    fmi_put(printer, "(");
+    fmi_text_append_real(printer->out, value);
+    fmi_put(printer, suffix);
+    fmi_put(printer, ")");
+}
+
+// NVIDIA's compilers round a number half-way between two floats up instead of to the even one (16777217.0f becomes 16777218). True: it was one,
+// and is printed as the float that it is.
+static bool put_halfway_float(fmi_printer *printer, const fmi_tok *token)
+{
+    float value = 0.0f;
+    double wide = 0.0;
+    if (printer->dialect->kind != FMI_CUDA ||
+        !fmi_number_read_real(token->start, token->start + token->length, &value, &wide)) {
+        return false;
+    }
+    double other = (double)nextafterf(value, wide > (double)value ? INFINITY : -INFINITY);
+    bool is_halfway = isfinite(value) && fabs(wide - (double)value) == fabs(wide - other);
+    if (is_halfway) {
+        put_real(printer, (double)value, "f");
+    }
+    return is_halfway;
+}
+
 // A literal: without its `f` a float would be a double in C, where doubles have no suffix and long ones have another.
 static void put_number(fmi_printer *printer, const fmi_node *node)
 {
@@ -65,6 +93,9 @@ static void put_number(fmi_printer *printer, const fmi_node *node)
         return;
     }
     if (node->type == FMI_VT_FLOAT) {
+        if (put_halfway_float(printer, token)) {
+            return;
+        }
         put_token(printer, token);
         fmi_put(printer, (token->start[length - 1] | 32) == 'f' ? "" : "f");
         return;
@@ -85,10 +116,8 @@ static void put_known_real(fmi_printer *printer, const fmi_node *node)
 {
     bool is_double = node->type == FMI_VT_DOUBLE;
     double value = is_double ? node->wide : (double)node->real;
-    if (isfinite(value)) { // all digits: it may become a double
-        fmi_put(printer, "(");
-        fmi_text_append_real(printer->out, value);
-        fmi_put(printer, !is_double ? "f)" : printer->dialect->kind == FMI_GLSL ? "lf)" : ")");
+    if (isfinite(value)) {
+        put_real(printer, value, !is_double ? "f" : printer->dialect->kind == FMI_GLSL ? "lf" : "");
     } else if (printer->dialect->kind == FMI_C && !isnan(value)) { // libtcc divides no constants by 0
         fmi_put(printer, value > 0 ? "((float)1e300)" : "((float)-1e300)");
     } else {

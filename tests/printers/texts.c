@@ -33,8 +33,12 @@ static void write_text(const fmi_print *from, const char *file, uint64_t *known,
     FILE *out = known[number] ? NULL : fopen(file, number ? "a" : "w");
     if (out) {
         known[number] = hash;
-        fprintf(out, "%s#define fm_kernel_main fm_kernel_%u\nnamespace fm_text_%u {\n%s}\n#undef fm_kernel_main\n",
-                strstr(text, "metal_stdlib") && number == 0 ? "#include <metal_stdlib>\n" : "", number, number, text);
+        fprintf(out,
+                "%s#define fm_kernel_main fm_kernel_%u\n#define fm_kernel_indirect fm_indirect_%u\nnamespace "
+                "fm_text_%u "
+                "{\n%s}\n#undef fm_kernel_main\n#undef fm_kernel_indirect\n",
+                strstr(text, "metal_stdlib") && number == 0 ? "#include <metal_stdlib>\n" : "", number, number, number,
+                text);
         fclose(out);
     }
     pthread_mutex_unlock(&lock);

@@ -48,6 +48,16 @@ static void print_of_an_element_that_is_a_value_is_the_element(void **state)
            "(fm_b_x[0])++;\n    --fm_b_k[1];\n    fm_s_s[2] = fm_s_s[3];\n");
 }
 
+// NVIDIA's compilers round what lies half-way up.
+static void print_of_a_float_between_two_is_the_even_one_for_cuda(void **state)
+{
+    (void)state;
+    EXPECT("x[0] = 16777217.0;", "= 16777217.0f;", "= 16777217.0f;", "= (1.6777216000000000e+07f);", "= 16777217.0f;");
+    EXPECT("x[0] = 3.75e9; x[1] = 0.1;", "= 3.75e9f;\n    fm_b_x.v[1] = 0.1f;", "= 3.75e9f;",
+           "= (3.7500001280000000e+09f);\n    fm_b_x[1] = 0.1f;", "= 3.75e9f;\n    fm_b_x[1] = 0.1f;");
+    EXPECT("x[0] = 16777219.5f;", "= 16777219.5f;", "= 16777219.5f;", "= 16777219.5f;", "= 16777219.5f;");
+}
+
 static void print_of_a_converted_element_converts_at_loads_and_stores(void **state)
 {
     (void)state;
@@ -238,6 +248,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(print_of_an_element_that_is_a_value_is_the_element),
+        cmocka_unit_test(print_of_a_float_between_two_is_the_even_one_for_cuda),
         cmocka_unit_test(print_of_a_converted_element_converts_at_loads_and_stores),
         cmocka_unit_test(print_of_a_store_whose_value_is_used_gives_what_was_stored),
         cmocka_unit_test(print_of_words_and_literals_is_the_target_s),

@@ -34,7 +34,7 @@ static void print_usage(FILE *out)
 {
     fprintf(out,
             "usage: fermata-bench SUITE [options]\n"
-            "  --device NAME    auto, host, vulkan, vulkan:N or vulkan:TEXT (default: auto)\n"
+            "  --device NAME    auto, host, vulkan, cuda, and vulkan:N, vulkan:TEXT or alike (default: auto)\n"
             "  --json FILE      also write the rows to FILE, an array of objects\n"
             "  --limit-s N      end with a report of who waits for what when a step takes longer: one repetition of\n"
             "                   threads and latency (default: %d), all of the other suites (default: %d)\n"

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-// Which, counted from 0, of the devices that are called alike is the one with these properties? False, with a message on stderr.
+// Which, counted from 0, of its backend's devices that are called alike is the one with these properties? False, with a message on stderr.
 static inline bool nth_device(const fm_device_properties *properties, uint32_t *out)
 {
     fm_device_entry entries[64];
@@ -21,7 +21,8 @@ static inline bool nth_device(const fm_device_properties *properties, uint32_t *
         if (strcmp(entries[i].name, properties->name) == 0) {
             return true;
         }
-        *out += strcmp(entries[i].description, properties->description) == 0;
+        *out += strncmp(entries[i].name, properties->name, strcspn(properties->name, ":")) == 0 &&
+                strcmp(entries[i].description, properties->description) == 0;
     }
     return false;
 }

@@ -21,7 +21,7 @@ const char *options_usage(void)
            "  --temperature X     0 is greedy, higher is more random, up to 1000 (default: 0)\n"
            "  --seed N            of the random choices (default: 1)\n"
            "  --kv f32|q8         how keys and values are kept (default: f32)\n"
-           "  --device NAME       auto, host, vulkan, vulkan:N or vulkan:TEXT (default: auto)\n"
+           "  --device NAME       auto, host, vulkan, cuda, and vulkan:N, vulkan:TEXT or alike (default: auto)\n"
            "  --soak SECONDS      run all sequences again and again, and report how resident memory grows; 1 to "
            "1000000\n"
            "  --destroy-late      keep temporaries until their token is done (default: destroy them in flight)\n"

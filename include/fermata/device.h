@@ -55,7 +55,7 @@ typedef enum fm_dtype {
 
 // One device that could be opened.
 typedef struct fm_device_entry {
-    char name[32];         // what fm_device_open takes: "host", "vulkan:0", …
+    char name[32];         // what fm_device_open takes: "host", "vulkan:0", "cuda:0", …
     char description[256]; // the driver's own name for it
     fm_device_kind kind;
 } fm_device_entry;
@@ -110,6 +110,9 @@ typedef struct fm_device_info {
     const char *cache_dir;
     // Bytes of that folder's files; over it the least recently used are deleted. 0 = 256 MiB. FERMATA_CACHE_LIMIT_BYTES.
     uint64_t cache_limit_bytes;
+    // The file of NVRTC, NVIDIA's compiler, for CUDA devices; NULL = libnvrtc.so.13 or .12 where the loader looks, in the toolkit or in a Python
+    // package. Read at open alone. FERMATA_NVRTC.
+    const char *nvrtc;
     // Takes warnings, one sentence each; NULL = stderr. Called on any thread; must not call Fermata.
     void (*log)(void *log_user, const char *message);
     // Passed to `log`; borrowed until the device is closed.
@@ -190,7 +193,8 @@ FM_API fm_status fm_device_list(fm_device_entry *entries, uint32_t *count);
 
 // Opens a device and stores it in `*out_device`.
 // Parameters: `name`: "auto" or NULL (discrete GPU, integrated GPU, CPU Vulkan, host: the first that opens), "host",
-// "vulkan" (the best Vulkan device), "vulkan:N" (by number), "vulkan:TEXT" (part of the driver's device name, any case);
+// "vulkan" (the best Vulkan device), "vulkan:N" (by number), "vulkan:TEXT" (part of the driver's device name, any case),
+// "cuda", "cuda:N", "cuda:TEXT" alike;
 // `info`: settings, NULL for the defaults, copied; `out_device`: NULL is stored on error. Only drivers that `name` speaks of are loaded: "host"
 // loads none.
 // Errors: FM_ERROR_NO_DEVICE (no device of that name), FM_ERROR_UNSUPPORTED (it lacks what Fermata or `info` needs),

@@ -38,6 +38,7 @@ enum {
 typedef enum fmi_code_kind {
     FMI_CODE_C = 0, // a text that ends in a zero byte; entry `fm_kernel_main` (backend/host/entry.h)
     FMI_CODE_SPIRV, // words; entry `main`
+    FMI_CODE_CUDA,  // a text that ends in a zero byte; entries `fm_kernel_main` and `fm_kernel_indirect`
 } fmi_code_kind;
 
 // What a device keeps of floats where a kernel asks for it; bits of fmi_backend_caps.float_modes.
@@ -79,6 +80,8 @@ typedef struct fmi_backend_caps {
     bool on_cpu; // the device computes on this machine's processors: waits must not spin
     uint8_t device_uuid[16];
     uint32_t driver_version;
+    // Of the compiler that the backend finds at run time, and of what it asks of it: all zeros where there is none. Part of every key.
+    uint32_t compiler_version[3];
 } fmi_backend_caps;
 
 // One native allocation. The memory room owns the struct; `allocate_block` fills it.
@@ -257,6 +260,7 @@ typedef struct fmi_backend_settings {
     uint32_t batches_in_flight; // most batches between submit and retirement, a queue
     uint32_t queues;            // to submit to; more than the device has share them. 0: as many as it gains from
     uint32_t host_threads;
+    const char *nvrtc; // the file of NVIDIA's compiler; NULL: the one that is found
 } fmi_backend_settings;
 
 // Called by `list` for each device there is. `name` is the exact name that opens it. Returns false to stop.
@@ -270,6 +274,9 @@ typedef struct fmi_backend_ops {
     // on an error, `*out_loaded` is false and there is nothing to list or to unload.
     fm_status (*load)(bool *out_loaded);
     void (*unload)(void);
+
+    // Optional. Any thread. Why there is no device of it, or none of the name that was asked for: a clause for a sentence.
+    void (*explain)(char *out, size_t size);
 
     // Required. Any thread. Visits the devices; none is no error.
     fm_status (*list)(fmi_list_visitor visit, void *user);
@@ -291,7 +298,7 @@ typedef struct fmi_backend_ops {
     void (*free_block)(fmi_backend *backend, fmi_block *block);
 
     // Optional (NULL: none can be imported). Any thread. Makes a host-kind block, mapped and coherent, of memory that somebody else keeps for as
-    // long as the block lives; `free_block` gives it up. FM_ERROR_UNSUPPORTED, FM_ERROR_OUT_OF_MEMORY.
+    // long as the block lives; `free_block` gives it up. FM_ERROR_UNSUPPORTED, FM_ERROR_OUT_OF_MEMORY; FM_ERROR_INVALID_ARGUMENT: a driver has some of it already.
     fm_status (*import_block)(fmi_backend *backend, void *pointer, uint64_t size_bytes, fmi_block *out);
 
     // Required. Any thread. Compiler messages go to `log`; sets the last error. FM_ERROR_COMPILE, FM_ERROR_UNSUPPORTED, FM_ERROR_BACKEND.
@@ -330,6 +337,9 @@ extern const fmi_backend_ops fmi_backend_manual;
 #endif
 #ifdef FMI_HAVE_VULKAN
 extern const fmi_backend_ops fmi_backend_vulkan;
+#endif
+#ifdef FMI_HAVE_CUDA
+extern const fmi_backend_ops fmi_backend_cuda;
 #endif
 
 #endif

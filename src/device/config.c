@@ -53,6 +53,7 @@ enum { SETTING_COUNT = sizeof settings / sizeof *settings };
 // Settings that are no numbers.
 static const char binding_mode_variable[] = "FERMATA_BINDING_MODE";
 static const char cache_dir_variable[] = "FERMATA_CACHE_DIR";
+static const char nvrtc_variable[] = "FERMATA_NVRTC";
 // Names with our prefix that are not settings: the project's own tests and tools read them.
 static const char *const other_names[] = {"FERMATA_TEST_"};
 
@@ -145,7 +146,8 @@ static bool is_named(const char *name, size_t length, const char *variable)
 
 static bool is_known(const char *name, size_t length)
 {
-    if (is_named(name, length, binding_mode_variable) || is_named(name, length, cache_dir_variable)) {
+    if (is_named(name, length, binding_mode_variable) || is_named(name, length, cache_dir_variable) ||
+        is_named(name, length, nvrtc_variable)) {
         return true;
     }
     for (size_t i = 0; i < SETTING_COUNT; i++) {
@@ -180,6 +182,8 @@ fm_status fmi_config_read(const fm_device_info *info, fmi_config *out)
     }
     const char *cache_dir = secure_getenv(cache_dir_variable);
     out->info.cache_dir = cache_dir ? cache_dir : out->info.cache_dir;
+    const char *nvrtc = secure_getenv(nvrtc_variable);
+    out->info.nvrtc = nvrtc ? nvrtc : out->info.nvrtc;
     fm_status status = read_binding_mode(&out->info);
     for (size_t i = 0; i < SETTING_COUNT && status == FM_OK; i++) {
         status = apply(&settings[i], &out->info);

@@ -15,6 +15,9 @@ static const fmi_backend_ops *const backends[] = {
 #ifdef FMI_HAVE_VULKAN
     &fmi_backend_vulkan,
 #endif
+#ifdef FMI_HAVE_CUDA
+    &fmi_backend_cuda,
+#endif
 #ifdef FMI_HAVE_HOST
     &fmi_backend_host,
 #endif
@@ -149,10 +152,13 @@ static void append_names(char *text, size_t size, const listing *l)
 static fm_status refuse_name(listing *l, const char *name)
 {
     bool known = false;
+    char why[300] = "";
     for (size_t i = 0; backends[i]; i++) {
+        if (l->asked[i] && l->count == 0 && backends[i]->explain) {
+            backends[i]->explain(why, sizeof why);
+        }
         known = known || l->asked[i];
     }
-    bool none_found = l->count == 0;
     for (size_t i = 0; backends[i]; i++) {
         if (!known || !backends[i]->load) {
             fm_status status = ask(l, i);
@@ -163,9 +169,8 @@ static fm_status refuse_name(listing *l, const char *name)
     }
     char names[1024] = "";
     append_names(names, sizeof names, l);
-    bool vulkan = none_found && strncmp(name, "vulkan", 6) == 0;
-    return fmi_fail(FM_ERROR_NO_DEVICE, "there is no device '%s'%s; there are: %s", name,
-                    vulkan ? " (no Vulkan driver was found)" : "", names);
+    return fmi_fail(FM_ERROR_NO_DEVICE, "there is no device '%s'%s%s%s; there are: %s", name, why[0] ? " (" : "", why,
+                    why[0] ? ")" : "", names);
 }
 
 // Asks the backends that `name` speaks of. One that cannot answer does not keep "auto" from the others.
@@ -205,7 +210,7 @@ static fm_status open_first(listing *l, const char *name, const fmi_backend_sett
 fm_status fmi_open_backend(const char *name, const fmi_config *config, fm_device *device)
 {
     fmi_backend_settings settings = {config->info.binding_mode, config->info.batches_in_flight, config->info.queues,
-                                     config->info.host_threads};
+                                     config->info.host_threads, config->info.nvrtc};
 #if defined(FMI_HAVE_HOST) && defined(FERMATA_TESTING)
     if (strcmp(name, "manual") == 0) {
         snprintf(device->name, sizeof device->name, "%s", name);

@@ -108,7 +108,7 @@ static fm_status init_cache(fm_device *device, uint8_t tag, uint32_t serial)
         .tag = tag,
         .serial = serial,
     };
-    device->config.info.cache_dir = NULL; // it was the caller's
+    device->config.info.cache_dir = device->config.info.nvrtc = NULL; // they were the caller's
     return fmi_cache_init(&device->cache, &cache_info);
 }
 

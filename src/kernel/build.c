@@ -52,7 +52,9 @@ bool fmi_kernel_uses_disk(const fmi_kernel *kernel)
 fmi_key_makers fmi_kernel_makers(const fmi_kernel *kernel)
 {
     fmi_key_makers makers = {.ops = kernel->ops, .caps = kernel->caps};
-    memcpy(makers.compiler_version, target_of(kernel)->compiler_version, sizeof makers.compiler_version);
+    const uint32_t *version =
+        target_of(kernel)->compile ? target_of(kernel)->compiler_version : kernel->caps->compiler_version;
+    memcpy(makers.compiler_version, version, sizeof makers.compiler_version);
     return makers;
 }
 
@@ -235,7 +237,8 @@ static fm_status make_binary(const fmi_recipe *recipe, const void *made, size_t 
 // Makes the variant of what the disk cache has for the key. False: it has nothing that serves.
 static bool make_from_disk(const fmi_recipe *recipe, fmi_made *out)
 {
-    bool is_generated = recipe->kernel->language == FM_KERNEL_PORTABLE;
+    // Where the backend compiles, what it made is the driver's data.
+    bool is_generated = recipe->kernel->language == FM_KERNEL_PORTABLE && target_of(recipe->kernel)->compile;
     fmi_disk_record record;
     if (!fmi_kernel_load(recipe->kernel, &recipe->key, is_generated, &record)) {
         return false;

@@ -73,6 +73,8 @@ static const fmi_target targets[] = {
                         .compile_module = compile_glsl,
                         .read_module = read_spirv,
                         .compiler_version = GLSLANG_VERSION},
+    // The backend compiles: it finds its compiler when a device is opened.
+    [FMI_CODE_CUDA] = {.print = fmi_print_cuda, .key_kind = FMI_KEY_CUDA, .may_be_kept = true},
 };
 
 const fmi_target *fmi_target_of(fmi_code_kind kind)

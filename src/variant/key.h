@@ -13,6 +13,7 @@ typedef enum fmi_key_kind {
     FMI_KEY_C = 2,      // generated C, of which a variant is made
     FMI_KEY_SPIRV = 3,  // a module, given or compiled from given GLSL, of which a variant is made
     FMI_KEY_MODULE = 4, // given GLSL, of which a module is made
+    FMI_KEY_CUDA = 5,   // generated CUDA C++, of which a variant is made
 } fmi_key_kind;
 
 // Which programs turn the source into code, beside this library: the driver, and a compiler of the library's.

@@ -387,10 +387,16 @@ static fm_status load(bool *out_loaded)
     return status;
 }
 
+static void explain(char *out, size_t size)
+{
+    snprintf(out, size, "no Vulkan driver was found");
+}
+
 const fmi_backend_ops fmi_backend_vulkan = {
     .prefix = "vulkan",
     .load = load,
     .unload = fmi_vulkan_instance_release,
+    .explain = explain,
     .list = fmi_vulkan_list,
     .open = open_backend,
     .close = close_backend,

@@ -13,10 +13,10 @@ fm_status fm_commands_begin(fm_device *device, const fm_commands_info *info, fm_
         return status;
     }
     if (!out_commands) {
-        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_commands_begin: out_commands is NULL");
+        return fmi_fail_in("fm_commands_begin", FM_ERROR_INVALID_ARGUMENT, "out_commands is NULL");
     }
     if (info && (info->flags & ~(uint32_t)(FM_COMMANDS_UNTRACKED | FM_COMMANDS_REUSABLE))) {
-        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_commands_begin: flags %#x are unknown", info->flags);
+        return fmi_fail_in("fm_commands_begin", FM_ERROR_INVALID_ARGUMENT, "flags %#x are unknown", info->flags);
     }
     return fmi_recorder_begin(&device->record, info, out_commands);
 }
@@ -24,7 +24,7 @@ fm_status fm_commands_begin(fm_device *device, const fm_commands_info *info, fm_
 fm_status fm_commands_cancel(fm_commands **commands)
 {
     if (!commands) {
-        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_commands_cancel: commands is NULL");
+        return fmi_fail_in("fm_commands_cancel", FM_ERROR_INVALID_ARGUMENT, "commands is NULL");
     }
     return fmi_recorder_cancel(commands, "fm_commands_cancel");
 }
@@ -32,7 +32,7 @@ fm_status fm_commands_cancel(fm_commands **commands)
 fm_status fm_dispatch(fm_commands *commands, const fm_dispatch_info *info)
 {
     if (!info) {
-        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_dispatch: info is NULL");
+        return fmi_fail_in("fm_dispatch", FM_ERROR_INVALID_ARGUMENT, "info is NULL");
     }
     return fmi_record_dispatch(commands, info);
 }
@@ -41,7 +41,7 @@ fm_status fm_dispatch_indirect(fm_commands *commands, const fm_dispatch_info *in
                                uint64_t offset_bytes)
 {
     if (!info) {
-        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_dispatch_indirect: info is NULL");
+        return fmi_fail_in("fm_dispatch_indirect", FM_ERROR_INVALID_ARGUMENT, "info is NULL");
     }
     return fmi_record_dispatch_indirect(commands, info, buffer, offset_bytes);
 }
@@ -67,7 +67,7 @@ fm_status fm_fill_pattern(fm_commands *commands, fm_buffer buffer, uint64_t offs
 fm_status fm_copy_rect(fm_commands *commands, const fm_copy_rect_info *info)
 {
     if (!info) {
-        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_copy_rect: info is NULL");
+        return fmi_fail_in("fm_copy_rect", FM_ERROR_INVALID_ARGUMENT, "info is NULL");
     }
     return fmi_record_copy_rect(commands, info);
 }
@@ -92,7 +92,7 @@ fm_status fm_barrier(fm_commands *commands)
 fm_status fm_label_push(fm_commands *commands, const char *label)
 {
     if (!label) {
-        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_label_push: label is NULL");
+        return fmi_fail_in("fm_label_push", FM_ERROR_INVALID_ARGUMENT, "label is NULL");
     }
     return fmi_record_push_label(commands, label);
 }
@@ -105,7 +105,7 @@ fm_status fm_label_pop(fm_commands *commands)
 fm_status fm_patch(fm_commands *commands, uint32_t dispatch, const fm_dispatch_info *info)
 {
     if (!info) {
-        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_patch: info is NULL");
+        return fmi_fail_in("fm_patch", FM_ERROR_INVALID_ARGUMENT, "info is NULL");
     }
     return fmi_record_patch(commands, dispatch, info);
 }
@@ -113,7 +113,7 @@ fm_status fm_patch(fm_commands *commands, uint32_t dispatch, const fm_dispatch_i
 fm_status fm_commit(fm_commands **commands, const fm_commit_info *info, fm_point *out_point)
 {
     if (!commands || !info) {
-        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_commit: %s is NULL", commands ? "info" : "commands");
+        return fmi_fail_in("fm_commit", FM_ERROR_INVALID_ARGUMENT, "%s is NULL", commands ? "info" : "commands");
     }
     return fmi_submit_commit(commands, info, FM_FOREVER, out_point);
 }

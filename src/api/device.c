@@ -11,14 +11,14 @@
 fm_status fm_device_list(fm_device_entry *entries, uint32_t *count)
 {
     if (!count) {
-        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_device_list: count is NULL");
+        return fmi_fail_in("fm_device_list", FM_ERROR_INVALID_ARGUMENT, "count is NULL");
     }
     fm_status status = fmi_process_check("fm_device_list");
     if (status == FM_OK) {
         status = fmi_device_list(entries, count);
     }
     if (status != FM_OK) {
-        fmi_error_prefix("fm_device_list");
+        fmi_error_in("fm_device_list");
     }
     return status;
 }
@@ -26,7 +26,7 @@ fm_status fm_device_list(fm_device_entry *entries, uint32_t *count)
 fm_status fm_device_open(const char *name, const fm_device_info *info, fm_device **out_device)
 {
     if (!out_device) {
-        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_device_open: out_device is NULL");
+        return fmi_fail_in("fm_device_open", FM_ERROR_INVALID_ARGUMENT, "out_device is NULL");
     }
     *out_device = NULL;
     return fmi_device_open(name ? name : "auto", info, out_device);
@@ -35,7 +35,7 @@ fm_status fm_device_open(const char *name, const fm_device_info *info, fm_device
 fm_status fm_device_close(fm_device **device, uint64_t timeout_ns)
 {
     if (!device) {
-        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_device_close: device is NULL");
+        return fmi_fail_in("fm_device_close", FM_ERROR_INVALID_ARGUMENT, "device is NULL");
     }
     return *device ? fmi_device_close(device, timeout_ns) : FM_OK;
 }
@@ -43,7 +43,7 @@ fm_status fm_device_close(fm_device **device, uint64_t timeout_ns)
 fm_status fm_device_close_force(fm_device **device, uint64_t timeout_ns)
 {
     if (!device) {
-        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_device_close_force: device is NULL");
+        return fmi_fail_in("fm_device_close_force", FM_ERROR_INVALID_ARGUMENT, "device is NULL");
     }
     return *device ? fmi_device_close_force(device, timeout_ns) : FM_OK;
 }
@@ -55,7 +55,7 @@ fm_status fm_device_get_properties(fm_device *device, fm_device_properties *out)
         return status;
     }
     if (!out) {
-        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_device_get_properties: out is NULL");
+        return fmi_fail_in("fm_device_get_properties", FM_ERROR_INVALID_ARGUMENT, "out is NULL");
     }
     const fmi_backend_caps *caps = &device->caps;
     *out = (fm_device_properties){
@@ -90,7 +90,7 @@ fm_status fm_device_get_stats(fm_device *device, fm_device_stats *out)
         return status;
     }
     if (!out) {
-        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_device_get_stats: out is NULL");
+        return fmi_fail_in("fm_device_get_stats", FM_ERROR_INVALID_ARGUMENT, "out is NULL");
     }
     fmi_settle(&device->retirement);
 #define LOAD(field) atomic_load_explicit(&(field), memory_order_relaxed)
@@ -158,10 +158,10 @@ fm_status fm_device_take_failure(fm_device *device, fm_failure *out_failure)
         return status;
     }
     if (!out_failure) {
-        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_device_take_failure: out_failure is NULL");
+        return fmi_fail_in("fm_device_take_failure", FM_ERROR_INVALID_ARGUMENT, "out_failure is NULL");
     }
     fmi_progress(&device->retirement);
     return fmi_failures_take(&device->retirement.failures, out_failure)
                ? FM_OK
-               : fmi_fail(FM_NOT_READY, "fm_device_take_failure: there is no failure to take");
+               : fmi_fail_in("fm_device_take_failure", FM_NOT_READY, "there is no failure to take");
 }

@@ -17,7 +17,7 @@ fm_status fm_kernel_create(fm_device *device, const fm_kernel_info *info, fm_ker
         return status;
     }
     if (!info || !out_kernel) {
-        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_kernel_create: %s is NULL", info ? "out_kernel" : "info");
+        return fmi_fail_in("fm_kernel_create", FM_ERROR_INVALID_ARGUMENT, "%s is NULL", info ? "out_kernel" : "info");
     }
     fmi_kernel *kernel;
     status = fmi_kernel_create(&device->cache, info, &kernel);
@@ -27,7 +27,7 @@ fm_status fm_kernel_create(fm_device *device, const fm_kernel_info *info, fm_ker
     fmi_kernel_object *object = (fmi_kernel_object *)fmi_table_reserve(&device->kernels);
     if (!object) {
         fmi_kernel_destroy(kernel);
-        return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "fm_kernel_create: no host memory for a kernel object");
+        return fmi_fail_in("fm_kernel_create", FM_ERROR_OUT_OF_HOST_MEMORY, "no host memory for a kernel object");
     }
     object->kernel = kernel;
     out_kernel->id = fmi_table_publish(&device->kernels, &object->slot);
@@ -41,7 +41,8 @@ fm_status fm_kernel_get_source(fm_device *device, const fm_kernel_info *info, ch
         return status;
     }
     if (!info || !size_bytes) {
-        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_kernel_get_source: %s is NULL", info ? "size_bytes" : "info");
+        return fmi_fail_in("fm_kernel_get_source", FM_ERROR_INVALID_ARGUMENT, "%s is NULL",
+                           info ? "size_bytes" : "info");
     }
     fmi_text source = {0};
     status = fmi_kernel_write_source(&device->caps, info, &source);
@@ -53,7 +54,7 @@ fm_status fm_kernel_get_source(fm_device *device, const fm_kernel_info *info, ch
         }
         *size_bytes = source.length + 1;
     } else {
-        fmi_error_prefix("fm_kernel_get_source");
+        fmi_error_in("fm_kernel_get_source");
     }
     fmi_text_free(&source);
     return status;
@@ -67,7 +68,7 @@ fm_status fm_kernel_destroy(fm_device *device, fm_kernel kernel)
     }
     status = fmi_table_kill(&device->kernels, kernel.id);
     if (status != FM_OK) {
-        fmi_error_prefix("fm_kernel_destroy");
+        fmi_error_in("fm_kernel_destroy");
     }
     return status;
 }
@@ -81,7 +82,7 @@ static fm_status hold(fm_device *device, fm_kernel kernel, const char *caller, f
     fmi_slot *slot;
     status = fmi_table_hold(&device->kernels, kernel.id, &slot);
     if (status != FM_OK) {
-        fmi_error_prefix(caller);
+        fmi_error_in(caller);
         return status;
     }
     *out = (fmi_kernel_object *)slot;
@@ -98,7 +99,7 @@ fm_status fm_kernel_get_properties(fm_device *device, fm_kernel kernel, fm_kerne
     if (out) {
         fmi_kernel_get_properties(object->kernel, out);
     } else {
-        status = fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_kernel_get_properties: out is NULL");
+        status = fmi_fail_in("fm_kernel_get_properties", FM_ERROR_INVALID_ARGUMENT, "out is NULL");
     }
     fmi_table_release(&device->kernels, &object->slot);
     return status;
@@ -115,7 +116,7 @@ fm_status fm_kernel_get_constants(fm_device *device, fm_kernel kernel, fm_kernel
     if (count) {
         *count = fmi_kernel_get_constants(object->kernel, entries, entries ? *count : 0);
     } else {
-        status = fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_kernel_get_constants: count is NULL");
+        status = fmi_fail_in("fm_kernel_get_constants", FM_ERROR_INVALID_ARGUMENT, "count is NULL");
     }
     fmi_table_release(&device->kernels, &object->slot);
     return status;
@@ -134,7 +135,7 @@ fm_status fm_kernel_find_param(fm_device *device, fm_kernel kernel, const char *
         status = fmi_fail(FM_ERROR_INVALID_ARGUMENT, "%s is NULL", name ? "out_index" : "name");
     }
     if (status != FM_OK) {
-        fmi_error_prefix("fm_kernel_find_param");
+        fmi_error_in("fm_kernel_find_param");
     }
     fmi_table_release(&device->kernels, &object->slot);
     return status;
@@ -163,7 +164,7 @@ static fm_status begin_request(fm_device *device, fm_kernel kernel, const fm_dty
         }
     }
     if (status != FM_OK) {
-        fmi_error_prefix(caller);
+        fmi_error_in(caller);
     }
     return status;
 }
@@ -172,7 +173,7 @@ static fm_status end_request(fm_device *device, const request *r, fm_status stat
 {
     fmi_table_release(&device->kernels, &r->object->slot);
     if (status < 0) {
-        fmi_error_prefix(caller);
+        fmi_error_in(caller);
     }
     return status;
 }

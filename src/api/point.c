@@ -1,5 +1,5 @@
-// The points of fermata/stream.h: checks, then retire/point.c, and retire/host.c for those that the program itself ends.
-// Any thread; no state of their own.
+// The points of fermata/stream.h: checks, then retire/point.c, and retire/host.c for those that the program itself
+// ends. Any thread; no state of their own.
 #include "device/device.h"
 
 #include <stdio.h>
@@ -23,7 +23,7 @@ fm_status fm_point_wait_all(fm_device *device, const fm_point *points, uint32_t 
         return status;
     }
     if (!points) {
-        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_point_wait_all: points is NULL, but count is %u", count);
+        return fmi_fail_in("fm_point_wait_all", FM_ERROR_INVALID_ARGUMENT, "points is NULL, but count is %u", count);
     }
     return fmi_point_wait_several(&device->retirement, points, count, timeout_ns, NULL, "fm_point_wait_all");
 }
@@ -34,9 +34,9 @@ fm_status fm_point_wait_any(fm_device *device, const fm_point *points, uint32_t 
     uint32_t index = FM_NO_POINT;
     fm_status status = fmi_device_check(device, "fm_point_wait_any");
     if (status == FM_OK && count == 0) {
-        status = fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_point_wait_any: count is 0: none could ever be complete");
+        status = fmi_fail_in("fm_point_wait_any", FM_ERROR_INVALID_ARGUMENT, "count is 0: none could ever be complete");
     } else if (status == FM_OK && !points) {
-        status = fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_point_wait_any: points is NULL, but count is %u", count);
+        status = fmi_fail_in("fm_point_wait_any", FM_ERROR_INVALID_ARGUMENT, "points is NULL, but count is %u", count);
     } else if (status == FM_OK) {
         status = fmi_point_wait_several(&device->retirement, points, count, timeout_ns, &index, "fm_point_wait_any");
     }
@@ -53,7 +53,7 @@ fm_status fm_point_on_complete(fm_device *device, fm_point point, fm_completion_
         return status;
     }
     if (!callback) {
-        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_point_on_complete: callback is NULL");
+        return fmi_fail_in("fm_point_on_complete", FM_ERROR_INVALID_ARGUMENT, "callback is NULL");
     }
     return fmi_point_on_complete(&device->retirement, point, callback, user);
 }
@@ -68,12 +68,12 @@ fm_status fm_point_create(fm_device *device, const fm_point_info *info, fm_point
         return status;
     }
     if (!out_point) {
-        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_point_create: out_point is NULL");
+        return fmi_fail_in("fm_point_create", FM_ERROR_INVALID_ARGUMENT, "out_point is NULL");
     }
     uint64_t id = 0;
     status = fmi_host_point_create(&device->retirement, info ? info->label : NULL, &id);
     if (status != FM_OK) {
-        fmi_error_prefix("fm_point_create");
+        fmi_error_in("fm_point_create");
         return status;
     }
     *out_point = (fm_point){{id}, 1};
@@ -90,15 +90,15 @@ static fm_status hold_host(fm_device *device, fm_point point, const char *caller
     fmi_slot *held;
     status = fmi_table_hold(&device->streams, point.stream.id, &held);
     if (status != FM_OK) {
-        fmi_error_prefix(caller);
+        fmi_error_in(caller);
         return status;
     }
     *out = (fmi_stream *)held;
     if ((*out)->is_host && point.value == 1) {
         return FM_OK;
     }
-    status = fmi_fail(FM_ERROR_INVALID_ARGUMENT, "%s: this point of %s is none that fm_point_create gave", caller,
-                      fmi_stream_named(*out).text);
+    status = fmi_fail_in(caller, FM_ERROR_INVALID_ARGUMENT, "this point of %s is none that fm_point_create gave",
+                         fmi_stream_named(*out).text);
     fmi_table_release(&device->streams, held);
     return status;
 }
@@ -111,8 +111,8 @@ static fm_status end(fm_device *device, fm_point point, fm_status with, const ch
         return status;
     }
     if (!fmi_host_point_end(&device->retirement, stream, with, sentence)) {
-        status = fmi_fail(FM_ERROR_INVALID_ARGUMENT, "%s: %s was signalled, failed or cancelled before", caller,
-                          fmi_stream_named(stream).text);
+        status = fmi_fail_in(caller, FM_ERROR_INVALID_ARGUMENT, "%s was signalled, failed or cancelled before",
+                             fmi_stream_named(stream).text);
     }
     fmi_table_release(&device->streams, &stream->slot);
     return status;
@@ -144,7 +144,7 @@ fm_status fm_point_destroy(fm_device *device, fm_point point)
     fmi_host_point_cancel(&device->retirement, stream, "destroyed");
     status = fmi_table_kill(&device->streams, point.stream.id);
     if (status != FM_OK) { // another thread was faster
-        fmi_error_prefix("fm_point_destroy");
+        fmi_error_in("fm_point_destroy");
     }
     fmi_table_release(&device->streams, &stream->slot);
     return status;
@@ -159,7 +159,7 @@ fm_status fm_point_cancel(fm_device *device, fm_point point)
     fmi_slot *held;
     status = fmi_table_hold(&device->streams, point.stream.id, &held);
     if (status != FM_OK) {
-        fmi_error_prefix("fm_point_cancel");
+        fmi_error_in("fm_point_cancel");
         return status;
     }
     status = fmi_point_cancel(&device->retirement, (fmi_stream *)held, point);

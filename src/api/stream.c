@@ -12,11 +12,11 @@ fm_status fm_stream_create(fm_device *device, const fm_stream_info *info, fm_str
         return status;
     }
     if (!out_stream) {
-        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_stream_create: out_stream is NULL");
+        return fmi_fail_in("fm_stream_create", FM_ERROR_INVALID_ARGUMENT, "out_stream is NULL");
     }
     status = fmi_stream_create(&device->streams, info ? info->label : NULL, &out_stream->id);
     if (status != FM_OK) {
-        fmi_error_prefix("fm_stream_create");
+        fmi_error_in("fm_stream_create");
     }
     return status;
 }
@@ -24,9 +24,10 @@ fm_status fm_stream_create(fm_device *device, const fm_stream_info *info, fm_str
 // Refuses what belongs to a point of the program's own.
 static fm_status refuse_host(const fmi_stream *stream, const char *caller)
 {
-    return !stream->is_host ? FM_OK
-                            : fmi_fail(FM_ERROR_INVALID_ARGUMENT, "%s: %s is signalled by the program, and no stream",
-                                       caller, fmi_stream_named(stream).text);
+    return !stream->is_host
+               ? FM_OK
+               : fmi_fail_in(caller, FM_ERROR_INVALID_ARGUMENT, "%s is signalled by the program, and no stream",
+                             fmi_stream_named(stream).text);
 }
 
 fm_status fm_stream_destroy(fm_device *device, fm_stream stream)
@@ -45,7 +46,7 @@ fm_status fm_stream_destroy(fm_device *device, fm_stream stream)
     }
     status = fmi_table_kill(&device->streams, stream.id);
     if (status != FM_OK) {
-        fmi_error_prefix("fm_stream_destroy");
+        fmi_error_in("fm_stream_destroy");
     }
     return status;
 }
@@ -60,12 +61,12 @@ fm_status fm_stream_get_newest(fm_device *device, fm_stream stream, fm_point *ou
         return status;
     }
     if (!out_point) {
-        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_stream_get_newest: out_point is NULL");
+        return fmi_fail_in("fm_stream_get_newest", FM_ERROR_INVALID_ARGUMENT, "out_point is NULL");
     }
     fmi_slot *held;
     status = fmi_table_hold(&device->streams, stream.id, &held);
     if (status != FM_OK) {
-        fmi_error_prefix("fm_stream_get_newest");
+        fmi_error_in("fm_stream_get_newest");
         return status;
     }
     uint64_t committed = atomic_load_explicit(&((fmi_stream *)held)->committed, memory_order_acquire);
@@ -83,7 +84,7 @@ fm_status fm_stream_reset(fm_device *device, fm_stream stream, uint64_t timeout_
     fmi_slot *held;
     status = fmi_table_hold(&device->streams, stream.id, &held);
     if (status != FM_OK) {
-        fmi_error_prefix("fm_stream_reset");
+        fmi_error_in("fm_stream_reset");
         return status;
     }
     status = refuse_host((const fmi_stream *)held, "fm_stream_reset");

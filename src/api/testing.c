@@ -13,7 +13,8 @@ fm_status fm_testing_ablate(fm_device *device, fm_ablation ablation, int on)
         return status;
     }
     if ((uint32_t)ablation >= FM_ABLATE_COUNT) {
-        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_testing_ablate: ablation %u is unknown", (uint32_t)ablation);
+        return fmi_fail_in("fm_testing_ablate", FM_ERROR_INVALID_ARGUMENT, "ablation %u is unknown",
+                           (uint32_t)ablation);
     }
     uint32_t bit = 1u << ablation;
     if (on) {
@@ -28,13 +29,13 @@ static fm_status check_manual(const fm_device *device, const char *caller)
 {
     fm_status status = fmi_device_check(device, caller);
     if (status == FM_OK && !device->caps.manual) {
-        status = fmi_fail(FM_ERROR_UNSUPPORTED, "%s: '%s' is not a manual device", caller, device->name);
+        status = fmi_fail_in(caller, FM_ERROR_UNSUPPORTED, "'%s' is not a manual device", device->name);
     }
     return status;
 }
 
-// What of the command is not held by anything: NULL if every range that it touches is memory in use, at the place where the command
-// expects it, and its kernel is not destroyed.
+// What of the command is not held by anything: NULL if every range that it touches is memory in use, at the place where
+// the command expects it, and its kernel is not destroyed.
 static const char *find_violation(const fm_device *device, const fmi_command *command)
 {
     if (command->binary && fmi_manual_is_destroyed(command->binary)) {
@@ -136,7 +137,7 @@ fm_status fm_testing_violations(fm_device *device, uint64_t *out_count)
         return status;
     }
     if (!out_count) {
-        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_testing_violations: out_count is NULL");
+        return fmi_fail_in("fm_testing_violations", FM_ERROR_INVALID_ARGUMENT, "out_count is NULL");
     }
     *out_count = device->violations + (device->caps.manual ? fmi_manual_violations(device->backend) : 0);
     return FM_OK;
@@ -146,8 +147,8 @@ fm_status fm_testing_refuse_submits(fm_device *device, uint32_t count, fm_status
 {
     fm_status status = check_manual(device, "fm_testing_refuse_submits");
     if (status == FM_OK && (answer >= 0 || answer == FM_ERROR_DEVICE_LOST)) {
-        status = fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_testing_refuse_submits: %s is no error of a submit",
-                          fm_status_name(answer));
+        status = fmi_fail_in("fm_testing_refuse_submits", FM_ERROR_INVALID_ARGUMENT, "%s is no error of a submit",
+                             fm_status_name(answer));
     }
     if (status == FM_OK) {
         fmi_manual_refuse_submits(device->backend, count, answer);
@@ -186,7 +187,7 @@ fm_status fm_testing_come_in(fm_device *device, fm_testing_place place, void (*c
 {
     fm_status status = fmi_device_check(device, "fm_testing_come_in");
     if (status == FM_OK && (uint32_t)place > FM_TESTING_NO_ROOM) {
-        status = fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_testing_come_in: place %u is unknown", (uint32_t)place);
+        status = fmi_fail_in("fm_testing_come_in", FM_ERROR_INVALID_ARGUMENT, "place %u is unknown", (uint32_t)place);
     }
     if (status == FM_OK) {
         device->ablations.user = user;

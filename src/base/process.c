@@ -1,5 +1,6 @@
 // The process. See process.h. The gate below is one of the library's few process-wide states: a fork is the process's.
-// `gate.lock` is held for a moment at each end of a section, and by a fork from the end of its wait to its end in parent and child.
+// `gate.lock` is held for a moment at each end of a section, and by a fork from the end of its wait to its end in
+// parent and child.
 #include "base/process.h"
 
 #include "base/error.h"
@@ -109,8 +110,8 @@ static void note_end(void)
     atomic_store_explicit(&gate.ends, true, memory_order_relaxed);
 }
 
-// When the library is loaded: later, a fork could come between. All three end with the library. exit() runs `note_end` before any destructor;
-// unloading runs the library's destructors first.
+// When the library is loaded: later, a fork could come between. All three end with the library. exit() runs `note_end`
+// before any destructor; unloading runs the library's destructors first.
 static void __attribute__((constructor)) watch(void)
 {
     init_gate();
@@ -125,14 +126,14 @@ uint32_t fmi_process_generation(void)
 fm_status fmi_process_check(const char *caller)
 {
     if (!gate.watched) {
-        return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "%s: no host memory was left when the library was loaded", caller);
+        return fmi_fail_in(caller, FM_ERROR_OUT_OF_HOST_MEMORY, "no host memory was left when the library was loaded");
     }
     if (gate.cut) {
-        return fmi_fail(FM_ERROR_LOST_IN_FORK,
-                        "%s: the parent process forked while another of its threads had been in a compiler or driver "
-                        "for "
-                        "%d s; this process can open no device unless it calls exec",
-                        caller, PATIENCE_S);
+        return fmi_fail_in(caller, FM_ERROR_LOST_IN_FORK,
+                           "the parent process forked while another of its threads had been in a compiler or driver "
+                           "for "
+                           "%d s; this process can open no device unless it calls exec",
+                           PATIENCE_S);
     }
     return FM_OK;
 }
@@ -148,8 +149,8 @@ static void __attribute__((destructor)) note_unloading(void)
     gate.unloads = fmi_process_goes_on();
 }
 
-// The last of the library's destructors. Compilers and drivers leave thousands of freed pieces, with something of theirs between them that
-// keeps the pages; whoever unloads wants those back.
+// The last of the library's destructors. Compilers and drivers leave thousands of freed pieces, with something of
+// theirs between them that keeps the pages; whoever unloads wants those back.
 static void __attribute__((destructor(101))) trim(void)
 {
     if (gate.unloads) {

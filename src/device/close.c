@@ -1,6 +1,6 @@
-// Closing: takes the rooms down from the top when nothing is left to do, and says what is left when something is. By force, what is not on
-// the device is given up first.
-// One thread closes a device; nothing else of it runs meanwhile, but calls that record when it is by force.
+// Closing: takes the rooms down from the top when nothing is left to do, and says what is left when something is. By
+// force, what is not on the device is given up first. One thread closes a device; nothing else of it runs meanwhile,
+// but calls that record when it is by force.
 #include "device/device.h"
 
 #include "base/clock.h"
@@ -85,8 +85,8 @@ static void append_list(char *text, size_t size_bytes, const fm_commands *comman
     }
 }
 
-// "2 command lists are being recorded (list 'x' begun by thread 12, which has ended, an unlabelled list begun by this thread)". The caller's
-// threads use none of them meanwhile.
+// "2 command lists are being recorded (list 'x' begun by thread 12, which has ended, an unlabelled list begun by this
+// thread)". The caller's threads use none of them meanwhile.
 static void describe_recorded(fm_device *d, char *out, size_t size_bytes)
 {
     char names[MOST_NAMED * (sizeof(fmi_phrase) + 64)] = "";
@@ -108,18 +108,17 @@ static void describe_recorded(fm_device *d, char *out, size_t size_bytes)
 
 static fm_status refuse_recorded(fm_device *d)
 {
-    char what[sizeof((fmi_error_state *)0)->text / 2];
+    char what[sizeof((fmi_error_state *)0)->cause / 2];
     describe_recorded(d, what, sizeof what);
-    return fmi_fail(FM_ERROR_BUSY,
-                    "fm_device_close: %s; commit or cancel first, or fm_device_close_force gives them up", what);
+    return fmi_fail_in("fm_device_close", FM_ERROR_BUSY,
+                       "%s; commit or cancel first, or fm_device_close_force gives them up", what);
 }
 
 static fm_status refuse_unfinished(fm_device *d, fm_status status, uint64_t timeout_ns, const char *caller)
 {
     uint32_t lists = atomic_load(&d->retirement.outstanding);
-    return fmi_fail(status, "%s: after %llu ns %u command list%s not complete%s", caller,
-                    (unsigned long long)timeout_ns, lists, lists == 1 ? " is" : "s are",
-                    fmi_host_points_blame(&d->retirement).text);
+    return fmi_fail_in(caller, status, "after %llu ns %u command list%s not complete%s", (unsigned long long)timeout_ns,
+                       lists, lists == 1 ? " is" : "s are", fmi_host_points_blame(&d->retirement).text);
 }
 
 // What every close begins with.
@@ -128,7 +127,7 @@ static fm_status check(fm_device *device, const char *caller)
     fm_status status = fmi_device_check(device, caller);
     if (status == FM_OK && !device->retirement.keeper.absent &&
         pthread_equal(pthread_self(), device->retirement.keeper.thread)) {
-        status = fmi_fail(FM_ERROR_BUSY, "%s: called from a completion callback", caller);
+        status = fmi_fail_in(caller, FM_ERROR_BUSY, "called from a completion callback");
     }
     return status;
 }
@@ -155,7 +154,8 @@ fm_status fmi_device_close(fm_device **device, uint64_t timeout_ns)
     return FM_OK;
 }
 
-// Gives up every list that is being recorded. Calls of other threads inside one end first; false: one has not until the deadline.
+// Gives up every list that is being recorded. Calls of other threads inside one end first; false: one has not until the
+// deadline.
 static bool drop_recorded(fm_device *d, uint64_t deadline)
 {
     while (fmi_lanes_recording_now(d->record.lanes) > 0) {
@@ -179,14 +179,14 @@ static fm_status give_up(fm_device *d, uint64_t timeout_ns)
 {
     uint64_t deadline = fmi_deadline(timeout_ns);
     if (!drop_recorded(d, deadline)) {
-        return fmi_fail(FM_TIMEOUT,
-                        "fm_device_close_force: after %llu ns another thread is still inside a command list",
-                        (unsigned long long)timeout_ns);
+        return fmi_fail_in("fm_device_close_force", FM_TIMEOUT,
+                           "after %llu ns another thread is still inside a command list",
+                           (unsigned long long)timeout_ns);
     }
     if (!fmi_engine_cancel_all(&d->engine)) {
-        return fmi_fail(FM_TIMEOUT,
-                        "fm_device_close_force: another thread is giving work to the driver, which does not "
-                        "return");
+        return fmi_fail_in("fm_device_close_force", FM_TIMEOUT,
+                           "another thread is giving work to the driver, which does not "
+                           "return");
     }
     fmi_host_points_cancel(&d->retirement); // behind the lists, or those that wait for one would fail because of it
     fm_status status = drain(d, fmi_remaining_ns(deadline));

@@ -77,7 +77,8 @@ static fm_status read_number(const setting *s, const char *text, uint64_t *out)
     errno = 0;
     unsigned long long value = strtoull(text, &end, 10);
     if (errno || end == text || *end || *text < '0' || *text > '9') {
-        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_device_open: %s is '%s', not a whole number", s->variable, text);
+        return fmi_fail_in("fm_device_open", FM_ERROR_INVALID_ARGUMENT, "%s is '%s', not a whole number", s->variable,
+                           text);
     }
     *out = value;
     return FM_OK;
@@ -103,9 +104,9 @@ static fm_status apply(const setting *s, fm_device_info *info)
     }
     value = value ? value : s->normal;
     if (value < s->least || value > s->most) {
-        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_device_open: %s%s is %llu; allowed are %llu to %llu",
-                        text ? "" : "fm_device_info.", text ? s->variable : s->field, (unsigned long long)value,
-                        (unsigned long long)s->least, (unsigned long long)s->most);
+        return fmi_fail_in("fm_device_open", FM_ERROR_INVALID_ARGUMENT, "%s%s is %llu; allowed are %llu to %llu",
+                           text ? "" : "fm_device_info.", text ? s->variable : s->field, (unsigned long long)value,
+                           (unsigned long long)s->least, (unsigned long long)s->most);
     }
     narrow = (uint32_t)value;
     if (s->wide) {
@@ -127,14 +128,13 @@ static fm_status read_binding_mode(fm_device_info *info)
         }
         info->binding_mode = (fm_binding_mode)mode;
         if (mode == 3) {
-            return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_device_open: %s is '%s', not auto, addresses or descriptors",
-                            binding_mode_variable, text);
+            return fmi_fail_in("fm_device_open", FM_ERROR_INVALID_ARGUMENT,
+                               "%s is '%s', not auto, addresses or descriptors", binding_mode_variable, text);
         }
     }
     if ((uint32_t)info->binding_mode > FM_BINDING_DESCRIPTORS) {
-        return fmi_fail(FM_ERROR_INVALID_ARGUMENT,
-                        "fm_device_open: fm_device_info.binding_mode is %u, which is unknown",
-                        (uint32_t)info->binding_mode);
+        return fmi_fail_in("fm_device_open", FM_ERROR_INVALID_ARGUMENT,
+                           "fm_device_info.binding_mode is %u, which is unknown", (uint32_t)info->binding_mode);
     }
     return FM_OK;
 }

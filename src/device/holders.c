@@ -1,5 +1,6 @@
 // Who holds the device's memory, as the end of the sentence of a request that was refused.
-// Any thread, without a lock; the figures are those of one walk over the buffers, while others may create and destroy some.
+// Any thread, without a lock; the figures are those of one walk over the buffers, while others may create and destroy
+// some.
 #include "device/device.h"
 
 #include <inttypes.h>
@@ -70,9 +71,8 @@ void fmi_device_explain_memory(void *user)
         length += (size_t)snprintf(named + length, sizeof named - length, "%s%s %" PRIu64,
                                    i ? ", " : " (the largest: ", h.largest[i].name, h.largest[i].size_bytes);
     }
-    fmi_fail(FM_ERROR_OUT_OF_MEMORY,
-             "%s: %u buffers that are alive have %" PRIu64 "%s%s, lists that are not complete keep %" PRIu64
-             " of destroyed ones, and %" PRIu64 " are free between them",
-             fm_last_error(), h.alive, h.alive_bytes, named, length ? ")" : "",
-             used > h.alive_bytes ? used - h.alive_bytes : 0, reserved > used ? reserved - used : 0);
+    fmi_error_more("%u buffers that are alive have %" PRIu64 "%s%s, lists that are not complete keep %" PRIu64
+                   " of destroyed ones, and %" PRIu64 " are free between them",
+                   h.alive, h.alive_bytes, named, length ? ")" : "", used > h.alive_bytes ? used - h.alive_bytes : 0,
+                   reserved > used ? reserved - used : 0);
 }

@@ -1,6 +1,6 @@
 // Device names: listing in order of preference, and what "auto", "vulkan" and "vulkan:TEXT" mean.
-// Any thread; asks backends for their devices at each call and keeps nothing, so what is installed meanwhile is found. A backend that loads
-// drivers is asked only when the name may mean a device of it: a driver can end the program.
+// Any thread; asks backends for their devices at each call and keeps nothing, so what is installed meanwhile is found.
+// A backend that loads drivers is asked only when the name may mean a device of it: a driver can end the program.
 #include "device/device.h"
 
 #include "base/process.h"
@@ -147,8 +147,8 @@ static void append_names(char *text, size_t size, const listing *l)
     }
 }
 
-// There is no such device: says which there are, of all backends if the name is of none; else of the one that was asked and of those
-// that load nothing.
+// There is no such device: says which there are, of all backends if the name is of none; else of the one that was asked
+// and of those that load nothing.
 static fm_status refuse_name(listing *l, const char *name)
 {
     bool known = false;
@@ -184,8 +184,10 @@ static fm_status look_for(listing *l, const char *name, const fmi_config *config
         }
         if (status != FM_OK) {
             failed = status;
+            char why[256];
+            fmi_error_describe(why, sizeof why);
             fmi_device_warn(config, "fm_device_open: no device of kind '%s' can be listed: %s", backends[i]->prefix,
-                            fm_last_error());
+                            why);
         }
     }
     return l->count > 0 ? FM_OK : failed;

@@ -23,14 +23,13 @@ static _Atomic(uint32_t) device_serial;
 fm_status fmi_device_refuse(const fm_device *device, const char *caller)
 {
     if (!device) {
-        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "%s: device is NULL", caller);
+        return fmi_fail_in(caller, FM_ERROR_INVALID_ARGUMENT, "device is NULL");
     }
     if (atomic_load_explicit(&device->state, memory_order_relaxed) == FMI_DEVICE_LOST) {
-        return fmi_fail(FM_ERROR_LOST_IN_FORK,
-                        "%s: the device was opened before this process was forked, and is the parent's; open one here",
-                        caller);
+        return fmi_fail_in(caller, FM_ERROR_LOST_IN_FORK,
+                           "the device was opened before this process was forked, and is the parent's; open one here");
     }
-    return fmi_fail(FM_ERROR_CLOSED, "%s: the device has been closed", caller);
+    return fmi_fail_in(caller, FM_ERROR_CLOSED, "the device has been closed");
 }
 
 static void free_kernel(void *unused, fmi_slot *slot)
@@ -224,7 +223,7 @@ fm_status fmi_device_open(const char *name, const fm_device_info *info, fm_devic
     }
     fm_device *device = fmi_shell_take(FMI_SHELL_DEVICE, sizeof *device);
     if (!device) {
-        return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "fm_device_open: no host memory for a device");
+        return fmi_fail_in("fm_device_open", FM_ERROR_OUT_OF_HOST_MEMORY, "no host memory for a device");
     }
     device->config = config;
     atomic_store_explicit(&device->ablations.bits, 0, memory_order_relaxed);
@@ -244,7 +243,7 @@ fm_status fmi_device_open(const char *name, const fm_device_info *info, fm_devic
         }
     }
     if (status != FM_OK) {
-        fmi_error_prefix("fm_device_open");
+        fmi_error_in("fm_device_open");
         fmi_shell_give(FMI_SHELL_DEVICE, device);
         return status;
     }

@@ -1,6 +1,6 @@
 // From a kernel's source and one choice of dtypes to a binary. See build.h.
 // The one place that knows the order: generate, ask the disk, compile, hand to the backend. Compiler messages become
-// one sentence with the kernel's name here. Nothing is locked.
+// one sentence here; whose kernel it is, kernel.c says. Nothing is locked.
 #include "kernel/build.h"
 
 #include "base/error.h"
@@ -11,14 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-fm_status fmi_kernel_blame(const fmi_kernel *kernel, fm_status status)
-{
-    char prefix[128];
-    snprintf(prefix, sizeof prefix, "kernel '%.100s'", kernel->name);
-    fmi_error_prefix(prefix);
-    return status;
-}
-
 static fm_status fail_to_compile(const fmi_kernel *kernel, const fmi_text *log)
 {
     fmi_text messages = {0};
@@ -27,9 +19,7 @@ static fm_status fail_to_compile(const fmi_kernel *kernel, const fmi_text *log)
     // mistake.
     bool is_ours = kernel->language == FM_KERNEL_PORTABLE;
     fm_status status =
-        fmi_fail(FM_ERROR_COMPILE, "kernel '%s' does not compile%s: %s", kernel->name,
-                 is_ours ? ", which is a mistake of Fermata (fm_kernel_get_source gives the generated source)" : "",
-                 fmi_text_get(&messages));
+        fmi_fail(FM_ERROR_COMPILE, "it does not compile%s: %s", is_ours ? ", which is a mistake of Fermata (fm_kernel_get_source gives the generated source)" : "", fmi_text_get(&messages));
     fmi_text_free(&messages);
     return status;
 }
@@ -89,8 +79,6 @@ fm_status fmi_kernel_compile(const fmi_kernel *kernel, fmi_compile compile, cons
     fm_status status = compile(text, &log, out_code, out_size_bytes);
     if (status == FM_ERROR_COMPILE) {
         fail_to_compile(kernel, &log);
-    } else if (status != FM_OK) {
-        fmi_kernel_blame(kernel, status);
     }
     fmi_text_free(&log);
     return status;
@@ -111,7 +99,7 @@ static fm_status write_portable(const fmi_kernel *kernel, fmi_recipe *recipe)
     generated->max_push_constants_bytes = kernel->caps->max_push_constants_bytes;
     fm_status status = fmi_generate(generated, target_of(kernel)->print);
     if (status != FM_OK) {
-        return fmi_kernel_blame(kernel, status);
+        return status;
     }
     status = fmi_kernel_check_features(kernel, generated->features);
     if (status != FM_OK) {

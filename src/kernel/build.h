@@ -22,12 +22,9 @@ typedef struct fmi_recipe {
 // creation.
 fm_status fmi_kernel_read_module(fmi_kernel *kernel);
 
-// For module.c: compiles a text with one of the target's compilers. The last error is set, with the kernel's name.
+// For module.c: compiles a text with one of the target's compilers. The last error is set, without the kernel's name.
 fm_status fmi_kernel_compile(const fmi_kernel *kernel, fmi_compile compile, const char *text, void **out_code,
                              size_t *out_size_bytes);
-
-// Puts "kernel 'name': " before what a lower layer said; returns `status`.
-fm_status fmi_kernel_blame(const fmi_kernel *kernel, fm_status status);
 
 // The disk cache. Nothing is handed out but what was written for exactly this key; generated code is as valid as it was
 // when it was written, since its checksum binds it to the key, and given code is validated by whoever asked.

@@ -15,7 +15,7 @@ fm_status fmi_kernel_write_source(const fmi_backend_caps *caps, const fm_kernel_
         return status;
     }
     if (info->language != FM_KERNEL_PORTABLE) {
-        return fmi_fail(FM_ERROR_UNSUPPORTED, "kernel '%s': only portable kernels have a generated source", info->name);
+        return fmi_fail_of("kernel", info->name, FM_ERROR_UNSUPPORTED, "only portable kernels have a generated source");
     }
     fmi_generated generated = {.param_count = info->param_count,
                                .binding_mode = caps->binding_mode,
@@ -25,8 +25,8 @@ fm_status fmi_kernel_write_source(const fmi_backend_caps *caps, const fm_kernel_
                                .ends_loops = caps->most_loop_trips != 0};
     for (uint32_t i = 0; i < info->param_count; i++) {
         if (info->params[i].dtype == FM_DTYPE_NONE) {
-            return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "kernel '%s': parameter '%s' must have a dtype here", info->name,
-                            info->params[i].name);
+            return fmi_fail_of("kernel", info->name, FM_ERROR_INVALID_ARGUMENT, "parameter '%s' must have a dtype here",
+                               info->params[i].name);
         }
         generated.dtypes |= (uint64_t)info->params[i].dtype << (4 * i);
     }
@@ -43,9 +43,7 @@ fm_status fmi_kernel_write_source(const fmi_backend_caps *caps, const fm_kernel_
         fmi_text_append(out, fmi_text_get(&generated.text), generated.text.length);
         status = out->failed ? fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "no host memory for the source") : FM_OK;
     } else {
-        char prefix[128];
-        snprintf(prefix, sizeof prefix, "kernel '%.100s'", info->name);
-        fmi_error_prefix(prefix);
+        fmi_error_about("kernel '%.100s'", info->name);
     }
     fmi_text_free(&generated.text);
     fmi_kernel_source_destroy(source);

@@ -33,6 +33,12 @@ bool fmi_dtype_is_storage(fm_dtype dtype)
     return fmi_dtype_get(dtype)->is_storage;
 }
 
+// Says whose kernel an error of a lower room is about.
+static void blame(const fmi_kernel *kernel)
+{
+    fmi_error_about("kernel '%.100s'", kernel->name);
+}
+
 // A key from a dispatch: every dtype is there, is the kernel's own where it has one, and is one of the device's.
 static fm_status check_key(const fmi_kernel *kernel, uint64_t dtypes)
 {
@@ -43,16 +49,15 @@ static fm_status check_key(const fmi_kernel *kernel, uint64_t dtypes)
         const char *name = kernel->source->names[i].name;
         fm_dtype dtype = fmi_key_dtype(dtypes, i);
         if (!fmi_dtype_name(dtype)) {
-            return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "kernel '%s': the binding of '%s' must name its dtype",
-                            kernel->name, name);
+            return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "the binding of '%s' must name its dtype", name);
         }
         if (kernel->dtype[i] != FM_DTYPE_NONE && kernel->dtype[i] != (uint8_t)dtype) {
-            return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "kernel '%s': '%s' is %s, not %s", kernel->name, name,
+            return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "'%s' is %s, not %s", name,
                             fmi_dtype_name((fm_dtype)kernel->dtype[i]), fmi_dtype_name(dtype));
         }
         if (!(kernel->caps->dtype_mask & (1u << dtype))) {
-            return fmi_fail(FM_ERROR_UNSUPPORTED, "kernel '%s': '%s' is %s, which device '%s' does not offer",
-                            kernel->name, name, fmi_dtype_name(dtype), kernel->caps->description);
+            return fmi_fail(FM_ERROR_UNSUPPORTED, "'%s' is %s, which device '%s' does not offer", name,
+                            fmi_dtype_name(dtype), kernel->caps->description);
         }
     }
     return FM_OK;
@@ -67,7 +72,7 @@ static fm_status make_variant(fmi_kernel *kernel, uint64_t dtypes, fmi_variant *
     fmi_recipe recipe;
     fm_status status = fmi_kernel_write_recipe(kernel, dtypes, &recipe);
     if (status == FM_OK) {
-        status = fmi_cache_hold(kernel->cache, kernel->name, &recipe.key, fmi_recipe_make, &recipe, out);
+        status = fmi_cache_hold(kernel->cache, &recipe.key, fmi_recipe_make, &recipe, out);
     }
     fmi_recipe_release(&recipe);
     fmi_float_leave(&environment);
@@ -115,7 +120,8 @@ fm_status fmi_kernel_hold_variant(fmi_kernel *kernel, uint64_t dtypes, uint32_t 
         status = make_variant(kernel, dtypes, out);
     }
     if (status != FM_OK) {
-        fmi_error_prefix(caller);
+        blame(kernel);
+        fmi_error_in(caller);
     }
     return status;
 }
@@ -126,7 +132,7 @@ bool fmi_kernel_has_variant(const fmi_kernel *kernel, uint64_t dtypes)
     return kernel->own || (id != 0 && fmi_table_find(&kernel->cache->variants, id));
 }
 
-fm_status fmi_kernel_choose_dtypes(const fmi_kernel *kernel, const fm_dtype *dtypes, uint32_t count, uint64_t *out)
+static fm_status choose_dtypes(const fmi_kernel *kernel, const fm_dtype *dtypes, uint32_t count, uint64_t *out)
 {
     bool is_portable = kernel->language == FM_KERNEL_PORTABLE;
     *out = kernel->fixed_dtypes;
@@ -134,7 +140,7 @@ fm_status fmi_kernel_choose_dtypes(const fmi_kernel *kernel, const fm_dtype *dty
         return FM_OK;
     }
     if (!is_portable || count != kernel->param_count || !dtypes) {
-        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "kernel '%s' takes a list of %u dtypes%s, not of %u", kernel->name,
+        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "it takes a list of %u dtypes%s, not of %u",
                         is_portable ? kernel->param_count : 0, kernel->dtypes_are_fixed ? " or none" : "",
                         dtypes ? count : 0);
     }
@@ -142,12 +148,21 @@ fm_status fmi_kernel_choose_dtypes(const fmi_kernel *kernel, const fm_dtype *dty
     for (uint32_t i = 0; i < count; i++) {
         uint32_t dtype = dtypes[i] == FM_DTYPE_NONE ? kernel->dtype[i] : (uint32_t)dtypes[i];
         if (dtype > 15 || (dtype != FM_DTYPE_NONE && !fmi_dtype_name((fm_dtype)dtype))) {
-            return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "kernel '%s': dtype %u of '%s' is unknown", kernel->name, dtype,
+            return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "dtype %u of '%s' is unknown", dtype,
                             kernel->source->names[i].name);
         }
         *out |= (uint64_t)dtype << (4 * i);
     }
     return check_key(kernel, *out);
+}
+
+fm_status fmi_kernel_choose_dtypes(const fmi_kernel *kernel, const fm_dtype *dtypes, uint32_t count, uint64_t *out)
+{
+    fm_status status = choose_dtypes(kernel, dtypes, count, out);
+    if (status != FM_OK) {
+        blame(kernel);
+    }
+    return status;
 }
 
 fm_status fmi_kernel_check_features(const fmi_kernel *kernel, uint32_t features)
@@ -173,8 +188,8 @@ fm_status fmi_kernel_check_features(const fmi_kernel *kernel, uint32_t features)
     };
     for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++) {
         if ((features & rules[i].feature) && !rules[i].is_there) {
-            return fmi_fail(FM_ERROR_UNSUPPORTED, "kernel '%s': %s; device '%s' does not offer %s", kernel->name,
-                            rules[i].what, caps->description, rules[i].lacks);
+            return fmi_fail(FM_ERROR_UNSUPPORTED, "%s; device '%s' does not offer %s", rules[i].what, caps->description,
+                            rules[i].lacks);
         }
     }
     return FM_OK;
@@ -186,9 +201,6 @@ static fm_status check_body(const fmi_kernel *kernel)
     uint32_t features = 0;
     fm_status status = fmi_generate_check(kernel->source, &features);
     if (status != FM_OK) {
-        char prefix[128];
-        snprintf(prefix, sizeof prefix, "kernel '%.100s'", kernel->name);
-        fmi_error_prefix(prefix);
         return status;
     }
     return fmi_kernel_check_features(kernel, features);
@@ -285,9 +297,7 @@ static void name_forgotten_count(const fm_kernel_info *info)
     };
     for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++) {
         if (lists[i].is_forgotten) {
-            char prefix[80];
-            snprintf(prefix, sizeof prefix, "%s is given, but %s is 0", lists[i].list, lists[i].count);
-            fmi_error_prefix(prefix);
+            fmi_error_about("%s is given, but %s is 0", lists[i].list, lists[i].count);
         }
     }
 }
@@ -297,7 +307,7 @@ fm_status fmi_kernel_create(fmi_cache *cache, const fm_kernel_info *info, fmi_ke
     fmi_kernel *kernel = NULL;
     fm_status status = fmi_kernel_check_info(cache->caps, info);
     if (status == FM_OK && (info->flags & ~(uint32_t)FM_KERNEL_COMPILE_LATER)) {
-        status = fmi_fail(FM_ERROR_INVALID_ARGUMENT, "kernel '%s': flags %#x are unknown", info->name, info->flags);
+        status = fmi_fail_of("kernel", info->name, FM_ERROR_INVALID_ARGUMENT, "flags %#x are unknown", info->flags);
     }
     if (status != FM_OK) {
         goto fail;
@@ -319,6 +329,7 @@ fm_status fmi_kernel_create(fmi_cache *cache, const fm_kernel_info *info, fmi_ke
     status = fill(kernel, info);
     fmi_float_leave(&environment);
     if (status != FM_OK) {
+        blame(kernel);
         goto fail;
     }
     *out = kernel;
@@ -331,7 +342,7 @@ fail:
     if (status == FM_ERROR_COMPILE) {
         name_forgotten_count(info);
     }
-    fmi_error_prefix("fm_kernel_create");
+    fmi_error_in("fm_kernel_create");
     return status;
 }
 

@@ -35,16 +35,11 @@ static fm_status take_reflection(fmi_kernel *kernel, const fmi_reflection *refle
     for (int axis = 0; axis < 3; axis++) {
         product *= reflection->group_size[axis];
         if (reflection->group_size[axis] > caps->max_group_size[axis] || product > caps->max_group_invocations) {
-            return fmi_fail(FM_ERROR_UNSUPPORTED,
-                            "kernel '%s': its workgroup of %u × %u × %u work-items is over what device '%s' allows",
-                            kernel->name, reflection->group_size[0], reflection->group_size[1],
-                            reflection->group_size[2], caps->description);
+            return fmi_fail(FM_ERROR_UNSUPPORTED, "its workgroup of %u × %u × %u work-items is over what device '%s' allows", reflection->group_size[0], reflection->group_size[1], reflection->group_size[2], caps->description);
         }
     }
     if (reflection->push_constants_bytes > caps->max_push_constants_bytes) {
-        return fmi_fail(FM_ERROR_UNSUPPORTED, "kernel '%s': %u bytes of push constants are over the %u of device '%s'",
-                        kernel->name, reflection->push_constants_bytes, caps->max_push_constants_bytes,
-                        caps->description);
+        return fmi_fail(FM_ERROR_UNSUPPORTED, "%u bytes of push constants are over the %u of device '%s'", reflection->push_constants_bytes, caps->max_push_constants_bytes, caps->description);
     }
     if (!take_names(source, reflection)) {
         return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "no host memory for a kernel");
@@ -103,5 +98,5 @@ fm_status fmi_kernel_read_module(fmi_kernel *kernel)
     fmi_reflection reflection;
     status =
         fmi_target_of(kernel->caps->code_kind)->read_module(source->module, source->module_size_bytes, &reflection);
-    return status == FM_OK ? take_reflection(kernel, &reflection) : fmi_kernel_blame(kernel, status);
+    return status == FM_OK ? take_reflection(kernel, &reflection) : status;
 }

@@ -103,13 +103,14 @@ fm_status fmi_kernel_find_param(const fmi_kernel *kernel, const char *name, uint
         return FM_OK;
     }
     if (found > 1) {
-        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "kernel '%s' has %u parameters of the name '%s'", kernel->name,
-                        found, name);
+        return fmi_fail_of("kernel", kernel->name, FM_ERROR_INVALID_ARGUMENT, "it has %u parameters of the name '%s'",
+                           found, name);
     }
     fmi_text names = {0};
     fmi_kernel_append_param_names(kernel, &names);
-    fm_status status = fmi_fail(FM_ERROR_INVALID_ARGUMENT, "kernel '%s' has no parameter '%s'; it has %s", kernel->name,
-                                name, kernel->param_count ? fmi_text_get(&names) : "none");
+    fm_status status =
+        fmi_fail_of("kernel", kernel->name, FM_ERROR_INVALID_ARGUMENT, "it has no parameter '%s'; it has %s", name,
+                    kernel->param_count ? fmi_text_get(&names) : "none");
     fmi_text_free(&names);
     return status;
 }

@@ -24,8 +24,8 @@ struct fmi_warmup_job {
     uint64_t dtypes;
     fmi_kernel_object *object; // held; NULL once it has failed
     job_state state;
-    fm_status status; // of a failure
-    char *sentence;   // of a failure; NULL: no host memory for it
+    fm_status status;         // of a failure
+    fmi_error_state *failure; // what its maker was told; NULL: no host memory for it
 };
 
 void fmi_warmup_init(fmi_warmup *warmup, fmi_table *kernels, uint32_t thread_limit)
@@ -65,7 +65,7 @@ static void forget_locked(fmi_warmup *warmup, fmi_warmup_job *job)
         link = &(*link)->next_in_bucket;
     }
     *link = job->next_in_bucket;
-    free(job->sentence);
+    free(job->failure);
     free(job);
 }
 
@@ -80,11 +80,14 @@ static void forget_oldest_failure_locked(fmi_warmup *warmup)
     forget_locked(warmup, oldest);
 }
 
-static void keep_failure_locked(fmi_warmup *warmup, fmi_warmup_job *job, fm_status status, const char *sentence)
+static void keep_failure_locked(fmi_warmup *warmup, fmi_warmup_job *job, fm_status status)
 {
     job->state = JOB_FAILED;
     job->status = status;
-    job->sentence = strdup(sentence);
+    job->failure = malloc(sizeof *job->failure);
+    if (job->failure) {
+        fmi_error_save(job->failure);
+    }
     job->next = NULL;
     *(warmup->newest_failure ? &warmup->newest_failure->next : &warmup->oldest_failure) = job;
     warmup->newest_failure = job;
@@ -123,7 +126,7 @@ static void run(fmi_warmup *warmup, fmi_warmup_job *job)
     if (status == FM_OK) {
         forget_locked(warmup, job);
     } else {
-        keep_failure_locked(warmup, job, status, fm_last_error());
+        keep_failure_locked(warmup, job, status);
     }
     pthread_cond_broadcast(&warmup->done);
     pthread_mutex_unlock(&warmup->lock);
@@ -254,14 +257,17 @@ static fm_status answer_locked(fmi_warmup *warmup, const fmi_kernel_object *obje
         return FM_OK; // also if an earlier attempt has failed
     }
     if (!job) {
-        return fmi_fail(FM_ERROR_INVALID_ARGUMENT,
-                        "kernel '%s': this variant was not asked for, or has left the cache since",
-                        object->kernel->name);
+        return fmi_fail_of("kernel", object->kernel->name, FM_ERROR_INVALID_ARGUMENT,
+                           "this variant was not asked for, or has left the cache since");
     }
     if (job->state != JOB_FAILED) {
         return FM_NOT_READY;
     }
-    return fmi_fail(job->status, "%s", job->sentence ? job->sentence : fm_status_name(job->status));
+    if (!job->failure) {
+        return fmi_answer(job->status);
+    }
+    fmi_error_restore(job->failure);
+    return job->status;
 }
 
 fm_status fmi_warmup_poll(fmi_warmup *warmup, const fmi_kernel_object *object, uint64_t id, uint64_t dtypes)
@@ -286,8 +292,8 @@ fm_status fmi_warmup_wait(fmi_warmup *warmup, const fmi_kernel_object *object, u
     }
     pthread_mutex_unlock(&warmup->lock);
     if (status == FM_NOT_READY) {
-        return fmi_fail(FM_TIMEOUT, "kernel '%s': %llu ns went by before the variant was made", object->kernel->name,
-                        (unsigned long long)timeout_ns);
+        return fmi_fail_of("kernel", object->kernel->name, FM_TIMEOUT, "%llu ns went by before the variant was made",
+                           (unsigned long long)timeout_ns);
     }
     return status;
 }

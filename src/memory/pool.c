@@ -306,11 +306,12 @@ static fm_status look_until(fmi_pool *pool, fm_memory_kind kind, uint64_t size_b
             return status;
         }
         if (late && until < deadline) {
-            return fmi_fail(status, "for 30 seconds others took what came free: %s", fm_last_error());
+            fmi_error_about("for 30 seconds others took what came free");
+            return status;
         }
         if (late) {
-            return fmi_fail(FM_TIMEOUT, "the time ran out before work in flight had let go of enough memory: %s",
-                            fm_last_error());
+            fmi_error_about("the time ran out before work in flight had let go of enough memory");
+            return fmi_error_as(FM_TIMEOUT);
         }
         FMI_PLACE(pool->ablations, FM_TESTING_NO_ROOM);
         if (attempt == 0) {

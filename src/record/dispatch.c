@@ -1,5 +1,5 @@
-// fm_dispatch: the binding check, the holds and the command. The hottest function of the library: a bound buffer that the list
-// already holds costs a load and a compare.
+// fm_dispatch: the binding check, the holds and the command. The hottest function of the library: a bound buffer that
+// the list already holds costs a load and a compare.
 #include "record/dispatch.h"
 #include "base/error.h"
 #include "record/calls.h"
@@ -15,11 +15,12 @@
 static fm_status __attribute__((cold)) refuse_dtype(const fmi_kernel *kernel, uint32_t i, uint32_t bound)
 {
     const char *name = fmi_dtype_name((fm_dtype)bound);
-    return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_dispatch: binding %u of kernel '%s' takes dtype %s, not %s", i,
-                    kernel->name, fmi_dtype_name((fm_dtype)kernel->dtype[i]), name ? name : "an unknown one");
+    return fmi_fail_in("fm_dispatch", FM_ERROR_INVALID_ARGUMENT, "binding %u of kernel '%s' takes dtype %s, not %s", i,
+                       kernel->name, fmi_dtype_name((fm_dtype)kernel->dtype[i]), name ? name : "an unknown one");
 }
 
-// Where nothing is generated from dtypes, a binding may still name what it is; it must be what the kernel is known to take.
+// Where nothing is generated from dtypes, a binding may still name what it is; it must be what the kernel is known to
+// take.
 static fm_status __attribute__((cold)) check_named_dtypes(const fmi_kernel *kernel, const fm_dispatch_info *info)
 {
     for (uint32_t i = 0; i < kernel->param_count; i++) {
@@ -36,15 +37,16 @@ static fm_status __attribute__((cold)) check_least_bytes(const fmi_kernel *kerne
 {
     for (uint32_t i = 0; i < kernel->param_count; i++) {
         if (command->spans[i].size_bytes < kernel->least_bytes[i]) {
-            return fmi_fail(FM_ERROR_OUT_OF_RANGE,
-                            "fm_dispatch: binding %u of kernel '%s': %llu bytes are less than the %u of its block", i,
-                            kernel->name, (unsigned long long)command->spans[i].size_bytes, kernel->least_bytes[i]);
+            return fmi_fail_in("fm_dispatch", FM_ERROR_OUT_OF_RANGE,
+                               "binding %u of kernel '%s': %llu bytes are less than the %u of its block", i,
+                               kernel->name, (unsigned long long)command->spans[i].size_bytes, kernel->least_bytes[i]);
         }
     }
     return FM_OK;
 }
 
-// Bodies see elements: a range that ends within one would have its last bytes ignored. Called where some size is odd to the widest element.
+// Bodies see elements: a range that ends within one would have its last bytes ignored. Called where some size is odd to
+// the widest element.
 static fm_status check_whole_elements(const fmi_kernel *kernel, const fm_dispatch_info *info,
                                       const fmi_command *command)
 {
@@ -53,11 +55,11 @@ static fm_status check_whole_elements(const fmi_kernel *kernel, const fm_dispatc
         fm_dtype dtype = own != FM_DTYPE_NONE ? (fm_dtype)own : info->bindings[i].dtype;
         uint32_t element_bytes = fmi_dtype_size(dtype);
         if (command->spans[i].size_bytes & (element_bytes - 1)) {
-            return fmi_fail(FM_ERROR_INVALID_ARGUMENT,
-                            "fm_dispatch: binding %u '%s' of kernel '%s': %llu bytes are not a whole number of %s "
-                            "elements of %u bytes",
-                            i, fmi_kernel_param_name(kernel, i), kernel->name,
-                            (unsigned long long)command->spans[i].size_bytes, fmi_dtype_name(dtype), element_bytes);
+            return fmi_fail_in("fm_dispatch", FM_ERROR_INVALID_ARGUMENT,
+                               "binding %u '%s' of kernel '%s': %llu bytes are not a whole number of %s "
+                               "elements of %u bytes",
+                               i, fmi_kernel_param_name(kernel, i), kernel->name,
+                               (unsigned long long)command->spans[i].size_bytes, fmi_dtype_name(dtype), element_bytes);
         }
     }
     return FM_OK;
@@ -75,11 +77,12 @@ static fm_status choose_dtypes(const fmi_kernel *kernel, const fm_dispatch_info 
         }
         uint32_t dtype = own != FM_DTYPE_NONE ? own : bound;
         if (dtype == FM_DTYPE_NONE) {
-            return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_dispatch: binding %u of kernel '%s' must name its dtype", i,
-                            kernel->name);
+            return fmi_fail_in("fm_dispatch", FM_ERROR_INVALID_ARGUMENT,
+                               "binding %u of kernel '%s' must name its dtype", i, kernel->name);
         }
         if (dtype >= FMI_DTYPE_END) {
-            return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_dispatch: binding %u names the unknown dtype %u", i, dtype);
+            return fmi_fail_in("fm_dispatch", FM_ERROR_INVALID_ARGUMENT, "binding %u names the unknown dtype %u", i,
+                               dtype);
         }
         key |= (uint64_t)dtype << (4 * i);
     }
@@ -143,17 +146,18 @@ static FMI_HOT fm_status choose_variant(fm_commands *commands, fmi_kernel_object
     return status;
 }
 
-// `b` is not inside the buffer; a size of 0 is "to the end". Not inlined: its text would stand in the frame of every dispatch.
+// `b` is not inside the buffer; a size of 0 is "to the end". Not inlined: its text would stand in the frame of every
+// dispatch.
 static fm_status __attribute__((cold, noinline))
 refuse_range(const fmi_kernel *kernel, uint32_t i, const fm_binding *b, const fmi_buffer *buffer)
 {
     char what[FMI_BINDING_NAME_BYTES];
     fmi_shape_name_binding(what, kernel, i);
-    return fmi_check_range(what, buffer, b->offset_bytes, b->size_bytes ? b->size_bytes : FM_WHOLE_SIZE);
+    return fmi_check_range("fm_dispatch", what, buffer, b->offset_bytes, b->size_bytes ? b->size_bytes : FM_WHOLE_SIZE);
 }
 
-// Refuses the first binding whose offset is not aligned or that is larger than any may be. FM_OK: none is; where one is larger than a
-// descriptor's range, the kernel's variant with addresses is to be taken.
+// Refuses the first binding whose offset is not aligned or that is larger than any may be. FM_OK: none is; where one is
+// larger than a descriptor's range, the kernel's variant with addresses is to be taken.
 static fm_status __attribute__((cold))
 check_limits(const fmi_kernel *kernel, const fm_dispatch_info *info, const fmi_command *command, bound_bits *bits)
 {
@@ -161,20 +165,20 @@ check_limits(const fmi_kernel *kernel, const fm_dispatch_info *info, const fmi_c
     uint64_t most_bytes = kernel->most_binding_bytes;
     for (uint32_t i = 0; i < kernel->param_count; i++) {
         if (info->bindings[i].offset_bytes & (align - 1)) {
-            return fmi_fail(FM_ERROR_INVALID_ARGUMENT,
-                            "fm_dispatch: binding %u of kernel '%s': offset %llu is not a multiple of %u", i,
-                            kernel->name, (unsigned long long)info->bindings[i].offset_bytes, align);
+            return fmi_fail_in("fm_dispatch", FM_ERROR_INVALID_ARGUMENT,
+                               "binding %u of kernel '%s': offset %llu is not a multiple of %u", i, kernel->name,
+                               (unsigned long long)info->bindings[i].offset_bytes, align);
         }
         if (command->spans[i].size_bytes <= most_bytes) {
             continue;
         }
         bits->by_address = FMI_KEY_BY_ADDRESS;
         if (!kernel->addresses_large_bindings) {
-            return fmi_fail(FM_ERROR_OUT_OF_RANGE,
-                            "fm_dispatch: binding %u of kernel '%s': %llu bytes exceed the %llu that a binding by "
-                            "descriptor has at most on this device; bind a part",
-                            i, kernel->name, (unsigned long long)command->spans[i].size_bytes,
-                            (unsigned long long)most_bytes);
+            return fmi_fail_in("fm_dispatch", FM_ERROR_OUT_OF_RANGE,
+                               "binding %u of kernel '%s': %llu bytes exceed the %llu that a binding by "
+                               "descriptor has at most on this device; bind a part",
+                               i, kernel->name, (unsigned long long)command->spans[i].size_bytes,
+                               (unsigned long long)most_bytes);
         }
     }
     return FM_OK;
@@ -184,11 +188,11 @@ static fm_status __attribute__((cold))
 refuse_group_count(const fmi_backend_caps *caps, const fmi_kernel *kernel, const uint32_t groups[3])
 {
     const uint32_t *most = caps->max_group_count;
-    return fmi_fail(FM_ERROR_UNSUPPORTED,
-                    "fm_dispatch: {%u, %u, %u} workgroups exceed the {%u, %u, %u} of device '%s', and kernel '%s', "
-                    "given "
-                    "as a module, cannot run in parts",
-                    groups[0], groups[1], groups[2], most[0], most[1], most[2], caps->description, kernel->name);
+    return fmi_fail_in("fm_dispatch", FM_ERROR_UNSUPPORTED,
+                       "{%u, %u, %u} workgroups exceed the {%u, %u, %u} of device '%s', and kernel '%s', "
+                       "given "
+                       "as a module, cannot run in parts",
+                       groups[0], groups[1], groups[2], most[0], most[1], most[2], caps->description, kernel->name);
 }
 
 // Fills span i from binding i: finds and holds the buffer, checks the range.
@@ -252,7 +256,8 @@ static FMI_HOT bool groups_exceed(const fmi_record_room *room, const fmi_kernel 
            room->ops->accepts_group_count && !room->ops->accepts_group_count(room->backend, binary, groups);
 }
 
-// What a bound dispatch must be besides: not beyond the device's group counts, made of whole elements, and as large as its module's blocks.
+// What a bound dispatch must be besides: not beyond the device's group counts, made of whole elements, and as large as
+// its module's blocks.
 static FMI_HOT fm_status check_bound(const fmi_record_room *room, const fmi_kernel *kernel,
                                      const fm_dispatch_info *info, const fmi_command *command, const bound_bits *bits,
                                      const fmi_kernel_binary *binary, const uint32_t groups[3])
@@ -275,10 +280,10 @@ static fm_status resolve_groups(const fmi_kernel *kernel, const fm_dispatch_info
         return fmi_shape_resolve(kernel, info, out_groups, out_is_unchecked);
     }
     if (info->flags) {
-        return fmi_fail(FM_ERROR_INVALID_ARGUMENT,
-                        "fm_dispatch_indirect: kernel '%s': flags %#x are for counts that "
-                        "the caller knows",
-                        kernel->name, info->flags);
+        return fmi_fail_in("fm_dispatch_indirect", FM_ERROR_INVALID_ARGUMENT,
+                           "kernel '%s': flags %#x are for counts that "
+                           "the caller knows",
+                           kernel->name, info->flags);
     }
     memset(out_groups, 0, 3 * sizeof *out_groups);
     *out_is_unchecked = true;
@@ -288,19 +293,22 @@ static fm_status resolve_groups(const fmi_kernel *kernel, const fm_dispatch_info
 // Fills the span of an indirect dispatch's counts, which is held and tracked like a binding.
 static fm_status bind_counts(fm_commands *commands, const fmi_counts *counts, fmi_span *out)
 {
-    static const char what[] = "fm_dispatch_indirect: the group counts";
+    static const char call[] = "fm_dispatch_indirect", what[] = "the group counts";
     enum { COUNTS_BYTES = 3 * sizeof(uint32_t) };
     fmi_buffer *buffer;
     fm_status status = fmi_recorder_hold_buffer(commands, counts->buffer, &buffer);
     if (status != FM_OK) {
-        fmi_error_prefix(what);
+        fmi_error_about("%s", what);
+        fmi_error_in(call);
         return status;
     }
     if (counts->offset_bytes % sizeof(uint32_t) != 0) {
-        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "%s: offset %llu is not a multiple of 4", what,
-                        (unsigned long long)counts->offset_bytes);
+        status = fmi_fail_in(call, FM_ERROR_INVALID_ARGUMENT, "offset %llu is not a multiple of 4",
+                             (unsigned long long)counts->offset_bytes);
+        fmi_error_about("%s", what);
+        return status;
     }
-    status = fmi_check_range(what, buffer, counts->offset_bytes, COUNTS_BYTES);
+    status = fmi_check_range(call, what, buffer, counts->offset_bytes, COUNTS_BYTES);
     *out = fmi_buffer_span(buffer, counts->offset_bytes, COUNTS_BYTES, FM_ACCESS_READ);
     return status;
 }
@@ -316,7 +324,7 @@ static FMI_HOT fm_status link_dispatch(fm_commands *commands, const fm_dispatch_
     memcpy(command->group_count, groups, sizeof command->group_count);
     fmi_copy_constants(&command->spans[span_count], info->constants, info->constants_size_bytes);
     if (__builtin_expect(list->reusable, 0) && !fmi_reusable_note_dispatch(list, command, info, counts)) {
-        return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "fm_dispatch: no host memory for a command");
+        return fmi_fail_in("fm_dispatch", FM_ERROR_OUT_OF_HOST_MEMORY, "no host memory for a command");
     }
     fmi_list_link_kind(list, command, counts ? FMI_COMMAND_DISPATCH_INDIRECT : FMI_COMMAND_DISPATCH);
     return FM_OK;
@@ -334,7 +342,7 @@ static FMI_HOT fm_status record_dispatch(fm_commands *commands, const fm_dispatc
     fm_status status =
         fmi_recorder_hold(commands, room->kernels, &commands->kernel_stamps, &list->kernels, info->kernel.id, &slot);
     if (__builtin_expect(status != FM_OK, 0)) {
-        fmi_error_prefix("fm_dispatch");
+        fmi_error_in("fm_dispatch");
         return status;
     }
     fmi_kernel_object *object = (fmi_kernel_object *)slot;
@@ -358,7 +366,7 @@ static FMI_HOT fm_status record_dispatch(fm_commands *commands, const fm_dispatc
     fmi_command *command = fmi_list_reserve_command(list, counts ? FMI_COMMAND_DISPATCH_INDIRECT : FMI_COMMAND_DISPATCH,
                                                     kernel->param_count + (counts != NULL), info->constants_size_bytes);
     if (__builtin_expect(!command, 0)) {
-        return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "fm_dispatch: no host memory for a command");
+        return fmi_fail_in("fm_dispatch", FM_ERROR_OUT_OF_HOST_MEMORY, "no host memory for a command");
     }
     const fmi_kernel_binary *binary;
     bound_bits bits = {0, 0, 0, 0, 0};
@@ -389,7 +397,8 @@ record_special(fm_commands *commands, const fm_dispatch_info *info, const fmi_di
     return record_dispatch(commands, info, way);
 }
 
-// What the bindings name decides their order. Called once they turn out to have names: what is held by then is held either way.
+// What the bindings name decides their order. Called once they turn out to have names: what is held by then is held
+// either way.
 static fm_status __attribute__((noinline))
 record_named(fm_commands *commands, const fmi_kernel *kernel, const fm_dispatch_info *info, const fmi_dispatch_way *way)
 {
@@ -429,7 +438,7 @@ fm_status fmi_record_dispatch_indirect(fm_commands *commands, const fm_dispatch_
         const fmi_counts counts = {buffer, offset_bytes};
         status = record_special(commands, info, &(fmi_dispatch_way){.counts = &counts});
         if (status != FM_OK) {
-            fmi_error_prefix(caller);
+            fmi_error_in(caller);
         }
         fmi_recorder_leave(commands, status);
     }

@@ -1,6 +1,6 @@
-// Fills: of 32-bit words, and of patterns of 1 to 16 bytes. What repeats every 32 bits and begins and ends on words is the native fill;
-// the rest is a pattern of 16 bytes that a backend lays out from the range's first byte.
-// All run as the list's owner.
+// Fills: of 32-bit words, and of patterns of 1 to 16 bytes. What repeats every 32 bits and begins and ends on words is
+// the native fill; the rest is a pattern of 16 bytes that a backend lays out from the range's first byte. All run as
+// the list's owner.
 #include "base/error.h"
 #include "base/phrase.h"
 #include "record/calls.h"
@@ -40,29 +40,30 @@ static fm_status append_fill(fm_commands *commands, const char *caller, fm_buffe
     return status;
 }
 
-// `unit_bytes`: what offset and size are multiples of; a size of FM_WHOLE_SIZE may end within a unit. `p`: NULL where the caller gave none.
+// `unit_bytes`: what offset and size are multiples of; a size of FM_WHOLE_SIZE may end within a unit. `p`: NULL where
+// the caller gave none.
 static fm_status fill(fm_commands *commands, const char *caller, fm_buffer handle, fmi_range range, uint32_t unit_bytes,
                       const pattern *p)
 {
     fmi_span to;
     fmi_buffer *buffer;
-    fm_status status = fmi_transfer_side(commands, caller, handle, range, FM_ACCESS_WRITE, &to, &buffer);
+    fm_status status = fmi_transfer_side(commands, caller, NULL, handle, range, FM_ACCESS_WRITE, &to, &buffer);
     if (status != FM_OK) {
         return status;
     }
     if (range.offset_bytes % unit_bytes != 0) {
-        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "%s: offset_bytes %s is not a multiple of %u", caller,
-                        fmi_number(range.offset_bytes).text, unit_bytes);
+        return fmi_fail_in(caller, FM_ERROR_INVALID_ARGUMENT, "offset_bytes %s is not a multiple of %u",
+                           fmi_number(range.offset_bytes).text, unit_bytes);
     }
     if (range.size_bytes != FM_WHOLE_SIZE && range.size_bytes % unit_bytes != 0) {
-        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "%s: size_bytes %s is not a multiple of %u", caller,
-                        fmi_number(range.size_bytes).text, unit_bytes);
+        return fmi_fail_in(caller, FM_ERROR_INVALID_ARGUMENT, "size_bytes %s is not a multiple of %u",
+                           fmi_number(range.size_bytes).text, unit_bytes);
     }
     if (to.size_bytes == 0) {
         return fmi_transfer_nothing(commands);
     }
     if (!p) {
-        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "%s: pattern is NULL", caller);
+        return fmi_fail_in(caller, FM_ERROR_INVALID_ARGUMENT, "pattern is NULL");
     }
     // The caller's own memory ends where it ends.
     bool to_the_end = range.offset_bytes + to.size_bytes == buffer->size_bytes && !buffer->memory->import;
@@ -89,8 +90,8 @@ fm_status fmi_record_fill_pattern(fm_commands *commands, fm_buffer buffer, fmi_r
     }
     uint32_t n = pattern_size_bytes;
     if (n != 1 && n != 2 && n != 4 && n != 8 && n != 16) {
-        status = fmi_fail(FM_ERROR_INVALID_ARGUMENT,
-                          "fm_fill_pattern: pattern_size_bytes is %u; a pattern has 1, 2, 4, 8 or 16 bytes", n);
+        status = fmi_fail_in("fm_fill_pattern", FM_ERROR_INVALID_ARGUMENT,
+                             "pattern_size_bytes is %u; a pattern has 1, 2, 4, 8 or 16 bytes", n);
     } else {
         pattern p;
         for (uint32_t at = 0; pattern_bytes && at < sizeof p; at += n) {

@@ -7,8 +7,8 @@
 
 #include <string.h>
 
-// What of the outer groups' path goes in front of a name of so many bytes: all of it, or behind ".../" the innermost groups that fit.
-// `*out_length`: its bytes and the slash behind it; 0: no group fits.
+// What of the outer groups' path goes in front of a name of so many bytes: all of it, or behind ".../" the innermost
+// groups that fit. `*out_length`: its bytes and the slash behind it; 0: no group fits.
 static const char *outer_path(const char *path, size_t name_length, const char **out_prefix, size_t *out_length)
 {
     static const char prefix[] = ".../";
@@ -50,7 +50,7 @@ fm_status fmi_record_push_label(fm_commands *commands, const char *label)
         inner->outer = commands->labels;
         commands->labels = inner;
     } else {
-        status = fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "fm_label_push: no host memory for a label");
+        status = fmi_fail_in("fm_label_push", FM_ERROR_OUT_OF_HOST_MEMORY, "no host memory for a label");
     }
     fmi_recorder_leave(commands, status);
     return status;
@@ -65,7 +65,7 @@ fm_status fmi_record_pop_label(fm_commands *commands)
     if (commands->labels) {
         commands->labels = commands->labels->outer;
     } else {
-        status = fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_label_pop: no label is open");
+        status = fmi_fail_in("fm_label_pop", FM_ERROR_INVALID_ARGUMENT, "no label is open");
     }
     fmi_recorder_leave(commands, status);
     return status;

@@ -1,13 +1,15 @@
 // fm_patch: another dispatch in the place of one that a reusable list has recorded.
-// The list's owner calls. Copies that were committed before have commands of their own, so nothing that is in flight changes.
+// The list's owner calls. Copies that were committed before have commands of their own, so nothing that is in flight
+// changes.
 #include "base/error.h"
 #include "record/calls.h"
 #include "record/dispatch.h"
 
 #include <string.h>
 
-// What `list` holds already of a variant: itself, or its twin that has left the cache since; NULL if neither. Without looking for twins, a list
-// that is patched again and again where little fits the cache would hold more with each patch.
+// What `list` holds already of a variant: itself, or its twin that has left the cache since; NULL if neither. Without
+// looking for twins, a list that is patched again and again where little fits the cache would hold more with each
+// patch.
 static const fmi_variant *find_held(const fmi_list *list, const fmi_variant *variant)
 {
     for (const fmi_hold_chunk *chunk = list->variants; chunk; chunk = chunk->next) {
@@ -21,8 +23,8 @@ static const fmi_variant *find_held(const fmi_list *list, const fmi_variant *var
     return NULL;
 }
 
-// Has the list hold the variant of a dispatch that was recorded aside, as long as the list and its copies need it (KEY-3). False: out of
-// host memory, nothing changed.
+// Has the list hold the variant of a dispatch that was recorded aside, as long as the list and its copies need it
+// (KEY-3). False: out of host memory, nothing changed.
 static bool keep_variant(fmi_list *list, const fmi_list *aside)
 {
     fmi_slot *slot = aside->variants->slots[0]; // of one dispatch there is one
@@ -45,7 +47,7 @@ static fm_status replace(fm_commands *commands, fmi_mention *mention, const fm_d
     fmi_list *list = commands->list;
     fmi_list *aside = fmi_lanes_take_list(room->lanes);
     if (!aside) {
-        return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "fm_patch: no host memory");
+        return fmi_fail_in("fm_patch", FM_ERROR_OUT_OF_HOST_MEMORY, "no host memory");
     }
     fmi_recorder_forget_stamps(commands);
     commands->list = aside;
@@ -57,13 +59,13 @@ static fm_status replace(fm_commands *commands, fmi_mention *mention, const fm_d
     }
     fm_status status = fmi_dispatch_inside(commands, info, &way);
     if (status != FM_OK) {
-        fmi_error_prefix("fm_patch");
+        fmi_error_in("fm_patch");
     }
     commands->list = list;
     commands->new_buffers = commands->new_kernels = commands->new_variants = 0;
     fmi_recorder_forget_stamps(commands);
     if (status == FM_OK && !keep_variant(list, aside)) {
-        status = fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "fm_patch: no host memory to hold a kernel variant");
+        status = fmi_fail_in("fm_patch", FM_ERROR_OUT_OF_HOST_MEMORY, "no host memory to hold a kernel variant");
     }
     if (status == FM_OK) { // the same kernel takes as many bindings and as many bytes of constants
         fmi_command *old = mention->command, *new = aside->first;
@@ -84,12 +86,12 @@ fm_status fmi_record_patch(fm_commands *commands, uint32_t dispatch, const fm_di
     }
     fmi_list *list = commands->list;
     if (!list->reusable) {
-        status = fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_patch: the list was not begun as FM_COMMANDS_REUSABLE");
+        status = fmi_fail_in("fm_patch", FM_ERROR_INVALID_ARGUMENT, "the list was not begun as FM_COMMANDS_REUSABLE");
     } else if (dispatch >= list->dispatch_count) {
-        status = fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_patch: there is no dispatch %u; the list has %u", dispatch,
-                          list->dispatch_count);
+        status = fmi_fail_in("fm_patch", FM_ERROR_INVALID_ARGUMENT, "there is no dispatch %u; the list has %u",
+                             dispatch, list->dispatch_count);
     } else if (info->kernel.id != list->dispatches[dispatch]->kernel) {
-        status = fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_patch: dispatch %u has another kernel", dispatch);
+        status = fmi_fail_in("fm_patch", FM_ERROR_INVALID_ARGUMENT, "dispatch %u has another kernel", dispatch);
     } else {
         status = replace(commands, list->dispatches[dispatch], info);
     }

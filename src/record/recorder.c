@@ -222,22 +222,22 @@ void fmi_record_drop_list(fmi_record_room *room, fmi_list *list)
 fm_status fmi_recorder_refuse(const fm_commands *commands, uint32_t state, const char *caller)
 {
     if (!commands) {
-        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "%s: commands is NULL", caller);
+        return fmi_fail_in(caller, FM_ERROR_INVALID_ARGUMENT, "commands is NULL");
     }
     if (state == FMI_RECORDER_INSIDE) {
-        return fmi_fail(FM_ERROR_BUSY, "%s: another thread is inside this command list", caller);
+        return fmi_fail_in(caller, FM_ERROR_BUSY, "another thread is inside this command list");
     }
     if (state == FMI_RECORDER_LOST) {
-        return fmi_fail(FM_ERROR_LOST_IN_FORK,
-                        "%s: the command list was begun before this process was forked, and is the parent's; begin one "
-                        "on a device that is opened here",
-                        caller);
+        return fmi_fail_in(caller, FM_ERROR_LOST_IN_FORK,
+                           "the command list was begun before this process was forked, and is the parent's; begin one "
+                           "on a device that is opened here");
     }
-    return fmi_fail(FM_ERROR_INVALID_ARGUMENT,
-                    "%s: the command list is not being recorded (committed, cancelled, or its device closed)", caller);
+    return fmi_fail_in(caller, FM_ERROR_INVALID_ARGUMENT,
+                       "the command list is not being recorded (committed, cancelled, or its device closed)");
 }
 
-// The way by which the list that is being recorded takes and drops its holds: those on kernels and variants go by its share.
+// The way by which the list that is being recorded takes and drops its holds: those on kernels and variants go by its
+// share.
 static uint32_t share_for(const fm_commands *commands, const fmi_table *table)
 {
     const fmi_record_room *room = commands->room;
@@ -327,7 +327,8 @@ static bool bind_memory(fmi_record_room *room, fmi_list *list, fmi_buffer *buffe
 {
     FMI_PLACE(room->ablations, FM_TESTING_BOUND);
     fmi_memory_bind(buffer->memory);
-    // Pairs with fmi_buffer_destroy: the handle dies, then `use` is looked at. Either that look sees this list, or this one a dead handle.
+    // Pairs with fmi_buffer_destroy: the handle dies, then `use` is looked at. Either that look sees this list, or this
+    // one a dead handle.
     if (!fmi_slot_is_alive(&buffer->slot)) {
         forget_use(room->pool, buffer->memory);
         return false;
@@ -391,7 +392,7 @@ fm_status fmi_recorder_hold_variant(fm_commands *commands, fmi_kernel_object *ob
     if (!fmi_variant_stamps_reserve(&commands->variant_stamps, commands->epoch) ||
         !fmi_list_note_hold(commands->list, &commands->list->variants, &variant->slot)) {
         drop_hold(commands, &commands->room->cache->variants, &variant->slot);
-        return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "fm_dispatch: no host memory to hold a kernel variant");
+        return fmi_fail_in("fm_dispatch", FM_ERROR_OUT_OF_HOST_MEMORY, "no host memory to hold a kernel variant");
     }
     fmi_variant_stamps_add(&commands->variant_stamps, object->slot.index, dtypes, commands->epoch, variant->binary);
     commands->new_variants = 1;
@@ -399,23 +400,34 @@ fm_status fmi_recorder_hold_variant(fm_commands *commands, fmi_kernel_object *ob
     return FM_OK;
 }
 
-fm_status fmi_check_range(const char *what, const fmi_buffer *buffer, uint64_t offset_bytes, uint64_t size_bytes)
+static void __attribute__((cold, noinline))
+refuse_range(const char *call, const fmi_buffer *buffer, uint64_t offset_bytes, uint64_t size_bytes)
 {
-    if (offset_bytes <= buffer->size_bytes && size_bytes <= buffer->size_bytes - offset_bytes) {
-        return FM_OK;
-    }
     fmi_phrase named = fmi_buffer_named(buffer), offset = fmi_number(offset_bytes);
     unsigned long long buffer_bytes = buffer->size_bytes;
     if (fmi_is_negative(offset_bytes) || (fmi_is_negative(size_bytes) && size_bytes != FM_WHOLE_SIZE)) {
         bool is_offset = fmi_is_negative(offset_bytes);
-        return fmi_fail(FM_ERROR_OUT_OF_RANGE, "%s: the %s in %s of %llu bytes is %s, a negative number", what,
-                        is_offset ? "offset" : "size", named.text, buffer_bytes,
-                        is_offset ? offset.text : fmi_number(size_bytes).text);
-    }
-    if (size_bytes == FM_WHOLE_SIZE) {
-        return fmi_fail(FM_ERROR_OUT_OF_RANGE, "%s: offset %s is not inside %s of %llu bytes", what, offset.text,
-                        named.text, buffer_bytes);
-    }
-    return fmi_fail(FM_ERROR_OUT_OF_RANGE, "%s: %llu bytes at offset %s exceed %s of %llu bytes", what,
+        fmi_fail_in(call, FM_ERROR_OUT_OF_RANGE, "the %s in %s of %llu bytes is %s, a negative number",
+                    is_offset ? "offset" : "size", named.text, buffer_bytes,
+                    is_offset ? offset.text : fmi_number(size_bytes).text);
+    } else if (size_bytes == FM_WHOLE_SIZE) {
+        fmi_fail_in(call, FM_ERROR_OUT_OF_RANGE, "offset %s is not inside %s of %llu bytes", offset.text, named.text,
+                    buffer_bytes);
+    } else {
+        fmi_fail_in(call, FM_ERROR_OUT_OF_RANGE, "%llu bytes at offset %s exceed %s of %llu bytes",
                     (unsigned long long)size_bytes, offset.text, named.text, buffer_bytes);
+    }
+}
+
+fm_status fmi_check_range(const char *call, const char *part, const fmi_buffer *buffer, uint64_t offset_bytes,
+                          uint64_t size_bytes)
+{
+    if (offset_bytes <= buffer->size_bytes && size_bytes <= buffer->size_bytes - offset_bytes) {
+        return FM_OK;
+    }
+    refuse_range(call, buffer, offset_bytes, size_bytes);
+    if (part) {
+        fmi_error_about("%s", part);
+    }
+    return FM_ERROR_OUT_OF_RANGE;
 }

@@ -233,7 +233,8 @@ static inline uint64_t fmi_buffer_rest(const fmi_buffer *buffer, uint64_t offset
 }
 
 // Checks [offset, offset + size) against a buffer; sets the last error.
-fm_status fmi_check_range(const char *what, const fmi_buffer *buffer, uint64_t offset_bytes, uint64_t size_bytes);
+fm_status fmi_check_range(const char *call, const char *part, const fmi_buffer *buffer, uint64_t offset_bytes,
+                          uint64_t size_bytes);
 
 static inline fmi_span fmi_buffer_span(const fmi_buffer *buffer, uint64_t offset_bytes, uint64_t size_bytes,
                                        uint32_t access)

@@ -1,6 +1,5 @@
-// Copies of rows: a rectangle, or slices of them, from one layout to another in one command. What turns out to be one piece on both sides is
-// recorded as a plain copy.
-// All run as the list's owner.
+// Copies of rows: a rectangle, or slices of them, from one layout to another in one command. What turns out to be one
+// piece on both sides is recorded as a plain copy. All run as the list's owner.
 #include "base/error.h"
 #include "base/phrase.h"
 #include "record/calls.h"
@@ -22,20 +21,30 @@ static bool reach(uint64_t count, uint64_t pitch_bytes, uint64_t last_bytes, uin
     return !__builtin_mul_overflow(count - 1, pitch_bytes, &last) && !__builtin_add_overflow(last, last_bytes, out);
 }
 
-// Lays out one side; there is a byte to copy. `what`: "fm_copy_rect: source" or its twin.
-static fm_status lay_out(const char *what, const fm_copy_rect_info *info, uint64_t row_pitch_bytes,
-                         uint64_t slice_pitch_bytes, layout *out)
+static fm_status blame_side(fm_status status, const char *side)
+{
+    if (status != FM_OK) {
+        fmi_error_about("%s", side);
+    }
+    return status;
+}
+
+// Lays out one side; there is a byte to copy.
+static fm_status lay_out(const fm_copy_rect_info *info, uint64_t row_pitch_bytes, uint64_t slice_pitch_bytes,
+                         layout *out)
 {
     uint64_t slices = info->slice_count ? info->slice_count : 1, slice_bytes, packed;
     out->row_pitch_bytes = row_pitch_bytes ? row_pitch_bytes : info->row_size_bytes;
     if (out->row_pitch_bytes < info->row_size_bytes) {
-        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "%s: a row pitch of %s bytes is less than a row of %s bytes", what,
-                        fmi_number(row_pitch_bytes).text, fmi_number(info->row_size_bytes).text);
+        return fmi_fail_in("fm_copy_rect", FM_ERROR_INVALID_ARGUMENT,
+                           "a row pitch of %s bytes is less than a row of %s bytes", fmi_number(row_pitch_bytes).text,
+                           fmi_number(info->row_size_bytes).text);
     }
     bool fits = reach(info->row_count, out->row_pitch_bytes, info->row_size_bytes, &slice_bytes);
     if (fits && slice_pitch_bytes && slice_pitch_bytes < slice_bytes) {
-        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "%s: a slice pitch of %s bytes is less than a slice of %s bytes",
-                        what, fmi_number(slice_pitch_bytes).text, fmi_number(slice_bytes).text);
+        return fmi_fail_in("fm_copy_rect", FM_ERROR_INVALID_ARGUMENT,
+                           "a slice pitch of %s bytes is less than a slice of %s bytes",
+                           fmi_number(slice_pitch_bytes).text, fmi_number(slice_bytes).text);
     }
     out->slice_pitch_bytes = slice_pitch_bytes;
     if (fits && slice_pitch_bytes == 0) {
@@ -44,8 +53,8 @@ static fm_status lay_out(const char *what, const fm_copy_rect_info *info, uint64
     }
     if (!fits || !reach(slices, out->slice_pitch_bytes, slice_bytes, &out->extent_bytes) ||
         out->extent_bytes == FM_WHOLE_SIZE) {
-        return fmi_fail(FM_ERROR_OUT_OF_RANGE, "%s: %s slices of %s rows reach beyond any buffer", what,
-                        fmi_number(slices).text, fmi_number(info->row_count).text);
+        return fmi_fail_in("fm_copy_rect", FM_ERROR_OUT_OF_RANGE, "%s slices of %s rows reach beyond any buffer",
+                           fmi_number(slices).text, fmi_number(info->row_count).text);
     }
     return FM_OK;
 }
@@ -108,21 +117,21 @@ static fm_status copy_rect(fm_commands *commands, const fm_copy_rect_info *info)
     fm_status status = FM_OK;
     if (moves) {
         status =
-            lay_out("fm_copy_rect: source", info, info->source_row_pitch_bytes, info->source_slice_pitch_bytes, &from);
+            blame_side(lay_out(info, info->source_row_pitch_bytes, info->source_slice_pitch_bytes, &from), "source");
     }
     if (status == FM_OK && moves) {
-        status = lay_out("fm_copy_rect: destination", info, info->destination_row_pitch_bytes,
-                         info->destination_slice_pitch_bytes, &to);
+        status = blame_side(lay_out(info, info->destination_row_pitch_bytes, info->destination_slice_pitch_bytes, &to),
+                            "destination");
     }
     fmi_span source, destination;
     fmi_buffer *buffer;
     if (status == FM_OK) {
-        status = fmi_transfer_side(commands, "fm_copy_rect: source", info->source,
+        status = fmi_transfer_side(commands, "fm_copy_rect", "source", info->source,
                                    (fmi_range){info->source_offset_bytes, from.extent_bytes}, FM_ACCESS_READ, &source,
                                    &buffer);
     }
     if (status == FM_OK) {
-        status = fmi_transfer_side(commands, "fm_copy_rect: destination", info->destination,
+        status = fmi_transfer_side(commands, "fm_copy_rect", "destination", info->destination,
                                    (fmi_range){info->destination_offset_bytes, to.extent_bytes}, FM_ACCESS_WRITE,
                                    &destination, &buffer);
     }
@@ -140,7 +149,8 @@ static fm_status copy_rect(fm_commands *commands, const fm_copy_rect_info *info)
                 source.offset_bytes < destination.offset_bytes + destination.size_bytes &&
                 destination.offset_bytes < source.offset_bytes + source.size_bytes;
     if (near && rows_overlap(&rect, source.offset_bytes, destination.offset_bytes)) {
-        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_copy_rect: a row that is read overlaps one that is written");
+        return fmi_fail_in("fm_copy_rect", FM_ERROR_INVALID_ARGUMENT,
+                           "a row that is read overlaps one that is written");
     }
     return append_rect(commands, info, rect, source, destination);
 }

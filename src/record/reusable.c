@@ -1,5 +1,6 @@
 // Reusable lists. See reusable.h.
-// The list's owner calls. A copy shares nothing that changes with the list that it was made from, so copies may be in flight side by side.
+// The list's owner calls. A copy shares nothing that changes with the list that it was made from, so copies may be in
+// flight side by side.
 #include "record/reusable.h"
 
 #include "base/error.h"
@@ -126,7 +127,7 @@ fm_status fmi_reusable_copy(fm_commands *commands, fmi_list **out)
     fmi_list *list = commands->list;
     fmi_list *copy = fmi_lanes_take_list(room->lanes);
     if (!copy) {
-        return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "fm_commit: no host memory for a copy of the list");
+        return fmi_fail_in("fm_commit", FM_ERROR_OUT_OF_HOST_MEMORY, "no host memory for a copy of the list");
     }
     copy->label = list->label; // lies in the list, which lives as long as its copies
     copy->untracked = list->untracked;
@@ -142,11 +143,12 @@ fm_status fmi_reusable_copy(fm_commands *commands, fmi_list **out)
         status = copy_commands(list, copy);
     }
     if (status != FM_OK) {
-        fmi_error_prefix("fm_commit");
+        fmi_error_in("fm_commit");
         fmi_record_drop_list(room, copy);
         return status;
     }
-    // What recording held has done its work: from now on copies hold. Variants, which no handle names, the list goes on holding for them.
+    // What recording held has done its work: from now on copies hold. Variants, which no handle names, the list goes on
+    // holding for them.
     fmi_record_release_holds(room, list, true, true);
     list->buffers = list->kernels = NULL;
     list->buffers_released = list->kernels_released = false;

@@ -24,8 +24,8 @@ fm_status fmi_shape_resolve(const fmi_kernel *kernel, const fm_dispatch_info *in
 {
     const uint32_t known = FM_DISPATCH_ITEMS | FM_DISPATCH_MAY_BE_EMPTY;
     if (info->flags & ~known) {
-        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_dispatch: kernel '%s': flags %#x are unknown", kernel->name,
-                        info->flags & ~known);
+        return fmi_fail_in("fm_dispatch", FM_ERROR_INVALID_ARGUMENT, "kernel '%s': flags %#x are unknown", kernel->name,
+                           info->flags & ~known);
     }
     bool is_items = (info->flags & FM_DISPATCH_ITEMS) != 0;
     bool may_be_empty = (info->flags & FM_DISPATCH_MAY_BE_EMPTY) != 0;
@@ -57,23 +57,22 @@ fm_status fmi_shape_order_bindings(const fmi_kernel *kernel, const fm_dispatch_i
     for (uint32_t i = 0; i < info->binding_count; i++) {
         const char *name = info->bindings[i].param_name;
         if (!name) {
-            return fmi_fail(FM_ERROR_INVALID_ARGUMENT,
-                            "fm_dispatch: binding %u of kernel '%s' has no param_name, others have one: it is all or "
-                            "none",
-                            i, kernel->name);
+            return fmi_fail_in("fm_dispatch", FM_ERROR_INVALID_ARGUMENT,
+                               "binding %u of kernel '%s' has no param_name, others have one: it is all or "
+                               "none",
+                               i, kernel->name);
         }
         uint32_t place;
         fm_status status = fmi_kernel_find_param(kernel, name, &place);
         if (status != FM_OK) {
-            char prefix[48];
-            snprintf(prefix, sizeof prefix, "fm_dispatch: binding %u", i);
-            fmi_error_prefix(prefix);
+            fmi_error_about("binding %u", i);
+            fmi_error_in("fm_dispatch");
             return status;
         }
         if (taken >> place & 1) {
-            return fmi_fail(FM_ERROR_INVALID_ARGUMENT,
-                            "fm_dispatch: bindings %u and %u are both of parameter '%s' of kernel '%s'", from[place], i,
-                            name, kernel->name);
+            return fmi_fail_in("fm_dispatch", FM_ERROR_INVALID_ARGUMENT,
+                               "bindings %u and %u are both of parameter '%s' of kernel '%s'", from[place], i, name,
+                               kernel->name);
         }
         taken |= 1u << place;
         from[place] = i;
@@ -88,9 +87,10 @@ static fm_status refuse_binding_count(const fmi_kernel *kernel, const fm_dispatc
 {
     fmi_text names = {0};
     fmi_kernel_append_param_names(kernel, &names);
-    fm_status status = fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_dispatch: kernel '%s' takes %u bindings%s%s%s, not %u",
-                                kernel->name, kernel->param_count, names.length ? " (" : "", fmi_text_get(&names),
-                                names.length ? ")" : "", info->binding_count);
+    fm_status status =
+        fmi_fail_in("fm_dispatch", FM_ERROR_INVALID_ARGUMENT, "kernel '%s' takes %u bindings%s%s%s, not %u",
+                    kernel->name, kernel->param_count, names.length ? " (" : "", fmi_text_get(&names),
+                    names.length ? ")" : "", info->binding_count);
     fmi_text_free(&names);
     return status;
 }
@@ -98,14 +98,14 @@ static fm_status refuse_binding_count(const fmi_kernel *kernel, const fm_dispatc
 static fm_status refuse_bindings(const fmi_kernel *kernel, const fm_dispatch_info *info)
 {
     if (info->bindings && info->binding_count == 0) {
-        return fmi_fail(FM_ERROR_INVALID_ARGUMENT,
-                        "fm_dispatch: bindings is given, but binding_count is 0; kernel '%s' takes %u", kernel->name,
-                        kernel->param_count);
+        return fmi_fail_in("fm_dispatch", FM_ERROR_INVALID_ARGUMENT,
+                           "bindings is given, but binding_count is 0; kernel '%s' takes %u", kernel->name,
+                           kernel->param_count);
     }
     if (!info->bindings && info->binding_count) {
-        return fmi_fail(FM_ERROR_INVALID_ARGUMENT,
-                        "fm_dispatch: bindings is NULL, but binding_count is %u; kernel '%s' takes %u",
-                        info->binding_count, kernel->name, kernel->param_count);
+        return fmi_fail_in("fm_dispatch", FM_ERROR_INVALID_ARGUMENT,
+                           "bindings is NULL, but binding_count is %u; kernel '%s' takes %u", info->binding_count,
+                           kernel->name, kernel->param_count);
     }
     return refuse_binding_count(kernel, info);
 }
@@ -113,17 +113,17 @@ static fm_status refuse_bindings(const fmi_kernel *kernel, const fm_dispatch_inf
 static fm_status refuse_constants(const fmi_kernel *kernel, const fm_dispatch_info *info)
 {
     if (info->constants && info->constants_size_bytes == 0) {
-        return fmi_fail(FM_ERROR_INVALID_ARGUMENT,
-                        "fm_dispatch: constants is given, but constants_size_bytes is 0; kernel '%s' takes %u bytes",
-                        kernel->name, kernel->constants_size_bytes);
+        return fmi_fail_in("fm_dispatch", FM_ERROR_INVALID_ARGUMENT,
+                           "constants is given, but constants_size_bytes is 0; kernel '%s' takes %u bytes",
+                           kernel->name, kernel->constants_size_bytes);
     }
     if (!info->constants && info->constants_size_bytes) {
-        return fmi_fail(FM_ERROR_INVALID_ARGUMENT,
-                        "fm_dispatch: constants is NULL, but constants_size_bytes is %u; kernel '%s' takes %u bytes",
-                        info->constants_size_bytes, kernel->name, kernel->constants_size_bytes);
+        return fmi_fail_in("fm_dispatch", FM_ERROR_INVALID_ARGUMENT,
+                           "constants is NULL, but constants_size_bytes is %u; kernel '%s' takes %u bytes",
+                           info->constants_size_bytes, kernel->name, kernel->constants_size_bytes);
     }
-    return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_dispatch: kernel '%s' takes %u bytes of constants, not %u",
-                    kernel->name, kernel->constants_size_bytes, info->constants_size_bytes);
+    return fmi_fail_in("fm_dispatch", FM_ERROR_INVALID_ARGUMENT, "kernel '%s' takes %u bytes of constants, not %u",
+                       kernel->name, kernel->constants_size_bytes, info->constants_size_bytes);
 }
 
 static fm_status refuse_groups(const fmi_kernel *kernel, const fm_dispatch_info *info, const uint32_t groups[3])
@@ -131,26 +131,26 @@ static fm_status refuse_groups(const fmi_kernel *kernel, const fm_dispatch_info 
     bool is_items = (info->flags & FM_DISPATCH_ITEMS) != 0;
     for (int axis = 0; axis < 3; axis++) {
         if (groups[axis] == 0) {
-            return fmi_fail(FM_ERROR_INVALID_ARGUMENT,
-                            "fm_dispatch: kernel '%s': group_count is {%u, %u, %u}: axis %c is 0; an axis that is not "
-                            "used is 1%s, and a count that may be 0 needs FM_DISPATCH_MAY_BE_EMPTY",
-                            kernel->name, info->group_count[0], info->group_count[1], info->group_count[2], "xyz"[axis],
-                            is_items ? "" : " (or unset with FM_DISPATCH_ITEMS)");
+            return fmi_fail_in("fm_dispatch", FM_ERROR_INVALID_ARGUMENT,
+                               "kernel '%s': group_count is {%u, %u, %u}: axis %c is 0; an axis that is not "
+                               "used is 1%s, and a count that may be 0 needs FM_DISPATCH_MAY_BE_EMPTY",
+                               kernel->name, info->group_count[0], info->group_count[1], info->group_count[2],
+                               "xyz"[axis], is_items ? "" : " (or unset with FM_DISPATCH_ITEMS)");
         }
     }
     for (int axis = 0; axis < 3; axis++) {
         uint64_t items = (uint64_t)groups[axis] * kernel->group_size[axis];
         if (items > FM_MAX_ITEMS) {
-            return fmi_fail(FM_ERROR_INVALID_ARGUMENT,
-                            "fm_dispatch: kernel '%s': %u workgroups of %u are %llu work-items on axis %c; %llu at "
-                            "most have a number of 32 bits",
-                            kernel->name, groups[axis], kernel->group_size[axis], (unsigned long long)items,
-                            "xyz"[axis], (unsigned long long)FM_MAX_ITEMS);
+            return fmi_fail_in("fm_dispatch", FM_ERROR_INVALID_ARGUMENT,
+                               "kernel '%s': %u workgroups of %u are %llu work-items on axis %c; %llu at "
+                               "most have a number of 32 bits",
+                               kernel->name, groups[axis], kernel->group_size[axis], (unsigned long long)items,
+                               "xyz"[axis], (unsigned long long)FM_MAX_ITEMS);
         }
     }
-    return fmi_fail(FM_ERROR_INVALID_ARGUMENT,
-                    "fm_dispatch: kernel '%s': {%u, %u, %u} workgroups are too many; their product is %llu at most",
-                    kernel->name, groups[0], groups[1], groups[2], (unsigned long long)FM_MAX_GROUPS);
+    return fmi_fail_in("fm_dispatch", FM_ERROR_INVALID_ARGUMENT,
+                       "kernel '%s': {%u, %u, %u} workgroups are too many; their product is %llu at most", kernel->name,
+                       groups[0], groups[1], groups[2], (unsigned long long)FM_MAX_GROUPS);
 }
 
 fm_status fmi_shape_refuse(const fmi_kernel *kernel, const fm_dispatch_info *info, const uint32_t groups[3])
@@ -161,18 +161,19 @@ fm_status fmi_shape_refuse(const fmi_kernel *kernel, const fm_dispatch_info *inf
     return fmi_shape_arguments_fit(kernel, info) ? refuse_groups(kernel, info, groups) : refuse_constants(kernel, info);
 }
 
-// "fm_dispatch: binding 0 'x' of kernel 'axpy'"; a module may have no name for it.
+// "binding 0 'x' of kernel 'axpy'"; a module may have no name for it.
 void fmi_shape_name_binding(char out[FMI_BINDING_NAME_BYTES], const fmi_kernel *kernel, uint32_t index)
 {
     const char *name = fmi_kernel_param_name(kernel, index), *quote = *name ? "'" : "";
-    snprintf(out, FMI_BINDING_NAME_BYTES, "fm_dispatch: binding %u%s%s%.60s%s of kernel '%.60s'", index,
+    snprintf(out, FMI_BINDING_NAME_BYTES, "binding %u%s%s%.60s%s of kernel '%.60s'", index,
              *name ? " " : "", quote, name, quote, kernel->name);
 }
 
 fm_status fmi_shape_blame_binding(fm_status status, const fmi_kernel *kernel, uint32_t index)
 {
-    char prefix[FMI_BINDING_NAME_BYTES];
-    fmi_shape_name_binding(prefix, kernel, index);
-    fmi_error_prefix(prefix);
+    char what[FMI_BINDING_NAME_BYTES];
+    fmi_shape_name_binding(what, kernel, index);
+    fmi_error_about("%s", what);
+    fmi_error_in("fm_dispatch");
     return status;
 }

@@ -48,7 +48,7 @@ fm_status fmi_shape_order_bindings(const fmi_kernel *kernel, const fm_dispatch_i
 fm_status fmi_shape_refuse(const fmi_kernel *kernel, const fm_dispatch_info *info, const uint32_t groups[3])
     __attribute__((cold));
 
-// "fm_dispatch: binding 0 'x' of kernel 'axpy'", and the last error with that before it; returns `status`.
+// "binding 0 'x' of kernel 'axpy'", and the last error with that before it; returns `status`.
 enum { FMI_BINDING_NAME_BYTES = 200 };
 void fmi_shape_name_binding(char out[FMI_BINDING_NAME_BYTES], const fmi_kernel *kernel, uint32_t index)
     __attribute__((cold));

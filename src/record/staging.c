@@ -1,6 +1,6 @@
-// Staging memory: where uploads wait and read-backs arrive. Each recorder fills a chunk from its start and keeps it from list to list;
-// every list that uses a part holds the chunk, so a full one is free again when the last of them has retired.
-// The list's owner calls, inside the list; dropping what idle recorders keep takes each lane's lock.
+// Staging memory: where uploads wait and read-backs arrive. Each recorder fills a chunk from its start and keeps it
+// from list to list; every list that uses a part holds the chunk, so a full one is free again when the last of them has
+// retired. The list's owner calls, inside the list; dropping what idle recorders keep takes each lane's lock.
 #include "base/error.h"
 #include "base/phrase.h"
 #include "record/recorder.h"
@@ -78,9 +78,7 @@ fm_status fmi_recorder_stage(fm_commands *commands, const fmi_buffer *user, uint
         out->mapped = fmi_buffer_mapped(out->buffer) + offset;
         out->span = fmi_buffer_span(out->buffer, offset, size_bytes, FMI_SPAN_PRIVATE);
     } else {
-        char prefix[sizeof(fmi_phrase) + 32];
-        snprintf(prefix, sizeof prefix, "staging memory for %s", fmi_buffer_named(user).text);
-        fmi_error_prefix(prefix);
+        fmi_error_about("staging memory for %s", fmi_buffer_named(user).text);
     }
     return status;
 }

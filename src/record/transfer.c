@@ -9,17 +9,20 @@
 
 #include <string.h>
 
-fm_status fmi_transfer_side(fm_commands *commands, const char *what, fm_buffer handle, fmi_range range, uint32_t access,
-                            fmi_span *out, fmi_buffer **out_buffer)
+fm_status fmi_transfer_side(fm_commands *commands, const char *call, const char *part, fm_buffer handle,
+                            fmi_range range, uint32_t access, fmi_span *out, fmi_buffer **out_buffer)
 {
     fmi_buffer *buffer;
     fm_status status = fmi_recorder_hold_buffer(commands, handle, &buffer);
     if (status != FM_OK) {
-        fmi_error_prefix(what);
+        if (part) {
+            fmi_error_about("%s", part);
+        }
+        fmi_error_in(call);
         return status;
     }
     uint64_t size_bytes = fmi_buffer_rest(buffer, range.offset_bytes, range.size_bytes);
-    status = fmi_check_range(what, buffer, range.offset_bytes, size_bytes);
+    status = fmi_check_range(call, part, buffer, range.offset_bytes, size_bytes);
     if (status == FM_OK) {
         *out = fmi_buffer_span(buffer, range.offset_bytes, size_bytes, access);
         *out_buffer = buffer;
@@ -48,7 +51,7 @@ fm_status fmi_transfer_link(fm_commands *commands, const char *caller, fmi_comma
 {
     fmi_list *list = commands->list;
     if (!command || (list->reusable && !fmi_reusable_note_transfer(list, command, first, second))) {
-        return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "%s: no host memory for a command", caller);
+        return fmi_fail_in(caller, FM_ERROR_OUT_OF_HOST_MEMORY, "no host memory for a command");
     }
     fmi_list_link(list, command);
     return FM_OK;
@@ -77,17 +80,17 @@ fm_status fmi_record_copy(fm_commands *commands, fm_buffer source, uint64_t sour
     }
     fmi_span from, to;
     fmi_buffer *buffer;
-    status = fmi_transfer_side(commands, "fm_copy: source", source, (fmi_range){source_offset_bytes, size_bytes},
+    status = fmi_transfer_side(commands, "fm_copy", "source", source, (fmi_range){source_offset_bytes, size_bytes},
                                FM_ACCESS_READ, &from, &buffer);
     if (status == FM_OK) {
         size_bytes = from.size_bytes;
-        status = fmi_transfer_side(commands, "fm_copy: destination", destination,
+        status = fmi_transfer_side(commands, "fm_copy", "destination", destination,
                                    (fmi_range){destination_offset_bytes, size_bytes}, FM_ACCESS_WRITE, &to, &buffer);
     }
     if (status == FM_OK && from.region == to.region && source_offset_bytes < destination_offset_bytes + size_bytes &&
         destination_offset_bytes < source_offset_bytes + size_bytes) {
-        status = fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_copy: the ranges at %llu and %llu of one buffer overlap",
-                          (unsigned long long)source_offset_bytes, (unsigned long long)destination_offset_bytes);
+        status = fmi_fail_in("fm_copy", FM_ERROR_INVALID_ARGUMENT, "the ranges at %llu and %llu of one buffer overlap",
+                             (unsigned long long)source_offset_bytes, (unsigned long long)destination_offset_bytes);
     }
     if (status == FM_OK) {
         status = size_bytes == 0 ? fmi_transfer_nothing(commands)
@@ -106,14 +109,14 @@ fm_status fmi_record_upload(fm_commands *commands, fm_buffer buffer, fmi_range r
     fmi_span to;
     fmi_staged staged;
     fmi_buffer *target;
-    status = fmi_transfer_side(commands, "fm_upload", buffer, range, FM_ACCESS_WRITE, &to, &target);
+    status = fmi_transfer_side(commands, "fm_upload", NULL, buffer, range, FM_ACCESS_WRITE, &to, &target);
     bool moves = status == FM_OK && to.size_bytes > 0;
     if (moves && !source) {
-        status = fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_upload: source is NULL");
+        status = fmi_fail_in("fm_upload", FM_ERROR_INVALID_ARGUMENT, "source is NULL");
     } else if (moves) {
         status = fmi_recorder_stage(commands, target, to.size_bytes, &staged);
         if (status != FM_OK) {
-            fmi_error_prefix("fm_upload");
+            fmi_error_in("fm_upload");
         }
     } else if (status == FM_OK) {
         status = fmi_transfer_nothing(commands);
@@ -138,7 +141,7 @@ fm_status fmi_record_copy_out(fm_commands *commands, fm_buffer buffer, fmi_range
 {
     fmi_span from = {0};
     fmi_buffer *source = NULL;
-    fm_status status = fmi_transfer_side(commands, "source", buffer, range, FM_ACCESS_READ, &from, &source);
+    fm_status status = fmi_transfer_side(commands, "fm_read", "source", buffer, range, FM_ACCESS_READ, &from, &source);
     return status == FM_OK ? copy_out(commands, buffer, source, from, out) : status;
 }
 
@@ -152,7 +155,7 @@ static fm_status read_back(fm_commands *commands, fm_buffer buffer, fmi_range ra
     }
     fmi_span from = {0};
     fmi_buffer *source = NULL;
-    fm_status status = fmi_transfer_side(commands, "source", buffer, range, FM_ACCESS_READ, &from, &source);
+    fm_status status = fmi_transfer_side(commands, "fm_read", "source", buffer, range, FM_ACCESS_READ, &from, &source);
     if (status != FM_OK || from.size_bytes == 0) {
         return status == FM_OK ? fmi_transfer_nothing(commands) : status;
     }
@@ -180,7 +183,7 @@ fm_status fmi_record_read(fm_commands *commands, fm_buffer buffer, fmi_range ran
     }
     status = read_back(commands, buffer, range, destination);
     if (status != FM_OK) {
-        fmi_error_prefix("fm_read");
+        fmi_error_in("fm_read");
     }
     fmi_recorder_leave(commands, status);
     return status;
@@ -193,7 +196,7 @@ fm_status fmi_record_barrier(fm_commands *commands)
         return status;
     }
     if (!fmi_list_append(commands->list, FMI_COMMAND_BARRIER, 0, 0)) {
-        status = fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "fm_barrier: no host memory for a command");
+        status = fmi_fail_in("fm_barrier", FM_ERROR_OUT_OF_HOST_MEMORY, "no host memory for a command");
     }
     fmi_recorder_leave(commands, status);
     return status;

@@ -52,7 +52,9 @@ bool fmi_host_point_end(fmi_retirement *r, fmi_stream *stream, fm_status status,
         return false;
     }
     if (status != FM_OK) {
-        fmi_stream_note_failure(stream, 1, status, sentence);
+        fmi_root root = {0};
+        snprintf(root.cause, sizeof root.cause, "%s", sentence);
+        fmi_stream_note_failure(stream, 1, status, &root);
     }
     fmi_retirement_publish(r, stream, 1);
     fmi_engine_kick(r->engine); // what waited for it

@@ -1,5 +1,5 @@
-// Points: poll, wait, callbacks, cancelling; and what a stream does beyond its last point to be of use again. See retire.h.
-// Any thread. Holds no lock while it waits (READ-2, LEARNED-4).
+// Points: poll, wait, callbacks, cancelling; and what a stream does beyond its last point to be of use again. See
+// retire.h. Any thread. Holds no lock while it waits (READ-2, LEARNED-4).
 #include "base/clock.h"
 #include "base/error.h"
 #include "retire/retire.h"
@@ -14,19 +14,19 @@ static bool is_null(fm_point point)
 fm_status fmi_point_refuse_future(fm_point point, uint64_t committed, const char *caller)
 {
     if (committed == 0) {
-        return fmi_fail(FM_ERROR_INVALID_ARGUMENT,
-                        "%s: no commit has returned value %s of this stream yet; nothing has been committed to it",
-                        caller, fmi_number(point.value).text);
+        return fmi_fail_in(caller, FM_ERROR_INVALID_ARGUMENT,
+                           "no commit has returned value %s of this stream yet; nothing has been committed to it",
+                           fmi_number(point.value).text);
     }
-    return fmi_fail(FM_ERROR_INVALID_ARGUMENT,
-                    "%s: no commit has returned value %s of this stream yet; the last is %llu", caller,
-                    fmi_number(point.value).text, (unsigned long long)committed);
+    return fmi_fail_in(caller, FM_ERROR_INVALID_ARGUMENT,
+                       "no commit has returned value %s of this stream yet; the last is %llu",
+                       fmi_number(point.value).text, (unsigned long long)committed);
 }
 
 static fm_status refuse_stream(fmi_retirement *r, fm_point point, const char *caller)
 {
     fm_status status = fmi_table_refuse(r->streams, point.stream.id);
-    fmi_error_prefix(caller);
+    fmi_error_in(caller);
     return status;
 }
 
@@ -102,12 +102,12 @@ fm_status fmi_stream_wait(fmi_retirement *r, fmi_stream *stream, uint64_t value,
         return fmi_stream_status(stream, value, caller);
     }
     if (stream->is_host) {
-        return fmi_fail(status, "%s: %llu ns went by, and %s has not been signalled", caller,
-                        (unsigned long long)timeout_ns, fmi_stream_named(stream).text);
+        return fmi_fail_in(caller, status, "%llu ns went by, and %s has not been signalled",
+                           (unsigned long long)timeout_ns, fmi_stream_named(stream).text);
     }
-    return fmi_fail(status, "%s: %llu ns went by before value %llu of %s was complete%s", caller,
-                    (unsigned long long)timeout_ns, (unsigned long long)value, fmi_stream_named(stream).text,
-                    fmi_host_points_blame(r).text);
+    return fmi_fail_in(caller, status, "%llu ns went by before value %llu of %s was complete%s",
+                       (unsigned long long)timeout_ns, (unsigned long long)value, fmi_stream_named(stream).text,
+                       fmi_host_points_blame(r).text);
 }
 
 fm_status fmi_point_wait(fmi_retirement *r, fm_point point, uint64_t timeout_ns, const char *caller)
@@ -122,7 +122,7 @@ fm_status fmi_point_wait(fmi_retirement *r, fm_point point, uint64_t timeout_ns,
     fmi_slot *held; // the stream may be destroyed while this thread waits
     status = fmi_table_hold(r->streams, point.stream.id, &held);
     if (status != FM_OK) {
-        fmi_error_prefix(caller);
+        fmi_error_in(caller);
         return status;
     }
     status = fmi_stream_wait(r, (fmi_stream *)held, point.value, timeout_ns, caller);
@@ -161,7 +161,7 @@ fm_status fmi_point_on_complete(fmi_retirement *r, fm_point point, fm_completion
     if (!is_null(point)) {
         fm_status status = fmi_table_hold(r->streams, point.stream.id, &held);
         if (status != FM_OK) {
-            fmi_error_prefix("fm_point_on_complete");
+            fmi_error_in("fm_point_on_complete");
             return status;
         }
         uint64_t committed = atomic_load_explicit(&((fmi_stream *)held)->committed, memory_order_acquire);
@@ -175,7 +175,7 @@ fm_status fmi_point_on_complete(fmi_retirement *r, fm_point point, fm_completion
         if (held) {
             fmi_table_release(r->streams, held);
         }
-        return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "fm_point_on_complete: no host memory for a callback");
+        return fmi_fail_in("fm_point_on_complete", FM_ERROR_OUT_OF_HOST_MEMORY, "no host memory for a callback");
     }
     *callback = (fmi_callback){.point = point, .function = function, .user = user};
     if (held) {
@@ -187,7 +187,8 @@ fm_status fmi_point_on_complete(fmi_retirement *r, fm_point point, fm_completion
     return FM_OK;
 }
 
-// Clears the failure if nothing is under way. Under the order lock no list gets a value meanwhile, so no new failure can be wiped out.
+// Clears the failure if nothing is under way. Under the order lock no list gets a value meanwhile, so no new failure
+// can be wiped out.
 static bool clear_failure(fmi_stream *stream)
 {
     pthread_mutex_lock(&stream->order);
@@ -205,19 +206,22 @@ fm_status fmi_stream_reset(fmi_retirement *r, fmi_stream *stream, uint64_t timeo
     uint64_t deadline = fmi_deadline(timeout_ns);
     do {
         if (atomic_load_explicit(&r->engine->lost, memory_order_acquire)) {
-            char cause[1024] = "";
+            char cause[FMI_ROOT_BYTES] = "";
             if (atomic_load_explicit(&stream->failed, memory_order_relaxed)) {
-                fmi_stream_root(stream, UINT64_MAX, cause, sizeof cause);
+                fmi_root root;
+                fmi_stream_root(stream, UINT64_MAX, &root);
+                fmi_root_describe(root.stream.text, root.cause, cause, sizeof cause);
             }
-            return fmi_fail(FM_ERROR_DEVICE_LOST, "fm_stream_reset: the device is lost, which nothing clears%s%s",
-                            cause[0] ? ": " : "", cause);
+            return fmi_fail_in("fm_stream_reset", FM_ERROR_DEVICE_LOST, "the device is lost, which nothing clears%s%s",
+                               cause[0] ? ": " : "", cause);
         }
         // What is under way may fail yet. Later commits are not waited for.
         target t = {stream, atomic_load_explicit(&stream->committed, memory_order_acquire)};
         if (fmi_wait_until(r, is_complete, &t, fmi_remaining_ns(deadline)) != FM_OK) {
-            return fmi_fail(FM_TIMEOUT, "fm_stream_reset: %llu ns went by before earlier work of %s was complete%s",
-                            (unsigned long long)timeout_ns, fmi_stream_named(stream).text,
-                            fmi_host_points_blame(r).text);
+            return fmi_fail_in("fm_stream_reset", FM_TIMEOUT,
+                               "%llu ns went by before earlier work of %s was complete%s",
+                               (unsigned long long)timeout_ns, fmi_stream_named(stream).text,
+                               fmi_host_points_blame(r).text);
         }
     } while (atomic_load_explicit(&stream->failed, memory_order_acquire) && !clear_failure(stream));
     return FM_OK;
@@ -243,6 +247,6 @@ fm_status fmi_point_cancel(fmi_retirement *r, fmi_stream *stream, fm_point point
     if (is_cancelled || fmi_stream_is_over(stream, point.value)) {
         return FM_OK;
     }
-    return fmi_fail(FM_NOT_READY, "fm_point_cancel: value %llu of %s was given to the device before, and will run",
-                    (unsigned long long)point.value, fmi_stream_named(stream).text);
+    return fmi_fail_in("fm_point_cancel", FM_NOT_READY, "value %llu of %s was given to the device before, and will run",
+                       (unsigned long long)point.value, fmi_stream_named(stream).text);
 }

@@ -72,12 +72,6 @@ static void let_go(fmi_retirement *r, const target *targets, uint32_t count)
     }
 }
 
-// "fm_point_wait_all: point 3", for sentences about one of them.
-static void name_point(char *out, size_t size_bytes, const char *caller, uint32_t index)
-{
-    snprintf(out, size_bytes, "%s: point %u", caller, index);
-}
-
 // Holds the stream of each point. On an error nothing is held.
 static fm_status hold_all(fmi_retirement *r, const fm_point *points, uint32_t count, const char *caller, target *out)
 {
@@ -85,16 +79,16 @@ static fm_status hold_all(fmi_retirement *r, const fm_point *points, uint32_t co
         fmi_slot *held = NULL;
         fm_status status = points[i].stream.id ? fmi_table_hold(r->streams, points[i].stream.id, &held) : FM_OK;
         out[i] = (target){(fmi_stream *)held, points[i].value};
-        char name[64];
-        name_point(name, sizeof name, caller, i);
         if (status != FM_OK) {
-            fmi_error_prefix(name);
+            fmi_error_about("point %u", i);
+            fmi_error_in(caller);
             let_go(r, out, i);
             return status;
         }
         uint64_t committed = held ? atomic_load_explicit(&out[i].stream->committed, memory_order_acquire) : UINT64_MAX;
         if (points[i].value > committed) {
-            status = fmi_point_refuse_future(points[i], committed, name);
+            status = fmi_point_refuse_future(points[i], committed, caller);
+            fmi_error_about("point %u", i);
             let_go(r, out, i + 1);
             return status;
         }
@@ -105,16 +99,18 @@ static fm_status hold_all(fmi_retirement *r, const fm_point *points, uint32_t co
 // What a complete point answers.
 static fm_status status_of(const target *t, const char *caller, uint32_t index)
 {
-    char name[64];
-    name_point(name, sizeof name, caller, index);
-    return t->stream ? fmi_stream_status(t->stream, t->value, name) : FM_OK;
+    fm_status status = t->stream ? fmi_stream_status(t->stream, t->value, caller) : FM_OK;
+    if (status != FM_OK) {
+        fmi_error_about("point %u", index);
+    }
+    return status;
 }
 
 static fm_status wait_for_all(fmi_retirement *r, several *s, uint64_t timeout_ns, const char *caller)
 {
     if (fmi_wait_until(r, all_are_complete, s, timeout_ns) != FM_OK) {
-        return fmi_fail(FM_TIMEOUT, "%s: %llu ns went by, and %u of %u points were complete%s", caller,
-                        (unsigned long long)timeout_ns, count_complete(s), s->count, fmi_host_points_blame(r).text);
+        return fmi_fail_in(caller, FM_TIMEOUT, "%llu ns went by, and %u of %u points were complete%s",
+                           (unsigned long long)timeout_ns, count_complete(s), s->count, fmi_host_points_blame(r).text);
     }
     for (uint32_t i = 0; i < s->count; i++) {
         fm_status status = status_of(&s->targets[i], caller, i);
@@ -129,8 +125,8 @@ static fm_status wait_for_any(fmi_retirement *r, several *s, uint64_t timeout_ns
                               uint32_t *out_index)
 {
     if (fmi_wait_until(r, any_is_complete, s, timeout_ns) != FM_OK) {
-        return fmi_fail(FM_TIMEOUT, "%s: %llu ns went by before one of %u points was complete%s", caller,
-                        (unsigned long long)timeout_ns, s->count, fmi_host_points_blame(r).text);
+        return fmi_fail_in(caller, FM_TIMEOUT, "%llu ns went by before one of %u points was complete%s",
+                           (unsigned long long)timeout_ns, s->count, fmi_host_points_blame(r).text);
     }
     *out_index = first_complete(s);
     return status_of(&s->targets[*out_index], caller, *out_index);
@@ -142,7 +138,7 @@ fm_status fmi_point_wait_several(fmi_retirement *r, const fm_point *points, uint
     target few[MOST_ON_STACK];
     target *targets = count <= MOST_ON_STACK ? few : malloc(count * sizeof *targets);
     if (!targets) {
-        return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "%s: no host memory to wait for %u points", caller, count);
+        return fmi_fail_in(caller, FM_ERROR_OUT_OF_HOST_MEMORY, "no host memory to wait for %u points", count);
     }
     several s = {targets, count};
     fm_status status = hold_all(r, points, count, caller, targets);

@@ -12,22 +12,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-    CAUSE_BYTES = sizeof((fm_failure *)0)->cause,               // a list's own sentence,
-    SENTENCE_BYTES = CAUSE_BYTES + (int)sizeof(fmi_phrase) + 48 // and that of a list that depends on it
-};
-
-// The sentence of a list that fails because of `stream`'s failure: the one cause at the root, through however many
-// streams.
-static void name_root(fmi_stream *stream, uint64_t value, char *sentence, size_t size)
+// What a list fails with because of `stream`'s failure: the one root, through however many streams.
+static fm_status fail_with_root(fmi_stream *stream, uint64_t value, fmi_root *out)
 {
-    static const char prefix[] = "it depends on work of ";
-    char root[CAUSE_BYTES];
-    fmi_stream_root(stream, value, sentence, size);
-    if (strncmp(sentence, prefix, sizeof prefix - 1) != 0) {
-        snprintf(root, sizeof root, "%.*s", (int)sizeof root - 1, sentence[0] ? sentence : "the stream was stopped");
-        snprintf(sentence, size, "%s%s that failed: %s", prefix, fmi_stream_named(stream).text, root);
+    fmi_stream_root(stream, value, out);
+    if (!out->stream.text[0]) {
+        out->stream = fmi_stream_named(stream);
     }
+    if (!out->cause[0]) {
+        snprintf(out->cause, sizeof out->cause, "the stream was stopped");
+    }
+    return FM_ERROR_DEPENDENCY;
 }
 
 // Was a buffer that the list uses never zeroed, because its fill failed? Looked at only after such a failure.
@@ -47,42 +42,41 @@ static bool uses_unzeroed(const fmi_retirement *r, const fmi_list *list)
     return false;
 }
 
-// What a list answers, and the sentence for its stream.
+// What a list answers, and why, for its stream.
 static fm_status list_outcome(const fmi_retirement *r, const fmi_batch *batch, const fmi_list *list, uint32_t index,
-                              char *sentence, size_t size)
+                              fmi_root *out)
 {
+    *out = (fmi_root){0};
     fmi_phrase named = fmi_named("list", list->label);
     if (list->cancelled) {
-        snprintf(sentence, size, "%s was cancelled before it ran", named.text);
+        snprintf(out->cause, sizeof out->cause, "%s was cancelled before it ran", named.text);
         return FM_ERROR_CANCELLED;
     }
     if (batch->status == FM_ERROR_DEVICE_LOST) { // each is told the cause, not that a list before it had the same
-        snprintf(sentence, size, "%s was not run: %s", named.text, batch->sentence);
+        snprintf(out->cause, sizeof out->cause, "%s was not run: %s", named.text, batch->sentence);
         return batch->status;
     }
     if (list->stream && atomic_load_explicit(&list->stream->failed, memory_order_relaxed)) {
-        name_root(list->stream, list->value, sentence, size);
-        return FM_ERROR_DEPENDENCY;
+        return fail_with_root(list->stream, list->value, out);
     }
     for (uint32_t i = 0; i < list->after_count; i++) {
         if (fmi_stream_status(list->after[i].stream, list->after[i].value, NULL) != FM_OK) {
-            name_root(list->after[i].stream, list->after[i].value, sentence, size);
-            return FM_ERROR_DEPENDENCY;
+            return fail_with_root(list->after[i].stream, list->after[i].value, out);
         }
     }
     if (batch->status != FM_OK) {
-        snprintf(sentence, size, "%s was not run: %s", named.text, batch->sentence);
+        snprintf(out->cause, sizeof out->cause, "%s was not run: %s", named.text, batch->sentence);
         return batch->status;
     }
     if (uses_unzeroed(r, list)) {
-        snprintf(sentence, size, "%s uses a buffer whose memory could not be zeroed", named.text);
+        snprintf(out->cause, sizeof out->cause, "%s uses a buffer whose memory could not be zeroed", named.text);
         return FM_ERROR_BACKEND;
     }
     fm_status status = list->status != FM_OK ? list->status : batch->list_status[index];
     if (status == FM_ERROR_DEPENDENCY) {
-        snprintf(sentence, size, "it depends on work that failed");
+        snprintf(out->cause, sizeof out->cause, "it depends on work that failed");
     } else if (status != FM_OK) {
-        fmi_failures_explain(list, batch->list_reason[index], sentence, size < CAUSE_BYTES ? size : CAUSE_BYTES);
+        fmi_failures_explain(list, batch->list_reason[index], out->cause, sizeof out->cause);
     }
     return status;
 }
@@ -152,8 +146,8 @@ static bool is_swept_away(const fmi_retirement *r)
 static void retire_list_locked(fmi_retirement *r, const fmi_batch *batch, fmi_list *list, uint32_t index,
                                bool keep_holds)
 {
-    char sentence[SENTENCE_BYTES];
-    fm_status status = list_outcome(r, batch, list, index, sentence, sizeof sentence);
+    fmi_root root;
+    fm_status status = list_outcome(r, batch, list, index, &root);
     if (status == FM_OK) {
         for (fmi_readback *readback = list->readbacks; readback; readback = readback->next) {
             memcpy(readback->destination, readback->source, readback->size_bytes);
@@ -163,14 +157,14 @@ static void retire_list_locked(fmi_retirement *r, const fmi_batch *batch, fmi_li
     bool keep_failure = status != FM_OK && !is_swept_away(r);
     // A dependency's root has its own record; what the program cancelled was no failure.
     if (keep_failure && status != FM_ERROR_DEPENDENCY && status != FM_ERROR_CANCELLED) {
-        fmi_failures_note(&r->failures, list, stream ? stream->id : 0, status, sentence);
+        fmi_failures_note(&r->failures, list, stream ? stream->id : 0, status, root.cause);
     }
     if (list->is_fill && status != FM_OK) {
         fmi_record_note_unzeroed(r->record, list); // before the point: who may take the memory over then sees it
     }
     if (stream) {
         if (keep_failure) {
-            fmi_stream_note_failure(stream, list->value, status, sentence);
+            fmi_stream_note_failure(stream, list->value, status, &root);
         }
         FMI_ASSERT("RETIRE-9", list->value > atomic_load_explicit(&stream->completed, memory_order_relaxed) ||
                                    FMI_ABLATED(r->ablations, FM_ABLATE_ORDERED_PUBLISH));

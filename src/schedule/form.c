@@ -280,7 +280,7 @@ bool fmi_engine_form(fmi_engine *engine, uint32_t q)
     fmi_error_save(&callers);
     batch->status = build(engine, q, batch, &portion, &plan);
     if (batch->status != FM_OK) {
-        snprintf(batch->sentence, sizeof batch->sentence, "%s", fm_last_error());
+        fmi_error_describe(batch->sentence, sizeof batch->sentence);
         fmi_error_restore(&callers);
     }
     // A list on another queue that uses the memory may be retired before this batch: it has to find this noted. Not of

@@ -70,7 +70,8 @@ void fmi_stream_free(void *unused, fmi_slot *slot)
     (void)unused;
     fmi_stream *stream = (fmi_stream *)slot;
     for (uint32_t i = 0; i < atomic_load_explicit(&stream->failure_count, memory_order_relaxed); i++) {
-        free(stream->failures[i].sentence);
+        free(stream->failures[i].cause);
+        free(stream->failures[i].root);
     }
     if (stream->failures != &stream->first_failure) {
         free(stream->failures);
@@ -100,29 +101,36 @@ static bool make_room_locked(fmi_stream *stream, uint32_t count)
     return true;
 }
 
-static bool is_same_failure(const fmi_failure *f, uint64_t value, fm_status status, const char *sentence)
+static bool is_same_failure(const fmi_failure *f, uint64_t value, fm_status status, const fmi_root *root)
 {
-    return f->last + 1 == value && f->status == status && f->sentence && strcmp(f->sentence, sentence) == 0;
+    return f->last + 1 == value && f->status == status && f->cause && strcmp(f->cause, root->cause) == 0 &&
+           strcmp(f->root ? f->root : "", root->stream.text) == 0;
 }
 
-void fmi_stream_note_failure(fmi_stream *stream, uint64_t value, fm_status status, const char *sentence)
+static void forget_words(fmi_failure *f)
+{
+    free(f->cause);
+    free(f->root);
+    f->cause = f->root = NULL;
+}
+
+void fmi_stream_note_failure(fmi_stream *stream, uint64_t value, fm_status status, const fmi_root *root)
 {
     pthread_mutex_lock(&stream->lock);
     uint32_t count = atomic_load_explicit(&stream->failure_count, memory_order_relaxed);
     fmi_failure *newest = count ? &stream->failures[count - 1] : NULL;
-    if (newest && is_same_failure(newest, value, status, sentence)) {
+    if (newest && is_same_failure(newest, value, status, root)) {
         newest->last = value;
     } else if (make_room_locked(stream, count)) {
         // Each failure stays until the stream goes (READ-5); a stream fails again only after its owner has reset it.
-        stream->failures[count++] = (fmi_failure){value, value, status, strdup(sentence)};
+        stream->failures[count++] = (fmi_failure){value, value, status, strdup(root->cause),
+                                                  root->stream.text[0] ? strdup(root->stream.text) : NULL};
         if (count > MOST_SENTENCES) { // older ones keep their status and lose their words
-            char **old = &stream->failures[count - 1 - MOST_SENTENCES].sentence;
-            free(*old);
-            *old = NULL;
+            forget_words(&stream->failures[count - 1 - MOST_SENTENCES]);
         }
     } else {
-        newest->last =
-            value; // without host memory the newest entry covers it: a failure too many is safe, one too few is not
+        // Without host memory the newest entry covers it: a failure too many is safe, one too few is not.
+        newest->last = value;
     }
     atomic_store_explicit(&stream->failure_count, count, memory_order_relaxed);
     pthread_mutex_unlock(&stream->lock);
@@ -153,9 +161,14 @@ fm_status fmi_stream_status_locked(const fmi_stream *stream, uint64_t value)
     return f ? f->status : FM_OK;
 }
 
-void fmi_stream_root(fmi_stream *stream, uint64_t value, char *out, size_t size_bytes)
+static const char *cause_of(const fmi_failure *f)
 {
-    out[0] = 0;
+    return f->cause ? f->cause : fm_status_text(f->status);
+}
+
+void fmi_stream_root(fmi_stream *stream, uint64_t value, fmi_root *out)
+{
+    *out = (fmi_root){0};
     pthread_mutex_lock(&stream->lock);
     uint32_t count = atomic_load_explicit(&stream->failure_count, memory_order_relaxed);
     const fmi_failure *f = find_failure_locked(stream, value);
@@ -163,9 +176,19 @@ void fmi_stream_root(fmi_stream *stream, uint64_t value, char *out, size_t size_
         f = &stream->failures[count - 1]; // not noted itself: it follows the newest
     }
     if (f) {
-        snprintf(out, size_bytes, "%s", f->sentence ? f->sentence : fm_status_text(f->status));
+        snprintf(out->cause, sizeof out->cause, "%s", cause_of(f));
+        snprintf(out->stream.text, sizeof out->stream.text, "%s", f->root ? f->root : "");
     }
     pthread_mutex_unlock(&stream->lock);
+}
+
+void fmi_root_describe(const char *stream, const char *cause, char *out, size_t size_bytes)
+{
+    if (stream && *stream) {
+        snprintf(out, size_bytes, "it depends on work of %s that failed: %s", stream, cause);
+    } else {
+        snprintf(out, size_bytes, "%s", cause);
+    }
 }
 
 fm_status fmi_stream_status(fmi_stream *stream, uint64_t value, const char *caller)
@@ -173,13 +196,14 @@ fm_status fmi_stream_status(fmi_stream *stream, uint64_t value, const char *call
     if (atomic_load_explicit(&stream->failure_count, memory_order_relaxed) == 0) {
         return FM_OK;
     }
-    fm_status status = FM_OK;
     pthread_mutex_lock(&stream->lock);
     const fmi_failure *f = find_failure_locked(stream, value);
-    if (f) {
-        status = !caller ? f->status
-                         : fmi_fail(f->status, "%s: %s, value %llu: %s", caller, fmi_stream_named(stream).text,
-                                    (unsigned long long)value, f->sentence ? f->sentence : fm_status_text(f->status));
+    fm_status status = f ? f->status : FM_OK;
+    if (f && caller) {
+        char text[FMI_ROOT_BYTES];
+        fmi_root_describe(f->root, cause_of(f), text, sizeof text);
+        fmi_fail_in(caller, status, "%s", text);
+        fmi_error_about("%s, value %llu", fmi_stream_named(stream).text, (unsigned long long)value);
     }
     pthread_mutex_unlock(&stream->lock);
     return status;

@@ -18,8 +18,17 @@ typedef struct fmi_failure {
     uint64_t first;
     uint64_t last;
     fm_status status;
-    char *sentence; // NULL: no host memory was left to say more
+    char *cause; // NULL: no host memory was left to say more
+    char *root;  // the stream whose failure it goes back to, as sentences name it; NULL: its own
 } fmi_failure;
+
+enum { FMI_CAUSE_BYTES = sizeof((fm_failure *)0)->cause };
+
+// What a failure goes back to, through however many streams.
+typedef struct fmi_root {
+    fmi_phrase stream; // as in fmi_failure; "": its own
+    char cause[FMI_CAUSE_BYTES];
+} fmi_root;
 
 // A batch: its number among all, and its queue.
 typedef struct fmi_batch_stamp {
@@ -92,9 +101,9 @@ fm_status fmi_stream_make_host(fmi_table *table, const char *label, fmi_stream *
 // The table's free function.
 void fmi_stream_free(void *unused, fmi_slot *slot);
 
-// Notes that list `value` failed; a neighbour with the same status and sentence is extended. Called by retirement,
+// Notes that list `value` failed; a neighbour with the same status, root and cause is extended. Called by retirement,
 // before `completed` is published.
-void fmi_stream_note_failure(fmi_stream *stream, uint64_t value, fm_status status, const char *sentence);
+void fmi_stream_note_failure(fmi_stream *stream, uint64_t value, fm_status status, const fmi_root *root);
 
 // The status of a value that is complete: FM_OK, or its failure, with the sentence as the last error unless `caller` is
 // NULL.
@@ -103,9 +112,12 @@ fm_status fmi_stream_status(fmi_stream *stream, uint64_t value, const char *call
 // The same for a caller that holds the stream's lock; sets no last error.
 fm_status fmi_stream_status_locked(const fmi_stream *stream, uint64_t value);
 
-// Copies the sentence of the failure that `value`, which failed or follows a failure, goes back to; "" if there is
-// none.
-void fmi_stream_root(fmi_stream *stream, uint64_t value, char *out, size_t size_bytes);
+// What the failure of `value`, which failed or follows a failure, goes back to; a cause of "" if there is none.
+void fmi_stream_root(fmi_stream *stream, uint64_t value, fmi_root *out);
+
+// The root as one text: its cause, behind the stream that had it if it is another's.
+void fmi_root_describe(const char *stream, const char *cause, char *out, size_t size_bytes);
+enum { FMI_ROOT_BYTES = FMI_CAUSE_BYTES + sizeof(fmi_phrase) + 48 }; // holds every such text
 
 // Notes that list `value` is in the batch that the device signals with `batch`. Called by the leader before it submits.
 static inline void fmi_stream_note_batch(fmi_stream *stream, uint64_t value, uint64_t batch)

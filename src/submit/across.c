@@ -1,7 +1,7 @@
-// fm_buffer_copy_across: bytes from one device's buffer to another's, by way of the host, a bounded piece at a time. While a piece is on its way to the
-// destination the next one is read. On one device it is a plain copy.
-// Any thread. Waits outside every lock, for its own lists alone. What is in flight when it gives up keeps its staging memory itself, and touches
-// nothing of the caller's.
+// fm_buffer_copy_across: bytes from one device's buffer to another's, by way of the host, a bounded piece at a time.
+// While a piece is on its way to the destination the next one is read. On one device it is a plain copy. Any thread.
+// Waits outside every lock, for its own lists alone. What is in flight when it gives up keeps its staging memory
+// itself, and touches nothing of the caller's.
 #include "submit/submit.h"
 
 #include "base/clock.h"
@@ -12,12 +12,13 @@ enum { PIECE_BYTES = 8 << 20 }; // at most two are under way on each device
 // One side, checked; its stream and buffer are held.
 typedef struct side {
     const fm_copy_side *named;
-    const char *what; // for sentences: the call and which side it is
+    const char *what; // for sentences: which side it is
     fmi_stream *stream;
     fmi_buffer *buffer;
 } side;
 
-// A piece that is being read: staging memory of the source's device, held by this thread, and the source stream's value.
+// A piece that is being read: staging memory of the source's device, held by this thread, and the source stream's
+// value.
 typedef struct piece {
     fmi_staged staged;
     uint64_t size_bytes; // 0: none
@@ -35,7 +36,8 @@ typedef struct crossing {
 static fm_status blame(const side *s, fm_status status)
 {
     if (status != FM_OK) {
-        fmi_error_prefix(s->what);
+        fmi_error_about("%s", s->what);
+        fmi_error_in("fm_buffer_copy_across");
     }
     return status;
 }
@@ -167,7 +169,8 @@ static fm_status cross(const crossing *c)
     return status == FM_OK ? wait_for(c, &c->destination, arriving) : status;
 }
 
-// Both sides on one device: one list, behind what both streams have committed. An empty list marks the place in the source's.
+// Both sides on one device: one list, behind what both streams have committed. An empty list marks the place in the
+// source's.
 static fm_status copy_within(const crossing *c)
 {
     const fm_copy_side *from = c->source.named, *to = c->destination.named;
@@ -186,7 +189,7 @@ static fm_status copy_within(const crossing *c)
     if (status == FM_OK) {
         status = blame(&c->destination, fmi_submit_commit(&commands, &info, fmi_remaining_ns(c->deadline), &point));
     } else {
-        fmi_error_prefix("fm_buffer_copy_across"); // it names the side itself
+        fmi_error_in("fm_buffer_copy_across"); // it names the side itself
     }
     if (status != FM_OK) {
         fmi_error_state cause;
@@ -202,16 +205,18 @@ fm_status fmi_submit_copy_across(const fm_copy_side *source, const fm_copy_side 
                                  uint64_t timeout_ns)
 {
     crossing c = {.size_bytes = size_bytes, .deadline = fmi_deadline(timeout_ns)};
-    fm_status status = open_side(source, "fm_buffer_copy_across: source", &c.source);
+    fm_status status = open_side(source, "source", &c.source);
     if (status == FM_OK) {
-        status = open_side(destination, "fm_buffer_copy_across: destination", &c.destination);
+        status = open_side(destination, "destination", &c.destination);
     }
     if (status == FM_OK) {
         c.size_bytes = fmi_buffer_rest(c.source.buffer, source->offset_bytes, size_bytes);
-        status = fmi_check_range(c.source.what, c.source.buffer, source->offset_bytes, c.size_bytes);
+        status = fmi_check_range("fm_buffer_copy_across", c.source.what, c.source.buffer, source->offset_bytes,
+                                 c.size_bytes);
     }
     if (status == FM_OK) {
-        status = fmi_check_range(c.destination.what, c.destination.buffer, destination->offset_bytes, c.size_bytes);
+        status = fmi_check_range("fm_buffer_copy_across", c.destination.what, c.destination.buffer,
+                                 destination->offset_bytes, c.size_bytes);
     }
     if (status == FM_OK && c.size_bytes > 0) {
         status = source->device == destination->device ? copy_within(&c) : cross(&c);

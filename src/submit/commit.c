@@ -1,5 +1,6 @@
-// Commits: a place under the in-flight limits, the points that the list waits for, its value and place in the queue. See submit.h.
-// Any thread that owns the list. What can fail comes first; from taking the value on nothing fails (LEARNED-8).
+// Commits: a place under the in-flight limits, the points that the list waits for, its value and place in the queue.
+// See submit.h. Any thread that owns the list. What can fail comes first; from taking the value on nothing fails
+// (LEARNED-8).
 #include "submit/submit.h"
 
 #include "record/reusable.h"
@@ -23,7 +24,8 @@ uint64_t fmi_submit_post(fm_device *device, fmi_list *list, fmi_stream *stream)
     // This thread and retirement: the list is retired perhaps before its memory has been told below.
     atomic_store_explicit(&list->parties, 2, memory_order_relaxed);
     if (stream) {
-        // Value and place in the queue are one step: lists of a stream are queued in the order of their values (READ-2, READ-3).
+        // Value and place in the queue are one step: lists of a stream are queued in the order of their values (READ-2,
+        // READ-3).
         pthread_mutex_lock(&stream->order);
         value = atomic_load_explicit(&stream->committed, memory_order_relaxed) + 1;
         list->first_value = list->value = value;
@@ -93,16 +95,16 @@ static fm_status make_room(fm_device *device, bool no_wait, uint64_t timeout_ns)
     char reached[64];
     if (no_wait) {
         name_limit(device, reached);
-        return fmi_fail(FM_WOULD_BLOCK, "fm_commit: %s are in flight, which is the limit", reached);
+        return fmi_fail_in("fm_commit", FM_WOULD_BLOCK, "%s are in flight, which is the limit", reached);
     }
     atomic_fetch_add_explicit(&device->limit_waits, 1, memory_order_relaxed);
     fm_status status = fmi_place_wait(r, limit, timeout_ns);
     if (status != FM_OK) {
         name_limit(device, reached);
-        return fmi_fail(status,
-                        "fm_commit: %s are in flight, which is the limit, and no place came free for this list within "
-                        "the %llu ns that were left%s",
-                        reached, (unsigned long long)timeout_ns, fmi_host_points_blame(r).text);
+        return fmi_fail_in("fm_commit", status,
+                           "%s are in flight, which is the limit, and no place came free for this list within "
+                           "the %llu ns that were left%s",
+                           reached, (unsigned long long)timeout_ns, fmi_host_points_blame(r).text);
     }
     atomic_fetch_add_explicit(&device->full_drains, FMI_ABLATED(&device->ablations, FM_ABLATE_WAIT_FOR_OLDEST),
                               memory_order_relaxed);
@@ -114,7 +116,8 @@ fmi_stream *fmi_submit_hold_old_user(fm_device *device, const fmi_memory *memory
     if (memory->order_stream == 0) {
         return NULL;
     }
-    // The handle may be dead, but lists that are not complete hold their stream. When the slot is another stream's by now, they are complete.
+    // The handle may be dead, but lists that are not complete hold their stream. When the slot is another stream's by
+    // now, they are complete.
     fmi_slot *held = fmi_table_hold_slot(&device->streams, fmi_id_index(memory->order_stream));
     fmi_stream *user = (fmi_stream *)held;
     if (user && (user->id != memory->order_stream || fmi_stream_is_over(user, memory->order_value))) {
@@ -124,8 +127,8 @@ fmi_stream *fmi_submit_hold_old_user(fm_device *device, const fmi_memory *memory
     return user;
 }
 
-// Adds the end of the old use of a buffer's memory, if that was another stream's and is not over. (On its own stream the list stands behind the
-// old use anyway.)
+// Adds the end of the old use of a buffer's memory, if that was another stream's and is not over. (On its own stream
+// the list stands behind the old use anyway.)
 static void add_old_use(fm_device *device, fmi_list *list, const fmi_stream *stream, const fmi_memory *memory)
 {
     fmi_stream *user = memory && memory->order_stream != stream->id ? fmi_submit_hold_old_user(device, memory) : NULL;
@@ -153,8 +156,8 @@ static uint32_t count_after(const fmi_list *list, const fm_commit_info *info)
     return count;
 }
 
-// Holds the streams of the `after` points that are not complete, the caller's and those of memory that was taken over; complete ones that
-// failed refuse the commit.
+// Holds the streams of the `after` points that are not complete, the caller's and those of memory that was taken over;
+// complete ones that failed refuse the commit.
 static fm_status take_after(fm_device *device, fmi_list *list, const fmi_stream *stream, const fm_commit_info *info)
 {
     list->after_count = 0;
@@ -163,11 +166,11 @@ static fm_status take_after(fm_device *device, fmi_list *list, const fmi_stream 
         return FM_OK;
     }
     if (!info->after && info->after_count) {
-        return fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_commit: after is NULL");
+        return fmi_fail_in("fm_commit", FM_ERROR_INVALID_ARGUMENT, "after is NULL");
     }
     list->after = fmi_arena_alloc(&list->arena, most * sizeof *list->after);
     if (!list->after) {
-        return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "fm_commit: no host memory for %u points", most);
+        return fmi_fail_in("fm_commit", FM_ERROR_OUT_OF_HOST_MEMORY, "no host memory for %u points", most);
     }
     if (list->uses_taken_over) {
         add_old_uses(device, list, stream);
@@ -180,18 +183,22 @@ static fm_status take_after(fm_device *device, fmi_list *list, const fmi_stream 
         fmi_slot *held;
         fm_status status = fmi_table_hold(&device->streams, point.stream.id, &held);
         if (status != FM_OK) {
-            fmi_error_prefix("fm_commit: after");
+            fmi_error_about("after");
+            fmi_error_in("fm_commit");
             return status;
         }
         fmi_stream *other = (fmi_stream *)held;
         list->after[list->after_count++] = (fmi_after){other, point.value}; // released with the list, or by drop_after
         uint64_t committed = atomic_load_explicit(&other->committed, memory_order_acquire);
         if (point.value > committed) {
-            return fmi_point_refuse_future(point, committed, "fm_commit: after");
+            fm_status refused = fmi_point_refuse_future(point, committed, "fm_commit");
+            fmi_error_about("after");
+            return refused;
         }
         if (atomic_load_explicit(&other->completed, memory_order_acquire) >= point.value &&
-            fmi_stream_status(other, point.value, "fm_commit: after") != FM_OK) {
-            return fmi_fail(FM_ERROR_DEPENDENCY, "%s", fm_last_error());
+            fmi_stream_status(other, point.value, "fm_commit") != FM_OK) {
+            fmi_error_about("after");
+            return fmi_error_as(FM_ERROR_DEPENDENCY);
         }
     }
     return FM_OK;
@@ -208,21 +215,23 @@ static void drop_after(fm_device *device, fmi_list *list)
 // Behind a failure a stream takes nothing until it is reset; says what failed first.
 static fm_status __attribute__((cold)) refuse_failed(fmi_stream *stream)
 {
-    char cause[1024];
     if (stream->is_host) {
-        return fmi_fail(FM_ERROR_INVALID_ARGUMENT,
-                        "fm_commit: %s is signalled by the program, and no stream to commit to",
-                        fmi_stream_named(stream).text);
+        return fmi_fail_in("fm_commit", FM_ERROR_INVALID_ARGUMENT,
+                           "%s is signalled by the program, and no stream to commit to", fmi_stream_named(stream).text);
     }
-    fmi_stream_root(stream, UINT64_MAX, cause, sizeof cause);
-    return fmi_fail(FM_ERROR_DEPENDENCY, "fm_commit: %s has failed, and fm_stream_reset clears that; the cause: %s",
-                    fmi_stream_named(stream).text, cause);
+    fmi_root root;
+    char cause[FMI_ROOT_BYTES];
+    fmi_stream_root(stream, UINT64_MAX, &root);
+    fmi_root_describe(root.stream.text, root.cause, cause, sizeof cause);
+    return fmi_fail_in("fm_commit", FM_ERROR_DEPENDENCY,
+                       "%s has failed, and fm_stream_reset clears that; the cause: %s", fmi_stream_named(stream).text,
+                       cause);
 }
 
 fm_status fmi_submit_admit(fm_device *device, fmi_stream *stream, bool no_wait, uint64_t timeout_ns)
 {
     if (atomic_load_explicit(&device->engine.lost, memory_order_acquire)) {
-        return fmi_fail(FM_ERROR_DEVICE_LOST, "fm_commit: the device is lost");
+        return fmi_fail_in("fm_commit", FM_ERROR_DEVICE_LOST, "the device is lost");
     }
     if (atomic_load_explicit(&stream->failed, memory_order_acquire)) {
         return refuse_failed(stream);
@@ -231,7 +240,8 @@ fm_status fmi_submit_admit(fm_device *device, fmi_stream *stream, bool no_wait, 
     fm_status status = make_room(device, no_wait, timeout_ns < most_ns ? timeout_ns : most_ns);
     if (status == FM_OK && atomic_load_explicit(&device->engine.lost, memory_order_acquire)) {
         fmi_retirement_count_out(&device->retirement);
-        status = fmi_fail(FM_ERROR_DEVICE_LOST, "fm_commit: the device was lost while the list waited for a place");
+        status =
+            fmi_fail_in("fm_commit", FM_ERROR_DEVICE_LOST, "the device was lost while the list waited for a place");
     }
     return status;
 }
@@ -243,7 +253,7 @@ static fm_status prepare(fm_device *device, fmi_list *list, const fm_commit_info
     fmi_slot *held;
     fm_status status = fmi_table_hold(&device->streams, info->stream.id, &held);
     if (status != FM_OK) {
-        fmi_error_prefix("fm_commit");
+        fmi_error_in("fm_commit");
         return status;
     }
     fmi_stream *stream = (fmi_stream *)held;

@@ -1,5 +1,6 @@
 // Transfers in parts. See parts.h.
-// Everything that can fail comes before values are taken; from then on each exit goes through finish(), which posts what is left.
+// Everything that can fail comes before values are taken; from then on each exit goes through finish(), which posts
+// what is left.
 #include "submit/parts.h"
 
 #include "base/clock.h"
@@ -25,7 +26,7 @@ static fm_status create_ring(fmi_parts *t)
         size_bytes /= 2;
     }
     if (status != FM_OK) {
-        fmi_error_prefix("staging memory");
+        fmi_error_about("staging memory");
         return status;
     }
     bool fits = size_bytes == t->range.size_bytes;
@@ -226,7 +227,8 @@ bool fmi_parts_place(fmi_parts *t, const uint8_t *source, bool patient, fm_statu
     bool done = waited == FM_OK && is_idle && is_alone(t, before, 1);
     if (done) {
         memcpy(mapped + t->range.offset_bytes, source, (size_t)t->range.size_bytes);
-        // Another stream's list may have come to use the buffer meanwhile: then the bytes go once more, in an order with that one's.
+        // Another stream's list may have come to use the buffer meanwhile: then the bytes go once more, in an order
+        // with that one's.
         done = atomic_fetch_add(use, 0) == before;
     }
     finish(t);

@@ -55,9 +55,9 @@ static fm_status wait_for(const reader *r, uint64_t value)
     fm_status status = fmi_stream_wait(retirement, r->stream, value, fmi_remaining_ns(r->deadline), "fm_buffer_read");
     atomic_fetch_sub_explicit(&retirement->reading, 1, memory_order_relaxed);
     if (status == FM_TIMEOUT) {
-        fmi_fail(status, "fm_buffer_read: %llu ns went by before earlier work of %s was complete%s",
-                 (unsigned long long)r->timeout_ns, fmi_stream_named(r->stream).text,
-                 fmi_host_points_blame(retirement).text);
+        fmi_fail_in("fm_buffer_read", status, "%llu ns went by before earlier work of %s was complete%s",
+                    (unsigned long long)r->timeout_ns, fmi_stream_named(r->stream).text,
+                    fmi_host_points_blame(retirement).text);
     }
     return status;
 }
@@ -141,7 +141,7 @@ static fm_status read_through_staging(const reader *r)
     uint64_t value;
     fm_status status = commit_copy(r, &staged, &value);
     if (status != FM_OK) {
-        fmi_error_prefix("fm_buffer_read");
+        fmi_error_in("fm_buffer_read");
         return status;
     }
     status = wait_for(r, value);
@@ -169,7 +169,7 @@ static bool read_in_parts(const reader *r, fmi_buffer *buffer, fm_status *out_st
     }
     *out_status = fmi_parts_read(&t, r->destination);
     if (*out_status != FM_OK) {
-        fmi_error_prefix("fm_buffer_read");
+        fmi_error_in("fm_buffer_read");
     }
     return true;
 }
@@ -179,15 +179,16 @@ static fm_status read_now(reader *r)
     fmi_slot *held;
     fm_status status = fmi_table_hold(&r->device->buffers, r->buffer_handle.id, &held);
     if (status != FM_OK) {
-        fmi_error_prefix("fm_buffer_read: source");
+        fmi_error_about("source");
+        fmi_error_in("fm_buffer_read");
         return status;
     }
     fmi_buffer *buffer = (fmi_buffer *)held;
     r->range.size_bytes = fmi_buffer_rest(buffer, r->range.offset_bytes, r->range.size_bytes);
-    status = fmi_check_range("fm_buffer_read: source", buffer, r->range.offset_bytes, r->range.size_bytes);
+    status = fmi_check_range("fm_buffer_read", "source", buffer, r->range.offset_bytes, r->range.size_bytes);
     bool moves = status == FM_OK && r->range.size_bytes > 0;
     if (moves && !r->destination) {
-        status = fmi_fail(FM_ERROR_INVALID_ARGUMENT, "fm_buffer_read: destination is NULL");
+        status = fmi_fail_in("fm_buffer_read", FM_ERROR_INVALID_ARGUMENT, "destination is NULL");
         moves = false;
     }
     bool done = !moves || look(r, buffer, &status);

@@ -1,6 +1,6 @@
-// fm_buffer_write: in one of three ways. Where the host can reach the memory and nothing uses it, in place; else a small write is one list with
-// its own staging memory, and a large one goes in parts (parts.h).
-// Any thread. Waits outside every lock, for its own lists or its stream's earlier work alone (READ-1).
+// fm_buffer_write: in one of three ways. Where the host can reach the memory and nothing uses it, in place; else a
+// small write is one list with its own staging memory, and a large one goes in parts (parts.h). Any thread. Waits
+// outside every lock, for its own lists or its stream's earlier work alone (READ-1).
 #include "submit/parts.h"
 
 #include "base/clock.h"
@@ -30,7 +30,7 @@ static fm_status write_as_one_list(const fmi_parts *t, fmi_range range, const vo
         status = fmi_stream_wait(&device->retirement, t->stream, point.value, fmi_remaining_ns(t->deadline),
                                  "fm_buffer_write");
     } else {
-        fmi_error_prefix("fm_buffer_write");
+        fmi_error_in("fm_buffer_write");
     }
     return status;
 }
@@ -57,7 +57,7 @@ static bool write_held(fmi_parts *t, const void *source, fm_status *out_status)
         }
     }
     if (*out_status != FM_OK) {
-        fmi_error_prefix("fm_buffer_write");
+        fmi_error_in("fm_buffer_write");
     }
     return true;
 }

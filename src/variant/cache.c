@@ -16,7 +16,6 @@
 
 enum {
     FIRST_BUCKETS = 64,
-    NAME_BYTES = 100, // of a kernel's name, in sentences with little room
 };
 
 // A variant being made, and who waits for it. On the heap: the last to leave frees it.
@@ -29,8 +28,7 @@ struct fmi_flight {
     pthread_cond_t has_landed;
     fmi_variant *variant; // once landed: held once for each waiter; NULL if it failed
     fm_status status;
-    char *sentence; // of a failure; NULL: no host memory for it
-    char *maker;    // of a failure: the name of the kernel that the sentence is about; NULL: no host memory for it
+    fmi_error_state *failure; // what the maker was told; NULL: it did not fail, or no host memory for it
 };
 
 // By whoever lets go last: also a thread of the program's.
@@ -216,47 +214,19 @@ static void hold_locked(fmi_cache *cache, fmi_variant *variant)
     FMI_ASSERT("KEY-3", held); // what is in the cache has the cache's hold
 }
 
-// The next place where a sentence says "kernel 'NAME'", and where the name's closing quote stands; NULL if there is
-// none. Sentences name a kernel in full, or by its first NAME_BYTES.
-static const char *find_name(const char *sentence, const char *name, const char **out_quote)
+// Equal keys share a variant, whatever their kernels are called. So a failure to make one names no kernel: it is a
+// cause, and each who is told adds its own kernel as the subject (KEY-4).
+static void fail_as_flight(const fmi_flight *flight)
 {
-    static const char before[] = "kernel '";
-    size_t whole = strlen(name);
-    const size_t lengths[] = {whole, whole < NAME_BYTES ? whole : NAME_BYTES};
-    for (const char *at = sentence; (at = strstr(at, before)) != NULL; at++) {
-        const char *said = at + sizeof before - 1;
-        for (int i = 0; i < 2; i++) {
-            if (strncmp(said, name, lengths[i]) == 0 && said[lengths[i]] == '\'') {
-                *out_quote = said + lengths[i];
-                return at;
-            }
-        }
+    if (flight->failure) {
+        fmi_error_restore(flight->failure);
+    } else {
+        fmi_answer(flight->status);
     }
-    return NULL;
-}
-
-// Equal keys share a variant whatever their kernels are called, so the maker's sentence may be about a kernel that who
-// waited has never heard of: wherever it names that one, the waiter's sentence names the waiter's.
-static void fail_as(const char *name, const fmi_flight *flight)
-{
-    if (!flight->sentence || !flight->maker) {
-        fmi_fail(flight->status, "kernel '%s': %s", name, fm_status_text(flight->status));
-        return;
-    }
-    fmi_text renamed = {0};
-    const char *rest = flight->sentence, *at, *quote;
-    while ((at = find_name(rest, flight->maker, &quote)) != NULL) {
-        fmi_text_append(&renamed, rest, (size_t)(at - rest));
-        fmi_text_format(&renamed, "kernel '%.*s", NAME_BYTES, name);
-        rest = quote;
-    }
-    fmi_text_append(&renamed, rest, strlen(rest));
-    fmi_fail(flight->status, "%s", renamed.failed ? fm_status_text(flight->status) : fmi_text_get(&renamed));
-    fmi_text_free(&renamed);
 }
 
 // Waits for a flight of another thread. Enters with the lock, leaves without it.
-static fm_status wait_for(fmi_cache *cache, fmi_flight *flight, const char *name, fmi_variant **out)
+static fm_status wait_for(fmi_cache *cache, fmi_flight *flight, fmi_variant **out)
 {
     flight->waiters++;
     while (!flight->landed) {
@@ -266,22 +236,21 @@ static fm_status wait_for(fmi_cache *cache, fmi_flight *flight, const char *name
     *out = flight->variant;
     pthread_mutex_unlock(&cache->lock);
     if (status != FM_OK) {
-        fail_as(name, flight); // landed, it is constant, and lives until its last waiter has left
+        fail_as_flight(flight); // landed, it is constant, and lives until its last waiter has left
     }
     pthread_mutex_lock(&cache->lock);
     bool is_last = --flight->waiters == 0;
     pthread_mutex_unlock(&cache->lock);
     if (is_last) {
         pthread_cond_destroy(&flight->has_landed);
-        free(flight->sentence);
-        free(flight->maker);
+        free(flight->failure);
         free(flight);
     }
     return status;
 }
 
 // Ends the caller's own flight and tells those who wait.
-static void land_locked(fmi_cache *cache, fmi_flight *flight, const char *name, fm_status status, fmi_variant *variant)
+static void land_locked(fmi_cache *cache, fmi_flight *flight, fm_status status, fmi_variant *variant)
 {
     fmi_flight **link = &cache->flights;
     while (*link != flight) {
@@ -296,8 +265,10 @@ static void land_locked(fmi_cache *cache, fmi_flight *flight, const char *name, 
     flight->landed = true;
     flight->status = status;
     flight->variant = variant;
-    flight->sentence = status == FM_OK ? NULL : strdup(fm_last_error());
-    flight->maker = status == FM_OK ? NULL : strdup(name);
+    flight->failure = status == FM_OK ? NULL : malloc(sizeof *flight->failure);
+    if (flight->failure) {
+        fmi_error_save(flight->failure);
+    }
     for (uint32_t i = 0; variant && i < flight->waiters; i++) {
         hold_locked(cache, variant); // now: it may be evicted before they wake
     }
@@ -342,8 +313,8 @@ static fm_status make_variant(fmi_cache *cache, uint64_t hash, fmi_text *key, fm
 }
 
 // Makes the variant as the owner of a flight.
-static fm_status fly(fmi_cache *cache, fmi_flight *flight, const char *name, fmi_text *key, fmi_cache_make make,
-                     void *user, fmi_variant **out)
+static fm_status fly(fmi_cache *cache, fmi_flight *flight, fmi_text *key, fmi_cache_make make, void *user,
+                     fmi_variant **out)
 {
     fmi_variant *variant = NULL, *evicted = NULL;
     fm_status status = make_variant(cache, flight->hash, key, make, user, &variant);
@@ -354,7 +325,7 @@ static fm_status fly(fmi_cache *cache, fmi_flight *flight, const char *name, fmi
         *key = (fmi_text){0};
         insert_locked(cache, variant);
     }
-    land_locked(cache, flight, name, status, variant);
+    land_locked(cache, flight, status, variant);
     if (variant) {
         evicted = evict_locked(cache);
     }
@@ -364,8 +335,7 @@ static fm_status fly(fmi_cache *cache, fmi_flight *flight, const char *name, fmi
     return status;
 }
 
-fm_status fmi_cache_hold(fmi_cache *cache, const char *name, fmi_text *key, fmi_cache_make make, void *user,
-                         fmi_variant **out)
+fm_status fmi_cache_hold(fmi_cache *cache, fmi_text *key, fmi_cache_make make, void *user, fmi_variant **out)
 {
     *out = NULL;
     if (key->failed || !key->length) {
@@ -391,11 +361,11 @@ fm_status fmi_cache_hold(fmi_cache *cache, const char *name, fmi_text *key, fmi_
     fmi_flight *flight = find_flight_locked(cache, key, hash);
     if (flight) {
         free(own);
-        return wait_for(cache, flight, name, out);
+        return wait_for(cache, flight, out);
     }
     *own = (fmi_flight){.next = cache->flights, .key = key, .hash = hash};
     pthread_cond_init(&own->has_landed, NULL);
     cache->flights = own;
     pthread_mutex_unlock(&cache->lock);
-    return fly(cache, own, name, key, make, user, out);
+    return fly(cache, own, key, make, user, out);
 }

@@ -106,11 +106,9 @@ fm_status fmi_cache_init(fmi_cache *cache, const fmi_cache_info *info);
 void fmi_cache_destroy(fmi_cache *cache);
 
 // Finds the variant of `key` or makes it, and holds it for the caller. Threads that ask for one key while it is made
-// wait and get the maker's answer, failure and sentence included; the next asker after a failure tries again (KEY-2,
-// KEY-4). `key` is emptied if it was kept. `name`, borrowed, is the caller's kernel: where the maker's sentence says
-// "kernel 'ITS NAME'", a waiter's says its own.
-fm_status fmi_cache_hold(fmi_cache *cache, const char *name, fmi_text *key, fmi_cache_make make, void *user,
-                         fmi_variant **out);
+// wait and get the maker's answer, failure and cause included; the next asker after a failure tries again (KEY-2,
+// KEY-4). `key` is emptied if it was kept. The last error names no kernel: the caller says which one it is about.
+fm_status fmi_cache_hold(fmi_cache *cache, fmi_text *key, fmi_cache_make make, void *user, fmi_variant **out);
 
 // Wraps a binary that no key can find: one hold, the caller's.
 fm_status fmi_cache_wrap(fmi_cache *cache, fmi_kernel_binary *binary, fmi_variant **out);

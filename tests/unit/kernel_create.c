@@ -348,11 +348,11 @@ static void create_backend_failure_keeps_its_cause(void **state)
     backend.failure = FM_ERROR_COMPILE;
     backend.log = "<string>:7: error: ';' expected\n";
     refuse(&backend, &info, FM_ERROR_COMPILE,
-           "kernel 'k' does not compile, which is a mistake of Fermata (fm_kernel_get_source gives the generated "
+           "kernel 'k': it does not compile, which is a mistake of Fermata (fm_kernel_get_source gives the generated "
            "source): generated line 7: ';' expected");
     backend.failure = FM_ERROR_BACKEND;
     backend.log = NULL;
-    refuse(&backend, &info, FM_ERROR_BACKEND, "fm_kernel_create: the device refuses it");
+    refuse(&backend, &info, FM_ERROR_BACKEND, "fm_kernel_create: kernel 'k': the device refuses it");
     backend.failure = FM_OK;
     fmi_kernel_destroy(create(&backend, &info));
     close_backend(&backend);
@@ -385,7 +385,7 @@ static void create_module_takes_bindings_from_its_code(void **state)
     assert_false(backend.last.wants_group_count || backend.last.wants_group_base || backend.last.runs_in_parts);
     fmi_kernel_destroy(kernel);
     info.code = "#version 460\nvoid main() {\n oops(); }";
-    refuse(&backend, &info, FM_ERROR_COMPILE, "kernel 'k' does not compile: line 3: 'oops'");
+    refuse(&backend, &info, FM_ERROR_COMPILE, "kernel 'k': it does not compile: line 3: 'oops'");
     info.code = "#version 460\nlayout(local_size_x = 129) in;\nvoid main() { }";
     refuse(&backend, &info, FM_ERROR_UNSUPPORTED, "129 × 1 × 1");
     info.code = "#version 460\nlayout(push_constant) uniform P { vec4 v[9]; } p;\nvoid main() { }";

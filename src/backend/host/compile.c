@@ -92,7 +92,7 @@ static void add_frame(void *context, const char *name, const void *code)
 // A work-item of a kernel with barrier() runs on a stack of its own, with room for every function of the kernel: none
 // calls itself, so no chain of calls has a function twice. Where frames cannot be read it is the largest stack, which
 // has room for all variables that a kernel can have.
-static fm_status choose_stack(const char *name, TCCState *tcc, uint32_t *out_bytes)
+static fm_status choose_stack(TCCState *tcc, uint32_t *out_bytes)
 {
     const uint32_t most = FMI_FIBRE_MOST_BYTES - FMI_FIBRE_RESERVED_BYTES;
     frames all = {0};
@@ -103,11 +103,9 @@ static fm_status choose_stack(const char *name, TCCState *tcc, uint32_t *out_byt
     all.sum_bytes = most;
 #endif
     if (all.sum_bytes > most) {
-        return fmi_fail(FM_ERROR_UNSUPPORTED,
-                        "kernel '%s': its functions take %" PRIu64
+        return fmi_fail(FM_ERROR_UNSUPPORTED, "its functions take %" PRIu64
                         " bytes of stack together (%s: %u); in a kernel with barrier() the "
-                        "host device has %u",
-                        name, all.sum_bytes, all.largest, all.largest_bytes, most);
+                        "host device has %u", all.sum_bytes, all.largest, all.largest_bytes, most);
     }
     uint32_t bytes = FMI_FIBRE_STACK_BYTES;
     while (bytes - FMI_FIBRE_RESERVED_BYTES < all.sum_bytes) {
@@ -145,14 +143,14 @@ static fm_status compile(const fmi_kernel_code *code, fmi_text *log, fmi_host_co
     if (tcc_compile_string(tcc, code->code) != 0 || strstr(fmi_text_get(log), "implicit declaration") ||
         tcc_relocate(tcc, TCC_RELOCATE_AUTO) < 0) {
         forget_failed_compile();
-        return fmi_fail(FM_ERROR_COMPILE, "kernel '%s' does not compile", code->name);
+        return fmi_fail(FM_ERROR_COMPILE, "it does not compile");
     }
     void *entry = tcc_get_symbol(tcc, "fm_kernel_main");
     if (!entry) {
-        return fmi_fail(FM_ERROR_COMPILE, "kernel '%s' has no entry", code->name);
+        return fmi_fail(FM_ERROR_COMPILE, "it has no entry");
     }
     memcpy(&out->entry, &entry, sizeof entry); // ISO C has no cast from object to function pointers
-    return code->wants_barriers ? choose_stack(code->name, tcc, &out->stack_bytes) : FM_OK;
+    return code->wants_barriers ? choose_stack(tcc, &out->stack_bytes) : FM_OK;
 }
 
 fm_status fmi_host_compile_c(const fmi_kernel_code *code, fmi_text *log, fmi_host_code *out)

@@ -15,7 +15,7 @@ fm_status fmi_host_create_kernel(fmi_backend *backend, const fmi_kernel_code *co
     if (!binary || !name) {
         free(binary);
         free(name);
-        return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "no host memory for kernel '%s'", code->name);
+        return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "no host memory for it");
     }
     binary->name = name;
     binary->constants_size_bytes = code->constants_size_bytes;

@@ -161,7 +161,7 @@ fm_status fmi_manual_create_kernel(fmi_backend *backend, const fmi_kernel_code *
     fmi_manual_device *device = fmi_manual_device_of(backend);
     fmi_manual_kernel *kernel = calloc(1, sizeof *kernel);
     if (!kernel) {
-        return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "no host memory for kernel '%s'", code->name);
+        return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "no host memory for it");
     }
     fm_status status = fmi_host_create_kernel(backend, code, &kernel->host, log);
     if (status != FM_OK) {

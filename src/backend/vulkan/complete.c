@@ -7,7 +7,7 @@
 fm_status fmi_vulkan_check_lost(fmi_backend *backend)
 {
     if (atomic_load_explicit(&backend->lost, memory_order_relaxed)) {
-        return fmi_fail(FM_ERROR_DEVICE_LOST, "%s stopped responding (VK_ERROR_DEVICE_LOST).", backend->name);
+        return fmi_fail(FM_ERROR_DEVICE_LOST, "%s stopped responding (VK_ERROR_DEVICE_LOST)", backend->name);
     }
     return FM_OK;
 }
@@ -57,7 +57,8 @@ fm_status fmi_vulkan_wait(fmi_backend *backend, const uint64_t values[FMI_MOST_Q
         if (atomic_load_explicit(&backend->queues[q].completed, memory_order_acquire) >= values[q]) {
             return FM_OK;
         }
-        // Drivers on a CPU wait for a timeline's values one after another, with a wake-up for each. A slot's own has one under way.
+        // Drivers on a CPU wait for a timeline's values one after another, with a wake-up for each. A slot's own has
+        // one under way.
         const fmi_vulkan_slot *slot = &backend->queues[q].slots[values[q] % backend->slot_count];
         timelines[count] = slot->timeline ? slot->timeline : backend->queues[q].timeline;
         wanted[count++] = values[q];

@@ -326,7 +326,7 @@ static fm_status open_device(VkInstance instance, fmi_backend *backend, const ch
         binding_mode = choose_binding_mode(backend);
     }
     if (binding_mode == FM_BINDING_ADDRESSES && !backend->has_addresses) {
-        return fmi_fail(FM_ERROR_UNSUPPORTED, "%s does not offer buffer device addresses; open it with descriptors.",
+        return fmi_fail(FM_ERROR_UNSUPPORTED, "%s does not offer buffer device addresses; open it with descriptors",
                         backend->name);
     }
     backend->computes_transfers = binding_mode == FM_BINDING_ADDRESSES;
@@ -361,12 +361,12 @@ static fm_status open_backend(const char *name, const fmi_backend_settings *sett
     if (!instance) {
         return status != FM_OK
                    ? status
-                   : fmi_fail(FM_ERROR_NO_DEVICE, "There is no Vulkan loader, or no driver of version 1.2 or newer.");
+                   : fmi_fail(FM_ERROR_NO_DEVICE, "there is no Vulkan loader, or no driver of version 1.2 or newer");
     }
     fmi_backend *backend = calloc(1, sizeof *backend);
     if (!backend) {
         fmi_vulkan_instance_release();
-        return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "No host memory is left to open '%s'.", name);
+        return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "no host memory is left to open '%s'", name);
     }
     fmi_process_enter();
     status = open_device(instance, backend, name, settings, out_caps);

@@ -1,7 +1,8 @@
-// Indirect dispatches. Vulkan leaves it open what a count over the device's limit does, so a small kernel of our own looks at the counts
-// first: it writes those that run, or zeros and what was wrong, into a record, and the dispatch reads the record. Whoever retires the batch finds
-// out from there which lists failed. To all barriers of the plan the caller's buffer is thus read by a dispatch like any binding.
-// One thread at a time: inside submit, or with a complete batch whose slot has not been taken again.
+// Indirect dispatches. Vulkan leaves it open what a count over the device's limit does, so a small kernel of our own
+// looks at the counts first: it writes those that run, or zeros and what was wrong, into a record, and the dispatch
+// reads the record. Whoever retires the batch finds out from there which lists failed. To all barriers of the plan the
+// caller's buffer is thus read by a dispatch like any binding. One thread at a time: inside submit, or with a complete
+// batch whose slot has not been taken again.
 #include "backend/vulkan/vulkan.h"
 
 #include "backend/vulkan/counts_spv.h"
@@ -51,7 +52,7 @@ static fm_status grow_checks(fmi_vulkan_slot *slot)
     uint32_t capacity = slot->check_capacity ? 2 * slot->check_capacity : 16;
     fmi_vulkan_check *checks = realloc(slot->checks, capacity * sizeof *checks);
     if (!checks) {
-        return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "No host memory is left for the indirect dispatches of a batch.");
+        return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "no host memory is left for the indirect dispatches of a batch");
     }
     slot->checks = checks;
     slot->check_capacity = capacity;

@@ -87,7 +87,7 @@ static fm_status create_writes(fmi_backend *backend, const fmi_kernel_code *code
 {
     binary->writes = calloc(binary->descriptor_count, sizeof *binary->writes);
     if (!binary->writes) {
-        return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "No host memory is left for the kernel '%s'.", code->name);
+        return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "no host memory is left for it");
     }
     for (uint32_t i = 0; i < binary->descriptor_count; i++) {
         binary->writes[i] = (VkWriteDescriptorSet){
@@ -144,8 +144,8 @@ static fm_status create_layout(fmi_backend *backend, const fmi_kernel_code *code
         push.size = binary->takes_addresses ? (uint32_t)sizeof(uint64_t) : 0;
     }
     if (push.size > backend->max_push_bytes) {
-        return fmi_fail(FM_ERROR_UNSUPPORTED, "The kernel '%s' needs %u bytes of push constants; %s has %u.",
-                        code->name, push.size, backend->name, backend->max_push_bytes);
+        return fmi_fail(FM_ERROR_UNSUPPORTED, "it needs %u bytes of push constants; %s has %u", push.size,
+                        backend->name, backend->max_push_bytes);
     }
     VkPipelineLayoutCreateInfo info = {
         .sType = VK_STRUCTURE_TYPE_PIPELINE_LAYOUT_CREATE_INFO,
@@ -216,10 +216,10 @@ static fm_status fail_pipeline(fmi_backend *backend, const fmi_kernel_code *code
         return fmi_vulkan_fail(backend, result, "vkCreateComputePipelines", "creating a kernel");
     }
     return fmi_fail(FM_ERROR_UNSUPPORTED,
-                    "The kernel '%s' has %" PRIu64
+                    "it has %" PRIu64
                     " bytes of local variables and arrays in each work-item, and the driver of %s makes no "
-                    "pipeline of it (%s): it has no room for so many.",
-                    code->name, bytes, backend->name, fmi_vulkan_result_name(result));
+                    "pipeline of it (%s): it has no room for so many",
+                    bytes, backend->name, fmi_vulkan_result_name(result));
 }
 
 static fm_status create_pipeline(fmi_backend *backend, const fmi_kernel_code *code, fmi_kernel_binary *binary)
@@ -263,16 +263,14 @@ fm_status fmi_vulkan_create_kernel(fmi_backend *backend, const fmi_kernel_code *
 {
     *out = NULL;
     if (!code->code) {
-        return fmi_fail(FM_ERROR_UNSUPPORTED, "The kernel '%s' is not SPIR-V, which is all that %s runs.", code->name,
-                        backend->name);
+        return fmi_fail(FM_ERROR_UNSUPPORTED, "it is not SPIR-V, which is all that %s runs", backend->name);
     }
     if (code->binding_mode == FM_BINDING_ADDRESSES && !backend->has_addresses) {
-        return fmi_fail(FM_ERROR_UNSUPPORTED, "The kernel '%s' takes buffer addresses, which %s does not have.",
-                        code->name, backend->name);
+        return fmi_fail(FM_ERROR_UNSUPPORTED, "it takes buffer addresses, which %s does not have", backend->name);
     }
     fmi_kernel_binary *binary = calloc(1, sizeof *binary);
     if (!binary) {
-        return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "No host memory is left for the kernel '%s'.", code->name);
+        return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "no host memory is left for it");
     }
     lay_out_arguments(binary, code);
     limit_groups(backend, code, binary);
@@ -282,7 +280,9 @@ fm_status fmi_vulkan_create_kernel(fmi_backend *backend, const fmi_kernel_code *
         status = create_pipeline(backend, code, binary);
     }
     if (status != FM_OK) {
-        fmi_text_format(log, "%s\n", fm_last_error());
+        char why[512];
+        fmi_error_describe(why, sizeof why);
+        fmi_text_format(log, "%s\n", why);
         fmi_vulkan_destroy_kernel(backend, binary);
         return status;
     }

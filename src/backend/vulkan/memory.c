@@ -78,7 +78,7 @@ fm_status fmi_vulkan_memory_types(fmi_backend *backend, bool is_discrete)
             }
         }
         if (best == 0) {
-            return fmi_fail(FM_ERROR_UNSUPPORTED, "%s has no memory type that buffers and the host can share.",
+            return fmi_fail(FM_ERROR_UNSUPPORTED, "%s has no memory type that buffers and the host can share",
                             backend->name);
         }
         VkMemoryPropertyFlags flags = memory.memoryTypes[backend->memory_type[purpose]].propertyFlags;
@@ -135,12 +135,12 @@ fm_status fmi_vulkan_memory_allocate(fmi_backend *backend, fmi_vulkan_purpose pu
 {
     *out = (fmi_block){0};
     if (size_bytes > backend->max_block_bytes) {
-        return fmi_fail(FM_ERROR_OUT_OF_MEMORY, "%s allocates at most %llu bytes at once, not %llu.", backend->name,
+        return fmi_fail(FM_ERROR_OUT_OF_MEMORY, "%s allocates at most %llu bytes at once, not %llu", backend->name,
                         (unsigned long long)backend->max_block_bytes, (unsigned long long)size_bytes);
     }
     fmi_vulkan_memory *native = calloc(1, sizeof *native);
     if (!native) {
-        return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "No host memory is left to describe a block of device memory.");
+        return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "no host memory is left to describe a block of device memory");
     }
     VkBufferCreateInfo info = buffer_info(backend, size_bytes);
     const char *call = "vkCreateBuffer";
@@ -231,7 +231,7 @@ fm_status fmi_vulkan_import_block(fmi_backend *backend, void *pointer, uint64_t 
     *out = (fmi_block){0};
     fmi_vulkan_memory *native = calloc(1, sizeof *native);
     if (!native) {
-        return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "No host memory is left to describe a block of device memory.");
+        return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "no host memory is left to describe a block of device memory");
     }
     VkImportMemoryHostPointerInfoEXT import = {
         .sType = VK_STRUCTURE_TYPE_IMPORT_MEMORY_HOST_POINTER_INFO_EXT,
@@ -249,7 +249,7 @@ fm_status fmi_vulkan_import_block(fmi_backend *backend, void *pointer, uint64_t 
     if (result != VK_SUCCESS) {
         destroy(backend, native);
         return result == VK_ERROR_INVALID_EXTERNAL_HANDLE
-                   ? fmi_fail(FM_ERROR_UNSUPPORTED, "%s does not take the %llu bytes of host memory at %p.",
+                   ? fmi_fail(FM_ERROR_UNSUPPORTED, "%s does not take the %llu bytes of host memory at %p",
                               backend->name, (unsigned long long)size_bytes, pointer)
                    : fail_allocation(backend, result, call);
     }

@@ -1,5 +1,6 @@
 // What there is: physical devices, what each offers, and the names under which they are listed.
-// Any thread; keeps nothing. What drivers have for the whole process is asked for in sections that no fork cuts in two (base/process.h).
+// Any thread; keeps nothing. What drivers have for the whole process is asked for in sections that no fork cuts in two
+// (base/process.h).
 #include "backend/vulkan/vulkan.h"
 
 #include "base/error.h"
@@ -11,8 +12,8 @@
 
 #define NO_FAMILY UINT32_MAX
 
-// The first family for computing alone, else the first that computes: queues of a family that also draws take turns of a millisecond on an
-// NVIDIA device, those of the other kind run side by side (docs/performance.md).
+// The first family for computing alone, else the first that computes: queues of a family that also draws take turns of
+// a millisecond on an NVIDIA device, those of the other kind run side by side (docs/performance.md).
 static uint32_t find_queue_family(VkPhysicalDevice physical, uint32_t *out_timestamp_bits, uint32_t *out_queues)
 {
     VkQueueFamilyProperties families[32];
@@ -140,7 +141,7 @@ static fm_status enumerate(VkInstance instance, VkPhysicalDevice **out, uint32_t
     }
     VkPhysicalDevice *devices = result == VK_SUCCESS ? calloc(count, sizeof(VkPhysicalDevice)) : NULL;
     if (result == VK_SUCCESS && !devices) {
-        return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "No host memory is left to list the Vulkan devices.");
+        return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "no host memory is left to list the Vulkan devices");
     }
     if (devices) {
         result = vkEnumeratePhysicalDevices(instance, &count, devices);
@@ -199,7 +200,7 @@ fm_status fmi_vulkan_find(VkInstance instance, const char *name, fmi_vulkan_offe
     }
     free(devices);
     if (status == FM_OK && !found) {
-        status = fmi_fail(FM_ERROR_NO_DEVICE, "There is no Vulkan device '%s'; %u can be opened.", name, number);
+        status = fmi_fail(FM_ERROR_NO_DEVICE, "there is no Vulkan device '%s'; %u can be opened", name, number);
     }
     return status;
 }

@@ -59,7 +59,7 @@ fm_status fmi_vulkan_slots_create(fmi_backend *backend, uint32_t batches_in_flig
     for (uint32_t q = 0; q < backend->queue_count; q++) {
         fmi_vulkan_slot *slots = backend->queues[q].slots = calloc(count, sizeof *slots);
         if (!slots) {
-            return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "No host memory is left to open %s.", backend->name);
+            return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "no host memory is left to open %s", backend->name);
         }
         for (uint32_t i = 0; i < count; i++) {
             fm_status status = create_slot(backend, &slots[i]);
@@ -165,7 +165,7 @@ static fm_status grow_arguments(fmi_backend *backend, fmi_vulkan_slot *slot, uin
 {
     fmi_block *arguments = realloc(slot->arguments, (slot->argument_count + 1) * sizeof *arguments);
     if (!arguments) {
-        return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "No host memory is left for the arguments of a batch.");
+        return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "no host memory is left for the arguments of a batch");
     }
     slot->arguments = arguments;
     uint64_t capacity =
@@ -211,7 +211,7 @@ static fm_status grow_pools(fmi_backend *backend, fmi_vulkan_slot *slot)
 {
     VkDescriptorPool *pools = realloc(slot->pools, (slot->pool_count + 1) * sizeof(VkDescriptorPool));
     if (!pools) {
-        return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "No host memory is left for the descriptors of a batch.");
+        return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "no host memory is left for the descriptors of a batch");
     }
     slot->pools = pools;
     uint32_t sets = (uint32_t)POOL_SETS << (slot->pool_count < MOST_DOUBLINGS ? slot->pool_count : MOST_DOUBLINGS);

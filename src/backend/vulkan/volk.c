@@ -1,8 +1,9 @@
 // The way into Vulkan: volk itself, the one instance that all devices share, and the names of results.
-// volk keeps its entry points in process-wide variables, so the instance is process-wide as well. Once made it stays until the library is
-// unloaded: an NVIDIA driver (580.159) that is loaded and unloaded again and again is not found any more from the 15th time on.
-// Where no driver was found nothing stays, and the next user looks again. A child of fork leaves its parent's instance alone and makes its own.
-// Any thread; `shared.lock` guards making and destroying, in sections that no fork cuts in two.
+// volk keeps its entry points in process-wide variables, so the instance is process-wide as well. Once made it stays
+// until the library is unloaded: an NVIDIA driver (580.159) that is loaded and unloaded again and again is not found
+// any more from the 15th time on. Where no driver was found nothing stays, and the next user looks again. A child of
+// fork leaves its parent's instance alone and makes its own. Any thread; `shared.lock` guards making and destroying, in
+// sections that no fork cuts in two.
 #include "backend/vulkan/vulkan.h"
 
 #include "base/error.h"
@@ -26,8 +27,8 @@
 // Compiled here, once: Debian ships volk as source.
 #include <volk.c>
 
-// The one variable of this backend. Nothing of it but `users`, nor of volk's, changes while there is an instance, so whoever holds the
-// instance may read them without the lock.
+// The one variable of this backend. Nothing of it but `users`, nor of volk's, changes while there is an instance, so
+// whoever holds the instance may read them without the lock.
 static struct {
     pthread_mutex_t lock;
     uint32_t users;      // that hold the instance
@@ -80,8 +81,8 @@ static void close_loader(void)
     }
 }
 
-// Has drivers find their devices where LeakSanitizer does not look: lavapipe (Mesa 22.3) leaves 128 bytes behind when it first does, and once
-// it is unloaded they have no owner to suppress.
+// Has drivers find their devices where LeakSanitizer does not look: lavapipe (Mesa 22.3) leaves 128 bytes behind when
+// it first does, and once it is unloaded they have no owner to suppress.
 static void find_devices(VkInstance instance)
 {
 #ifdef HAVE_LSAN
@@ -145,7 +146,8 @@ fm_status fmi_vulkan_instance_hold(VkInstance *out)
     fmi_process_enter();
     pthread_mutex_lock(&shared.lock);
     if (shared.generation != fmi_process_generation()) {
-        // The parent's instance and its reference to the loader: not even given back, for the driver's threads are not here.
+        // The parent's instance and its reference to the loader: not even given back, for the driver's threads are not
+        // here.
         shared.instance = VK_NULL_HANDLE;
         shared.users = 0;
         shared.generation = fmi_process_generation();
@@ -247,6 +249,6 @@ fm_status fmi_vulkan_fail(fmi_backend *backend, VkResult result, const char *cal
     if (backend && result == VK_ERROR_DEVICE_LOST) {
         atomic_store_explicit(&backend->lost, true, memory_order_relaxed);
     }
-    return fmi_fail(status_of(result), "%s answered %s (%d) while %s%s%s.", call, fmi_vulkan_result_name(result),
+    return fmi_fail(status_of(result), "%s answered %s (%d) while %s%s%s", call, fmi_vulkan_result_name(result),
                     (int)result, purpose, backend ? " on " : "", backend ? backend->name : "");
 }

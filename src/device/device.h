@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/shell.h"
+#include "device/settings.h"
 #include "kernel/warmup.h"
 #include "memory/import.h"
 #include "record/recorder.h"
@@ -25,8 +26,9 @@ typedef struct fmi_config {
 
 struct fm_device {
     _Atomic(uint32_t)
-        state; // FMI_DEVICE_*, first as in every shell; release store when open, acquire load by every call
-    fmi_config config;
+        state;             // FMI_DEVICE_*, first as in every shell; release store when open, acquire load by every call
+    fmi_config config;     // as given, with defaults and environment
+    fmi_settings settings; // in force
     char name[32];
     const fmi_backend_ops *ops;
     fmi_backend *backend;

@@ -211,8 +211,13 @@ static fm_status open_first(listing *l, const char *name, const fmi_backend_sett
 
 fm_status fmi_open_backend(const char *name, const fmi_config *config, fm_device *device)
 {
-    fmi_backend_settings settings = {config->info.binding_mode, config->info.batches_in_flight, config->info.queues,
-                                     config->info.host_threads, config->info.nvrtc};
+    const fmi_backend_settings settings = {
+        .binding_mode = config->info.binding_mode,
+        .batches_in_flight = config->info.batches_in_flight,
+        .queues = config->info.queues,
+        .host_threads = config->info.host_threads,
+        .nvrtc = config->info.nvrtc,
+    };
 #if defined(FMI_HAVE_HOST) && defined(FERMATA_TESTING)
     if (strcmp(name, "manual") == 0) {
         snprintf(device->name, sizeof device->name, "%s", name);

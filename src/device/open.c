@@ -12,9 +12,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define GPU_SPIN_NS 2000000u
-#define GPU_GATHER_NS 12000u
-
 enum { RECLAIM_NS = 5000000 };
 
 // Counts devices opened by this process: makes handles of different devices differ.
@@ -111,14 +108,6 @@ static fm_status init_cache(fm_device *device, uint8_t tag, uint32_t serial)
     return fmi_cache_init(&device->cache, &cache_info);
 }
 
-// Compiling threads: what was asked for, else as many as there are processors, but few, since drivers have their own.
-static uint32_t compile_threads(const fm_device_info *info)
-{
-    long online = sysconf(_SC_NPROCESSORS_ONLN);
-    uint32_t processors = online > 0 ? (uint32_t)online : 1;
-    return info->compile_threads ? info->compile_threads : processors < 4 ? processors : 4;
-}
-
 static fm_status init_tables(fm_device *device)
 {
     uint32_t serial = atomic_fetch_add_explicit(&device_serial, 1, memory_order_relaxed) + 1;
@@ -156,11 +145,10 @@ void fmi_device_destroy_tables(fm_device *device)
 // Builds the rooms above the backend, which is open.
 static fm_status build(fm_device *device)
 {
-    const fm_device_info *info = &device->config.info;
-    uint64_t limit = info->memory_limit_bytes ? info->memory_limit_bytes : device->caps.memory_bytes;
-    device->config.info.in_flight_bytes = info->in_flight_bytes ? info->in_flight_bytes : limit / 4;
-    fmi_pool_init(&device->pool, device->ops, device->backend, &device->caps,
-                  &(fmi_pool_settings){limit, info->memory_cache_bytes, info->block_size_bytes});
+    long online = sysconf(_SC_NPROCESSORS_ONLN);
+    device->settings = fmi_settings_resolve(&device->config.info, &device->caps, online > 0 ? (uint32_t)online : 1);
+    const fmi_settings *settings = &device->settings;
+    fmi_pool_init(&device->pool, device->ops, device->backend, &device->caps, &settings->pool);
     fmi_device_init_imports(device);
     device->pool.ablations = &device->ablations;
     device->pool.poison = device->caps.manual;
@@ -177,7 +165,7 @@ static fm_status build(fm_device *device)
         fmi_pool_destroy(&device->pool);
         return status;
     }
-    fmi_warmup_init(&device->warmup, &device->kernels, compile_threads(info));
+    fmi_warmup_init(&device->warmup, &device->kernels, settings->compile_threads);
     device->record = (fmi_record_room){
         .device = device,
         .buffers = &device->buffers,
@@ -191,16 +179,9 @@ static fm_status build(fm_device *device)
     };
     fmi_record_room_init(&device->record);
     fmi_engine_init(&device->engine, device->ops, device->backend, &device->record, &device->ablations,
-                    info->batches_in_flight, device->caps.queue_count);
-    device->engine.gather_ns = info->gather_ns > 1                      ? info->gather_ns
-                               : info->gather_ns || device->caps.on_cpu ? 0
-                                                                        : GPU_GATHER_NS;
-    device->engine.times_rarely = device->caps.on_cpu;
-    uint64_t spin_ns =
-        info->spin_ns ? (info->spin_ns == 1 ? 0 : info->spin_ns) : (device->caps.on_cpu ? 0 : GPU_SPIN_NS);
-    status =
-        fmi_retirement_init(&device->retirement, &device->engine, &device->record, &device->streams, &device->ablations,
-                            &device->caps, spin_ns, info->failures_kept, device->config.info.in_flight_bytes);
+                    &settings->engine);
+    status = fmi_retirement_init(&device->retirement, &device->engine, &device->record, &device->streams,
+                                 &device->ablations, &settings->retirement);
     if (status != FM_OK) {
         fmi_engine_destroy(&device->engine);
         fmi_record_room_destroy(&device->record);

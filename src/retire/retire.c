@@ -364,22 +364,21 @@ void fmi_retirement_let_go(fmi_retirement *r, fmi_list *list)
 }
 
 fm_status fmi_retirement_init(fmi_retirement *r, fmi_engine *engine, fmi_record_room *record, fmi_table *streams,
-                              const fmi_ablations *ablations, const fmi_backend_caps *caps, uint64_t spin_ns,
-                              uint32_t failures_kept, uint64_t most_bytes)
+                              const fmi_ablations *ablations, const fmi_retirement_settings *settings)
 {
     memset(r, 0, sizeof *r);
     r->engine = engine;
     r->record = record;
     r->streams = streams;
     r->ablations = ablations;
-    r->keeper.absent = caps->manual;
-    fm_status status = fmi_failures_init(&r->failures, failures_kept);
+    r->keeper.absent = !settings->has_keeper;
+    fm_status status = fmi_failures_init(&r->failures, settings->failures_kept);
     if (status != FM_OK) {
         return status;
     }
     pthread_mutex_init(&r->lock, NULL);
-    fmi_waiting_init(&r->waiting, spin_ns, caps->on_cpu && engine->queue_count == 1);
-    fmi_places_init(&r->places, most_bytes);
+    fmi_waiting_init(&r->waiting, settings->spin_ns, settings->waits_directly);
+    fmi_places_init(&r->places, settings->most_bytes);
     pthread_mutex_init(&r->hosts.lock, NULL);
     status = fmi_keeper_start(r);
     if (status != FM_OK) {

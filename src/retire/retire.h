@@ -53,10 +53,18 @@ typedef struct fmi_retirement {
     fmi_keeper keeper;
 } fmi_retirement;
 
+// What the room is told; resolved once, when the device is opened (device/settings.h).
+typedef struct fmi_retirement_settings {
+    uint64_t spin_ns;    // how long a wait polls at most; 0: never polls
+    bool waits_directly; // waits block on the device for their own batch (fmi_waiting.direct)
+    bool has_keeper;     // else callbacks run by fmi_keeper_run_due
+    uint32_t failures_kept;
+    uint64_t most_bytes; // that only work in flight may keep
+} fmi_retirement_settings;
+
 // Fills the room and starts the keeper.
 fm_status fmi_retirement_init(fmi_retirement *r, fmi_engine *engine, fmi_record_room *record, fmi_table *streams,
-                              const fmi_ablations *ablations, const fmi_backend_caps *caps, uint64_t spin_ns,
-                              uint32_t failures_kept, uint64_t most_bytes);
+                              const fmi_ablations *ablations, const fmi_retirement_settings *settings);
 
 // Stops the keeper and releases what lost lists hold. Nothing is outstanding and no callback is due.
 void fmi_retirement_destroy(fmi_retirement *r);

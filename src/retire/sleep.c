@@ -14,7 +14,7 @@ void fmi_waiting_init(fmi_waiting *waiting, uint64_t spin_ns, bool direct)
 {
     cpu_set_t set;
     int processors = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
-    waiting->direct = direct && spin_ns == 0;
+    waiting->direct = direct;
     waiting->most_spin_ns = spin_ns;
     waiting->most_spinners = processors > 1 ? (uint32_t)processors - 1 : 0; // none to spare: no polling
     waiting->first = NULL;

@@ -27,16 +27,18 @@ enum {
 };
 
 void fmi_engine_init(fmi_engine *engine, const fmi_backend_ops *ops, fmi_backend *backend, fmi_record_room *record,
-                     const fmi_ablations *ablations, uint32_t depth, uint32_t queue_count)
+                     const fmi_ablations *ablations, const fmi_engine_settings *settings)
 {
     memset(engine, 0, sizeof *engine);
     engine->ops = ops;
     engine->backend = backend;
     engine->record = record;
     engine->ablations = ablations;
-    engine->depth = depth;
-    engine->queue_count = queue_count;
-    fmi_planner_init(&engine->planner, queue_count);
+    engine->depth = settings->depth;
+    engine->queue_count = settings->queue_count;
+    engine->times_rarely = settings->times_rarely;
+    engine->gather_ns = settings->gather_ns;
+    fmi_planner_init(&engine->planner, settings->queue_count);
     fmi_backlog_init(&engine->backlog);
 }
 

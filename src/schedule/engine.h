@@ -58,6 +58,14 @@ typedef struct fmi_queue {
     fmi_batch ring[FMI_MOST_BATCHES];
 } fmi_queue;
 
+// What an engine is told; resolved once, when the device is opened (device/settings.h).
+typedef struct fmi_engine_settings {
+    uint32_t depth; // batches in flight at most, a queue
+    uint32_t queue_count;
+    bool times_rarely;  // timing slows the device down: it is on a CPU
+    uint64_t gather_ns; // how long lists are kept back for others to join, on an idle device; 0: never
+} fmi_engine_settings;
+
 // What many threads store stands on cache lines of its own, apart from what all of them load.
 typedef struct fmi_engine {
     // Constant:
@@ -87,7 +95,7 @@ typedef struct fmi_engine {
 } fmi_engine;
 
 void fmi_engine_init(fmi_engine *engine, const fmi_backend_ops *ops, fmi_backend *backend, fmi_record_room *record,
-                     const fmi_ablations *ablations, uint32_t depth, uint32_t queue_count);
+                     const fmi_ablations *ablations, const fmi_engine_settings *settings);
 
 // Frees arrays. Nothing is pending or in flight.
 void fmi_engine_destroy(fmi_engine *engine);

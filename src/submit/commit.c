@@ -73,8 +73,8 @@ static void name_limit(const fm_device *device, char out[64])
 {
     bool bytes = fmi_places_too_many_bytes(&device->retirement);
     snprintf(out, 64, "%llu %s",
-             bytes ? (unsigned long long)device->config.info.in_flight_bytes
-                   : (unsigned long long)device->config.info.lists_in_flight,
+             bytes ? (unsigned long long)device->settings.retirement.most_bytes
+                   : (unsigned long long)device->settings.lists_in_flight,
              bytes ? "bytes of destroyed memory" : "lists");
 }
 
@@ -236,7 +236,7 @@ fm_status fmi_submit_admit(fm_device *device, fmi_stream *stream, bool no_wait, 
     if (atomic_load_explicit(&stream->failed, memory_order_acquire)) {
         return refuse_failed(stream);
     }
-    uint64_t most_ns = device->config.info.commit_timeout_ns;
+    uint64_t most_ns = device->settings.commit_timeout_ns;
     fm_status status = make_room(device, no_wait, timeout_ns < most_ns ? timeout_ns : most_ns);
     if (status == FM_OK && atomic_load_explicit(&device->engine.lost, memory_order_acquire)) {
         fmi_retirement_count_out(&device->retirement);

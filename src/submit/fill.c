@@ -94,7 +94,7 @@ fm_status fmi_submit_create_buffer(fm_device *device, const fm_buffer_info *info
     // Behind a failure the fill would not run; and it needs a place under the in-flight limit like any list (RETIRE-4).
     bool fills = !(info->flags & FM_BUFFER_UNINITIALIZED) || device->pool.poison;
     if (stream && !atomic_load_explicit(&stream->failed, memory_order_acquire) &&
-        (!fills || fmi_place_take(&device->retirement, device->config.info.lists_in_flight))) {
+        (!fills || fmi_place_take(&device->retirement, device->settings.lists_in_flight))) {
         memory = fmi_pool_take_over(&device->pool, info->memory, info->size_bytes, fmi_use_home_of(held->index));
         if (fills && !memory) {
             fmi_retirement_count_out(&device->retirement);

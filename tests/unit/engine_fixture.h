@@ -87,7 +87,8 @@ static inline bool retire_one(fmi_engine *engine)
 static inline void set_up_queues(shared *s, uint32_t depth, uint32_t queues, fmi_record_room *record)
 {
     memset(s, 0, sizeof *s);
-    fmi_engine_init(&s->engine, &fake_ops, (fmi_backend *)(void *)&s->device, record, NULL, depth, queues);
+    fmi_engine_init(&s->engine, &fake_ops, (fmi_backend *)(void *)&s->device, record, NULL,
+                    &(fmi_engine_settings){.depth = depth, .queue_count = queues});
     s->lists = calloc(THREADS * LISTS, sizeof *s->lists);
     assert_non_null(s->lists);
     for (uint32_t i = 0; i < THREADS * LISTS; i++) {

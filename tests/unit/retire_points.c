@@ -58,12 +58,12 @@ static void set_up(bench *b, uint32_t complete_last)
 {
     memset(b, 0, sizeof *b);
     b->complete_last = complete_last;
-    fmi_engine_init(&b->engine, &ops, (fmi_backend *)(void *)b, NULL, NULL, FMI_MOST_BATCHES, 1);
-    const fmi_backend_caps caps = {.manual = true}; // no keeper
+    fmi_engine_init(&b->engine, &ops, (fmi_backend *)(void *)b, NULL, NULL,
+                    &(fmi_engine_settings){.depth = FMI_MOST_BATCHES, .queue_count = 1});
+    const fmi_retirement_settings settings = {.failures_kept = 1, .most_bytes = UINT64_MAX};
     b->room.pool = &b->pool;
     assert_int_equal(fmi_table_init(&b->streams, sizeof(fmi_stream), "stream", 1, 1, fmi_stream_free, NULL), FM_OK);
-    assert_int_equal(fmi_retirement_init(&b->r, &b->engine, &b->room, &b->streams, NULL, &caps, 0, 1, UINT64_MAX),
-                     FM_OK);
+    assert_int_equal(fmi_retirement_init(&b->r, &b->engine, &b->room, &b->streams, NULL, &settings), FM_OK);
     for (uint32_t i = 0; i < STREAMS; i++) {
         assert_int_equal(fmi_stream_create(&b->streams, NULL, &b->ids[i]), FM_OK);
         atomic_store(&stream_of(b, i)->committed, 1);

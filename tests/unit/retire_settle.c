@@ -50,12 +50,13 @@ static const fmi_backend_ops ops = {.prefix = "fake", .completed = completed, .w
 static void set_up(bench *b, uint64_t spin_ns, bool has_keeper)
 {
     memset(b, 0, sizeof *b);
-    fmi_engine_init(&b->engine, &ops, (fmi_backend *)(void *)b, NULL, NULL, FMI_MOST_BATCHES, 1);
-    const fmi_backend_caps caps = {.manual = !has_keeper};
+    fmi_engine_init(&b->engine, &ops, (fmi_backend *)(void *)b, NULL, NULL,
+                    &(fmi_engine_settings){.depth = FMI_MOST_BATCHES, .queue_count = 1});
+    const fmi_retirement_settings settings = {
+        .spin_ns = spin_ns, .has_keeper = has_keeper, .failures_kept = 1, .most_bytes = UINT64_MAX};
     b->room.pool = &b->pool;
     fmi_record_room_init(&b->room);
-    assert_int_equal(fmi_retirement_init(&b->r, &b->engine, &b->room, NULL, NULL, &caps, spin_ns, 1, UINT64_MAX),
-                     FM_OK);
+    assert_int_equal(fmi_retirement_init(&b->r, &b->engine, &b->room, NULL, NULL, &settings), FM_OK);
     b->r.waiting.most_spinners = 2; // wherever the test runs
 }
 

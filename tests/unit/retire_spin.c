@@ -64,11 +64,11 @@ static const fmi_backend_ops ops = {.prefix = "fake", .completed = completed, .w
 static void set_up(bench *b, uint64_t spin_ns)
 {
     memset(b, 0, sizeof *b);
-    fmi_engine_init(&b->engine, &ops, (fmi_backend *)(void *)b, NULL, NULL, FMI_MOST_BATCHES, 1);
-    const fmi_backend_caps caps = {.manual = true}; // no keeper
+    fmi_engine_init(&b->engine, &ops, (fmi_backend *)(void *)b, NULL, NULL,
+                    &(fmi_engine_settings){.depth = FMI_MOST_BATCHES, .queue_count = 1});
+    const fmi_retirement_settings settings = {.spin_ns = spin_ns, .failures_kept = 1, .most_bytes = UINT64_MAX};
     b->room.pool = &b->pool;
-    assert_int_equal(fmi_retirement_init(&b->r, &b->engine, &b->room, NULL, NULL, &caps, spin_ns, 1, UINT64_MAX),
-                     FM_OK);
+    assert_int_equal(fmi_retirement_init(&b->r, &b->engine, &b->room, NULL, NULL, &settings), FM_OK);
     b->r.waiting.most_spinners = MANY_PROCESSORS; // wherever the test runs
     fmi_queue *queue = &b->engine.queues[0];
     queue->ring[0].value = 1;

@@ -82,11 +82,12 @@ static void set_up_on(bench *b, bool on_cpu)
     memset(b, 0, sizeof *b);
     pthread_mutex_init(&b->device.lock, NULL);
     pthread_cond_init(&b->device.changed, NULL);
-    fmi_engine_init(&b->engine, &ops, (fmi_backend *)(void *)&b->device, NULL, NULL, FMI_MOST_BATCHES, 1);
-    const fmi_backend_caps caps = {.manual = true,
-                                   .on_cpu = on_cpu}; // no keeper: what the waiters do not do, nobody does
+    fmi_engine_init(&b->engine, &ops, (fmi_backend *)(void *)&b->device, NULL, NULL,
+                    &(fmi_engine_settings){.depth = FMI_MOST_BATCHES, .queue_count = 1});
+    // No keeper: what the waiters do not do, nobody does.
+    const fmi_retirement_settings settings = {.waits_directly = on_cpu, .failures_kept = 1, .most_bytes = UINT64_MAX};
     b->room.pool = &b->pool;
-    assert_int_equal(fmi_retirement_init(&b->r, &b->engine, &b->room, NULL, NULL, &caps, 0, 1, UINT64_MAX), FM_OK);
+    assert_int_equal(fmi_retirement_init(&b->r, &b->engine, &b->room, NULL, NULL, &settings), FM_OK);
 }
 
 static void set_up(bench *b)

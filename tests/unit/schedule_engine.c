@@ -335,7 +335,8 @@ static void engine_short_list_waits_for_no_later_batch_of_a_long_queue(void **st
         memset(streams, 0, sizeof streams);
         atomic_store(&slow.ns[0], FMI_LONG_NS);
         atomic_store(&quick.ns[0], 1);
-        fmi_engine_init(&engine, &fake_ops, (fmi_backend *)(void *)&device, NULL, NULL, 2, 2);
+        fmi_engine_init(&engine, &fake_ops, (fmi_backend *)(void *)&device, NULL, NULL,
+                        &(fmi_engine_settings){.depth = 2, .queue_count = 2});
         atomic_store(&engine.slowest_ns, FMI_LONG_NS);
         for (uint32_t i = 0; i < 2; i++) {
             make_list(&lists[i], &streams[0], i + 1, i, &slow);

@@ -169,8 +169,8 @@ static void gather_learns_of_lists_from_retirement(void **state)
     memset(streams, 0, sizeof streams);
     set_up_queues(&s, 2, 3, NULL);
     s.engine.ops = &ops;
-    const fmi_backend_caps caps = {.manual = true};
-    assert_int_equal(fmi_retirement_init(&r, &s.engine, &room, NULL, NULL, &caps, 0, 1, UINT64_MAX), FM_OK);
+    const fmi_retirement_settings settings = {.failures_kept = 1, .most_bytes = UINT64_MAX};
+    assert_int_equal(fmi_retirement_init(&r, &s.engine, &room, NULL, NULL, &settings), FM_OK);
     for (uint32_t i = 0; i < 3; i++) {
         atomic_store(&s.lists[i].parties, 2); // the test's, which nobody else frees
         push_quietly(&s, i, &streams[i], 1, i == 2);

@@ -19,7 +19,9 @@ static fm_status fail_to_compile(const fmi_kernel *kernel, const fmi_text *log)
     // mistake.
     bool is_ours = kernel->language == FM_KERNEL_PORTABLE;
     fm_status status =
-        fmi_fail(FM_ERROR_COMPILE, "it does not compile%s: %s", is_ours ? ", which is a mistake of Fermata (fm_kernel_get_source gives the generated source)" : "", fmi_text_get(&messages));
+        fmi_fail(FM_ERROR_COMPILE, "it does not compile%s: %s",
+                 is_ours ? ", which is a mistake of Fermata (fm_kernel_get_source gives the generated source)" : "",
+                 fmi_text_get(&messages));
     fmi_text_free(&messages);
     return status;
 }

@@ -35,11 +35,15 @@ static fm_status take_reflection(fmi_kernel *kernel, const fmi_reflection *refle
     for (int axis = 0; axis < 3; axis++) {
         product *= reflection->group_size[axis];
         if (reflection->group_size[axis] > caps->max_group_size[axis] || product > caps->max_group_invocations) {
-            return fmi_fail(FM_ERROR_UNSUPPORTED, "its workgroup of %u × %u × %u work-items is over what device '%s' allows", reflection->group_size[0], reflection->group_size[1], reflection->group_size[2], caps->description);
+            return fmi_fail(FM_ERROR_UNSUPPORTED,
+                            "its workgroup of %u × %u × %u work-items is over what device '%s' allows",
+                            reflection->group_size[0], reflection->group_size[1], reflection->group_size[2],
+                            caps->description);
         }
     }
     if (reflection->push_constants_bytes > caps->max_push_constants_bytes) {
-        return fmi_fail(FM_ERROR_UNSUPPORTED, "%u bytes of push constants are over the %u of device '%s'", reflection->push_constants_bytes, caps->max_push_constants_bytes, caps->description);
+        return fmi_fail(FM_ERROR_UNSUPPORTED, "%u bytes of push constants are over the %u of device '%s'",
+                        reflection->push_constants_bytes, caps->max_push_constants_bytes, caps->description);
     }
     if (!take_names(source, reflection)) {
         return fmi_fail(FM_ERROR_OUT_OF_HOST_MEMORY, "no host memory for a kernel");

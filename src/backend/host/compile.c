@@ -103,9 +103,11 @@ static fm_status choose_stack(TCCState *tcc, uint32_t *out_bytes)
     all.sum_bytes = most;
 #endif
     if (all.sum_bytes > most) {
-        return fmi_fail(FM_ERROR_UNSUPPORTED, "its functions take %" PRIu64
+        return fmi_fail(FM_ERROR_UNSUPPORTED,
+                        "its functions take %" PRIu64
                         " bytes of stack together (%s: %u); in a kernel with barrier() the "
-                        "host device has %u", all.sum_bytes, all.largest, all.largest_bytes, most);
+                        "host device has %u",
+                        all.sum_bytes, all.largest, all.largest_bytes, most);
     }
     uint32_t bytes = FMI_FIBRE_STACK_BYTES;
     while (bytes - FMI_FIBRE_RESERVED_BYTES < all.sum_bytes) {

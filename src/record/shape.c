@@ -165,8 +165,8 @@ fm_status fmi_shape_refuse(const fmi_kernel *kernel, const fm_dispatch_info *inf
 void fmi_shape_name_binding(char out[FMI_BINDING_NAME_BYTES], const fmi_kernel *kernel, uint32_t index)
 {
     const char *name = fmi_kernel_param_name(kernel, index), *quote = *name ? "'" : "";
-    snprintf(out, FMI_BINDING_NAME_BYTES, "binding %u%s%s%.60s%s of kernel '%.60s'", index,
-             *name ? " " : "", quote, name, quote, kernel->name);
+    snprintf(out, FMI_BINDING_NAME_BYTES, "binding %u%s%s%.60s%s of kernel '%.60s'", index, *name ? " " : "", quote,
+             name, quote, kernel->name);
 }
 
 fm_status fmi_shape_blame_binding(fm_status status, const fmi_kernel *kernel, uint32_t index)

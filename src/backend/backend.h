@@ -66,7 +66,7 @@ typedef struct fmi_backend_caps {
     uint32_t max_group_invocations;
     uint32_t max_shared_bytes;         // workgroup-shared arrays of one kernel; 0: there are none, and no barrier()
     uint32_t max_push_constants_bytes; // for kernels that bind descriptors themselves (GLSL, SPIR-V)
-    uint32_t dtype_mask;               // bit (1 << fm_dtype)
+    uint32_t dtype_mask;               // bit (1 << fm_dtype); of UINT32_MAX those that the library has are taken
     uint32_t atomics;                  // FMI_ATOMIC_*
     uint32_t float_modes;              // FMI_FLOAT_*
     uint32_t most_loop_trips; // of a work-item's loops together: the driver ends them all then, without a word; 0: none

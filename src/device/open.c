@@ -7,6 +7,7 @@
 #include "base/process.h"
 #include "base/thread.h"
 #include "kernel/target.h"
+#include "language/dtype.h"
 #include "variant/disk.h"
 
 #include <string.h>
@@ -217,6 +218,7 @@ fm_status fmi_device_open(const char *name, const fm_device_info *info, fm_devic
     fmi_float_enter(&environment);
     status = fmi_open_backend(name, &config, device);
     fmi_float_leave(&environment);
+    device->caps.dtype_mask &= FMI_DTYPE_MASK;
     if (status == FM_OK) {
         status = build(device);
         if (status != FM_OK) {

@@ -66,9 +66,6 @@ bool fmi_kernel_has_variant(const fmi_kernel *kernel, uint64_t dtypes);
 // FM_ERROR_UNSUPPORTED with what a text with these FMI_NEEDS_* needs and the device lacks.
 fm_status fmi_kernel_check_features(const fmi_kernel *kernel, uint32_t features);
 
-// One more than the last fm_dtype.
-enum { FMI_DTYPE_END = 11 };
-
 // Turns a list of dtypes, one a parameter (FM_DTYPE_NONE: the kernel's own), into the key of a variant and checks it; an empty list where
 // the kernel has all dtypes itself. Sets the last error without the caller's name.
 fm_status fmi_kernel_choose_dtypes(const fmi_kernel *kernel, const fm_dtype *dtypes, uint32_t count, uint64_t *out);

@@ -2,6 +2,7 @@
 // the list already holds costs a load and a compare.
 #include "record/dispatch.h"
 #include "base/error.h"
+#include "language/dtype.h"
 #include "record/calls.h"
 #include "record/label.h"
 #include "record/shape.h"

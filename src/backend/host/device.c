@@ -34,9 +34,7 @@ void fmi_host_describe(fmi_backend_caps *caps)
         .max_group_invocations = FMI_FIBRE_MOST,
         .max_shared_bytes = FMI_HOST_SHARED_BYTES,
         .max_push_constants_bytes = 0,
-        .dtype_mask = 1u << FM_DTYPE_F32 | 1u << FM_DTYPE_F16 | 1u << FM_DTYPE_I32 | 1u << FM_DTYPE_U32 |
-                      1u << FM_DTYPE_I8 | 1u << FM_DTYPE_U8 | 1u << FM_DTYPE_BF16 | 1u << FM_DTYPE_I64 |
-                      1u << FM_DTYPE_U64 | 1u << FM_DTYPE_F64,
+        .dtype_mask = UINT32_MAX, // all there are
         .atomics = FMI_ATOMIC_INT64 | FMI_ATOMIC_SHARED_INT64 | FMI_ATOMIC_FLOAT | FMI_ATOMIC_SHARED_FLOAT,
         .float_modes = FMI_FLOAT_NAN | FMI_FLOAT_WIDE_NAN | FMI_FLOAT_SUBNORMALS | FMI_FLOAT_ROUNDS_HALF,
         .subgroup_size = 1,

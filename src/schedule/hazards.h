@@ -39,7 +39,7 @@ static inline uint32_t fmi_hazard_wave(const fmi_planner *planner, const fmi_spa
 }
 
 // All ranges of a region become one: coarser, never wrong.
-static inline void fmi_hazards_merge(fmi_region_state *state)
+static void fmi_hazards_merge(fmi_region_state *state)
 {
     fmi_hazard all = state->hazards[0];
     for (uint32_t i = 1; i < state->count; i++) {
@@ -60,7 +60,7 @@ static inline uint32_t fmi_hazard_access(uint64_t written, uint64_t used, uint64
 }
 
 // The same for each queue, where there are several.
-static inline uint32_t fmi_hazards_by_queue(const fmi_planner *planner, const fmi_region_state *state, uint32_t region)
+static uint32_t fmi_hazards_by_queue(const fmi_planner *planner, const fmi_region_state *state, uint32_t region)
 {
     const fmi_planner_queue *self = &planner->queues[planner->queue];
     uint64_t *used = planner->used[region];
@@ -86,7 +86,7 @@ static inline void fmi_region_enter(const fmi_planner *planner, fmi_region_state
     state->count = 0;
 }
 
-static inline void fmi_stamp_raise(uint64_t *stamp, uint64_t to)
+static void fmi_stamp_raise(uint64_t *stamp, uint64_t to)
 {
     *stamp = to > *stamp ? to : *stamp;
 }

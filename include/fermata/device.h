@@ -8,6 +8,14 @@
 // parent's devices are idle if the child is to open a Vulkan device: what a driver's own threads hold is held for good in the child. A child that was made in
 // a callback or a host function must not return from it.
 //
+// exit, or a return from main, with devices open and work in flight: the process ends with its own status. Calls that other threads make meanwhile are
+// held and do not return, so nobody is told of failures that come of the end; only behind a handler that takes more than 3 seconds
+// (because it waits for such a thread, perhaps) they answer FM_ERROR_CLOSED or FM_ERROR_DEVICE_LOST. Handlers of `atexit`, and destructors, that were
+// registered before Vulkan was first used run when it has gone: there every call on a Vulkan device answers FM_ERROR_CLOSED at once, fm_device_close
+// too; those registered later find all at work, and so do calls on the host device in any of them. exit waits for calls that are inside of a
+// driver and for a CPU driver's compiler, for work in flight not; 10 seconds at most, should a driver hang. Completion callbacks and reads that are not
+// due by then do not come. quick_exit and _exit need nothing.
+//
 // dlclose: with all devices closed nothing of the library stays, no thread, key or memory, and Vulkan, which stays loaded once a driver was found, goes as well.
 #ifndef FERMATA_DEVICE_H
 #define FERMATA_DEVICE_H

@@ -76,8 +76,9 @@ typedef struct fmi_backend_caps {
     bool addresses_large_bindings;
     fmi_code_kind code_kind;
     bool takes_host_functions;
-    bool manual; // executes only when a test steps it: there is no keeper, and freed memory is poisoned
-    bool on_cpu; // the device computes on this machine's processors: waits must not spin
+    bool ends_at_exit; // its driver is destroyed by exit(): then nothing of the device works any more
+    bool manual;       // executes only when a test steps it: there is no keeper, and freed memory is poisoned
+    bool on_cpu;       // the device computes on this machine's processors: waits must not spin
     uint8_t device_uuid[16];
     uint32_t driver_version;
     // Of the compiler that the backend finds at run time, and of what it asks of it: all zeros where there is none. Part of every key.

@@ -3,6 +3,7 @@
 // parent and child.
 #include "base/process.h"
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/shell.h"
 
@@ -13,7 +14,12 @@
 #include <stdlib.h>
 #include <time.h>
 
-enum { PATIENCE_S = 2 }; // how long a fork waits for sections to end
+enum {
+    PATIENCE_S = 2, // how long a fork waits for sections to end
+    HOLD_S =
+        3, // how long threads are held behind the end's work: exit() needs milliseconds for the rest, unless it waits for one of them
+    LOOK_NS = 5 * 1000000, // how often they look
+};
 
 static struct {
     pthread_mutex_t lock;
@@ -25,6 +31,10 @@ static struct {
     bool watched;                 // the handlers below are in place; constant after loading
     _Atomic(uint32_t) generation; // relaxed: it changes where there is one thread
     _Atomic(bool) ends;           // exit() has been called; relaxed: the thread that unloads set it itself
+    bool closed;                  // exit() has got so far that no other thread begins a section
+    pthread_t exits;              // the thread that exits; constant once `held_until_ns` is not 0
+    // 0: nothing ends; UINT64_MAX: it is under way; else the end of all holds. Release store, acquire load: publishes `exits`.
+    _Atomic(uint64_t) held_until_ns;
 } gate;
 
 static _Thread_local uint32_t depth; // of this thread's sections
@@ -45,6 +55,11 @@ void fmi_process_enter(void)
         return;
     }
     pthread_mutex_lock(&gate.lock);
+    if (gate.closed) {
+        pthread_mutex_unlock(&gate.lock);
+        fmi_process_hold();
+        pthread_mutex_lock(&gate.lock);
+    }
     while (gate.forking) {
         pthread_cond_wait(&gate.changed, &gate.lock);
     }
@@ -59,7 +74,7 @@ void fmi_process_leave(void)
     }
     pthread_mutex_lock(&gate.lock);
     gate.inside--;
-    if (gate.forking) {
+    if (gate.forking || gate.closed) {
         pthread_cond_broadcast(&gate.changed);
     }
     pthread_mutex_unlock(&gate.lock);
@@ -101,8 +116,48 @@ static void end_fork_in_child(void)
     gate.cut = gate.cut || gate.inside > own_sections();
     gate.inside = own_sections();
     gate.forking = false;
+    gate.closed = false; // who exits is the parent
+    atomic_store_explicit(&gate.held_until_ns, 0, memory_order_relaxed);
     atomic_fetch_add_explicit(&gate.generation, 1, memory_order_relaxed);
     fmi_shells_lose();
+}
+
+void fmi_process_end(void)
+{
+    gate.exits = pthread_self();
+    atomic_store_explicit(&gate.held_until_ns, UINT64_MAX, memory_order_release);
+    fmi_process_enter();
+    fmi_shells_end();
+    fmi_process_leave();
+}
+
+void fmi_process_end_sections(uint64_t deadline_ns)
+{
+    const struct timespec until = {(time_t)(deadline_ns / 1000000000), (long)(deadline_ns % 1000000000)};
+    pthread_mutex_lock(&gate.lock);
+    gate.closed = true;
+    int waited = 0;
+    while (gate.inside > own_sections() && waited != ETIMEDOUT) {
+        waited = pthread_cond_timedwait(&gate.changed, &gate.lock, &until);
+    }
+    pthread_mutex_unlock(&gate.lock);
+}
+
+void fmi_process_end_done(void)
+{
+    atomic_store_explicit(&gate.held_until_ns, fmi_now_ns() + HOLD_S * UINT64_C(1000000000), memory_order_release);
+}
+
+void fmi_process_hold(void)
+{
+    uint64_t until_ns = atomic_load_explicit(&gate.held_until_ns, memory_order_acquire);
+    if (until_ns == 0 || pthread_equal(pthread_self(), gate.exits)) {
+        return;
+    }
+    while (fmi_now_ns() < until_ns) {
+        nanosleep(&(struct timespec){.tv_nsec = LOOK_NS}, NULL);
+        until_ns = atomic_load_explicit(&gate.held_until_ns, memory_order_acquire);
+    }
 }
 
 static void note_end(void)

@@ -16,6 +16,7 @@ enum { KEEP_BEFORE_REUSE = 64 };
 typedef struct node {
     struct node *next_free; // in the queue of its kind
     struct node *next_all;  // every shell ever made stays reachable
+    bool ends_at_exit;
     _Alignas(64) char shell[];
 } node;
 
@@ -85,6 +86,32 @@ void fmi_shells_lose(void)
             }
         }
     }
+}
+
+void fmi_shell_set_ends_at_exit(void *shell, bool ends)
+{
+    node *n = (node *)((char *)shell - offsetof(node, shell));
+    fmi_process_enter();
+    pthread_mutex_lock(&lock);
+    n->ends_at_exit = ends;
+    pthread_mutex_unlock(&lock);
+    fmi_process_leave();
+}
+
+void fmi_shells_end(void)
+{
+    pthread_mutex_lock(&lock);
+    for (int kind = 0; kind < FMI_SHELL_KINDS; kind++) {
+        for (node *n = kinds[kind].all; n; n = n->next_all) {
+            uint32_t usable = FMI_SHELL_USABLE;
+            if (n->ends_at_exit) {
+                // Relaxed: nothing is published with it.
+                atomic_compare_exchange_strong_explicit(state_of(n), &usable, FMI_SHELL_ENDED, memory_order_relaxed,
+                                                        memory_order_relaxed);
+            }
+        }
+    }
+    pthread_mutex_unlock(&lock);
 }
 
 static bool any_in_use(void)

@@ -14,9 +14,10 @@
 
 enum {
     FMI_DEVICE_CLOSED = FMI_SHELL_CLOSED,
-    FMI_DEVICE_OPEN = 1,
-    FMI_DEVICE_LOST = FMI_SHELL_LOST, // the parent's: nothing of it is touched
-    FMI_DEVICE_CLOSING = 3,           // by force: calls answer as if it were closed
+    FMI_DEVICE_OPEN = FMI_SHELL_USABLE,
+    FMI_DEVICE_LOST = FMI_SHELL_LOST,   // the parent's: nothing of it is touched
+    FMI_DEVICE_ENDED = FMI_SHELL_ENDED, // exit() runs, and its driver goes
+    FMI_DEVICE_CLOSING = 3,             // by force: calls answer as if it were closed
 };
 
 // Settings in force: fm_device_info with defaults and environment applied.

@@ -27,6 +27,10 @@ fm_status fmi_device_refuse(const fm_device *device, const char *caller)
         return fmi_fail_in(caller, FM_ERROR_LOST_IN_FORK,
                            "the device was opened before this process was forked, and is the parent's; open one here");
     }
+    if (atomic_load_explicit(&device->state, memory_order_relaxed) == FMI_DEVICE_ENDED) {
+        fmi_process_hold();
+        return fmi_fail_in(caller, FM_ERROR_CLOSED, "the process is ending, and the device has ended with its driver");
+    }
     return fmi_fail_in(caller, FM_ERROR_CLOSED, "the device has been closed");
 }
 
@@ -230,6 +234,7 @@ fm_status fmi_device_open(const char *name, const fm_device_info *info, fm_devic
         fmi_shell_give(FMI_SHELL_DEVICE, device);
         return status;
     }
+    fmi_shell_set_ends_at_exit(device, device->caps.ends_at_exit);
     // Release: pairs with the acquire in fmi_device_check.
     atomic_store_explicit(&device->state, FMI_DEVICE_OPEN, memory_order_release);
     *out_device = device;

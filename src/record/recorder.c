@@ -5,6 +5,7 @@
 #include "base/assert.h"
 #include "base/error.h"
 #include "base/phrase.h"
+#include "base/process.h"
 #include "record/label.h"
 
 #include <stdlib.h>
@@ -60,6 +61,7 @@ static fm_commands *make_recorder(fmi_record_room *room)
 {
     fm_commands *commands = fmi_shell_take(FMI_SHELL_COMMANDS, sizeof *commands);
     if (commands) {
+        fmi_shell_set_ends_at_exit(commands, room->caps->ends_at_exit);
         commands->next_made = atomic_load_explicit(&room->made, memory_order_relaxed);
         // Release: who walks the chain sees the link.
         while (!atomic_compare_exchange_weak_explicit(&room->made, &commands->next_made, commands, memory_order_release,
@@ -231,6 +233,11 @@ fm_status fmi_recorder_refuse(const fm_commands *commands, uint32_t state, const
         return fmi_fail_in(caller, FM_ERROR_LOST_IN_FORK,
                            "the command list was begun before this process was forked, and is the parent's; begin one "
                            "on a device that is opened here");
+    }
+    if (state == FMI_RECORDER_ENDED) {
+        fmi_process_hold();
+        return fmi_fail_in(caller, FM_ERROR_CLOSED,
+                           "the process is ending, and the command list's device has ended");
     }
     return fmi_fail_in(caller, FM_ERROR_INVALID_ARGUMENT,
                        "the command list is not being recorded (committed, cancelled, or its device closed)");

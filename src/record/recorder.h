@@ -16,9 +16,10 @@
 
 typedef enum fmi_recorder_state {
     FMI_RECORDER_CLOSED = FMI_SHELL_CLOSED,
-    FMI_RECORDER_IDLE = 1,   // being recorded, nobody inside a call
-    FMI_RECORDER_INSIDE = 2, // a call is in progress
+    FMI_RECORDER_IDLE = FMI_SHELL_USABLE, // being recorded, nobody inside a call
+    FMI_RECORDER_INSIDE = 2,              // a call is in progress
     FMI_RECORDER_LOST = FMI_SHELL_LOST,
+    FMI_RECORDER_ENDED = FMI_SHELL_ENDED,
 } fmi_recorder_state;
 
 // "Held already by this list?" by slot index: a stamp with the recorder's epoch and the handle's generation says yes,

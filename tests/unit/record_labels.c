@@ -9,7 +9,8 @@
 
 #include <cmocka.h>
 
-static fmi_record_room room;
+static const fmi_backend_caps caps;
+static fmi_record_room room = {.caps = &caps};
 static fm_commands *commands;
 
 static int set_up(void **state)

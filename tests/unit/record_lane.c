@@ -11,6 +11,8 @@
 
 enum { LONG_BYTES = 60000, MANY = 300 };
 
+static const fmi_backend_caps caps;
+
 typedef struct visitor {
     fmi_record_room *room;
     fmi_lane *lane;
@@ -37,7 +39,7 @@ static void run_thread(visitor *v)
 static void lane_of_each_thread_is_another(void **state)
 {
     (void)state;
-    static fmi_record_room room;
+    static fmi_record_room room = {.caps = &caps};
     fmi_record_room_init(&room);
     fmi_lane *own = fmi_lane_of_thread(room.lanes);
     assert_ptr_equal(own, fmi_lane_of_thread(room.lanes));
@@ -57,7 +59,7 @@ static void lane_of_each_thread_is_another(void **state)
 static void lane_gets_back_what_was_taken_from_it(void **state)
 {
     (void)state;
-    static fmi_record_room room;
+    static fmi_record_room room = {.caps = &caps};
     fmi_record_room_init(&room);
     visitor v = {.room = &room};
     do {
@@ -82,7 +84,7 @@ static void lane_gets_back_what_was_taken_from_it(void **state)
 static void lane_keeps_the_memory_of_long_lists(void **state)
 {
     (void)state;
-    static fmi_record_room room;
+    static fmi_record_room room = {.caps = &caps};
     fmi_record_room_init(&room);
     fmi_lane *lane = fmi_lane_of_thread(room.lanes);
     fmi_list *list = fmi_lanes_take_list(room.lanes);
@@ -139,7 +141,7 @@ static void burst(fmi_record_room *room, size_t bytes)
 static void lane_keeps_no_more_than_its_share(void **state)
 {
     (void)state;
-    static fmi_record_room room;
+    static fmi_record_room room = {.caps = &caps};
     fmi_record_room_init(&room);
     fmi_lane *lane = fmi_lane_of_thread(room.lanes);
     for (int again = 0; again < 2; again++) {
@@ -166,7 +168,7 @@ static void lane_keeps_no_more_than_its_share(void **state)
 static void lane_keeps_the_memory_of_long_lists_after_a_burst(void **state)
 {
     (void)state;
-    static fmi_record_room room;
+    static fmi_record_room room = {.caps = &caps};
     fmi_record_room_init(&room);
     burst(&room, 100);
     assert_int_equal(atomic_load(&fmi_lane_of_thread(room.lanes)->kept_bytes), 0);
@@ -183,7 +185,7 @@ static void lane_shares_recorders(void **state)
 {
     (void)state;
     enum { RECORDERS = 5 };
-    static fmi_record_room room;
+    static fmi_record_room room = {.caps = &caps};
     fmi_record_room_init(&room);
     fmi_lane *lane = fmi_lane_of_thread(room.lanes), *reserve = &room.lanes[FMI_RESERVE];
     fm_commands *commands[RECORDERS];

@@ -1,4 +1,4 @@
-// Devices: open with exactly the features that the other files use, describe, close; and the table of the backend.
+// Devices: open with exactly the features that the other files use, describe, close. The table of the backend is in gate.c.
 // Any thread for open; close runs alone. The instance is shared and lives in volk.c; what a device offers is asked in
 // offer.c. What the loader and drivers have for the whole process is made and destroyed here and in kernel.c, in
 // sections that no fork cuts in two (base/process.h).
@@ -104,6 +104,7 @@ static void describe(const fmi_backend *backend, const fmi_vulkan_offer *offer, 
         .addresses_large_bindings = chosen && binding_mode == FM_BINDING_DESCRIPTORS && backend->has_addresses,
         .code_kind = FMI_CODE_SPIRV,
         .on_cpu = offer->properties.deviceType == VK_PHYSICAL_DEVICE_TYPE_CPU,
+        .ends_at_exit = true,
         .driver_version = offer->properties.driverVersion,
     };
     memcpy(out->max_group_size, limits->maxComputeWorkGroupSize, sizeof out->max_group_size);
@@ -271,18 +272,20 @@ static fm_status set_up_queues(fmi_backend *backend, const fmi_vulkan_offer *off
 }
 
 // A lost device answers an error at once; either way nothing of it runs afterwards.
-static void quiesce(fmi_backend *backend)
+void fmi_vulkan_quiesce(fmi_backend *backend)
 {
     (void)backend->vk.vkDeviceWaitIdle(backend->device);
 }
 
-// Frees what there is of a device, and lets go of the instance.
-static void close_backend(fmi_backend *backend)
+void fmi_vulkan_close(fmi_backend *backend)
 {
     if (backend->device) {
-        quiesce(backend);
+        fmi_vulkan_quiesce(backend);
         fmi_process_enter();
         fmi_vulkan_slots_destroy(backend);
+        if (backend->mark.native) {
+            fmi_vulkan_free_block(backend, &backend->mark);
+        }
         if (backend->check_kernel) {
             fmi_vulkan_destroy_kernel(backend, backend->check_kernel);
         }
@@ -343,6 +346,9 @@ static fm_status open_device(VkInstance instance, fmi_backend *backend, const ch
     if (status == FM_OK) {
         status = fmi_vulkan_slots_create(backend, settings->batches_in_flight);
     }
+    if (status == FM_OK && backend->on_cpu) {
+        status = fmi_vulkan_warm_up(backend);
+    }
     if (status == FM_OK) {
         const uint8_t *uuid = offer.id.deviceUUID;
         backend->most_trips =
@@ -352,8 +358,8 @@ static fm_status open_device(VkInstance instance, fmi_backend *backend, const ch
     return status;
 }
 
-static fm_status open_backend(const char *name, const fmi_backend_settings *settings, fmi_backend **out,
-                              fmi_backend_caps *out_caps)
+fm_status fmi_vulkan_open(const char *name, const fmi_backend_settings *settings, fmi_backend **out,
+                          fmi_backend_caps *out_caps)
 {
     *out = NULL;
     VkInstance instance = VK_NULL_HANDLE;
@@ -372,44 +378,9 @@ static fm_status open_backend(const char *name, const fmi_backend_settings *sett
     status = open_device(instance, backend, name, settings, out_caps);
     fmi_process_leave();
     if (status != FM_OK) {
-        close_backend(backend);
+        fmi_vulkan_close(backend);
         return status;
     }
     *out = backend;
     return FM_OK;
 }
-
-static fm_status load(bool *out_loaded)
-{
-    VkInstance instance = VK_NULL_HANDLE;
-    fm_status status = fmi_vulkan_instance_hold(&instance);
-    *out_loaded = instance != VK_NULL_HANDLE;
-    return status;
-}
-
-static void explain(char *out, size_t size)
-{
-    snprintf(out, size, "no Vulkan driver was found");
-}
-
-const fmi_backend_ops fmi_backend_vulkan = {
-    .prefix = "vulkan",
-    .load = load,
-    .unload = fmi_vulkan_instance_release,
-    .explain = explain,
-    .list = fmi_vulkan_list,
-    .open = open_backend,
-    .close = close_backend,
-    .allocate_block = fmi_vulkan_allocate_block,
-    .free_block = fmi_vulkan_free_block,
-    .import_block = fmi_vulkan_import_block,
-    .create_kernel = fmi_vulkan_create_kernel,
-    .destroy_kernel = fmi_vulkan_destroy_kernel,
-    .quiesce = quiesce,
-    .accepts_group_count = fmi_vulkan_accepts_group_count,
-    .submit = fmi_vulkan_submit,
-    .read_times = fmi_vulkan_read_times,
-    .read_failures = fmi_vulkan_read_failures,
-    .completed = fmi_vulkan_completed,
-    .wait = fmi_vulkan_wait,
-};

@@ -227,6 +227,17 @@ dispatch_in_parts(vulkan_encoder *encoder, fmi_command *command, const fmi_kerne
 
 static const uint32_t no_base[3] = {0, 0, 0};
 
+// A kernel that was never submitted, on a CPU: has the driver compile it by a dispatch of no workgroups, with a mark behind it, so that exit()
+// can wait for the compiler without waiting for the kernel (exit.c).
+static void __attribute__((cold, noinline)) compile_first(vulkan_encoder *encoder, const fmi_command *command)
+{
+    if (encode_arguments(encoder, command, command->binary, no_base)) {
+        encoder->dispatch(encoder->commands, 0, 0, 0);
+        fmi_vulkan_encode_mark(encoder->backend, encoder->commands);
+        ((fmi_kernel_binary *)command->binary)->warm = encoder->backend->warm;
+    }
+}
+
 // Binds the pipeline of a dispatch, and notes what it writes for the host.
 static HOT void begin_dispatch(vulkan_encoder *encoder, const fmi_command *command)
 {
@@ -234,6 +245,9 @@ static HOT void begin_dispatch(vulkan_encoder *encoder, const fmi_command *comma
     if (binary != encoder->bound) {
         encoder->bound = binary;
         encoder->backend->vk.vkCmdBindPipeline(encoder->commands, VK_PIPELINE_BIND_POINT_COMPUTE, binary->pipeline);
+        if (__builtin_expect(binary->warm != encoder->backend->warm, 0)) {
+            compile_first(encoder, command);
+        }
     }
     if (!(encoder->host_writes & FMI_VULKAN_DISPATCHES)) {
         uint32_t writes = 0;

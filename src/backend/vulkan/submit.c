@@ -34,6 +34,7 @@ fm_status fmi_vulkan_submit(fmi_backend *backend, fmi_batch_plan *plan)
         status = fmi_vulkan_encode(backend, slot, plan);
     }
     if (status != FM_OK) {
+        fmi_vulkan_forget_marks(backend);
         return status;
     }
     fmi_vulkan_queue *queue = &backend->queues[plan->queue];
@@ -61,8 +62,10 @@ fm_status fmi_vulkan_submit(fmi_backend *backend, fmi_batch_plan *plan)
     };
     VkResult result = backend->vk.vkQueueSubmit(queue->native, 1, &info, VK_NULL_HANDLE);
     if (result != VK_SUCCESS) {
+        fmi_vulkan_forget_marks(backend);
         return fmi_vulkan_fail(backend, result, "vkQueueSubmit", "submitting a batch");
     }
     slot->value = plan->value;
+    atomic_store_explicit(&backend->marks_submitted, backend->marks, memory_order_relaxed);
     return FM_OK;
 }

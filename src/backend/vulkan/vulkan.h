@@ -65,6 +65,7 @@ struct fmi_kernel_binary {
     bool wants_group_base;             // and then in the base of the part
     bool runs_in_parts;                // group counts may be over the device's limits
     bool pushes_constants_as_recorded; // the argument block is just the constants, as they lie in the command
+    uint32_t warm; // backend->warm: the driver has been given it to run. Guarded by "submit: one thread at a time"
 };
 
 // An indirect dispatch of a batch and its record (indirect.c).
@@ -184,6 +185,17 @@ struct fmi_backend {
     // What `writes` of every binary reads. Guarded by "submit: one thread at a time".
     VkDescriptorBufferInfo descriptors[FMI_VULKAN_DESCRIPTORS];
 
+    // exit.c, where a kernel is compiled when it first runs; guarded by "submit: one thread at a time", but for the atomic.
+    uint32_t warm;                     // what `warm` of a kernel is once it has been used; 0: not such a device
+    uint32_t marks;                    // encoded so far
+    fmi_block mark;                    // a word: how many the device has come by
+    _Atomic(uint32_t) marks_submitted; // relaxed: stored inside the gate, read when that is closed
+
+    // Threads in a call of the driver. Sequentially consistent: of a call and an exit one sees the other (gate.c).
+    atomic_uint inside;
+    atomic_bool has_compiled;      // a kernel was created; relaxed
+    struct fmi_backend *next_open; // in the list of open devices; guarded by its lock
+
     atomic_bool lost; // the device is lost; set once, never cleared; relaxed: nothing is published with it
 };
 
@@ -257,7 +269,36 @@ bool fmi_vulkan_accepts_group_count(fmi_backend *backend, const fmi_kernel_binar
 // private_bytes.c: of the variables of a module's functions, together; 0 without host memory to count.
 uint64_t fmi_vulkan_private_bytes(const uint32_t *words, size_t size_bytes);
 
+// gate.c: before every call of the driver's.
+// Has exit() closed the gate? Of this process; never reset, but in a child of fork.
+extern atomic_bool fmi_vulkan_gate_closed;
+// A device becomes one that the end looks at, or is none any more. In a call without a device.
+void fmi_vulkan_gate_add(fmi_backend *backend);
+void fmi_vulkan_gate_remove(fmi_backend *backend);
+// For who exits, behind the closing: waits until no other thread is in a call, and calls `each` on every open device. False: until
+// `deadline_ns` some thread was, and nothing was called.
+bool fmi_vulkan_gate_drain(uint64_t deadline_ns, void (*each)(fmi_backend *backend, uint64_t deadline_ns));
+
+// exit.c
+// Has exit() wait for calls, and for the compiler. It must come behind what drivers have for the end; so it is called when one has been loaded, and again
+// when something ran in it for the first time. Any thread.
+void fmi_vulkan_watch_exit(void);
+// Has this process called that? A child of fork begins anew.
+bool fmi_vulkan_watches_exit(void);
+// For a device on a CPU, when it is opened: makes room for its marks, and runs an empty kernel, once a process, so that a compiler that the driver keeps
+// has made the objects that it makes when it is first used.
+fm_status fmi_vulkan_warm_up(fmi_backend *backend);
+// Behind the first use of a kernel that may have to be compiled there: exit() waits until the device has come by. One thread at a time, as submit.
+void fmi_vulkan_encode_mark(fmi_backend *backend, VkCommandBuffer commands);
+// The batch that was encoded last will not run: all kernels may have to be compiled again.
+void fmi_vulkan_forget_marks(fmi_backend *backend);
+
 // device.c
+fm_status fmi_vulkan_open(const char *name, const fmi_backend_settings *settings, fmi_backend **out,
+                          fmi_backend_caps *out_caps);
+// Frees what there is of a device, and lets go of the instance.
+void fmi_vulkan_close(fmi_backend *backend);
+void fmi_vulkan_quiesce(fmi_backend *backend);
 fm_status fmi_vulkan_create_timeline(fmi_backend *backend, VkSemaphore *out);
 
 // slot.c

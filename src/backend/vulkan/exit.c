@@ -1,0 +1,180 @@
+// The end of the process: exit() closes the gate (gate.c), waits for who is in a driver, and has drivers and compilers be destroyed behind that (LAND-4).
+// A driver that computes on this machine's processors needs more: it compiles a kernel where it first runs, on a thread of its own, and exit()
+// destroys the compiler's objects (lavapipe 22.3: 2 of 80 exits with work in flight ended in libLLVM). So a batch uses such a kernel twice: first
+// for no workgroups, with a mark behind that which the device leaves in memory, and exit() waits for the marks. Work in flight is left where it is.
+//
+// Handlers of exit() run newest first, and objects that a library makes when it is first used register theirs then. So ours is registered again behind
+// whatever may have made some, and the first kernel that such a compiler sees is one of ours, while the first device is opened. What is left
+// open: an exit() of another thread just then.
+// One thread exits; any thread opens and creates; one at a time submits.
+#include "backend/vulkan/vulkan.h"
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/process.h"
+#include "base/text.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+// How long exit() waits at most for all this together. A call of a hung driver, or a kernel that comes late in a batch which is longer, has no more
+// protection than without.
+#define PATIENCE_NS UINT64_C(10000000000)
+#define WARM_UP_NS UINT64_C(10000000000)
+
+enum {
+    MOST_WATCHES = 64, // handlers that are registered; devices are opened without an end
+    LOOK_NS = 100000,  // between two looks at a mark
+};
+
+// Process-wide, because exit() is. `_by`: 1 more than the process's number (base/process.h), for a child has to begin anew; 0: none. Sequentially
+// consistent, never on a hot path.
+static struct {
+    _Atomic(uint32_t) count;      // handlers registered
+    _Atomic(uint32_t) watched_by; // who has something to end
+    _Atomic(uint32_t) warmed_by;  // who has used the compiler of the CPU driver
+} watch;
+
+static uint32_t this_process(void)
+{
+    return fmi_process_generation() + 1;
+}
+
+// The device's own thread may be in the compiler until it has come by the newest mark.
+static void wait_for_marks(fmi_backend *backend, uint64_t deadline_ns)
+{
+    const _Atomic(uint32_t) *mark = (const _Atomic(uint32_t) *)(const void *)backend->mark.mapped;
+    uint32_t wanted = atomic_load_explicit(&backend->marks_submitted, memory_order_relaxed);
+    while (mark && atomic_load_explicit(mark, memory_order_acquire) < wanted && fmi_remaining_ns(deadline_ns) > 0) {
+        nanosleep(&(struct timespec){.tv_nsec = LOOK_NS}, NULL);
+    }
+}
+
+// The first of the handlers that exit() comes to does it all. A child of fork has nothing of its parent's to wait for. When the library is unloaded
+// this is called as well, behind its destructors.
+static void at_exit(void)
+{
+    if (!fmi_vulkan_watches_exit() || atomic_exchange(&fmi_vulkan_gate_closed, true)) {
+        return;
+    }
+    fmi_process_end();
+    const uint64_t deadline_ns = fmi_deadline(PATIENCE_NS);
+    (void)fmi_vulkan_gate_drain(deadline_ns, wait_for_marks);
+    fmi_process_end_sections(deadline_ns);
+    fmi_process_end_done();
+}
+
+void fmi_vulkan_watch_exit(void)
+{
+    if (atomic_exchange(&watch.watched_by, this_process()) != this_process()) {
+        atomic_store(&watch.count, 0);
+    }
+    if (atomic_fetch_add(&watch.count, 1) < MOST_WATCHES) {
+        (void)atexit(at_exit); // out of memory: as without
+    }
+}
+
+bool fmi_vulkan_watches_exit(void)
+{
+    return atomic_load(&watch.watched_by) == this_process();
+}
+
+// When the library is unloaded from a process that goes on nothing is to be ended any more.
+static void __attribute__((destructor)) unwatch(void)
+{
+    if (fmi_process_goes_on()) {
+        atomic_store(&watch.watched_by, 0);
+    }
+}
+
+// void main() {}
+static const uint32_t empty_kernel[] = {
+    0x07230203,     0x00010000, 0,  5,          0,    // magic, version 1.0, generator, bound
+    2u << 16 | 17,  1,                                // OpCapability Shader
+    3u << 16 | 14,  0,          1,                    // OpMemoryModel Logical GLSL450
+    5u << 16 | 15,  5,          1,  0x6e69616d, 0,    // OpEntryPoint GLCompute %1 "main"
+    6u << 16 | 16,  1,          17, 1,          1, 1, // OpExecutionMode %1 LocalSize 1 1 1
+    2u << 16 | 19,  2,                                // %2 = OpTypeVoid
+    3u << 16 | 33,  3,          2,                    // %3 = OpTypeFunction %2
+    5u << 16 | 54,  2,          1,  0,          3,    // %1 = OpFunction %2 None %3
+    2u << 16 | 248, 4,                                // %4 = OpLabel
+    1u << 16 | 253,                                   // OpReturn
+    1u << 16 | 56,                                    // OpFunctionEnd
+};
+
+// Runs it in the first slot's command buffer, which a batch resets before it uses it.
+static VkResult run(fmi_backend *backend, const fmi_kernel_binary *binary)
+{
+    const VkCommandBufferBeginInfo begin = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO};
+    const VkFenceCreateInfo unsignalled = {.sType = VK_STRUCTURE_TYPE_FENCE_CREATE_INFO};
+    VkCommandBuffer commands = backend->queues[0].slots[0].commands;
+    const VkSubmitInfo submit = {
+        .sType = VK_STRUCTURE_TYPE_SUBMIT_INFO, .commandBufferCount = 1, .pCommandBuffers = &commands};
+    VkFence fence = VK_NULL_HANDLE;
+    VkResult result = backend->vk.vkCreateFence(backend->device, &unsignalled, NULL, &fence);
+    if (result == VK_SUCCESS) {
+        result = backend->vk.vkBeginCommandBuffer(commands, &begin);
+    }
+    if (result == VK_SUCCESS) {
+        backend->vk.vkCmdBindPipeline(commands, VK_PIPELINE_BIND_POINT_COMPUTE, binary->pipeline);
+        backend->vk.vkCmdDispatch(commands, 1, 1, 1);
+        result = backend->vk.vkEndCommandBuffer(commands);
+    }
+    if (result == VK_SUCCESS) {
+        result = backend->vk.vkQueueSubmit(backend->queues[0].native, 1, &submit, fence);
+    }
+    if (result == VK_SUCCESS) {
+        result = backend->vk.vkWaitForFences(backend->device, 1, &fence, VK_TRUE, WARM_UP_NS);
+    }
+    if (result == VK_TIMEOUT) {
+        (void)backend->vk.vkDeviceWaitIdle(backend->device); // it must not run when it is destroyed
+    }
+    backend->vk.vkDestroyFence(backend->device, fence, NULL);
+    return result;
+}
+
+static void use_compiler(fmi_backend *backend)
+{
+    const fmi_kernel_code code = {
+        .name = "warm-up",
+        .code = empty_kernel,
+        .code_size_bytes = sizeof empty_kernel,
+        .binding_mode = FM_BINDING_DESCRIPTORS,
+        .group_size = {1, 1, 1},
+    };
+    fmi_kernel_binary *binary = NULL;
+    fmi_text log = {0};
+    if (fmi_vulkan_create_kernel(backend, &code, &binary, &log) == FM_OK) {
+        if (run(backend, binary) == VK_SUCCESS) {
+            atomic_store(&watch.warmed_by, this_process());
+        }
+        fmi_vulkan_destroy_kernel(backend, binary);
+    }
+    fmi_text_free(&log);
+}
+
+fm_status fmi_vulkan_warm_up(fmi_backend *backend)
+{
+    fm_status status = fmi_vulkan_memory_allocate(backend, FMI_VULKAN_FOR_HOST, sizeof(uint32_t), &backend->mark);
+    if (status == FM_OK) {
+        memset(backend->mark.mapped, 0, sizeof(uint32_t));
+        backend->warm = 1;
+        if (atomic_load(&watch.warmed_by) != this_process()) {
+            use_compiler(backend);
+        }
+    }
+    return status;
+}
+
+void fmi_vulkan_encode_mark(fmi_backend *backend, VkCommandBuffer commands)
+{
+    VkBuffer buffer = ((const fmi_vulkan_memory *)backend->mark.native)->buffer;
+    fmi_vulkan_encode_barrier(backend, commands, FMI_VULKAN_BOTH, FMI_VULKAN_TRANSFERS);
+    backend->vk.vkCmdFillBuffer(commands, buffer, 0, sizeof(uint32_t), ++backend->marks);
+}
+
+void fmi_vulkan_forget_marks(fmi_backend *backend)
+{
+    backend->warm += backend->warm > 0;
+}

@@ -56,12 +56,12 @@ static void set_drivers(const char *value)
     }
 }
 
-static int find_late(void)
+static int find_behind(const char *drivers)
 {
     char *own = getenv("VK_DRIVER_FILES") ? strdup(getenv("VK_DRIVER_FILES")) : NULL;
     fm_device *device = NULL;
     uint32_t without = 0, with = 0;
-    set_drivers("/nonexistent.json");
+    set_drivers(drivers);
     if (fm_device_list(NULL, &without) != FM_OK) return 1;
     if (fm_device_open("vulkan", NULL, &device) != FM_ERROR_NO_DEVICE) return 2;
     if (!strstr(fm_last_error(), "no Vulkan driver was found")) return 3;
@@ -73,10 +73,37 @@ static int find_late(void)
     return fm_device_close(&late, PT_TIMEOUT_NS) == FM_OK && fm_device_close(&device, PT_TIMEOUT_NS) == FM_OK ? 0 : 7;
 }
 
+static int find_behind_none(void)
+{
+    return find_behind("/nonexistent.json");
+}
+
+#define ABSENT "/usr/share/vulkan/icd.d/radeon_icd.x86_64.json"
+
+static int find_behind_absent(void)
+{
+    return find_behind(ABSENT);
+}
+
+static int is_card_there(void)
+{
+    fm_device *device = NULL;
+    set_drivers(ABSENT);
+    return fm_device_open("vulkan", NULL, &device) == FM_OK ? 0 : 1;
+}
+
 static void driver_that_comes_late_is_found(void **state)
 {
     (void)state;
-    assert_int_equal(pt_in_child(find_late), 0);
+    assert_int_equal(pt_in_child(find_behind_none), 0);
+}
+
+// Its instance has no devices, and must not be kept for those who come when there are some.
+static void driver_of_an_absent_card_hides_no_other(void **state)
+{
+    (void)state;
+    if (access(ABSENT, R_OK) != 0 || pt_in_child(is_card_there) == 0) skip(); // no such driver here, or its card
+    assert_int_equal(pt_in_child(find_behind_absent), 0);
 }
 
 // A kernel either runs without a key, or is refused by a sentence, and runs once there are keys again.
@@ -133,6 +160,7 @@ int main(void)
     static const struct CMUnitTest with_vulkan[] = {
         cmocka_unit_test(driver_that_was_found_stays_loaded),
         cmocka_unit_test(driver_that_comes_late_is_found),
+        cmocka_unit_test(driver_of_an_absent_card_hides_no_other),
     };
     if (pt_in_child(is_device_there) != 0) return PT_SKIPPED;
     int failed = cmocka_run_group_tests(everywhere, NULL, NULL);

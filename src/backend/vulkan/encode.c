@@ -229,7 +229,7 @@ static const uint32_t no_base[3] = {0, 0, 0};
 
 // A kernel that was never submitted, on a CPU: has the driver compile it by a dispatch of no workgroups, with a mark behind it, so that exit()
 // can wait for the compiler without waiting for the kernel (exit.c).
-static void __attribute__((cold, noinline)) compile_first(vulkan_encoder *encoder, const fmi_command *command)
+static void __attribute__((cold, noinline)) compile_first(vulkan_encoder *encoder, fmi_command *command)
 {
     if (encode_arguments(encoder, command, command->binary, no_base)) {
         encoder->dispatch(encoder->commands, 0, 0, 0);
@@ -239,7 +239,7 @@ static void __attribute__((cold, noinline)) compile_first(vulkan_encoder *encode
 }
 
 // Binds the pipeline of a dispatch, and notes what it writes for the host.
-static HOT void begin_dispatch(vulkan_encoder *encoder, const fmi_command *command)
+static HOT void begin_dispatch(vulkan_encoder *encoder, fmi_command *command)
 {
     const fmi_kernel_binary *binary = command->binary;
     if (binary != encoder->bound) {

@@ -11,6 +11,7 @@
 #include "base/process.h"
 
 #include <pthread.h>
+#include <stdio.h>
 #include <time.h>
 
 enum { LOOK_NS = 100000 }; // how often who exits looks whether the last has left

@@ -1,7 +1,7 @@
 // The way into Vulkan: volk itself, the one instance that all devices share, and the names of results.
 // volk keeps its entry points in process-wide variables, so the instance is process-wide as well. Once made it stays
 // until the library is unloaded: an NVIDIA driver (580.159) that is loaded and unloaded again and again is not found
-// any more from the 15th time on. Where no driver was found nothing stays, and the next user looks again. A child of
+// any more from the 15th time on. Where no device was found nothing stays, and the next user looks again. A child of
 // fork leaves its parent's instance alone and makes its own. Any thread; `shared.lock` guards making and destroying, in
 // sections that no fork cuts in two.
 #include "backend/vulkan/vulkan.h"
@@ -81,18 +81,20 @@ static void close_loader(void)
     }
 }
 
-// Has drivers find their devices where LeakSanitizer does not look: lavapipe (Mesa 22.3) leaves 128 bytes behind when
-// it first does, and once it is unloaded they have no owner to suppress.
-static void find_devices(VkInstance instance)
+// Has drivers find their devices: where LeakSanitizer does not look, for lavapipe (Mesa 22.3) leaves 128 bytes behind when it first does, and
+// once it is unloaded they have no owner to suppress. False: there is none.
+static bool find_devices(VkInstance instance)
 {
-#ifdef HAVE_LSAN
     uint32_t count = 0;
+#ifdef HAVE_LSAN
     __lsan_disable();
-    (void)vkEnumeratePhysicalDevices(instance, &count, NULL);
-    __lsan_enable();
-#else
-    (void)instance;
 #endif
+    VkResult result = vkEnumeratePhysicalDevices(instance, &count, NULL);
+#ifdef HAVE_LSAN
+    __lsan_enable();
+#endif
+    // What the loader (1.3.239) says where each driver has none; of another error those are told who ask next.
+    return result != VK_ERROR_INITIALIZATION_FAILED && (result != VK_SUCCESS || count > 0);
 }
 
 // Creates the instance for a loader that is there; `shared.lock` is held.
@@ -125,8 +127,11 @@ static fm_status create_instance(void)
         return fmi_vulkan_fail(NULL, result, "vkCreateInstance", "starting Vulkan");
     }
     volkLoadInstanceOnly(instance);
-    shared.instance = instance;
-    find_devices(instance);
+    if (find_devices(instance)) {
+        shared.instance = instance;
+    } else { // the driver of a card that is not there: the next user looks for others
+        vkDestroyInstance(instance, NULL);
+    }
     return FM_OK;
 }
 

@@ -166,7 +166,6 @@ fm_status fmi_vulkan_list(fmi_list_visitor visit, void *user)
     uint32_t count = 0;
     fmi_process_enter();
     status = enumerate(instance, &devices, &count);
-    fmi_process_leave();
     uint32_t number = 0;
     for (uint32_t i = 0; i < count; i++) {
         fmi_vulkan_offer offer;
@@ -179,6 +178,7 @@ fm_status fmi_vulkan_list(fmi_list_visitor visit, void *user)
             break;
         }
     }
+    fmi_process_leave();
     free(devices);
     fmi_vulkan_instance_release();
     return status;

@@ -169,9 +169,11 @@ fm_status fmi_vulkan_instance_hold(VkInstance *out)
 
 void fmi_vulkan_instance_release(void)
 {
+    fmi_process_enter();
     pthread_mutex_lock(&shared.lock);
     shared.users--; // the instance stays: see above
     pthread_mutex_unlock(&shared.lock);
+    fmi_process_leave();
 }
 
 // When the library is unloaded from a process that goes on. Who unloads it has closed its devices.

@@ -11,8 +11,8 @@
 //   5. fm_commit(&commands, info, &point): the list goes to a stream, and the pointer becomes NULL. The point says
 //      "this far along this stream". Lists of all threads are merged into few native submissions; barriers stand where
 //      memory conflicts.
-//   6. fm_buffer_destroy, fm_kernel_destroy, fm_stream_destroy: at any moment, also right behind the commit. The handle
-//      is dead, and what lists use lives until they are done.
+//   6. fm_buffer_destroy, fm_kernel_destroy: at any moment, also right behind the commit. The handle is dead, and what
+//      lists use lives until they are done. fm_stream_destroy: when nobody asks for its points any more, which go with it.
 //   7. fm_point_wait with a timeout, fm_point_poll, or fm_point_on_complete. Then what fm_read names is filled. Naming
 //      the point among another commit's `after` orders streams, and no thread waits.
 //   8. fm_device_close with a timeout: takes along what is left.

@@ -136,7 +136,7 @@ typedef struct fm_kernel_info {
     uint32_t shared_count;
     const fm_kernel_special *specials; // portable
     uint32_t special_count;
-    uint32_t group_size[3]; // portable: work-items in a workgroup; {0} = {64, 1, 1}
+    uint32_t group_size[3]; // portable: work-items in a workgroup, 1 on an axis that is not used; {0} = {64, 1, 1}
     fm_host_function host_function;
     void *user;     // passed to `host_function`; borrowed until the kernel's last use is complete
     uint32_t flags; // FM_KERNEL_COMPILE_LATER or 0

@@ -268,8 +268,9 @@ static fm_status check_group_size(const fmi_backend_caps *caps, const fm_kernel_
     for (int axis = 0; axis < 3; axis++) {
         if (size[axis] == 0 || size[axis] > caps->max_group_size[axis]) {
             return fmi_fail_of("kernel", info->name, FM_ERROR_INVALID_ARGUMENT,
-                               "group_size[%d] is %u; device '%s' allows 1 to %u", axis, size[axis], caps->description,
-                               caps->max_group_size[axis]);
+                               "group_size[%d] is %u; device '%s' allows 1 to %u%s", axis, size[axis],
+                               caps->description, caps->max_group_size[axis],
+                               size[axis] == 0 ? ", and an axis that is not used is 1" : "");
         }
         product *= size[axis];
         if (product > caps->max_group_invocations) {

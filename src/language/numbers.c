@@ -37,13 +37,16 @@ const char *fmi_number_read_integer(const char *start, const char *end, uint64_t
     last -= is_long;
     bool is_unsigned = last - start > 1 && (last[-1] | 32) == 'u';
     last -= is_unsigned;
+    if (digits == last) {
+        return name_mistake(start, end);
+    }
     for (const char *p = digits; p < last; p++) {
         if (digit_of(*p) >= (is_hex ? 16u : 10u)) {
             return name_mistake(start, end);
         }
     }
     uint64_t most = is_long ? (is_unsigned ? UINT64_MAX : INT64_MAX) : (is_unsigned ? UINT32_MAX : INT32_MAX);
-    bool fits = digits < last;
+    bool fits = true;
     *out_value = 0;
     for (const char *p = digits; p < last; p++) {
         uint32_t digit = digit_of(*p);

@@ -219,6 +219,8 @@ bool fmi_parts_place(fmi_parts *t, const uint8_t *source, bool patient, fm_statu
     }
     *out_status = begin(t, false);
     if (*out_status != FM_OK) {
+        // No place came free under the limit: nothing was written, and nothing will be.
+        *out_status = *out_status == FM_TIMEOUT ? fmi_error_as(FM_WOULD_BLOCK) : *out_status;
         return true;
     }
     fm_status waited = patient ? wait_for(t, t->first - 1, "fm_buffer_write") : FM_OK;

@@ -395,6 +395,33 @@ static void host_point_wakes_all_threads_that_wait_behind_it(void **state)
     }
 }
 
+// Every place is taken by a list that waits for the program: no size may say that its bytes are on their way.
+static void host_point_of_the_list_with_the_last_place_has_writes_say_would_block(void **state)
+{
+    ct_fixture *f = *state;
+    CT_OK(fm_device_close(&f->device, CT_TIMEOUT_NS));
+    CT_OK(fm_device_open(f->device_name, &(fm_device_info){.lists_in_flight = 1, .log = ct_log_nothing}, &f->device));
+    fm_stream one, two;
+    fm_point release, point;
+    fm_buffer small = ct_buffer(f, 4096), large;
+    CT_OK(fm_stream_create(f->device, NULL, &one));
+    CT_OK(fm_stream_create(f->device, NULL, &two));
+    CT_OK(fm_buffer_create(f->device, &(fm_buffer_info){.size_bytes = 9 << 20, .memory = FM_MEMORY_HOST}, &large));
+    CT_OK(fm_point_create(f->device, NULL, &release));
+    fm_commands *commands = ct_begin(f);
+    CT_OK(fm_fill(commands, small, 0, FM_WHOLE_SIZE, 1));
+    CT_OK(fm_commit(&commands, &(fm_commit_info){.stream = one, .after = &release, .after_count = 1}, &point));
+    static const size_t sizes[] = {1000, 64 << 10, 9 << 20};
+    uint8_t *bytes = calloc(1, 9 << 20);
+    assert_non_null(bytes);
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        CT_STATUS(fm_buffer_write(f->device, two, large, 0, sizes[i], bytes, 20000000), FM_WOULD_BLOCK);
+    }
+    free(bytes);
+    CT_OK(fm_point_signal(f->device, release));
+    CT_OK(fm_point_wait(f->device, point, CT_TIMEOUT_NS));
+}
+
 int ct_group_host_point(void)
 {
     const struct CMUnitTest tests[] = {
@@ -409,6 +436,7 @@ int ct_group_host_point(void)
         CT_TEST(host_point_at_the_in_flight_limit_is_named_and_frees_it),
         CT_TEST(host_point_holds_up_the_synchronous_calls_of_its_stream),
         CT_TEST(host_point_wakes_all_threads_that_wait_behind_it),
+        CT_TEST(host_point_of_the_list_with_the_last_place_has_writes_say_would_block),
     };
     return cmocka_run_group_tests_name("host_point", tests, NULL, NULL);
 }

@@ -226,6 +226,17 @@ static void *keep_opening(void *unused)
     return NULL;
 }
 
+// A child needs the locks of the loader and of the instance that a listing thread may hold just then.
+static void *keep_listing(void *unused)
+{
+    (void)unused;
+    while (!atomic_load(&pt_stop)) {
+        uint32_t count = 0;
+        if (fm_device_list(NULL, &count) != FM_OK) return "the parent's listing failed";
+    }
+    return NULL;
+}
+
 static int use_and_close_lost(void)
 {
     int status = call_points();
@@ -235,7 +246,7 @@ static int use_and_close_lost(void)
 static void __attribute__((unused)) fork_child_of_a_busy_parent_is_sound(void **state)
 {
     (void)state;
-    static void *(*const parts[])(void *) = {keep_busy, keep_busy, keep_opening};
+    static void *(*const parts[])(void *) = {keep_busy, keep_busy, keep_opening, keep_listing};
     enum { THREADS = sizeof parts / sizeof parts[0] };
     pthread_t threads[THREADS];
     atomic_store(&pt_stop, false);
@@ -246,6 +257,7 @@ static void __attribute__((unused)) fork_child_of_a_busy_parent_is_sound(void **
     for (int i = 0; i < 20; i++) {
         wrong += pt_in_child(compute_on_host) != 0;
         wrong += pt_in_child(use_and_close_lost) != 0;
+        wrong += pt_in_child(compute_here) != 0;
     }
     atomic_store(&pt_stop, true);
     const char *failure = NULL;

@@ -426,6 +426,7 @@ static void text_that_is_no_code_is_refused(void **state)
     refuse("k[0] = 'c';", "no strings");
     refuse("k[0] = 2147483648;", "does not fit 32 bits");
     refuse("k[0] = 0xffffffff;", "does not fit 32 bits");
+    refuse("k[0] = 0xu;", "a number is neither");
     refuse("k[0] = 4294967296u;", "does not fit 32 bits");
     refuse("k[0] = 1ll;", "neither an int");
     refuse("k[0] = 1lu;", "neither an int");

@@ -47,6 +47,10 @@ void fmi_put_form(fmi_printer *printer, const char *form, ...);
 void fmi_put_statements(fmi_printer *printer, const fmi_node *list);
 void fmi_put_header(fmi_printer *printer);
 
+// literals.c. A number as its token has it, and one that was computed.
+void fmi_put_number(fmi_printer *printer, const fmi_node *node);
+void fmi_put_known(fmi_printer *printer, const fmi_node *node);
+
 // print.c. The kernel's names by kind: `[first, first + count)` of the tree's source.
 typedef struct fmi_name_range {
     uint32_t first;

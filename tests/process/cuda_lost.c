@@ -1,8 +1,8 @@
-// A kernel that ends its CUDA context: everything pending fails with the cause, once; the device closes, and another opens in the same process.
+// A kernel that ends its CUDA context: everything pending fails with the cause, once; the device closes; CUDA is lost to the process, which goes on.
 // Other backends promise nothing of a kernel that leaves its buffers, so this is for a real CUDA device alone.
 #include "process.h"
 
-enum { ROUNDS = 3, LATER = 4 };
+enum { LATER = 4 };
 
 static const fm_kernel_info astray = {
     .name = "astray",
@@ -65,7 +65,7 @@ static void lose(void)
         if (status != FM_ERROR_DEVICE_LOST && (i == 0 || status != FM_ERROR_DEPENDENCY)) {
             fail_msg("point %u: %s: %s", i, fm_status_name(status), fm_last_error());
         }
-        if (i == 0) assert_non_null(strstr(fm_last_error(), "ILLEGAL_ADDRESS"));
+        if (i == 0 && !strstr(fm_last_error(), "ILLEGAL_ADDRESS")) fail_msg("no cause: %s", fm_last_error());
     }
     assert_true(committed >= 1);
     assert_int_equal(fm_buffer_create(device, &(fm_buffer_info){.size_bytes = 1 << 28}, &buffer), FM_ERROR_DEVICE_LOST);
@@ -74,29 +74,24 @@ static void lose(void)
     assert_true(atomic_load(&e.lost) >= 1);
 }
 
-static void device_that_is_lost_closes_and_opens_again(void **state)
+static void device_that_is_lost_closes_and_is_lost_to_its_process(void **state)
 {
     (void)state;
-    for (uint32_t round = 0; round < ROUNDS; round++) {
-        lose();
-        fm_device *device = NULL;
-        fm_stream stream;
-        fm_kernel kernel;
-        fm_buffer buffer;
-        if (!pt_open(&device)) fail_msg("it does not open again: %s", fm_last_error());
-        assert_int_equal(fm_stream_create(device, NULL, &stream), FM_OK);
-        assert_int_equal(fm_buffer_create(device, &(fm_buffer_info){.size_bytes = 1024}, &buffer), FM_OK);
-        assert_int_equal(fm_kernel_create(device, &pt_kernel, &kernel), FM_OK);
-        assert_true(pt_run(device, stream, kernel, buffer, NULL));
-        assert_int_equal(fm_device_close(&device, PT_TIMEOUT_NS), FM_OK);
-    }
+    fm_device *device = NULL;
+    lose();
+    // NVIDIA's driver keeps the error for the process, whatever becomes of the context.
+    assert_int_equal(fm_device_open("cuda", NULL, &device), FM_ERROR_DEVICE_LOST);
+    assert_non_null(strstr(fm_last_error(), "ILLEGAL_ADDRESS"));
+    assert_null(device);
+    assert_int_equal(fm_device_open("host", NULL, &device), FM_OK);
+    assert_int_equal(fm_device_close(&device, PT_TIMEOUT_NS), FM_OK);
 }
 
 int main(void)
 {
     if (!pt_device_is_there()) return PT_SKIPPED;
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(device_that_is_lost_closes_and_opens_again),
+        cmocka_unit_test(device_that_is_lost_closes_and_is_lost_to_its_process),
     };
     return cmocka_run_group_tests_name("cuda_lost", tests, NULL, NULL);
 }

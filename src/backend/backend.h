@@ -76,9 +76,10 @@ typedef struct fmi_backend_caps {
     bool addresses_large_bindings;
     fmi_code_kind code_kind;
     bool takes_host_functions;
-    bool ends_at_exit; // its driver is destroyed by exit(): then nothing of the device works any more
-    bool manual;       // executes only when a test steps it: there is no keeper, and freed memory is poisoned
-    bool on_cpu;       // the device computes on this machine's processors: waits must not spin
+    bool ends_at_exit;   // its driver is destroyed by exit(): then nothing of the device works any more
+    bool manual;         // executes only when a test steps it: there is no keeper, and freed memory is poisoned
+    bool on_cpu;         // the device computes on this machine's processors: waits must not spin
+    bool times_are_dear; // a timed batch costs much more than another: few are timed
     uint8_t device_uuid[16];
     uint32_t driver_version;
     // Of the compiler that the backend finds at run time, and of what it asks of it: all zeros where there is none. Part of every key.

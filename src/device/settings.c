@@ -30,7 +30,7 @@ fmi_settings fmi_settings_resolve(const fm_device_info *info, const fmi_backend_
         .engine = {.depth = info->batches_in_flight,
                    .queue_count = caps->queue_count,
                    .gather_ns = resolve_ns(info->gather_ns, GPU_GATHER_NS, caps->on_cpu),
-                   .times_rarely = caps->on_cpu},
+                   .times_rarely = caps->on_cpu || caps->times_are_dear},
         .retirement = {.spin_ns = spin_ns,
                        .waits_directly = caps->on_cpu && caps->queue_count == 1 && spin_ns == 0,
                        .has_keeper = !caps->manual,

@@ -236,8 +236,7 @@ fm_status fmi_recorder_refuse(const fm_commands *commands, uint32_t state, const
     }
     if (state == FMI_RECORDER_ENDED) {
         fmi_process_hold();
-        return fmi_fail_in(caller, FM_ERROR_CLOSED,
-                           "the process is ending, and the command list's device has ended");
+        return fmi_fail_in(caller, FM_ERROR_CLOSED, "the process is ending, and the command list's device has ended");
     }
     return fmi_fail_in(caller, FM_ERROR_INVALID_ARGUMENT,
                        "the command list is not being recorded (committed, cancelled, or its device closed)");

@@ -68,6 +68,18 @@ FLAG(MEMHOSTREGISTER_DEVICEMAP);
 VALUE(FMI_NVRTC_ERROR_OUT_OF_MEMORY, NVRTC_ERROR_OUT_OF_MEMORY);
 VALUE(FMI_NVRTC_ERROR_COMPILATION, NVRTC_ERROR_COMPILATION);
 
+#define MEMBER(ours, theirs)                                                                                           \
+    _Static_assert(offsetof(fmi_cu_kernel_node, ours) == offsetof(CUDA_KERNEL_NODE_PARAMS_v2, theirs), #ours)
+_Static_assert(sizeof(fmi_cu_kernel_node) == sizeof(CUDA_KERNEL_NODE_PARAMS_v2), "another size");
+MEMBER(function, func);
+MEMBER(grid, gridDimX);
+MEMBER(block, blockDimX);
+MEMBER(shared_bytes, sharedMemBytes);
+MEMBER(parameters, kernelParams);
+MEMBER(extra, extra);
+MEMBER(kernel, kern);
+MEMBER(context, ctx);
+
 // The compiler has checked all; this counts that there was something to check.
 static void declarations_are_those_of_the_toolkit(void **state)
 {

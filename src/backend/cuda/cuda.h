@@ -19,9 +19,11 @@ enum {
 struct fmi_kernel_binary {
     fmi_cost cost; // the schedule room's
     fmi_cu_module module;
-    fmi_cu_function function; // fm_kernel_main
-    fmi_cu_function indirect; // fm_kernel_indirect; NULL in kernels of our own
-    uint32_t indirect_groups; // that fill the device
+    fmi_cu_function function;       // fm_kernel_main
+    fmi_cu_function indirect;       // fm_kernel_indirect; NULL in kernels of our own
+    uint32_t indirect_groups;       // that fill the device
+    uint64_t serial;                // no other kernel of the device has or had it; not 0
+    struct fmi_kernel_binary *next; // in the list of those that were destroyed
     uint32_t span_count;
     uint32_t constants_offset_bytes; // in the argument block
     uint32_t constants_size_bytes;
@@ -45,6 +47,18 @@ typedef struct fmi_cuda_slot {
     uint32_t check_capacity; // of both
 } fmi_cuda_slot;
 
+typedef struct fmi_cuda_graphs fmi_cuda_graphs; // executable graphs by shape (graph.c)
+
+enum { FMI_CUDA_GRAPH_WAVES = 64 }; // of a graph at most
+
+// Waves that have dispatches alone, each within the limits of one launch.
+typedef struct fmi_cuda_run {
+    fmi_command *const *commands;
+    uint32_t node_count;
+    uint32_t wave_count;
+    uint16_t widths[FMI_CUDA_GRAPH_WAVES]; // commands of each wave
+} fmi_cuda_run;
+
 typedef struct fmi_cuda_queue {
     fmi_cu_stream stream;
     _Atomic uint64_t
@@ -52,6 +66,7 @@ typedef struct fmi_cuda_queue {
     fmi_cu_address word_address; // the same for the device
     _Atomic uint64_t submitted;  // the last value; relaxed: it only says whether to look after the device
     _Atomic uint32_t polls;      // without progress; relaxed, and some may be lost
+    fmi_cuda_graphs *graphs;     // NULL until the first; guarded by "submit: one thread at a time"
     fmi_cuda_slot *slots;        // guarded by "submit: one thread at a time", or by their batch being complete
 } fmi_cuda_queue;
 
@@ -83,6 +98,9 @@ struct fmi_backend {
     void *words;              // all queues'; of cuMemHostAlloc
     fmi_cu_module own_module; // NULL until the first batch needs it. Guarded by "submit: one thread at a time"
     fmi_cu_function own_kernels[FMI_CUDA_OWN_KERNELS];
+    _Atomic uint64_t serials; // of kernels; relaxed: nothing is published with it
+    _Atomic(fmi_kernel_binary *)
+        destroyed;              // kernels that graphs may name; freed by the next submit. Release and acquire
     _Atomic fmi_cu_result lost; // the error that sticks to the context; set once; relaxed: nothing is published with it
 };
 
@@ -111,6 +129,8 @@ void fmi_cuda_free_block(fmi_backend *backend, fmi_block *block);
 fm_status fmi_cuda_create_kernel(fmi_backend *backend, const fmi_kernel_code *code, fmi_kernel_binary **out,
                                  fmi_text *log);
 void fmi_cuda_destroy_kernel(fmi_backend *backend, fmi_kernel_binary *binary);
+// Frees the kernels that were destroyed, behind all graphs. Inside submit, or when closing; the context is current.
+void fmi_cuda_bury_kernels(fmi_backend *backend);
 // Which of NVRTC's architectures kernels are compiled for; 0 where it knows none that the device runs.
 uint32_t fmi_cuda_choose_architecture(const fmi_nvrtc *nvrtc, uint32_t architecture);
 // Compiles `source` for the device: appends a cubin, or PTX that ends in a zero byte. What the compiler says of a mistake goes to `log`.
@@ -131,7 +151,16 @@ fm_status fmi_cuda_prepare_indirect(fmi_backend *backend, fmi_cuda_slot *slot, c
 void fmi_cuda_read_failures(fmi_backend *backend, const fmi_batch_plan *plan);
 enum { FMI_CUDA_RECORD_BYTES = 16 }; // the three counts that were refused, or zeros
 
+// graph.c
+// Launches the run as a graph. False: nothing of it was launched.
+bool fmi_cuda_graph_launch(fmi_backend *backend, fmi_cuda_queue *queue, const fmi_cuda_run *run);
+// Destroys all that are kept; NULL is allowed.
+void fmi_cuda_graphs_drop(const fmi_cuda_driver *cu, fmi_cuda_graphs *graphs);
+
 // submit.c
+// Writes the argument block: addresses, constants, group counts, base. `out` is 8-byte aligned.
+void fmi_cuda_write_block(uint8_t *out, const fmi_command *command, const fmi_kernel_binary *binary,
+                          const uint32_t base[3]);
 fm_status fmi_cuda_submit(fmi_backend *backend, fmi_batch_plan *plan);
 void fmi_cuda_read_times(fmi_backend *backend, const fmi_batch_plan *plan);
 static inline fmi_cuda_slot *fmi_cuda_slot_of(const fmi_backend *backend, const fmi_batch_plan *plan)

@@ -151,6 +151,7 @@ static void describe(const fmi_backend *backend, fmi_backend_caps *out)
         .subgroup_size = (uint32_t)attribute(cu, device, FMI_CU_WARP_SIZE),
         .binding_mode = FM_BINDING_ADDRESSES,
         .code_kind = FMI_CODE_CUDA,
+        .times_are_dear = true, // it is launched one by one, with an event behind each wave
         .driver_version = (uint32_t)driver_version,
         .compiler_version = {(uint32_t)backend->nvrtc.version[0] << 16 | (uint32_t)backend->nvrtc.version[1],
                              backend->compiled_for, CODE_REVISION},
@@ -228,6 +229,8 @@ static void destroy_slots(fmi_backend *backend, fmi_cuda_queue *queue)
         free(slot->checked);
     }
     free(queue->slots);
+    fmi_cuda_graphs_drop(backend->cu, queue->graphs);
+    free(queue->graphs);
 }
 
 // Waits until nothing of the device runs. A lost one answers an error at once.
@@ -247,6 +250,7 @@ static void close_backend(fmi_backend *backend)
         fmi_process_enter();
         quiesce(backend);
         if (fmi_cuda_enter(backend, "closing it")) {
+            fmi_cuda_bury_kernels(backend);
             for (uint32_t q = 0; q < backend->queue_count; q++) {
                 destroy_slots(backend, &backend->queues[q]);
                 if (backend->queues[q].stream) {

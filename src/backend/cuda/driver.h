@@ -14,8 +14,24 @@ typedef struct CUmod_st *fmi_cu_module;
 typedef struct CUfunc_st *fmi_cu_function;
 typedef struct CUstream_st *fmi_cu_stream;
 typedef struct CUevent_st *fmi_cu_event;
+typedef struct CUgraph_st *fmi_cu_graph;
+typedef struct CUgraphNode_st *fmi_cu_graph_node;
+typedef struct CUgraphExec_st *fmi_cu_graph_exec;
 typedef struct _nvrtcProgram *fmi_nvrtc_program;
-struct CUuuid_st; // 16 bytes
+struct CUuuid_st;                     // 16 bytes
+struct CUDA_KERNEL_NODE_PARAMS_v2_st; // the following
+
+// A kernel's node in a graph.
+typedef struct fmi_cu_kernel_node {
+    fmi_cu_function function;
+    unsigned int grid[3];
+    unsigned int block[3];
+    unsigned int shared_bytes;
+    void **parameters;
+    void **extra;
+    void *kernel;  // none: `function` is there
+    void *context; // the same
+} fmi_cu_kernel_node;
 
 // Values of NVIDIA's enumerations, under their names without CU_ and CUDA_.
 enum {
@@ -111,7 +127,21 @@ enum {
     X(EventCreate, cuEventCreate, (fmi_cu_event *, unsigned int), 2000)                                                \
     X(EventDestroy, cuEventDestroy_v2, (fmi_cu_event), 4000)                                                           \
     X(EventRecord, cuEventRecord, (fmi_cu_event, fmi_cu_stream), 2000)                                                 \
-    X(EventElapsedTime, cuEventElapsedTime, (float *, fmi_cu_event, fmi_cu_event), 2000)
+    X(EventElapsedTime, cuEventElapsedTime, (float *, fmi_cu_event, fmi_cu_event), 2000)                               \
+    X(GraphCreate, cuGraphCreate, (fmi_cu_graph *, unsigned int), 10000)                                               \
+    X(GraphDestroy, cuGraphDestroy, (fmi_cu_graph), 10000)                                                             \
+    X(GraphAddKernelNode, cuGraphAddKernelNode_v2,                                                                     \
+      (fmi_cu_graph_node *, fmi_cu_graph, const fmi_cu_graph_node *, size_t,                                           \
+       const struct CUDA_KERNEL_NODE_PARAMS_v2_st *),                                                                  \
+      12000)                                                                                                           \
+    X(GraphAddEmptyNode, cuGraphAddEmptyNode, (fmi_cu_graph_node *, fmi_cu_graph, const fmi_cu_graph_node *, size_t),  \
+      10000)                                                                                                           \
+    X(GraphInstantiateWithFlags, cuGraphInstantiateWithFlags, (fmi_cu_graph_exec *, fmi_cu_graph, unsigned long long), \
+      11040)                                                                                                           \
+    X(GraphExecKernelNodeSetParams, cuGraphExecKernelNodeSetParams_v2,                                                 \
+      (fmi_cu_graph_exec, fmi_cu_graph_node, const struct CUDA_KERNEL_NODE_PARAMS_v2_st *), 12000)                     \
+    X(GraphLaunch, cuGraphLaunch, (fmi_cu_graph_exec, fmi_cu_stream), 10000)                                           \
+    X(GraphExecDestroy, cuGraphExecDestroy, (fmi_cu_graph_exec), 10000)
 
 #define FMI_NVRTC_FUNCTIONS(X)                                                                                         \
     X(Version, nvrtcVersion, (int *, int *))                                                                           \

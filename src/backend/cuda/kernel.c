@@ -94,7 +94,7 @@ fm_status fmi_cuda_compile(const fmi_nvrtc *nvrtc, uint32_t architecture, uint32
 }
 
 // Where each part of the argument block lies. See fmi_kernel_code for the layout.
-static void lay_out_arguments(const fmi_backend *backend, const fmi_kernel_code *code, fmi_kernel_binary *binary)
+static void lay_out_arguments(fmi_backend *backend, const fmi_kernel_code *code, fmi_kernel_binary *binary)
 {
     binary->span_count = code->span_count;
     binary->constants_offset_bytes = code->span_count * (uint32_t)sizeof(uint64_t);
@@ -111,6 +111,7 @@ static void lay_out_arguments(const fmi_backend *backend, const fmi_kernel_code 
         binary->most_groups[axis] = most < limit ? (uint32_t)most : limit;
         binary->group_size[axis] = code->group_size[axis];
     }
+    binary->serial = 1 + atomic_fetch_add_explicit(&backend->serials, 1, memory_order_relaxed);
     snprintf(binary->name, sizeof binary->name, "%s", code->name);
 }
 
@@ -189,11 +190,30 @@ fm_status fmi_cuda_create_kernel(fmi_backend *backend, const fmi_kernel_code *co
     return FM_OK;
 }
 
+// A graph may name its function, and graphs are the leader's: the next one to submit frees it.
 void fmi_cuda_destroy_kernel(fmi_backend *backend, fmi_kernel_binary *binary)
 {
-    if (binary->module && fmi_cuda_enter(backend, "destroying a kernel")) {
-        (void)backend->cu->ModuleUnload(binary->module);
-        fmi_cuda_leave(backend);
+    binary->next = atomic_load_explicit(&backend->destroyed, memory_order_relaxed);
+    while (!atomic_compare_exchange_weak_explicit(&backend->destroyed, &binary->next, binary, memory_order_release,
+                                                  memory_order_relaxed)) {
     }
-    free(binary);
+}
+
+void fmi_cuda_bury_kernels(fmi_backend *backend)
+{
+    if (__builtin_expect(!atomic_load_explicit(&backend->destroyed, memory_order_relaxed), 1)) {
+        return;
+    }
+    fmi_kernel_binary *binary = atomic_exchange_explicit(&backend->destroyed, NULL, memory_order_acquire);
+    for (uint32_t q = 0; q < backend->queue_count; q++) {
+        fmi_cuda_graphs_drop(backend->cu, backend->queues[q].graphs);
+    }
+    while (binary) {
+        fmi_kernel_binary *next = binary->next;
+        if (binary->module) {
+            (void)backend->cu->ModuleUnload(binary->module);
+        }
+        free(binary);
+        binary = next;
+    }
 }

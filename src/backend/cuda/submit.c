@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { MOST_WIDTH = 1024 }; // of a wave that becomes part of a graph
+
 // The state of one submission, on the stack of submit.
 typedef struct cuda_encoder {
     fmi_backend *backend;
@@ -39,9 +41,8 @@ refuse(cuda_encoder *encoder, fmi_command *command, fmi_cu_result result, const 
     }
 }
 
-// Writes the argument block: addresses, constants, group counts, base. `out` is 8-byte aligned.
-static void write_block(uint8_t *out, const fmi_command *command, const fmi_kernel_binary *binary,
-                        const uint32_t base[3])
+void fmi_cuda_write_block(uint8_t *out, const fmi_command *command, const fmi_kernel_binary *binary,
+                          const uint32_t base[3])
 {
     uint64_t *addresses = (uint64_t *)(void *)out;
     for (uint32_t i = 0; i < binary->span_count; i++) {
@@ -65,7 +66,7 @@ static fmi_cu_result launch(cuda_encoder *encoder, const fmi_command *command, c
     const fmi_kernel_binary *binary = command->binary;
     const uint32_t *size = binary->group_size;
     uint64_t block[FMI_CUDA_BLOCK_BYTES / sizeof(uint64_t)];
-    write_block((uint8_t *)block, command, binary, base);
+    fmi_cuda_write_block((uint8_t *)block, command, binary, base);
     void *parameters[] = {block};
     return encoder->cu->LaunchKernel(binary->function, groups[0], groups[1], groups[2], size[0], size[1], size[2], 0,
                                      encoder->stream, binary->block_size_bytes ? parameters : NULL, NULL);
@@ -111,7 +112,7 @@ static fmi_cu_result __attribute__((cold, noinline)) launch_indirect(cuda_encode
     const uint32_t *size = binary->group_size;
     const fmi_span *span = &command->spans[command->span_count - 1];
     uint64_t block[FMI_CUDA_BLOCK_BYTES / sizeof(uint64_t)];
-    write_block((uint8_t *)block, command, binary, no_base);
+    fmi_cuda_write_block((uint8_t *)block, command, binary, no_base);
     fmi_cu_address counts = span->block->device_address + span->offset_bytes;
     fmi_cu_address record =
         encoder->slot->records.device_address + (uint64_t)encoder->checked++ * FMI_CUDA_RECORD_BYTES;
@@ -162,23 +163,75 @@ static void stamp(cuda_encoder *encoder)
     }
 }
 
+// The waves from `wave` on that have dispatches alone, whose first command is `at`.
+static void find_run(const fmi_batch_plan *plan, uint32_t wave, uint32_t at, fmi_cuda_run *out)
+{
+    uint32_t end = at;
+    out->commands = plan->commands + at;
+    out->wave_count = out->node_count = 0;
+    for (; wave < plan->wave_count && out->wave_count < FMI_CUDA_GRAPH_WAVES; wave++) {
+        for (; end < plan->wave_ends[wave]; end++) {
+            const fmi_command *command = plan->commands[end];
+            const uint32_t *count = command->group_count;
+            if (command->kind != FMI_COMMAND_DISPATCH || plan->list_status[command->list] != FM_OK) {
+                return;
+            }
+            const uint32_t *most = command->binary->most_groups;
+            if (count[0] > most[0] || count[1] > most[1] || count[2] > most[2]) {
+                return;
+            }
+        }
+        uint32_t width = end - at - out->node_count;
+        if (width > MOST_WIDTH) {
+            return;
+        }
+        out->widths[out->wave_count++] = (uint16_t)width;
+        out->node_count += width;
+    }
+}
+
+static void encode_wave(cuda_encoder *encoder, uint32_t wave, uint32_t at)
+{
+    const fmi_batch_plan *plan = encoder->plan;
+    for (; at < plan->wave_ends[wave]; at++) {
+        fmi_command *command = plan->commands[at];
+        if (__builtin_expect(plan->list_status[command->list] == FM_OK, 1)) {
+            encode(encoder, command);
+        } else {
+            encoder->checked += command->kind == FMI_COMMAND_DISPATCH_INDIRECT; // its record stays zero
+        }
+    }
+}
+
 static void encode_waves(cuda_encoder *encoder)
 {
     const fmi_batch_plan *plan = encoder->plan;
-    uint32_t at = 0;
-    if (plan->wave_ns) {
-        stamp(encoder);
-    }
-    for (uint32_t wave = 0; wave < plan->wave_count; wave++) {
-        for (; at < plan->wave_ends[wave]; at++) {
-            fmi_command *command = plan->commands[at];
-            if (__builtin_expect(plan->list_status[command->list] == FM_OK, 1)) {
-                encode(encoder, command);
-            } else {
-                encoder->checked += command->kind == FMI_COMMAND_DISPATCH_INDIRECT; // its record stays zero
-            }
+    fmi_cuda_queue *queue = &encoder->backend->queues[plan->queue];
+    uint32_t wave = 0, at = 0;
+    while (wave < plan->wave_count) {
+        fmi_cuda_run run;
+        find_run(plan, wave, at, &run);
+        if (run.node_count > 1 && fmi_cuda_graph_launch(encoder->backend, queue, &run)) {
+            wave += run.wave_count;
+            at += run.node_count;
+            continue;
         }
-        if (plan->wave_ns && wave < FMI_TIMED_WAVES && encoder->slot->timed == wave + 1) {
+        uint32_t end = wave + (run.wave_count ? run.wave_count : 1);
+        for (; wave < end; wave++) {
+            encode_wave(encoder, wave, at);
+            at = plan->wave_ends[wave];
+        }
+    }
+}
+
+// Launches one by one, so that each wave's end can be stamped.
+static void encode_timed_waves(cuda_encoder *encoder)
+{
+    const fmi_batch_plan *plan = encoder->plan;
+    stamp(encoder);
+    for (uint32_t wave = 0; wave < plan->wave_count; wave++) {
+        encode_wave(encoder, wave, wave ? plan->wave_ends[wave - 1] : 0);
+        if (wave < FMI_TIMED_WAVES && encoder->slot->timed == wave + 1) {
             stamp(encoder);
         }
     }
@@ -239,6 +292,7 @@ static fm_status submit(cuda_encoder *encoder, fmi_batch_plan *plan)
 {
     fmi_backend *backend = encoder->backend;
     fmi_cuda_queue *queue = &backend->queues[plan->queue];
+    fmi_cuda_bury_kernels(backend);
     fm_status status = prepare(encoder);
     if (status != FM_OK) {
         return status;
@@ -248,7 +302,11 @@ static fm_status submit(cuda_encoder *encoder, fmi_batch_plan *plan)
         return fmi_cuda_fail(backend, result, "cuStreamWaitValue64", "submitting a batch");
     }
     encoder->slot->timed = 0;
-    encode_waves(encoder);
+    if (plan->wave_ns) {
+        encode_timed_waves(encoder);
+    } else {
+        encode_waves(encoder);
+    }
     plan->barriers = plan->wave_count > 0 ? plan->wave_count - 1 : 0;
     plan->asks_failures = encoder->slot->check_count > 0;
     atomic_store_explicit(&queue->submitted, plan->value, memory_order_relaxed);

@@ -103,7 +103,7 @@ static const uint32_t empty_kernel[] = {
     1u << 16 | 56,                                    // OpFunctionEnd
 };
 
-// Runs it in the first slot's command buffer, which a batch resets before it uses it.
+// Runs it in the first slot's command buffer.
 static VkResult run(fmi_backend *backend, const fmi_kernel_binary *binary)
 {
     const VkCommandBufferBeginInfo begin = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO};
@@ -131,6 +131,7 @@ static VkResult run(fmi_backend *backend, const fmi_kernel_binary *binary)
         (void)backend->vk.vkDeviceWaitIdle(backend->device); // it must not run when it is destroyed
     }
     backend->vk.vkDestroyFence(backend->device, fence, NULL);
+    (void)backend->vk.vkResetCommandPool(backend->device, backend->queues[0].slots[0].pool, 0); // as it was found
     return result;
 }
 
@@ -170,7 +171,8 @@ fm_status fmi_vulkan_warm_up(fmi_backend *backend)
 void fmi_vulkan_encode_mark(fmi_backend *backend, VkCommandBuffer commands)
 {
     VkBuffer buffer = ((const fmi_vulkan_memory *)backend->mark.native)->buffer;
-    fmi_vulkan_encode_barrier(backend, commands, FMI_VULKAN_BOTH, FMI_VULKAN_TRANSFERS);
+    // Also before the dispatch that follows: the one of no workgroups writes nothing, but nobody is told so.
+    fmi_vulkan_encode_barrier(backend, commands, FMI_VULKAN_BOTH, FMI_VULKAN_BOTH);
     backend->vk.vkCmdFillBuffer(commands, buffer, 0, sizeof(uint32_t), ++backend->marks);
 }
 

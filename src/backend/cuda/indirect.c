@@ -3,10 +3,10 @@
 // and whoever retires the batch finds out from there which lists failed.
 // One thread at a time: inside submit, or with a complete batch whose slot has not been taken again.
 #include "backend/cuda/cuda.h"
+#include "backend/fail.h"
 
 #include "base/error.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -65,16 +65,6 @@ void fmi_cuda_read_failures(fmi_backend *backend, const fmi_batch_plan *plan)
         if (refused[0] == 0 || plan->list_status[command->list] != FM_OK) {
             continue;
         }
-        const uint32_t *most = command->binary->most_groups;
-        char text[400];
-        snprintf(text, sizeof text,
-                 "kernel '%.100s': the group counts {%u, %u, %u} that its indirect dispatch found exceed {%u, %u, %u} "
-                 "of this device and kernel, or 2^32 in all",
-                 command->binary->name, refused[0], refused[1], refused[2], most[0], most[1], most[2]);
-        __atomic_store_n(&command->wave, FMI_WAVE_FAILED, __ATOMIC_RELAXED);
-        plan->list_status[command->list] = FM_ERROR_KERNEL_FAILED;
-        if (plan->list_reason) {
-            plan->list_reason[command->list] = strdup(text);
-        }
+        fmi_fail_indirect(command, plan, command->binary->name, refused, command->binary->most_groups);
     }
 }

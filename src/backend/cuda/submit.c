@@ -2,10 +2,10 @@
 // value behind them. Decides nothing: waves, order and hazards come with the plan. One thread at a time.
 // A launch that the driver refuses fails its list alone, since what went before is on the stream already: the rest of that list does not run.
 #include "backend/cuda/cuda.h"
+#include "backend/fail.h"
 
 #include "base/error.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -30,15 +30,9 @@ refuse(cuda_encoder *encoder, fmi_command *command, fmi_cu_result result, const 
     if (fmi_cuda_is_sticky(result)) {
         return;
     }
-    char text[400];
-    snprintf(text, sizeof text, "%s%.100s%s: %s answered %s (%u)", command->binary ? "kernel '" : "a transfer",
-             command->binary ? command->binary->name : "", command->binary ? "'" : "", call,
-             fmi_cuda_result_name(encoder->cu, result), result);
-    __atomic_store_n(&command->wave, FMI_WAVE_FAILED, __ATOMIC_RELAXED);
-    plan->list_status[command->list] = FM_ERROR_KERNEL_FAILED;
-    if (plan->list_reason) {
-        plan->list_reason[command->list] = strdup(text);
-    }
+    fmi_fail_command(command, plan, "%s%.100s%s: %s answered %s (%u)", command->binary ? "kernel '" : "a transfer",
+                     command->binary ? command->binary->name : "", command->binary ? "'" : "", call,
+                     fmi_cuda_result_name(encoder->cu, result), result);
 }
 
 void fmi_cuda_write_block(uint8_t *out, const fmi_command *command, const fmi_kernel_binary *binary,

@@ -1,45 +1,21 @@
 // Host backend: runs one command on the calling thread. Knows no queue and no waves; the manual device (backend/manual) uses it, too.
 // Any thread that has been given the command; the caller keeps waves apart.
+#include "backend/fail.h"
 #include "backend/host/host.h"
 
 #include <fermata/commands.h>
 
 #include <fenv.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-
-enum { REASON_BYTES = 400 };
-
-// Fails the command's list. What its first failure says is kept: other threads may be running the same command, or another of the list.
-static void __attribute__((format(printf, 3, 4)))
-fail_list(const fmi_command *command, const fmi_batch_plan *plan, const char *format, ...)
-{
-    // Nobody looks at a command's wave any more when it runs.
-    __atomic_store_n(&((fmi_command *)command)->wave, FMI_WAVE_FAILED, __ATOMIC_RELAXED);
-    char text[REASON_BYTES];
-    va_list args;
-    va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
-    va_end(args);
-    char *reason = plan->list_reason ? strdup(text) : NULL, *none = NULL;
-    // Release: pairs with the completion of the batch, behind which the reason is read.
-    if (reason && !__atomic_compare_exchange_n(&plan->list_reason[command->list], &none, reason, false,
-                                               __ATOMIC_RELEASE, __ATOMIC_RELAXED)) {
-        free(reason);
-    }
-    __atomic_store_n(&plan->list_status[command->list], FM_ERROR_KERNEL_FAILED, __ATOMIC_RELAXED);
-}
 
 // A workgroup failed on this thread.
 static void fail_group(const fmi_command *command, const fmi_batch_plan *plan, uint64_t group)
 {
     const uint32_t *n = command->group_count;
-    char why[REASON_BYTES / 2];
+    char why[FMI_REASON_BYTES / 2];
     fmi_fibre_explain(why, sizeof why);
-    fail_list(command, plan, "kernel '%.100s', workgroup (%u, %u, %u): %s", command->binary->name,
-              (uint32_t)(group % n[0]), (uint32_t)(group / n[0] % n[1]), (uint32_t)(group / n[0] / n[1]), why);
+    fmi_fail_command(command, plan, "kernel '%.100s', workgroup (%u, %u, %u): %s", command->binary->name,
+                     (uint32_t)(group % n[0]), (uint32_t)(group / n[0] % n[1]), (uint32_t)(group / n[0] / n[1]), why);
 }
 
 // A function of the user's may return any number.
@@ -79,9 +55,9 @@ void fmi_host_read_counts(fmi_command *command, const fmi_batch_plan *plan)
     }
     const char *excess = find_excess(command->binary, n);
     if (excess) {
-        fail_list(command, plan,
-                  "kernel '%.100s': the group counts {%u, %u, %u} that its indirect dispatch found are %s",
-                  command->binary->name, n[0], n[1], n[2], excess);
+        fmi_fail_command(command, plan,
+                         "kernel '%.100s': the group counts {%u, %u, %u} that its indirect dispatch found are %s",
+                         command->binary->name, n[0], n[1], n[2], excess);
     } else {
         memcpy(command->group_count, n, sizeof n);
     }
@@ -126,7 +102,7 @@ static void run_dispatch(const fmi_command *command, uint32_t part, uint32_t par
         fm_status answer = binary->function(&call);
         fesetenv(&environment);
         if (answer != FM_OK) {
-            fail_list(command, plan, "host function '%.100s' returned %s", binary->name, name_answer(answer));
+            fmi_fail_command(command, plan, "host function '%.100s' returned %s", binary->name, name_answer(answer));
         }
     }
 }

@@ -2,13 +2,13 @@
 // is found out when a device is opened, once a process. There a kernel with loops has a last one of its own, of two trips, behind its body: ended
 // as well, it makes one, and the kernel stores that into its dispatch's note. Whoever retires the batch looks at the notes.
 // Notes: one thread at a time, inside submit, or with a complete batch whose slot has not been taken again. The rest: while a device is opened.
+#include "backend/fail.h"
 #include "backend/vulkan/vulkan.h"
 
 #include "backend/vulkan/trips_spv.h"
 #include "base/error.h"
 #include "base/text.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -135,16 +135,10 @@ void fmi_vulkan_read_notes(const fmi_backend *backend, const fmi_vulkan_slot *sl
         if (!ended || plan->list_status[command->list] != FM_OK) {
             continue;
         }
-        char text[500];
-        snprintf(
-            text, sizeof text,
-            "kernel '%.100s': a work-item's loops made %u trips together, and there the driver of %.100s ends them "
-            "all: what the kernel wrote may be wrong. Spread the work over more work-items, or use the host device",
-            command->binary->name, backend->most_trips, backend->name);
-        __atomic_store_n(&command->wave, FMI_WAVE_FAILED, __ATOMIC_RELAXED);
-        plan->list_status[command->list] = FM_ERROR_KERNEL_FAILED;
-        if (plan->list_reason) {
-            plan->list_reason[command->list] = strdup(text);
-        }
+        fmi_fail_command(command, plan,
+                         "kernel '%.100s': a work-item's loops made %u trips together, and there the driver of %.100s "
+                         "ends them all: what the kernel wrote may be wrong. Spread the work over more work-items, or "
+                         "use the host device",
+                         command->binary->name, backend->most_trips, backend->name);
     }
 }

@@ -347,7 +347,7 @@ static fm_status open_device(VkInstance instance, fmi_backend *backend, const ch
         status = fmi_vulkan_slots_create(backend, settings->batches_in_flight);
     }
     if (status == FM_OK && backend->on_cpu) {
-        status = fmi_vulkan_warm_up(backend);
+        status = fmi_vulkan_make_mark(backend);
     }
     if (status == FM_OK) {
         const uint8_t *uuid = offer.id.deviceUUID;

@@ -4,15 +4,13 @@
 // for no workgroups, with a mark behind that which the device leaves in memory, and exit() waits for the marks. Work in flight is left where it is.
 //
 // Handlers of exit() run newest first, and objects that a library makes when it is first used register theirs then. So ours is registered again behind
-// whatever may have made some, and the first kernel that such a compiler sees is one of ours, while the first device is opened. What is left
-// open: an exit() of another thread just then.
+// whatever may have made some, and the first kernel that such a compiler sees is one of ours (trips.c), while the first device is opened. What is
+// left open: an exit() of another thread just then.
 // One thread exits; any thread opens and creates; one at a time submits.
 #include "backend/vulkan/vulkan.h"
 
 #include "base/clock.h"
-#include "base/error.h"
 #include "base/process.h"
-#include "base/text.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -21,7 +19,6 @@
 // How long exit() waits at most for all this together. A call of a hung driver, or a kernel that comes late in a batch which is longer, has no more
 // protection than without.
 #define PATIENCE_NS UINT64_C(10000000000)
-#define WARM_UP_NS UINT64_C(10000000000)
 
 enum {
     MOST_WATCHES = 64, // handlers that are registered; devices are opened without an end
@@ -33,7 +30,6 @@ enum {
 static struct {
     _Atomic(uint32_t) count;      // handlers registered
     _Atomic(uint32_t) watched_by; // who has something to end
-    _Atomic(uint32_t) warmed_by;  // who has used the compiler of the CPU driver
 } watch;
 
 static uint32_t this_process(void)
@@ -88,82 +84,12 @@ static void __attribute__((destructor)) unwatch(void)
     }
 }
 
-// void main() {}
-static const uint32_t empty_kernel[] = {
-    0x07230203,     0x00010000, 0,  5,          0,    // magic, version 1.0, generator, bound
-    2u << 16 | 17,  1,                                // OpCapability Shader
-    3u << 16 | 14,  0,          1,                    // OpMemoryModel Logical GLSL450
-    5u << 16 | 15,  5,          1,  0x6e69616d, 0,    // OpEntryPoint GLCompute %1 "main"
-    6u << 16 | 16,  1,          17, 1,          1, 1, // OpExecutionMode %1 LocalSize 1 1 1
-    2u << 16 | 19,  2,                                // %2 = OpTypeVoid
-    3u << 16 | 33,  3,          2,                    // %3 = OpTypeFunction %2
-    5u << 16 | 54,  2,          1,  0,          3,    // %1 = OpFunction %2 None %3
-    2u << 16 | 248, 4,                                // %4 = OpLabel
-    1u << 16 | 253,                                   // OpReturn
-    1u << 16 | 56,                                    // OpFunctionEnd
-};
-
-// Runs it in the first slot's command buffer.
-static VkResult run(fmi_backend *backend, const fmi_kernel_binary *binary)
-{
-    const VkCommandBufferBeginInfo begin = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO};
-    const VkFenceCreateInfo unsignalled = {.sType = VK_STRUCTURE_TYPE_FENCE_CREATE_INFO};
-    VkCommandBuffer commands = backend->queues[0].slots[0].commands;
-    const VkSubmitInfo submit = {
-        .sType = VK_STRUCTURE_TYPE_SUBMIT_INFO, .commandBufferCount = 1, .pCommandBuffers = &commands};
-    VkFence fence = VK_NULL_HANDLE;
-    VkResult result = backend->vk.vkCreateFence(backend->device, &unsignalled, NULL, &fence);
-    if (result == VK_SUCCESS) {
-        result = backend->vk.vkBeginCommandBuffer(commands, &begin);
-    }
-    if (result == VK_SUCCESS) {
-        backend->vk.vkCmdBindPipeline(commands, VK_PIPELINE_BIND_POINT_COMPUTE, binary->pipeline);
-        backend->vk.vkCmdDispatch(commands, 1, 1, 1);
-        result = backend->vk.vkEndCommandBuffer(commands);
-    }
-    if (result == VK_SUCCESS) {
-        result = backend->vk.vkQueueSubmit(backend->queues[0].native, 1, &submit, fence);
-    }
-    if (result == VK_SUCCESS) {
-        result = backend->vk.vkWaitForFences(backend->device, 1, &fence, VK_TRUE, WARM_UP_NS);
-    }
-    if (result == VK_TIMEOUT) {
-        (void)backend->vk.vkDeviceWaitIdle(backend->device); // it must not run when it is destroyed
-    }
-    backend->vk.vkDestroyFence(backend->device, fence, NULL);
-    (void)backend->vk.vkResetCommandPool(backend->device, backend->queues[0].slots[0].pool, 0); // as it was found
-    return result;
-}
-
-static void use_compiler(fmi_backend *backend)
-{
-    const fmi_kernel_code code = {
-        .name = "warm-up",
-        .code = empty_kernel,
-        .code_size_bytes = sizeof empty_kernel,
-        .binding_mode = FM_BINDING_DESCRIPTORS,
-        .group_size = {1, 1, 1},
-    };
-    fmi_kernel_binary *binary = NULL;
-    fmi_text log = {0};
-    if (fmi_vulkan_create_kernel(backend, &code, &binary, &log) == FM_OK) {
-        if (run(backend, binary) == VK_SUCCESS) {
-            atomic_store(&watch.warmed_by, this_process());
-        }
-        fmi_vulkan_destroy_kernel(backend, binary);
-    }
-    fmi_text_free(&log);
-}
-
-fm_status fmi_vulkan_warm_up(fmi_backend *backend)
+fm_status fmi_vulkan_make_mark(fmi_backend *backend)
 {
     fm_status status = fmi_vulkan_memory_allocate(backend, FMI_VULKAN_FOR_HOST, sizeof(uint32_t), &backend->mark);
     if (status == FM_OK) {
         memset(backend->mark.mapped, 0, sizeof(uint32_t));
         backend->warm = 1;
-        if (atomic_load(&watch.warmed_by) != this_process()) {
-            use_compiler(backend);
-        }
     }
     return status;
 }

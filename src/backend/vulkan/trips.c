@@ -7,6 +7,7 @@
 
 #include "backend/vulkan/trips_spv.h"
 #include "base/error.h"
+#include "base/process.h"
 #include "base/text.h"
 
 #include <stdlib.h>
@@ -20,6 +21,8 @@ enum {
 // What was found out last: the driver's mark in the upper half, its trips in the lower; 0: nothing yet. For the process, since it is true of a
 // driver, not of a device. Relaxed: the word is all there is to it.
 static _Atomic uint64_t found;
+// 1 more than the number of the process that found it out (base/process.h): a child of fork has a driver of its own.
+static _Atomic uint32_t found_by;
 
 // Runs one command on its own and waits for it; nothing else was submitted yet.
 static fm_status run_alone(fmi_backend *backend, fmi_vulkan_slot *slot, fmi_command *command)
@@ -79,8 +82,10 @@ uint32_t fmi_vulkan_most_trips(fmi_backend *backend, uint32_t driver_mark)
     if (!backend->on_cpu) {
         return 0;
     }
+    const uint32_t this_process = fmi_process_generation() + 1;
     uint64_t known = atomic_load_explicit(&found, memory_order_relaxed);
-    if (known >> 32 == driver_mark && known != 0) {
+    if (known >> 32 == driver_mark && known != 0 &&
+        atomic_load_explicit(&found_by, memory_order_relaxed) == this_process) {
         return (uint32_t)known;
     }
     const fmi_kernel_code code = {
@@ -103,6 +108,7 @@ uint32_t fmi_vulkan_most_trips(fmi_backend *backend, uint32_t driver_mark)
     fmi_text_free(&log);
     trips = trips < TRIED ? trips : 0;
     atomic_store_explicit(&found, (uint64_t)driver_mark << 32 | trips, memory_order_relaxed);
+    atomic_store_explicit(&found_by, this_process, memory_order_relaxed);
     return trips;
 }
 

@@ -285,9 +285,8 @@ bool fmi_vulkan_gate_drain(uint64_t deadline_ns, void (*each)(fmi_backend *backe
 void fmi_vulkan_watch_exit(void);
 // Has this process called that? A child of fork begins anew.
 bool fmi_vulkan_watches_exit(void);
-// For a device on a CPU, when it is opened: makes room for its marks, and runs an empty kernel, once a process, so that a compiler that the driver keeps
-// has made the objects that it makes when it is first used.
-fm_status fmi_vulkan_warm_up(fmi_backend *backend);
+// For a device on a CPU, when it is opened: makes room for its marks.
+fm_status fmi_vulkan_make_mark(fmi_backend *backend);
 // Behind the first use of a kernel that may have to be compiled there: exit() waits until the device has come by. One thread at a time, as submit.
 void fmi_vulkan_encode_mark(fmi_backend *backend, VkCommandBuffer commands);
 // The batch that was encoded last will not run: all kernels may have to be compiled again.
@@ -333,7 +332,8 @@ void fmi_vulkan_encode_barrier(const fmi_backend *backend, VkCommandBuffer comma
 
 // trips.c
 // Trips of a work-item's loops together, after which the driver ends them all without a word; 0: it does not. `driver_mark` tells devices and
-// drivers apart. While the device is opened, with its slots.
+// drivers apart. While the device is opened, with its slots and its mark. Runs a kernel, once a process and driver: then
+// a compiler that the driver keeps has made the objects that it makes when it is first used, which exit() needs (exit.c).
 uint32_t fmi_vulkan_most_trips(fmi_backend *backend, uint32_t driver_mark);
 // A note of the slot, which says no so far, for a dispatch that is about to be encoded.
 fm_status fmi_vulkan_take_note(fmi_backend *backend, fmi_vulkan_slot *slot, fmi_command *command,
